@@ -1,0 +1,54 @@
+"""The `colorgan` executable: its subcommands joined, and what happens to errors."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from colorgan import __version__
+from colorgan.cli.colorize import colorize
+from colorgan.cli.console import print_bug, print_error
+from colorgan.cli.finetune import finetune
+from colorgan.cli.prepare import prepare
+from colorgan.errors import ColorganError
+
+app = typer.Typer(
+    name="colorgan",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(prepare)
+app.command()(finetune)
+app.command()(colorize)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"colorgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Turn black-and-white photographs into colour ones, and train the models that do it."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the documented code."""
+    try:
+        app(prog_name="colorgan")
+    except ColorganError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        sys.exit(print_bug(error, debug="--debug" in sys.argv[1:2]))
+    sys.exit(0)

@@ -1,0 +1,70 @@
+"""Everything that is printed: results on standard output, progress, words and errors on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.progress import Progress, ProgressColumn
+
+from colorgan.errors import EXIT_BUG, ColorganError
+
+
+def _rich(*, stderr: bool) -> RichConsole:
+    # Rich honours NO_COLOR by itself; a dumb terminal must get no control codes at all.
+    dumb = os.environ.get("TERM") == "dumb"
+    return RichConsole(stderr=stderr, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)
+
+
+class Console:
+    """Where a command prints.
+
+    Args:
+        quiet: leave out progress and notes; results, warnings and errors stay.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._out = _rich(stderr=False)
+        self._err = _rich(stderr=True)
+
+    def result(self, text: str) -> None:
+        """Print a line that another program may want to read."""
+        self._out.print(escape(text), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a line that tells a person what is going on."""
+        if not self.quiet:
+            self._err.print(escape(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print a line that a person should not miss."""
+        self._err.print(f"[yellow]{escape(text)}[/yellow]", soft_wrap=True)
+
+    def bar(self, *columns: str | ProgressColumn) -> Progress:
+        """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
+        hidden = self.quiet or not self._err.is_terminal
+        return Progress(*columns, console=self._err, disable=hidden, transient=True)
+
+
+def print_error(error: ColorganError) -> None:
+    """Print what was expected, what was found, and what to do."""
+    err = _rich(stderr=True)
+    err.print(f"[red]colorgan:[/red] {escape(error.expected)}: {escape(error.found)}", soft_wrap=True)
+    if error.advice:
+        err.print(f"  {escape(error.advice)}", soft_wrap=True)
+
+
+def print_bug(error: Exception, debug: bool) -> int:
+    """Print three lines about an error nobody foresaw, or its traceback, and return the exit code."""
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+        return EXIT_BUG
+    err = _rich(stderr=True)
+    err.print(f"[red]colorgan:[/red] unexpected {type(error).__name__}: {escape(str(error))}", soft_wrap=True)
+    err.print("  This is a bug in colorgan. To see where it happened, run the command again as")
+    err.print("  colorgan --debug ...  and send what it prints with your report.")
+    return EXIT_BUG

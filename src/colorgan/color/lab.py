@@ -1,0 +1,103 @@
+"""sRGB <-> CIE Lab (D65, 2 degrees) on tensors: batched, differentiable, float32.
+
+The formulas are IEC 61966-2-1 (sRGB) and CIE 15 (Lab), with the constants that scikit-image uses.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Linear sRGB -> XYZ, IEC 61966-2-1; the inverse is computed from it so that round trips close.
+_XYZ_FROM_RGB = torch.tensor(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+_RGB_FROM_XYZ = torch.linalg.inv(_XYZ_FROM_RGB.double()).float()
+# White of D65 at 2 degrees, CIE 15.
+_WHITE = torch.tensor([0.95047, 1.0, 1.08883])
+
+_EPSILON = 0.008856  # CIE 15: below this the cube root gives way to a line
+_SLOPE = 7.787
+_OFFSET = 16.0 / 116.0
+
+
+def _where_safe(condition: Tensor, above: Tensor, floor: float) -> Tensor:
+    """`above` with its unselected entries lifted to `floor`, so that the power's gradient stays finite there."""
+    return torch.where(condition, above, torch.full_like(above, floor))
+
+
+def linear_from_srgb(srgb: Tensor) -> Tensor:
+    """Undo the sRGB transfer curve.
+
+    Args:
+        srgb: any shape, 0..1.
+
+    Returns:
+        Linear light of the same shape, 0..1.
+    """
+    high = srgb > 0.04045
+    return torch.where(high, ((_where_safe(high, srgb, 1.0) + 0.055) / 1.055) ** 2.4, srgb / 12.92)
+
+
+def srgb_from_linear(linear: Tensor) -> Tensor:
+    """Apply the sRGB transfer curve; values outside 0..1 pass through it unclipped.
+
+    Args:
+        linear: any shape.
+
+    Returns:
+        sRGB of the same shape.
+    """
+    high = linear > 0.0031308
+    return torch.where(high, 1.055 * _where_safe(high, linear, 1.0) ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
+    """Multiply the channel axis of (..., 3, H, W) by a 3 x 3 matrix."""
+    return torch.einsum("ij,...jhw->...ihw", matrix.to(planes), planes)
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """Convert sRGB to Lab.
+
+    Args:
+        rgb: (..., 3, H, W), 0..1.
+
+    Returns:
+        (..., 3, H, W): L in 0..100, a and b in Lab units.
+    """
+    xyz = _mix(_XYZ_FROM_RGB, linear_from_srgb(rgb)) / _WHITE.to(rgb)[:, None, None]
+    high = xyz > _EPSILON
+    f = torch.where(high, _where_safe(high, xyz, 1.0) ** (1 / 3), _SLOPE * xyz + _OFFSET)
+    x, y, z = f.unbind(-3)
+    return torch.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], dim=-3)
+
+
+def lab_to_linear(lab: Tensor) -> Tensor:
+    """Convert Lab to linear sRGB, unclipped: colours outside the gamut come out below 0 or above 1.
+
+    Args:
+        lab: (..., 3, H, W), L in 0..100, a and b in Lab units.
+
+    Returns:
+        (..., 3, H, W) linear sRGB.
+    """
+    L, a, b = lab.unbind(-3)
+    y = (L + 16.0) / 116.0
+    f = torch.stack([y + a / 500.0, y, y - b / 200.0], dim=-3)
+    # 0.2068966 is the cube root of epsilon, where the two branches meet.
+    high = f > 0.2068966
+    xyz = torch.where(high, _where_safe(high, f, 1.0) ** 3, (f - _OFFSET) / _SLOPE)
+    return _mix(_RGB_FROM_XYZ, xyz * _WHITE.to(lab)[:, None, None])
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Convert Lab to sRGB, clipped to 0..1.
+
+    Args:
+        lab: (..., 3, H, W), L in 0..100, a and b in Lab units.
+
+    Returns:
+        (..., 3, H, W) sRGB, 0..1.
+    """
+    return srgb_from_linear(lab_to_linear(lab)).clamp(0.0, 1.0)

@@ -1,0 +1,1 @@
+"""From source photos to a set, and from a set to batches."""

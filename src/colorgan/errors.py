@@ -1,0 +1,80 @@
+"""The errors a user can meet, each with its exit code and three parts: expected, found, what to do."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_SOME_FAILED = 3
+EXIT_CANNOT = 4
+EXIT_SIGINT = 130
+EXIT_SIGTERM = 143
+
+
+class ColorganError(Exception):
+    """Anything that goes wrong for a reason the user can act on.
+
+    Attributes:
+        expected: what was expected or tried.
+        found: what was found instead.
+        advice: what to do about it.
+    """
+
+    exit_code = EXIT_CANNOT
+
+    def __init__(self, expected: str, found: str, advice: str) -> None:
+        super().__init__(expected, found, advice)
+        self.expected = expected
+        self.found = found
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.expected}: {self.found}. {self.advice}"
+
+
+class UsageError(ColorganError):
+    """A wrong option or a missing input."""
+
+    exit_code = EXIT_USAGE
+
+
+class PhotoError(ColorganError):
+    """One photo cannot be read, coloured or written; the others go on."""
+
+    exit_code = EXIT_SOME_FAILED
+
+    def __str__(self) -> str:
+        return self.found
+
+
+class WeightsError(ColorganError):
+    """Weights that are not at hand, damaged, or of another network."""
+
+
+class SetError(ColorganError):
+    """A training set that is missing, incomplete or damaged."""
+
+
+class CheckpointError(ColorganError):
+    """A run or checkpoint that is missing, damaged, or of another training."""
+
+
+class DeviceError(ColorganError):
+    """A device that is not there, or too small."""
+
+
+class OutputError(ColorganError):
+    """A place that cannot be written: full, read-only, or not a folder."""
+
+
+class Interrupted(ColorganError):
+    """SIGINT or SIGTERM: what was under way is finished and saved.
+
+    Args:
+        signal_number: 2 or 15; the exit code is 128 more.
+        advice: how to go on.
+    """
+
+    def __init__(self, signal_number: int, advice: str) -> None:
+        super().__init__("interrupted", f"signal {signal_number}", advice)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,66 @@
+"""What every generator is: a network from L to ab that takes any height and width."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a generator says of a batch.
+
+    Attributes:
+        ab: (B, 2, H, W), Lab units.
+        logits: (B, 313, ceil(H/4), ceil(W/4)) over the bins, or None for a network without them.
+    """
+
+    ab: Tensor
+    logits: Tensor | None
+
+
+class Generator(nn.Module, ABC):
+    """A network from L to ab.
+
+    Subclasses say by which factor they need their input divisible (`multiple`, itself a multiple of 4) and
+    compute on such input; padding and cropping happen here.
+
+    Attributes:
+        network: the name that `weights.py` knows this class by.
+        multiple: the inner computation sees heights and widths divisible by this.
+    """
+
+    network: str
+    multiple: int
+
+    @property
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that build this very network again, JSON-serializable."""
+
+    @abstractmethod
+    def compute(self, L: Tensor, temperature: float) -> Prediction:
+        """`forward` for an L whose height and width are divisible by `multiple`."""
+
+    def forward(self, L: Tensor, temperature: float = 1.0) -> Prediction:
+        """Predict the colours of a batch.
+
+        Args:
+            L: (B, 1, H, W), 0..100, any H and W from 1 up.
+            temperature: divides the logits before they are decoded into ab; below 1 is more decided.
+
+        Returns:
+            ab at (H, W) and the logits at a quarter of it, rounded up.
+        """
+        height, width = L.shape[-2:]
+        bottom, right = -height % self.multiple, -width % self.multiple
+        # Replicated, since reflection needs more pixels than a 1 x 1 photo has.
+        prediction = self.compute(F.pad(L, (0, right, 0, bottom), mode="replicate"), temperature)
+        ab = prediction.ab[..., :height, :width]
+        if prediction.logits is None:
+            return Prediction(ab, None)
+        return Prediction(ab, prediction.logits[..., : -(-height // 4), : -(-width // 4)])
