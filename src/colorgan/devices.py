@@ -40,4 +40,4 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Whether bfloat16 is computed in hardware there, and not merely emulated."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

@@ -67,7 +67,7 @@ class OutputError(ColorganError):
     """A place that cannot be written: full, read-only, or not a folder."""
 
 
-class Interrupted(ColorganError):
+class Interrupted(ColorganError):  # noqa: N818: it is no error, as KeyboardInterrupt is none
     """SIGINT or SIGTERM: what was under way is finished and saved.
 
     Args:
@@ -78,3 +78,7 @@ class Interrupted(ColorganError):
     def __init__(self, signal_number: int, advice: str) -> None:
         super().__init__("interrupted", f"signal {signal_number}", advice)
         self.exit_code = 128 + signal_number
+
+
+class TrainingError(ColorganError):
+    """A training that cannot go on, such as one whose loss is no longer a number."""

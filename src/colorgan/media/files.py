@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from colorgan.errors import UsageError
+
+# Suffix, in small letters, to Pillow's name of the format that is written under it.
+PHOTO_SUFFIXES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+}
+_APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
+_BESIDE = "-color"
+_OWN_OUTPUT = re.compile(rf"(.+){_BESIDE}(-\d+)?")
 
 
 def sync_folder(folder: Path) -> None:
@@ -59,3 +81,203 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+# --- finding photos ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """A path that a search met.
+
+    Attributes:
+        path: where it is.
+        problem: why it cannot be taken, or empty.
+    """
+
+    path: Path
+    problem: str = ""
+
+
+def has_photo_suffix(path: Path) -> bool:
+    """Whether the name says that it is a photo of a kind that is read and written here."""
+    return path.suffix.lower() in PHOTO_SUFFIXES
+
+
+def find_photos(folder: Path, entered: set[str] | None = None) -> Iterator[Found]:
+    """Search a folder and all below it in the order of names.
+
+    Args:
+        folder: where to begin.
+        entered: real paths of folders to leave out; those searched are added, so that links cannot lead in circles.
+
+    Yields:
+        What has a photo's suffix, of whatever kind it is, and folders that could not be searched.
+    """
+    entered = set() if entered is None else entered
+    levels = [iter([(folder, True)])]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+            continue
+        path, is_folder = entry
+        if path != folder and has_photo_suffix(path):
+            yield Found(path)
+        if not is_folder or (place := os.path.realpath(path)) in entered:
+            continue
+        entered.add(place)
+        try:
+            levels.append(_entries(path))
+        except OSError as error:
+            yield Found(path, f"the folder cannot be searched: {(error.strerror or str(error)).lower()}")
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """The photos and folders in a folder, sorted by name, each with whether it is a folder."""
+    with os.scandir(folder) as listing:
+        kept = [(entry.name, _is_folder(entry)) for entry in listing if not entry.name.startswith(_APPLE_DOUBLE)]
+    kept.sort()
+    return ((folder / name, is_folder) for name, is_folder in kept if is_folder or has_photo_suffix(Path(name)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+# --- naming outputs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo and the place of its result.
+
+    Attributes:
+        source: the photo.
+        target: where the result goes; no other job's, also where a disk takes capitals for small letters.
+        note: what a user should know of the target's name, or empty.
+        problem: why it cannot be done, or empty.
+    """
+
+    source: Path
+    target: Path
+    note: str = ""
+    problem: str = ""
+
+
+def plan_outputs(inputs: Sequence[Path], output: Path | None) -> Iterator[Job]:
+    """Find the photos of files and folders, and give each a place for its result.
+
+    A folder's tree is mirrored in the output folder. A result that would meet another's place gets a number. What
+    lies in the output folder is not read, nor are the results of an earlier run beside their photos.
+
+    Args:
+        inputs: files and folders.
+        output: a folder, a file where the one input is a file, or None for NAME-color.EXT beside each photo.
+
+    Returns:
+        The jobs, found while they are asked for.
+
+    Raises:
+        UsageError: an input is missing, or the output cannot be meant.
+    """
+    for path in inputs:
+        if not os.path.lexists(path):
+            raise UsageError("a photo or a folder", f"{path} does not exist", "Check the name.")
+    if output is None:
+        return _plan(inputs, None)
+    if has_photo_suffix(output) and not output.is_dir():
+        return iter([_file_job(inputs, output)])
+    _check_output_folder(inputs, output)
+    return _plan(inputs, output)
+
+
+def _file_job(inputs: Sequence[Path], output: Path) -> Job:
+    if len(inputs) > 1 or inputs[0].is_dir():
+        raise UsageError("one photo for one output file", f"{output} and several photos", "Name a folder as output.")
+    if _key(output) == _key(inputs[0]) or (output.exists() and output.samefile(inputs[0])):
+        raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
+    return Job(inputs[0], output)
+
+
+def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise UsageError("an output folder", f"{output} is a file", "Name a folder, or a file with a photo's suffix.")
+    place = os.path.realpath(output)
+    for path in inputs:
+        if os.path.realpath(path if path.is_dir() else path.parent) == place:
+            advice = "Name another folder, or none: the results then go beside the photos as NAME-color."
+            raise UsageError("an output folder apart from the inputs", f"{output} holds {path}", advice)
+
+
+def _plan(inputs: Sequence[Path], output: Path | None) -> Iterator[Job]:
+    files = {_key(path) for path in inputs if not path.is_dir()}
+    if output is None:  # a shell's *.jpg names the photos and the results of the run before
+        files -= {key for key in files if (photo := _photo_of_own_output(Path(key))) and _key(photo) in files}
+    inner = [path for path in inputs if output and path.is_dir() and _is_below(path, output)]
+    taken = dict.fromkeys(files, 1)
+    for found, relative in _sources(inputs, files, output):
+        place = found.path.with_stem(found.path.stem + _BESIDE) if output is None else output / relative
+        if problem := found.problem or _problem_of(found.path, place, inner):
+            yield Job(found.path, place, problem=problem)
+            continue
+        target = _free_place(place, taken)
+        note = "" if target == place else f"named {target.name}, since another photo's result is {place.name}"
+        yield Job(found.path, target, note)
+
+
+def _sources(inputs: Sequence[Path], files: set[str], output: Path | None) -> Iterator[tuple[Found, Path]]:
+    """Each photo once, with its path in the output folder."""
+    entered = set() if output is None else {os.path.realpath(output)}
+    left = set(files)
+    for path in inputs:
+        if not path.is_dir():
+            if (key := _key(path)) in left:
+                left.remove(key)
+                yield Found(path), Path(path.name)
+            continue
+        for found in find_photos(path, entered):
+            if files and _key(found.path) in files:
+                continue
+            if output is not None or not (photo := _photo_of_own_output(found.path)) or not photo.exists():
+                yield found, found.path.relative_to(path)
+
+
+def _photo_of_own_output(path: Path) -> Path | None:
+    """The photo that a file would be the result of, going by its name alone."""
+    match = _OWN_OUTPUT.fullmatch(path.stem)
+    return path.with_stem(match[1]) if match else None
+
+
+def _problem_of(source: Path, place: Path, inner: Sequence[Path]) -> str:
+    if not has_photo_suffix(source):
+        return f"its name has none of the suffixes {' '.join(PHOTO_SUFFIXES)}; name the output file with --output"
+    if any(_is_below(place, folder) for folder in inner):
+        return f"its result would stand among the inputs, at {place}; name another output folder"
+    return ""
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
+
+
+def _free_place(place: Path, taken: dict[str, int]) -> Path:
+    """The place itself, or with the first free number in its name; it is taken from now on."""
+    target, key = place, _key(place)
+    first, number = key, taken.get(key, 1)
+    while key in taken:
+        number += 1
+        target = place.with_stem(f"{place.stem}-{number}")
+        key = _key(target)
+    taken[first] = number
+    taken[key] = 1 if key != first else number
+    return target
+
+
+def _key(path: Path) -> str:
+    """A text that is equal for all spellings of a place, on disks that know no capitals and compose letters too."""
+    place = os.path.join(os.path.realpath(path.parent), path.name)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", place).casefold())

@@ -1,0 +1,196 @@
+"""What is left out of a set and why: decoding one photo, and judging many by small pictures of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.data.sources import Entry
+from colorgan.errors import PhotoError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+THUMB_SIDE = 32
+MAX_PIXELS = 89_000_000  # just below where Pillow warns of a decompression bomb
+
+# What makes a photo a tinted grey one, measured on imagenette, which has 60-odd sepia, blue and green ones in it:
+# all hues point one way, all ab lie on one line, and lightness alone tells the colour.
+_TINT_MIN_HUE_AGREEMENT = 0.95  # length of the mean ab over the mean length of ab
+_TINT_MAX_ACROSS = 1.2  # Lab units, standard deviation across the line
+_TINT_MAX_UNEXPLAINED = 1.8  # Lab units, root mean square distance from the best cubic in L ...
+_TINT_MAX_UNEXPLAINED_SHARE = 0.05  # ... to which strong tints add so much of their mean chroma
+_TINT_MIN_CONTRAST = 12.0  # standard deviation of L: a plain sky is all of one colour, and a photo
+
+
+class Reason(str, Enum):
+    """Why a photo is not in a set."""
+
+    UNREADABLE = "unreadable"
+    TINY = "tiny"
+    GREY = "grey"
+    TINTED = "tinted"
+    DUPLICATE = "duplicate"
+    CLASS_NOT_CHOSEN = "class not chosen"
+    OVER_PER_CLASS = "over per-class"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A photo that is not in the set.
+
+    Attributes:
+        reason: one of a few.
+        detail: what exactly, in words; may be empty.
+    """
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A photo as the set stores it.
+
+    Attributes:
+        jpeg: its file.
+        height: pixels.
+        width: pixels.
+        digest: of its pixels before they were encoded.
+        thumb: (THUMB_SIDE, THUMB_SIDE, 3), uint8 sRGB.
+    """
+
+    jpeg: bytes
+    height: int
+    width: int
+    digest: str
+    thumb: npt.NDArray[np.uint8]
+
+
+def reduce_photo(entry: Entry, size: int, min_side: int) -> Reduced | LeftOut:
+    """Read a photo, reduce it to a short side of at most `size` pixels, and encode it anew.
+
+    Args:
+        entry: the photo.
+        size: pixels; a smaller photo keeps its own size.
+        min_side: pixels; a photo with a shorter side is left out.
+    """
+    try:
+        picture = _decode(entry.read(), size, min_side)
+    except UnidentifiedImageError:
+        return LeftOut(Reason.UNREADABLE, f"not a picture in one of {', '.join(FORMATS)}")
+    except PhotoError as error:
+        return LeftOut(Reason.UNREADABLE, error.found)
+    except Exception as error:  # damaged files make decoders and archives raise whatever they like
+        return LeftOut(Reason.UNREADABLE, f"{type(error).__name__}: {error}".splitlines()[0])
+    return picture if isinstance(picture, LeftOut) else _encode(picture)
+
+
+def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
+    """Decode into RGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        short_side = min(image.size)
+        if image.width * image.height > MAX_PIXELS:
+            raise PhotoError("a photo", f"{image.width} x {image.height} pixels are too many", "Reduce it.")
+        if short_side < min_side:
+            return LeftOut(Reason.TINY, f"{image.width} x {image.height}")
+        if image.mode in ("I", "F") or image.mode.startswith("I;"):  # one deep channel; Pillow would clip it
+            return LeftOut(Reason.GREY, f"mode {image.mode}")
+        if short_side >= 4 * size:
+            # Lets libjpeg decode at a half, a quarter or an eighth, never below twice the size that is wanted.
+            image.draft("RGB", (2 * size * image.width // short_side, 2 * size * image.height // short_side))
+        ImageOps.exif_transpose(image, in_place=True)
+        picture = image.convert("RGB")
+    short_side = min(picture.size)
+    if short_side <= size:
+        return picture
+    width, height = (round(side * size / short_side) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _encode(picture: Image.Image) -> Reduced | LeftOut:
+    pixels = picture.tobytes()
+    digest = hashlib.sha256(f"{picture.size}".encode() + pixels).hexdigest()[:32]
+    buffer = io.BytesIO()
+    try:
+        picture.save(buffer, "JPEG", quality=95, subsampling="4:4:4")
+    except OSError:
+        return LeftOut(Reason.UNREADABLE, f"{picture.width} x {picture.height} is too long for a JPEG")
+    thumb = picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
+    return Reduced(buffer.getvalue(), picture.height, picture.width, digest, np.asarray(thumb))
+
+
+def thumbs_to_lab(photos: list[Reduced]) -> Tensor:
+    """The photos' thumbs as Lab, (B, 3, THUMB_SIDE, THUMB_SIDE)."""
+    rgb = torch.from_numpy(np.stack([photo.thumb for photo in photos]))
+    return rgb_to_lab(rgb.permute(0, 3, 1, 2).contiguous().float() / 255)
+
+
+def judge_colours(lab: Tensor, min_chroma: float) -> list[LeftOut | None]:
+    """Tell grey and tinted photos from coloured ones.
+
+    Args:
+        lab: (B, 3, H, W).
+        min_chroma: Lab units; photos whose mean chroma is below are grey. 0 lets everything pass.
+
+    Returns:
+        For each photo, why it is left out, or None.
+    """
+    if min_chroma == 0:
+        return [None] * len(lab)
+    chroma = lab[:, 1:].norm(dim=1).mean(dim=(1, 2)).tolist()
+    tinted = _is_tinted(lab).tolist()
+    verdicts: list[LeftOut | None] = []
+    for mean, tint in zip(chroma, tinted, strict=True):
+        if mean < min_chroma:
+            verdicts.append(LeftOut(Reason.GREY, f"mean chroma {mean:.2f}"))
+        else:
+            verdicts.append(LeftOut(Reason.TINTED, f"mean chroma {mean:.2f}, one hue") if tint else None)
+    return verdicts
+
+
+def _is_tinted(lab: Tensor) -> Tensor:
+    """Whether each photo's colour is one hue that lightness alone decides, (B,) bool."""
+    L, ab = lab[:, 0].flatten(1), lab[:, 1:].flatten(2).mT  # (B, N), (B, N, 2)
+    chroma = ab.norm(dim=-1).mean(1)
+    agreement = ab.mean(1).norm(dim=-1) / chroma.clamp(min=1e-6)
+    centred = ab - ab.mean(1, keepdim=True)
+    covariance = centred.mT @ centred / ab.shape[1]
+    across = torch.linalg.eigvalsh(covariance)[:, 0].clamp(min=0).sqrt()
+    unexplained = (ab - _best_cubic(L, ab)).square().sum(-1).mean(1).sqrt()
+    return (
+        (agreement >= _TINT_MIN_HUE_AGREEMENT)
+        & (across <= _TINT_MAX_ACROSS)
+        & (unexplained <= _TINT_MAX_UNEXPLAINED + _TINT_MAX_UNEXPLAINED_SHARE * chroma)
+        & (L.std(dim=1) >= _TINT_MIN_CONTRAST)
+    )
+
+
+def _best_cubic(L: Tensor, ab: Tensor) -> Tensor:
+    """The ab that the least-squares cubic in L gives, (B, N, 2)."""
+    powers = (L[..., None] / 50 - 1) ** torch.arange(4)  # (B, N, 4)
+    # A photo of one lightness makes the equations singular; the little ridge keeps them solvable.
+    normal = powers.mT @ powers + 1e-3 * torch.eye(4)
+    return powers @ torch.linalg.solve(normal, powers.mT @ ab)
+
+
+def perceptual_hashes(lab: Tensor) -> npt.NDArray[np.uint64]:
+    """A 64-bit hash of each photo that small changes hardly change: whether L rises from each cell to the next.
+
+    Args:
+        lab: (B, 3, H, W).
+
+    Returns:
+        (B,), uint64.
+    """
+    cells = F.adaptive_avg_pool2d(lab[:, :1], (8, 9))[:, 0]
+    rises = (cells[:, :, 1:] > cells[:, :, :-1]).flatten(1).numpy()
+    return np.packbits(rises, axis=1).view(">u8")[:, 0].astype(np.uint64)

@@ -1,0 +1,176 @@
+"""The files of a set: WebDataset shards with an index that finds each photo in them, and `set.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from colorgan.errors import SetError
+
+FORMAT = "colorgan-set"
+FORMAT_VERSION = 1
+SPLITS = ("train", "val")
+SET_FILE = "set.json"
+MANIFEST_FILE = "manifest.jsonl"
+MAX_SHARD_BYTES = 256 * 1000**2
+
+INDEX_DTYPE = np.dtype(
+    [
+        ("shard", "<u4"),
+        ("offset", "<u8"),  # of the JPEG's first byte in the shard
+        ("length", "<u4"),
+        ("height", "<u2"),
+        ("width", "<u2"),
+        ("class", "<u4"),
+    ]
+)
+Index = npt.NDArray[np.void]
+
+_BLOCK_BYTES = tarfile.BLOCKSIZE
+
+
+def shard_name(split: str, number: int) -> str:
+    """The file name of a split's shard."""
+    return f"{split}-{number:05d}.tar"
+
+
+def index_name(split: str) -> str:
+    """The file name of a split's index."""
+    return f"{split}.index.npy"
+
+
+def is_set_file(name: str) -> bool:
+    """Whether `prepare` writes files of that name."""
+    fixed = {SET_FILE, MANIFEST_FILE, *map(index_name, SPLITS)}
+    stem, number = name[:-10], name[-9:-4]
+    return name in fixed or (stem in SPLITS and number.isdigit() and name == shard_name(stem, int(number)))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def identity_of(hashes: dict[str, str]) -> str:
+    """A set's identity, from the SHA-256 of its indexes and its manifest, by file name."""
+    text = "".join(f"{name} {hashes[name]}\n" for name in sorted(hashes))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _member(name: str, data: bytes) -> bytes:
+    """A tar member: its header, its bytes, and zeros up to the next block. No time, no owner: the same every time."""
+    header = tarfile.TarInfo(name)
+    header.size = len(data)
+    return header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % _BLOCK_BYTES)
+
+
+class ShardWriter:
+    """Writes one split's photos into shards and notes where each one lies.
+
+    A context manager; leaving it closes the last shard and writes the index.
+
+    Args:
+        folder: where the set is being written.
+        split: train or val.
+        photos: how many there will be.
+    """
+
+    def __init__(self, folder: Path, split: str, photos: int) -> None:
+        self.index: Index = np.zeros(photos, INDEX_DTYPE)
+        self._folder = folder
+        self._split = split
+        self._written = 0
+        self._shard = -1
+        self._file: IO[bytes] | None = None
+
+    def add(self, jpeg: bytes, height: int, width: int, class_number: int) -> None:
+        """Append a photo.
+
+        Args:
+            jpeg: its file.
+            height: pixels.
+            width: pixels.
+            class_number: its class's place in the set's list of classes.
+        """
+        key = f"{self._written:08d}"
+        label = _member(f"{key}.cls", str(class_number).encode())
+        photo = _member(f"{key}.jpg", jpeg)
+        file = self._file_with_room(len(photo) + len(label))
+        self.index[self._written] = (self._shard, file.tell() + _BLOCK_BYTES, len(jpeg), height, width, class_number)
+        file.write(photo)
+        file.write(label)
+        self._written += 1
+
+    def _file_with_room(self, needed_bytes: int) -> IO[bytes]:
+        end = 2 * _BLOCK_BYTES
+        if self._file is None or self._file.tell() + needed_bytes + end > MAX_SHARD_BYTES:
+            self._finish()
+            self._shard += 1
+            self._file = (self._folder / shard_name(self._split, self._shard)).open("xb")
+        return self._file
+
+    def _finish(self) -> None:
+        if self._file is None:
+            return
+        with self._file as file:
+            file.write(bytes(2 * _BLOCK_BYTES))  # the end of a tar file
+            file.flush()
+            os.fsync(file.fileno())
+        self._file = None
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is not None:
+            if self._file is not None:
+                self._file.close()
+            return
+        self._finish()
+        buffer = io.BytesIO()
+        np.save(buffer, self.index, allow_pickle=False)
+        write_whole(self._folder / index_name(self._split), buffer.getvalue())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a new file and flush it to disk."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read a set's `set.json`.
+
+    Raises:
+        SetError: there is none, or it is damaged or of another version.
+    """
+    expected = f"a set written by colorgan prepare at {folder}"
+    path = folder / SET_FILE
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        found = f"no {SET_FILE} in it" if folder.is_dir() else "no such folder"
+        raise SetError(expected, found, "Make one: colorgan prepare PHOTOS -o data") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise SetError(expected, f"{SET_FILE} cannot be read ({error})", "Prepare the set again.") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise SetError(expected, f"{SET_FILE} does not describe a set", "Give a folder that prepare wrote.")
+    if description.get("version") != FORMAT_VERSION:
+        found = f"format version {description.get('version')!r}, where this colorgan reads {FORMAT_VERSION}"
+        raise SetError(expected, found, "Prepare the set again with this version.")
+    return description

@@ -1,0 +1,241 @@
+"""Where photos come from: folders, uncompressed tar files (also a tar of class tars) and zip files.
+
+A source is listed once, in sorted order, and each photo's bytes are then read from where they lie. Nothing of an
+archive is ever written anywhere; what a member is called is data, never a path.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from colorgan.errors import PhotoError, UsageError
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+MAX_PHOTO_BYTES = 256 * 1000**2
+
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_HEADER_BYTES = 512  # of a tar member
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photo of a source, not read yet.
+
+    Attributes:
+        source: what reads it.
+        name: its path inside the source, with forward slashes; only ever shown and compared.
+        class_name: the folder (or class tar) that holds it, "" at the top.
+        size_bytes: as the source states it.
+        position: by which the source finds it again.
+    """
+
+    source: Source
+    name: str
+    class_name: str
+    size_bytes: int
+    position: int = 0
+
+    def read(self) -> bytes:
+        """Read the photo's bytes; safe in several threads at once.
+
+        Raises:
+            PhotoError: it is too large.
+            Exception: whatever a damaged archive makes its reader raise.
+        """
+        too_large = PhotoError("a photo", f"its file is larger than {MAX_PHOTO_BYTES // 1000**2} MB", "Reduce it.")
+        if self.size_bytes > MAX_PHOTO_BYTES:
+            raise too_large
+        data = self.source.read(self, MAX_PHOTO_BYTES + 1)
+        if len(data) > MAX_PHOTO_BYTES:  # the source stated less than there was
+            raise too_large
+        return data
+
+
+class Source(ABC):
+    """A place that photos are read from.
+
+    Attributes:
+        path: where it is.
+        entries: its photos, sorted by name.
+        ignored: how many of its members are no photos: other files, links, devices, fifos.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ignored = 0
+        self.entries = sorted(self._list(), key=lambda entry: (entry.name, entry.position))
+
+    @property
+    def label(self) -> str:
+        """The source's own name, the same wherever it lies."""
+        return self.path.name or self.path.resolve().name
+
+    @abstractmethod
+    def _list(self) -> Iterator[Entry]:
+        """Find the photos, in any order, and count the rest in `ignored`."""
+
+    @abstractmethod
+    def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        """Read one of this source's entries, at most so many bytes of it."""
+
+    def close(self) -> None:
+        """Let go of what is open; nothing can be read afterwards."""
+
+    def _entry(self, name: str, size_bytes: int, position: int = 0, class_name: str | None = None) -> Iterator[Entry]:
+        """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
+        path = PurePosixPath(name)
+        # macOS puts a shadow "._x.jpg" beside each "x.jpg" into its archives.
+        if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith("._"):
+            self.ignored += 1
+            return
+        yield Entry(self, name, path.parent.name if class_name is None else class_name, size_bytes, position)
+
+
+class FolderSource(Source):
+    """A folder and all folders in it; links to folders are not followed, so that no loop is ever walked."""
+
+    def _list(self) -> Iterator[Entry]:
+        for folder, subfolders, names in os.walk(self.path, onerror=self._refuse):
+            here = Path(folder)
+            self.ignored += sum((here / name).is_symlink() for name in subfolders)
+            for name in names:
+                yield from self._file(here / name)
+
+    def _file(self, path: Path) -> Iterator[Entry]:
+        try:
+            status = path.stat()
+        except OSError:  # a link to nowhere, or in a circle
+            self.ignored += 1
+            return
+        if stat.S_ISREG(status.st_mode):
+            yield from self._entry(path.relative_to(self.path).as_posix(), status.st_size)
+        else:
+            self.ignored += 1
+
+    @staticmethod
+    def _refuse(error: OSError) -> None:
+        raise UsageError(
+            f"a folder of photos at {error.filename}", error.strerror or str(error), "Make it readable."
+        ) from error
+
+    def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        with (self.path / entry.name).open("rb") as file:
+            return file.read(limit_bytes)
+
+
+class TarSource(Source):
+    """An uncompressed tar file; tar files inside it are classes, named by their stems."""
+
+    def _list(self) -> Iterator[Entry]:
+        try:
+            with self.path.open("rb") as file:
+                yield from self._members(file, 0, None)
+        except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+            raise _damaged(self.path, str(error)) from error
+
+    def _members(self, file: IO[bytes], start: int, class_name: str | None) -> Iterator[Entry]:
+        """List one tar file.
+
+        Args:
+            file: the tar file, from its first byte on.
+            start: where that byte lies in the source's own file.
+            class_name: the class of all photos in it; None to take their folders' names.
+        """
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            last = -1
+            for member in archive:
+                # A crafted size may lead back to where the walk has been.
+                if member.offset_data <= last or member.size < 0:
+                    raise tarfile.ReadError(f"the header of {member.name!r} leads backwards")
+                last = member.offset_data
+                yield from self._member(archive, member, start, class_name)
+            file.seek(archive.offset)
+            if any(file.read(_HEADER_BYTES)):  # tarfile takes a damaged header for the archive's end
+                raise tarfile.ReadError(f"no tar header at byte {start + archive.offset}")
+
+    def _member(
+        self, archive: tarfile.TarFile, member: tarfile.TarInfo, start: int, class_name: str | None
+    ) -> Iterator[Entry]:
+        position = start + member.offset_data
+        if member.isdir():
+            return
+        if not member.isreg() or member.issparse():
+            self.ignored += 1
+        elif class_name is None and member.name.lower().endswith(".tar"):
+            inner = archive.extractfile(member)  # a view into the file, which nothing is written from
+            assert inner is not None
+            with inner:
+                for entry in self._members(inner, position, PurePosixPath(member.name).stem):
+                    yield Entry(self, f"{member.name}/{entry.name}", entry.class_name, entry.size_bytes, entry.position)
+        else:
+            yield from self._entry(member.name, member.size, position, class_name)
+
+    def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(entry.position)
+            return file.read(min(entry.size_bytes, limit_bytes))
+
+
+class ZipSource(Source):
+    """A zip file."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise _damaged(path, str(error)) from error
+        self._infos = self._archive.infolist()
+        super().__init__(path)
+
+    def _list(self) -> Iterator[Entry]:
+        for position, info in enumerate(self._infos):
+            kind = stat.S_IFMT(info.external_attr >> 16)  # zero unless a Unix wrote it
+            if info.is_dir():
+                continue
+            if kind not in (0, stat.S_IFREG):
+                self.ignored += 1
+            else:
+                yield from self._entry(info.filename, info.file_size, position)
+
+    def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        with self._archive.open(self._infos[entry.position]) as file:
+            return file.read(limit_bytes)
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+def _damaged(path: Path, reason: str) -> UsageError:
+    return UsageError(f"an archive at {path}", f"it is damaged ({reason})", "Fetch or make it again.")
+
+
+def open_source(path: Path) -> Source:
+    """List a folder, a .tar or a .zip.
+
+    Raises:
+        UsageError: there is nothing at that path, or nothing that photos can be read from.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.is_file():
+        found = "it is neither a file nor a folder" if path.exists() else "there is nothing"
+        raise UsageError(f"photos at {path}", found, "Give a folder, a .tar or a .zip.")
+    with path.open("rb") as file:
+        start = file.read(6)
+    for magic, compression in _COMPRESSED.items():
+        if start.startswith(magic):
+            advice = "Its photos cannot be reached one by one: decompress it first, to a .tar."
+            raise UsageError(f"a folder, a .tar or a .zip at {path}", f"a file compressed with {compression}", advice)
+    kinds: dict[str, type[Source]] = {".tar": TarSource, ".zip": ZipSource}
+    if path.suffix.lower() not in kinds:
+        found = f"a file whose name ends in {path.suffix!r}"
+        raise UsageError(f"photos at {path}", found, "Give a folder, a .tar or a .zip.")
+    return kinds[path.suffix.lower()](path)

@@ -1,0 +1,201 @@
+"""Checkpoints: whole or absent, without pickle, and resumed from exactly.
+
+A checkpoint is a folder of `tensors.safetensors` (networks, optimizers, random states) and `state.json` (numbers,
+and the SHA-256 of the tensors, so that a damaged one is told from a good one).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from colorgan.errors import CheckpointError
+from colorgan.media.files import atomic_write, sync_folder
+from colorgan.training.stages import Stage
+
+FORMAT = 1
+KEPT = 2
+_NAME = re.compile(r"epoch-(\d+)(?:-batch-(\d+))?")
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        epoch: epochs begun, 1 for the first.
+        batch: batches of it that are done.
+        step: optimizer steps of the whole run.
+        seen_photos: photos of the whole run, each as often as it was seen.
+        elapsed_s: seconds of training, over all sittings.
+        validated: this epoch's validation is done, so that the next epoch begins.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    step: int = 0
+    seen_photos: int = 0
+    elapsed_s: float = 0.0
+    validated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's folder: the epoch, and the batch where the epoch is not done."""
+        return f"epoch-{self.epoch:03d}" if self.validated else f"epoch-{self.epoch:03d}-batch-{self.batch:07d}"
+
+
+def _order(folder: Path) -> tuple[int, float]:
+    match = _NAME.fullmatch(folder.name)
+    assert match, folder
+    return int(match[1]), int(match[2]) if match[2] else float("inf")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The run's checkpoints, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_order)
+
+
+def _stage_tensors(stage: Stage) -> dict[str, Tensor]:
+    tensors = {
+        f"network.{name}.{key}": value
+        for name, network in stage.networks.items()
+        for key, value in network.state_dict().items()
+    }
+    for name, optimizer in stage.optimizers.items():
+        for index, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in values.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors |= {f"random.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mapping[str, Any], every: int = 0) -> Path:
+    """Write a checkpoint aside, flush it to disk, rename it into place, and drop those no longer kept.
+
+    Args:
+        folder: the run's `checkpoints/`.
+        stage: what to save.
+        position: where the run stands; it names the checkpoint.
+        extra: further JSON for `load_checkpoint` to give back.
+        every: also keep each finished epoch that this divides; 0 keeps the newest two alone.
+
+    Returns:
+        The checkpoint's folder.
+    """
+    target = folder / position.name
+    aside = folder / f".{position.name}.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    payload = safetensors.torch.save(_stage_tensors(stage))
+    with atomic_write(aside / _TENSORS) as file:
+        file.write(payload)
+    state = {
+        "format": FORMAT,
+        "stage": stage.name,
+        "position": vars(position),
+        "sha256": hashlib.sha256(payload).hexdigest(),
+        "extra": dict(extra),
+    }
+    with atomic_write(aside / _STATE) as file:
+        file.write(json.dumps(state, indent=1).encode())
+    if target.exists():  # the same position again, after a damaged one was passed over
+        shutil.rmtree(target)
+    aside.replace(target)
+    sync_folder(folder)
+    _drop_old(folder, every)
+    return target
+
+
+def _drop_old(folder: Path, every: int) -> None:
+    for path in checkpoints(folder)[:-KEPT]:
+        epoch, batch = _order(path)
+        if not (every and batch == float("inf") and epoch % every == 0):
+            shutil.rmtree(path)
+    for stale in folder.glob(".*.tmp"):
+        shutil.rmtree(stale)
+
+
+def _read(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        state = json.loads((path / _STATE).read_bytes())
+        payload = (path / _TENSORS).read_bytes()
+        if hashlib.sha256(payload).hexdigest() != state["sha256"]:
+            raise ValueError("its tensors are not the ones that were written")
+        tensors = safetensors.torch.load(payload)
+        if state["format"] != FORMAT or state["stage"] != stage.name:
+            raise ValueError(f"it is of format {state['format']}, stage {state['stage']}")
+        Position(**state["position"])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise CheckpointError(
+            f"a whole checkpoint in {path}", reason, "Remove that folder to go on from the one before it."
+        ) from error
+    return state, tensors
+
+
+def _restore(stage: Stage, tensors: dict[str, Tensor]) -> None:
+    for name, network in stage.networks.items():
+        prefix = f"network.{name}."
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    for name, optimizer in stage.optimizers.items():
+        prefix = f"optimizer.{name}."
+        entries: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                index, entry = key.removeprefix(prefix).split(".", 1)
+                entries.setdefault(int(index), {})[entry] = value
+        optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["random.cpu"])
+    cuda = [tensors[f"random.cuda.{i}"] for i in range(torch.cuda.device_count()) if f"random.cuda.{i}" in tensors]
+    if cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(cuda)
+
+
+def load_checkpoint(folder: Path, stage: Stage, warn: Callable[[str], None]) -> tuple[Position, dict[str, Any]] | None:
+    """Restore the newest whole checkpoint into a stage.
+
+    Args:
+        folder: the run's `checkpoints/`.
+        stage: restored in place.
+        warn: told of each damaged checkpoint that is passed over.
+
+    Returns:
+        The position and the `extra` that were saved, or None where there is no checkpoint at all.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none is whole and of this stage.
+    """
+    damaged: CheckpointError | None = None
+    for path in reversed(checkpoints(folder)):
+        try:
+            state, tensors = _read(path, stage)
+        except CheckpointError as error:
+            warn(f"{path} is damaged ({error.found}); falling back to the checkpoint before it.")
+            damaged = error
+            continue
+        try:
+            _restore(stage, tensors)
+        except (RuntimeError, ValueError, KeyError) as error:
+            found = str(error).splitlines()[0]
+            raise CheckpointError(
+                f"a checkpoint of this very network in {path}", found, "Give the run's own options, or another --run."
+            ) from error
+        return Position(**state["position"]), state["extra"]
+    if damaged:
+        raise damaged
+    return None

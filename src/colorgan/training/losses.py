@@ -1,0 +1,85 @@
+"""The supervised losses: each takes what the generator predicts and the true ab, and gives one number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorgan.color.bins import nearest_bin, soft_targets
+from colorgan.networks.generator import Prediction
+
+Loss = Callable[[Prediction, Tensor], Tensor]
+
+# Shares below this count as this: a bin that the set hardly holds would otherwise rule every batch.
+PRIOR_FLOOR = 3e-5
+HUBER_DELTA = 10.0  # Lab units: within one bin the error counts squared, beyond it linearly
+
+
+def mse(prediction: Prediction, ab: Tensor) -> Tensor:
+    """Mean squared ab difference, Lab units squared."""
+    return F.mse_loss(prediction.ab, ab)
+
+
+def l1(prediction: Prediction, ab: Tensor) -> Tensor:
+    """Mean absolute ab difference, Lab units."""
+    return F.l1_loss(prediction.ab, ab)
+
+
+def huber(prediction: Prediction, ab: Tensor) -> Tensor:
+    """Mean Huber loss of the ab difference."""
+    return F.huber_loss(prediction.ab, ab, delta=HUBER_DELTA)
+
+
+class BinsLoss:
+    """Class-rebalanced soft cross-entropy over the bins (Zhang et al. 2016, equations 2 to 4).
+
+    A pixel weighs prior(its bin) ^ -rebalance, scaled so that the mean weight under the prior is 1.
+
+    Args:
+        prior: (313,), the share of the training set's pixels in each bin.
+        rebalance: 0 counts every pixel alike, 1 every bin alike.
+    """
+
+    def __init__(self, prior: Tensor, rebalance: float) -> None:
+        floored = prior.clamp(min=PRIOR_FLOOR)
+        floored = floored / floored.sum()
+        weights = floored**-rebalance
+        self.weights = weights / (weights * floored).sum()
+
+    def __call__(self, prediction: Prediction, ab: Tensor) -> Tensor:
+        """Compare logits (B, 313, h, w) with the true ab (B, 2, H, W), averaged to the logits' size."""
+        if prediction.logits is None:
+            raise ValueError("this network has no bins, so the bins loss does not apply to it")
+        height, width = prediction.logits.shape[-2:]
+        truth = F.adaptive_avg_pool2d(ab, (height, width))
+        bins, shares = soft_targets(truth)  # (B, 5, h, w)
+        # Bins last: a log-softmax over contiguous memory is several times as fast.
+        log_shares = F.log_softmax(prediction.logits.permute(0, 2, 3, 1).float(), dim=-1)  # (B, h, w, 313)
+        entropy = -(log_shares.gather(-1, bins.movedim(1, -1)) * shares.movedim(1, -1)).sum(-1)  # (B, h, w)
+        weights = self.weights.to(entropy.device)[nearest_bin(truth)]
+        return (weights * entropy).mean()
+
+
+LOSSES = ("mse", "l1", "huber", "bins")
+
+
+def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
+    """Find a loss by its name in `LOSSES`.
+
+    Args:
+        name: mse, l1, huber or bins.
+        prior: (313,), used by bins alone.
+        rebalance: used by bins alone.
+    """
+    if name == "bins":
+        return BinsLoss(prior, rebalance)
+    plain: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
+    return plain[name]
+
+
+def is_finite(terms: dict[str, Tensor]) -> bool:
+    """Whether every term of a step's loss is a number."""
+    return all(bool(torch.isfinite(term)) for term in terms.values())

@@ -1,0 +1,109 @@
+"""The run folder: making one, recognizing it again, and saying in `run.json` what it is."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from colorgan import __version__
+from colorgan.errors import CheckpointError, UsageError
+from colorgan.media.files import atomic_write
+
+FORMAT = 1
+_FILE = "run.json"
+
+# How long, how often and where: a run stays the same run when these change.
+_FREE = {"epochs", "max_minutes", "workers", "device", "log_every", "checkpoint_every", "save_minutes"}
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """What `run.json` says, or None where the folder holds none.
+
+    Raises:
+        CheckpointError: the file is there and cannot be made sense of.
+    """
+    path = folder / _FILE
+    if not path.exists():
+        return None
+    try:
+        run = json.loads(path.read_bytes())
+        if run["format"] != FORMAT:
+            raise ValueError(f"format {run['format']}")
+        if not isinstance(run["options"], dict):
+            raise TypeError("options are no table")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"the description of a run in {path}", f"{type(error).__name__}: {error}", "Name another --run."
+        ) from error
+    return dict(run)
+
+
+def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: str, overwrite: bool) -> bool:
+    """See that a folder can take this run, either as a new one or as the one that it holds already.
+
+    Args:
+        folder: the run folder; a run in it is removed if `overwrite`.
+        command: the subcommand.
+        options: everything that decides the result, JSON-serializable.
+        identity: the set's.
+        overwrite: start afresh.
+
+    Returns:
+        Whether the folder holds this run already, to be gone on with.
+
+    Raises:
+        UsageError: the folder holds another run, or something else.
+        CheckpointError: its `run.json` is damaged.
+    """
+    if overwrite and (folder / _FILE).exists():
+        shutil.rmtree(folder)
+    run = read_run(folder)
+    if run is None:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(
+                f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another --run."
+            )
+        return False
+    wanted = dict(options) | {"command": command, "set": identity}
+    held = run["options"] | {"command": run["command"], "set": run["set"]}
+    differing = [name for name in wanted if name not in _FREE and wanted[name] != held.get(name)]
+    if differing:
+        found = ", ".join(f"{name} {held.get(name)} there, {wanted[name]} here" for name in differing)
+        raise UsageError(
+            f"the run in {folder} with these options",
+            found,
+            "Go on with its own options by --resume, start afresh by --overwrite, or name another --run.",
+        )
+    return True
+
+
+def describe_run(
+    folder: Path, command: str, options: Mapping[str, Any], identity: str, device: str, model: Mapping[str, Any]
+) -> None:
+    """Write `run.json`.
+
+    Args:
+        folder: the run folder, made if missing.
+        command: the subcommand.
+        options: everything that was chosen.
+        identity: the set's.
+        device: in words.
+        model: the network, its options, and what it started from.
+    """
+    run = {
+        "format": FORMAT,
+        "command": command,
+        "options": dict(options),
+        "set": identity,
+        "model": dict(model),
+        "device": device,
+        "versions": {"colorgan": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    with atomic_write(folder / _FILE) as file:
+        file.write(json.dumps(run, indent=1).encode() + b"\n")

@@ -1,0 +1,228 @@
+"""The file format of weights: what a file says of itself, and how its tensors are read. No network is built here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from colorgan.errors import WeightsError
+
+FORMAT_VERSION = "1"
+SAFETENSORS_SUFFIXES, TORCH_SUFFIXES = (".safetensors",), (".pth", ".pt")
+COPY_AGAIN = "The file is damaged or incomplete: copy or download it again."
+
+_FORMAT_KEY, _DIGEST_KEY = "colorgan_format", "sha256"
+_ZIP_START, _PICKLE_START = b"PK\x03\x04", b"\x80"  # how files of torch.save begin, new and old
+_LONGEST_TEXT = 1000
+_RENDER_SIZES_PX = range(8, 4097)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model's file says of it.
+
+    Attributes:
+        name: what it is called.
+        network: which network it is of, a key of `weights.NETWORKS`.
+        options: the keyword arguments that build the network again.
+        stage: how it was trained: published, scratch, finetune or gan.
+        licence: the terms under which the weights may be used.
+        made_by: the program and version that wrote them.
+        trained_on: the photos, in words.
+        figures: what was measured on it, by name.
+        render_size: the short side at which the network sees a photo, 8..4096 pixels.
+        temperature: what its logits are divided by before they are decoded, above 0.
+    """
+
+    name: str
+    network: str
+    options: dict[str, Any]
+    stage: str
+    licence: str
+    made_by: str
+    trained_on: str
+    figures: dict[str, float]
+    render_size: int
+    temperature: float
+
+
+def bad_weights(path: Path, found: str, advice: str) -> WeightsError:
+    """Say what is wrong with a weights file."""
+    return WeightsError(f"weights in {path}", _plain(found), advice)
+
+
+def _plain(text: str) -> str:
+    """Text without anything that could steer a terminal or be no valid UTF-8, and not endless."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST_TEXT])
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _figures(text: str) -> dict[str, float]:
+    return {_plain(name): float(value) for name, value in _mapping(text).items()}
+
+
+def _render_size(text: str) -> int:
+    if int(text) not in _RENDER_SIZES_PX:
+        raise ValueError("not within 8..4096")
+    return int(text)
+
+
+def _temperature(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError("not above 0")
+    return value
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "options": _mapping,
+    "figures": _figures,
+    "render_size": _render_size,
+    "temperature": _temperature,
+}
+
+
+def digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of all that a file says, so that a single changed byte is noticed.
+
+    Args:
+        metadata: everything but the digest itself.
+        tensors: any order; contiguous, on the CPU.
+    """
+    total = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def file_bytes(info: ModelInfo, tensors: Mapping[str, Tensor]) -> Iterator[bytes]:
+    """A weights file, in pieces; the same content is always the same bytes.
+
+    Args:
+        info: what the file is to say of the model.
+        tensors: by name, contiguous, on the CPU.
+    """
+    data = save(dict(tensors), _metadata_of(info, tensors))
+    # The library puts metadata in a new order each time, so that the header is written again, sorted: 8 bytes of
+    # its length, JSON, blanks up to a multiple of 8.
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    yield len(header).to_bytes(8, "little") + header
+    yield data[end:]
+
+
+def _metadata_of(info: ModelInfo, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """The format, a line per field of `ModelInfo`, and the digest of it all."""
+    metadata = {_FORMAT_KEY: FORMAT_VERSION}
+    for field in fields(ModelInfo):
+        value = getattr(info, field.name)
+        metadata[field.name] = _plain(value) if isinstance(value, str) else json.dumps(value)
+    return {**metadata, _DIGEST_KEY: digest(metadata, tensors)}
+
+
+def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
+    """Read a file's own description.
+
+    Returns:
+        None for a file that says nothing about colorgan.
+
+    Raises:
+        WeightsError: of a newer format, or a field is missing or out of bounds.
+    """
+    if not metadata.keys() & {_FORMAT_KEY, _DIGEST_KEY}:
+        return None
+    version = metadata.get(_FORMAT_KEY, "")
+    if version != FORMAT_VERSION:
+        raise bad_weights(path, f"format {version!r}, where this colorgan knows {FORMAT_VERSION}", "Update colorgan.")
+    values = {}
+    for field in fields(ModelInfo):
+        try:
+            values[field.name] = _READERS.get(field.name, _plain)(metadata[field.name])
+        except KeyError:
+            raise bad_weights(path, f"its description lacks {field.name!r}", COPY_AGAIN) from None
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            found = f"{field.name} is {metadata[field.name][:80]!r}: {error}"
+            raise bad_weights(path, found, COPY_AGAIN) from error
+    return ModelInfo(**values)
+
+
+def check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse a file whose content is not what was written.
+
+    Raises:
+        WeightsError: the digest is missing or another.
+    """
+    rest = {key: value for key, value in metadata.items() if key != _DIGEST_KEY}
+    if metadata.get(_DIGEST_KEY) != digest(rest, tensors):
+        raise bad_weights(path, "its content does not match its own SHA-256", COPY_AGAIN)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Read a weights file without running any code that it may hold.
+
+    Returns:
+        Its metadata (empty for a `.pth`) and its tensors on the CPU, which may still be mapped from the file.
+
+    Raises:
+        WeightsError: not a file, of another kind, or unreadable.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise bad_weights(path, "a folder" if path.is_dir() else "not a file", "Give the path of a file.")
+        with path.open("rb") as file:
+            start = file.read(len(_ZIP_START))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise bad_weights(path, reason, "Give the path of a file that can be read.") from error
+    suffix = path.suffix.lower()
+    if suffix not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES:
+        raise bad_weights(path, f"a name ending in {suffix!r}", "Give a .safetensors file, or a published .pth.")
+    if not start:
+        raise bad_weights(path, "an empty file", COPY_AGAIN)
+    return _read_safetensors(path, start) if suffix in SAFETENSORS_SUFFIXES else ({}, _read_torch(path))
+
+
+def _read_safetensors(path: Path, start: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
+    except Exception as error:  # a foreign file can make the reader fail in any way
+        if start.startswith((_ZIP_START, _PICKLE_START)):
+            found, advice = "a pickle by torch.save, not safetensors", "Only where you trust it, rename it to .pth."
+            raise bad_weights(path, found, advice) from error
+        raise bad_weights(path, f"no readable safetensors file ({error})", COPY_AGAIN) from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    """The one place that unpickles: only what `weights_only` allows, from a file that the user named."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a foreign file can make the reader fail in any way
+        found = f"no file of plain tensors by torch.save ({type(error).__name__})"
+        raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        found = f"a {type(state).__name__} that is no table of tensors"
+        raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.")
+    return {str(name): tensor.detach() for name, tensor in state.items()}

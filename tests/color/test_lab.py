@@ -1,0 +1,60 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.color import rgb2lab
+
+from colorgan.color.lab import lab_to_linear, lab_to_rgb, rgb_to_lab
+
+
+def cube(steps: int) -> torch.Tensor:
+    axis = torch.linspace(0, 1, steps)
+    return torch.cartesian_prod(axis, axis, axis).T.reshape(1, 3, steps * steps, steps)
+
+
+def test_lab_agrees_with_scikit_image_over_the_whole_cube() -> None:
+    rgb = cube(33)
+    expected = rgb2lab(rgb[0].permute(1, 2, 0).double().numpy())
+    found = rgb_to_lab(rgb)[0].permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_a_round_trip_gives_every_colour_back() -> None:
+    rgb = cube(33)
+    assert (lab_to_rgb(rgb_to_lab(rgb)) - rgb).abs().max() < 1e-4
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3))
+def test_any_colour_comes_back(colour: list[float]) -> None:
+    rgb = torch.tensor(colour).reshape(1, 3, 1, 1)
+    assert (lab_to_rgb(rgb_to_lab(rgb)) - rgb).abs().max() < 1e-4
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 1, width=32))
+def test_a_grey_has_no_chroma(grey: float) -> None:
+    assert rgb_to_lab(torch.full((1, 3, 1, 1), grey))[:, 1:].abs().max() < 0.02
+
+
+def test_gradients_are_finite_everywhere_black_included() -> None:
+    rgb = torch.cat([torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1), torch.full((1, 3, 1, 1), 1e-8)], -1)
+    rgb.requires_grad_()
+    rgb_to_lab(rgb).sum().backward()
+    assert rgb.grad is not None
+    assert torch.isfinite(rgb.grad).all()
+    lab = torch.tensor([[0.0, 0, 0], [0, 110, -110], [100, -110, 110]]).T.reshape(1, 3, 1, 3).requires_grad_()
+    lab_to_rgb(lab).sum().backward()
+    assert lab.grad is not None
+    assert torch.isfinite(lab.grad).all()
+
+
+def test_colours_outside_the_gamut_show_before_clipping_and_not_after() -> None:
+    lab = torch.tensor([50.0, 110, -110]).reshape(1, 3, 1, 1)
+    assert lab_to_linear(lab).min() < 0
+    assert 0 <= lab_to_rgb(lab).min() <= lab_to_rgb(lab).max() <= 1
+
+
+def test_any_leading_shape_is_taken() -> None:
+    rgb = torch.rand(2, 5, 3, 4, 6)
+    assert torch.allclose(rgb_to_lab(rgb)[1, 3], rgb_to_lab(rgb[1, 3]), atol=1e-4)

@@ -1,0 +1,80 @@
+"""What several test files need: stand-ins for the published weights, and a small network."""
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from colorgan.networks.compact import Compact
+from colorgan.weights import ModelInfo
+
+# Channels in, then out of each 3 x 3 convolution of the published network's model1 to model7.
+_PUBLISHED_WIDTHS = [
+    (1, 64, 64),
+    (64, 128, 128),
+    (128, 256, 256, 256),
+    (256, 512, 512, 512),
+    (512, 512, 512, 512),
+    (512, 512, 512, 512),
+    (512, 512, 512, 512),
+]
+
+
+def _drawn(name, shape, scale, shift=0.0):
+    """Made-up values that depend on the tensor's name alone; eccv16_golden.safetensors was computed with these."""
+    rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    return (shift + scale * rng.standard_normal(shape)).astype(np.float32)
+
+
+def _standin_convolution(name, shape, gain=1.4, transposed=False):
+    out, fan_in = (shape[1], 4 * shape[0]) if transposed else (shape[0], int(np.prod(shape[1:])))
+    weight = _drawn(f"{name}.weight", shape, gain / fan_in**0.5)
+    return {f"{name}.weight": weight, f"{name}.bias": _drawn(f"{name}.bias", (out,), 0.05)}
+
+
+def _standin_norm(name, channels):
+    drawn = {"weight": (0.1, 1.0), "bias": (0.1, 0.0), "running_mean": (0.1, 0.4), "running_var": (0.02, 0.5)}
+    tensors = {f"{name}.{key}": _drawn(f"{name}.{key}", (channels,), *values) for key, values in drawn.items()}
+    return {**tensors, f"{name}.num_batches_tracked": np.array(1, np.int64)}
+
+
+@pytest.fixture(scope="session")
+def standin_eccv16():
+    """Every tensor of the published ECCV16 file under its published name, with made-up values."""
+    tensors = {}
+    for stage, widths in enumerate(_PUBLISHED_WIDTHS, start=1):
+        for index, (into, out) in enumerate(zip(widths, widths[1:], strict=False)):
+            tensors |= _standin_convolution(f"model{stage}.{2 * index}", (out, into, 3, 3))
+        tensors |= _standin_norm(f"model{stage}.{2 * len(widths) - 2}", widths[-1])
+    tensors |= _standin_convolution("model8.0", (512, 256, 4, 4), transposed=True)
+    tensors |= _standin_convolution("model8.2", (256, 256, 3, 3))
+    tensors |= _standin_convolution("model8.4", (256, 256, 3, 3))
+    tensors |= _standin_convolution("model8.6", (313, 256, 1, 1), gain=3.0)
+    tensors["model_out.weight"] = _drawn("model_out.weight", (2, 313, 1, 1), 0.5)
+    return {name: torch.from_numpy(values) for name, values in tensors.items()}
+
+
+@pytest.fixture
+def small_network():
+    """A network of a few thousand random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return Compact(channels=(4, 4, 4), blocks=(0, 1, 0), decoder_blocks=(0,)).eval()
+
+
+@pytest.fixture
+def model_info():
+    """A description that names every field."""
+    return ModelInfo(
+        name="small",
+        network="compact",
+        options={"channels": [4, 4, 4], "blocks": [0, 1, 0], "decoder_blocks": [0]},
+        stage="scratch",
+        licence="MIT",
+        made_by="colorgan 1.2.3",
+        trained_on="photos of nothing",
+        figures={"auc": 88.25, "auc_rebalanced": 63.5},
+        render_size=96,
+        temperature=0.38,
+    )
