@@ -1,5 +1,6 @@
 """What several test files need: stand-ins for the published weights, and a small network."""
 
+import itertools
 import zlib
 
 import numpy as np
@@ -44,7 +45,7 @@ def standin_eccv16():
     """Every tensor of the published ECCV16 file under its published name, with made-up values."""
     tensors = {}
     for stage, widths in enumerate(_PUBLISHED_WIDTHS, start=1):
-        for index, (into, out) in enumerate(zip(widths, widths[1:], strict=False)):
+        for index, (into, out) in enumerate(itertools.pairwise(widths)):
             tensors |= _standin_convolution(f"model{stage}.{2 * index}", (out, into, 3, 3))
         tensors |= _standin_norm(f"model{stage}.{2 * len(widths) - 2}", widths[-1])
     tensors |= _standin_convolution("model8.0", (512, 256, 4, 4), transposed=True)

@@ -147,7 +147,7 @@ def test_published_weights_that_are_not_at_hand_are_asked_for_with_the_ways_out(
 
 def test_a_missing_bundled_file_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path)
-    with pytest.raises(WeightsError, match="weights of compact: no file .* install colorgan again"):
+    with pytest.raises(WeightsError, match=r"weights of compact: no file .* install colorgan again"):
         load_model("compact", CPU)
 
 
@@ -214,5 +214,5 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, s
     with pytest.raises(OutputError, match="No space left on device"):
         remember("gan", small_file)
     assert small_file.read_bytes() == before
-    assert models_at_hand() == [name for name in models_at_hand() if name != "gan"]
+    assert "gan" not in models_at_hand()
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name.endswith(".tmp")]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import stat
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -218,7 +219,9 @@ def _read_safetensors(path: Path, start: bytes) -> tuple[dict[str, str], dict[st
 def _read_torch(path: Path) -> dict[str, Tensor]:
     """The one place that unpickles: only what `weights_only` allows, from a file that the user named."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # whatever torch thinks of old files, the checks that follow decide
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file can make the reader fail in any way
         found = f"no file of plain tensors by torch.save ({type(error).__name__})"
         raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.") from error

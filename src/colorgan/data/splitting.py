@@ -88,8 +88,8 @@ def choose_validation(groups: _Numbers, fraction: float, seed: int) -> npt.NDArr
         if sizes[group] <= missing:
             chosen.append(group)
             missing -= sizes[group]
-    smallest = min((group for group in order if group not in set(chosen)), key=sizes.__getitem__)
-    others = len(sizes) - len(chosen) - 1
-    if others and (not chosen or sizes[smallest] - missing < missing):
-        chosen.append(smallest)
+    rest = sorted(set(order) - set(chosen), key=sizes.__getitem__)
+    # Where only large groups are left, one of them may still bring the share nearer; one always stays for training.
+    if len(rest) > 1 and (not chosen or sizes[rest[0]] < 2 * missing):
+        chosen.append(rest[0])
     return np.isin(groups, chosen)

@@ -59,7 +59,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         OSError: the place cannot be written; the target is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = tempfile.NamedTemporaryFile(  # noqa: SIM115: closed below, before the rename
+    handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 (closed below, before the rename)
         dir=path.parent, prefix=".colorgan-", suffix=".tmp", delete=False
     )
     temporary = Path(handle.name)
@@ -198,7 +198,7 @@ def plan_outputs(inputs: Sequence[Path], output: Path | None) -> Iterator[Job]:
 def _file_job(inputs: Sequence[Path], output: Path) -> Job:
     if len(inputs) > 1 or inputs[0].is_dir():
         raise UsageError("one photo for one output file", f"{output} and several photos", "Name a folder as output.")
-    if _key(output) == _key(inputs[0]) or (output.exists() and output.samefile(inputs[0])):
+    if _place(output) == _place(inputs[0]) or (output.exists() and output.samefile(inputs[0])):
         raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
     return Job(inputs[0], output)
 
@@ -214,36 +214,41 @@ def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
 
 
 def _plan(inputs: Sequence[Path], output: Path | None) -> Iterator[Job]:
-    files = {_key(path) for path in inputs if not path.is_dir()}
-    if output is None:  # a shell's *.jpg names the photos and the results of the run before
-        files -= {key for key in files if (photo := _photo_of_own_output(Path(key))) and _key(photo) in files}
+    files = _given_files(inputs, output)
     inner = [path for path in inputs if output and path.is_dir() and _is_below(path, output)]
-    taken = dict.fromkeys(files, 1)
+    taken = {_spelling(place): 1 for place in files}
     for found, relative in _sources(inputs, files, output):
         place = found.path.with_stem(found.path.stem + _BESIDE) if output is None else output / relative
         if problem := found.problem or _problem_of(found.path, place, inner):
             yield Job(found.path, place, problem=problem)
             continue
         target = _free_place(place, taken)
-        note = "" if target == place else f"named {target.name}, since another photo's result is {place.name}"
+        note = "" if target == place else f"named {target.name}, since another photo has the place of {place.name}"
         yield Job(found.path, target, note)
 
 
-def _sources(inputs: Sequence[Path], files: set[str], output: Path | None) -> Iterator[tuple[Found, Path]]:
+def _given_files(inputs: Sequence[Path], output: Path | None) -> dict[str, Path]:
+    """The inputs that are no folders, by place, each once."""
+    files = {_place(path): path for path in inputs if not path.is_dir()}
+    if output is not None:
+        return files
+    # A shell's *.jpg names the photos and the results that an earlier run left beside them.
+    photos = {place: _photo_of_own_output(path) for place, path in files.items()}
+    return {place: files[place] for place, photo in photos.items() if not photo or _place(photo) not in files}
+
+
+def _sources(inputs: Sequence[Path], files: dict[str, Path], output: Path | None) -> Iterator[tuple[Found, Path]]:
     """Each photo once, with its path in the output folder."""
     entered = set() if output is None else {os.path.realpath(output)}
-    left = set(files)
-    for path in inputs:
-        if not path.is_dir():
-            if (key := _key(path)) in left:
-                left.remove(key)
-                yield Found(path), Path(path.name)
+    yield from ((Found(path), Path(path.name)) for path in files.values())
+    for folder in inputs:
+        if not folder.is_dir():
             continue
-        for found in find_photos(path, entered):
-            if files and _key(found.path) in files:
+        for found in find_photos(folder, entered):
+            if files and _place(found.path) in files:
                 continue
             if output is not None or not (photo := _photo_of_own_output(found.path)) or not photo.exists():
-                yield found, found.path.relative_to(path)
+                yield found, found.path.relative_to(folder)
 
 
 def _photo_of_own_output(path: Path) -> Path | None:
@@ -264,20 +269,29 @@ def _is_below(path: Path, folder: Path) -> bool:
     return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
 
 
-def _free_place(place: Path, taken: dict[str, int]) -> Path:
-    """The place itself, or with the first free number in its name; it is taken from now on."""
-    target, key = place, _key(place)
-    first, number = key, taken.get(key, 1)
-    while key in taken:
+def _free_place(wanted: Path, taken: dict[str, int]) -> Path:
+    """The wanted path, or with the first free number in its name; it is taken from now on.
+
+    Args:
+        wanted: where a result should go.
+        taken: the spellings of the places that are taken, each with the last number tried for it.
+    """
+    target, first = wanted, _spelling(_place(wanted))
+    spelling, number = first, taken.get(first, 1)
+    while spelling in taken:
         number += 1
-        target = place.with_stem(f"{place.stem}-{number}")
-        key = _key(target)
+        target = wanted.with_stem(f"{wanted.stem}-{number}")
+        spelling = _spelling(_place(target))
     taken[first] = number
-    taken[key] = 1 if key != first else number
+    taken.setdefault(spelling, 1)
     return target
 
 
-def _key(path: Path) -> str:
-    """A text that is equal for all spellings of a place, on disks that know no capitals and compose letters too."""
-    place = os.path.join(os.path.realpath(path.parent), path.name)
+def _place(path: Path) -> str:
+    """Where a path is, whatever links and dots lead there; a link that stands there itself is not followed."""
+    return str(Path(os.path.realpath(path.parent), path.name))
+
+
+def _spelling(place: str) -> str:
+    """A text that is equal for names which some disks take for the same: capitals, composed letters."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", place).casefold())

@@ -92,10 +92,11 @@ def _linear_from_srgb(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _lightness_of_luminance(y: NDArray[Any]) -> NDArray[Any]:
-    L = 116.0 * np.cbrt(y) - 16.0
+    L: NDArray[Any] = 116.0 * np.cbrt(y) - 16.0
     dark = y <= 0.008856
     L[dark] = 116.0 * 7.787 * y[dark]
-    return np.clip(L, 0.0, 100.0, out=L)
+    np.clip(L, 0.0, 100.0, out=L)
+    return L
 
 
 def _grey_table(codes: int) -> NDArray[np.float32]:
@@ -179,15 +180,20 @@ def _decode_common(image: Image.Image, L: NDArray[np.float32], alpha: Plane | No
     return coloured * 1000 > L.size
 
 
+def _highest(image: Image.Image) -> float:
+    values = np.asarray(image)
+    return float(np.max(values, initial=0, where=np.isfinite(values)))
+
+
 def _white_of(image: Image.Image, words: list[str]) -> float:
     """The value that stands for white in a picture of more than 8 bits of grey."""
     if image.mode.startswith("I;16"):
         bits = getattr(image, "tag_v2", {}).get(258, (16,))[0]
         return float((1 << min(bits, 16)) - 1)
-    _, highest = image.getextrema()
+    highest = max(_highest(_crop_rows(image, rows)) for rows in _strips(image.height, image.width))
     # A float picture may overshoot its white a little; integers have 16 bits unless they show more.
     scales = ((2.0, 1.0), (256.0, 255.0), (65536.0, 65535.0)) if image.mode == "F" else ((65535, 65535.0),)
-    white = next((white for limit, white in scales if highest <= limit), float(highest))
+    white = next((white for limit, white in scales if highest <= limit), highest)
     words.append(f"{'float' if image.mode == 'F' else '32-bit'} values, read with {white:g} as white")
     return white
 

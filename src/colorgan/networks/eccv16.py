@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -37,7 +38,7 @@ def _encoder_stage(stage: _Stage) -> nn.Sequential:
     """3 x 3 convolutions with ReLU, then a batch norm."""
     layers: list[nn.Module] = []
     last = len(stage.widths) - 2
-    for index, (into, out) in enumerate(zip(stage.widths, stage.widths[1:], strict=False)):
+    for index, (into, out) in enumerate(pairwise(stage.widths)):
         stride = stage.last_stride if index == last else 1
         layers += [nn.Conv2d(into, out, 3, stride, stage.dilation, stage.dilation), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.BatchNorm2d(stage.widths[-1]))

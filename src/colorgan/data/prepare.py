@@ -1,0 +1,144 @@
+"""From source photos to a set: select, split, and write it, the same bytes from the same photos and options."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import IO, Any
+
+import numpy as np
+
+from colorgan import __version__
+from colorgan.data.screening import LeftOut, Reason
+from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
+from colorgan.data.shards import (
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    SET_FILE,
+    SPLITS,
+    ShardWriter,
+    identity_of,
+    index_name,
+    sha256_of,
+    write_whole,
+)
+from colorgan.data.sources import Entry, Source, open_source
+from colorgan.data.splitting import choose_validation, group_near_duplicates
+from colorgan.data.staging import check_place, staged_folder
+from colorgan.errors import OutputError, SetError, UsageError
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What is to be in a set.
+
+    Attributes:
+        size: pixels, the short side that larger photos are reduced to.
+        classes: how many class folders to choose, or which; None for all.
+        per_class: photos to keep of each class at most.
+        val_fraction: the share held back for validation, 0 to below 1.
+        min_chroma: Lab units; photos whose mean chroma is below are grey. 0 keeps grey and tinted ones.
+        min_side: pixels; photos with a shorter side are left out.
+        workers: threads that read and reduce; the set does not depend on it.
+        seed: decides the classes, the split and the order.
+        overwrite: replace a set that is there.
+    """
+
+    size: int = 256
+    classes: int | tuple[str, ...] | None = None
+    per_class: int | None = None
+    val_fraction: float = 0.05
+    min_chroma: float = 2.0
+    min_side: int = 64
+    workers: int = 2
+    seed: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What became of the source photos.
+
+    Attributes:
+        output: where the set is.
+        kept: how many photos are in each split.
+        left_out: how many are not, by reason.
+        ignored: files and archive members that are no photos.
+        identity: the set's.
+    """
+
+    output: Path
+    kept: dict[str, int]
+    left_out: dict[str, int]
+    ignored: int
+    identity: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a kept photo went."""
+
+    split: str
+    number: int
+
+
+def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, progress: Progress) -> PrepareReport:
+    """Write a set.
+
+    Args:
+        sources: folders, .tar and .zip files.
+        output: the set's folder.
+        options: what is to be in it.
+        progress: told how many photos are done, of how many.
+
+    Raises:
+        UsageError: a source cannot be read, a class is not there, or the output must not be replaced.
+        SetError: no photo is left to make a set of.
+        OutputError: the set cannot be written; what was there is still there.
+    """
+    output = output.resolve()
+    check_place(output, options.overwrite)
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for path in sources:
+            opened.append(open_source(path))
+            stack.callback(opened[-1].close)
+        entries = [entry for source in opened for entry in source.entries]
+        criteria = Criteria(
+            options.size,
+            options.min_side,
+            options.min_chroma,
+            options.per_class,
+            _choose_classes(entries, options),
+            options.seed,
+        )
+        try:
+            with staged_folder(output, options.overwrite) as staging:
+                return _fill(staging, output, opened, entries, criteria, options, progress)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(f"a set at {output}", reason, "Make room, or choose another folder with -o.") from error
+
+
+def _choose_classes(entries: Sequence[Entry], options: PrepareOptions) -> frozenset[str] | None:
+    """The classes to keep, or None for all of them."""
+    if options.classes is None:
+        return None
+    there = sorted({entry.class_name for entry in entries} - {""})
+    if isinstance(options.classes, int):
+        if options.classes > len(there):
+            found = f"there are {len(there)} class folders"
+            raise UsageError(f"--classes {options.classes}", found, "Ask for fewer, or leave the option out.")
+        return frozenset(Random(f"{options.seed}/classes").sample(there, options.classes))
+    missing = sorted(set(options.classes) - set(there))
+    if missing:
+        some = ", ".join(there[:5]) + (", ..." if len(there) > 5 else "")
+        raise UsageError(f"a class named {missing[0]}", f"the classes are {some or 'none'}", "Correct --classes.")
+    return frozenset(options.classes)

@@ -1,0 +1,129 @@
+"""A folder that is whole or absent: filled beside its place, then renamed into it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from colorgan.data.shards import SET_FILE, is_set_file
+from colorgan.errors import UsageError
+from colorgan.media.files import sync_folder
+
+_LOCK_FILE = "lock"
+
+
+def _staging(output: Path) -> Path:
+    return output.with_name(f".{output.name}.partial")
+
+
+def _retired(output: Path) -> Path:
+    return output.with_name(f".{output.name}.replaced")
+
+
+def check_place(output: Path, overwrite: bool) -> None:
+    """Make sure that a set may be written there, before any work is done.
+
+    Raises:
+        UsageError: something is there that must not be replaced.
+    """
+    expected = f"a place for the set at {output}"
+    if output.exists() and not output.is_dir():
+        raise UsageError(expected, "it is a file", "Choose another folder with -o.")
+    names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    if not names:
+        return
+    if SET_FILE not in names:
+        raise UsageError(expected, "a folder that is no set, and not empty", "Choose another folder with -o.")
+    foreign = [name for name in names if not is_set_file(name)]
+    if foreign:
+        advice = "Move it away, or choose another folder with -o."
+        raise UsageError(expected, f"a set with other files in it, such as {foreign[0]}", advice)
+    if not overwrite:
+        advice = "Give --overwrite to replace it once the new one is whole, or another folder with -o."
+        raise UsageError(expected, "a whole set is there already", advice)
+
+
+@contextlib.contextmanager
+def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
+    """Fill a folder beside its place; it takes its place when the block ends without an error.
+
+    What an interrupted run left behind is cleaned up first. A set that is there already gives way at the very end.
+
+    Args:
+        output: where the folder is to be.
+        overwrite: a set that is there may be replaced.
+
+    Yields:
+        The folder to fill.
+
+    Raises:
+        UsageError: another process is filling it right now, or something is in its place that must not be replaced.
+        OSError: the place cannot be written.
+    """
+    staging = _staging(output)
+    staging.mkdir(parents=True, exist_ok=True)
+    with _locked(staging / _LOCK_FILE, output):
+        _recover(output)
+        check_place(output, overwrite)
+        _empty(staging)
+        try:
+            yield staging
+            check_place(output, overwrite)
+        except BaseException:
+            _empty(staging)
+            raise
+    (staging / _LOCK_FILE).unlink()
+    sync_folder(staging)
+    _take_place(staging, output)
+
+
+def _take_place(staging: Path, output: Path) -> None:
+    retired = _retired(output)
+    if output.exists():
+        output.rename(retired)  # a crash between here and the next line is put right by _recover
+    staging.rename(output)
+    sync_folder(output.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _recover(output: Path) -> None:
+    """Finish or undo what a crash in the middle of _take_place left."""
+    retired = _retired(output)
+    if retired.exists() and not output.exists():
+        retired.rename(output)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != _LOCK_FILE:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, output: Path) -> Iterator[None]:
+    """Hold a lock file; the system lets go of it however this process ends."""
+    with path.open("ab") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            advice = "Wait for it, or choose another folder with -o."
+            raise UsageError(f"a place for the set at {output}", "another prepare is writing there", advice) from error
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> None:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

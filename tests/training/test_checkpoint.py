@@ -1,0 +1,161 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from colorgan.errors import CheckpointError
+from colorgan.networks.compact import Compact
+from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
+from colorgan.training.losses import l1
+from colorgan.training.stages import FinetuneStage, OptimizerOptions
+
+TINY = {"channels": (4, 6, 8), "blocks": (0, 1, 1), "decoder_blocks": (1,)}
+
+
+def stage(seed: int = 0) -> FinetuneStage:
+    torch.manual_seed(seed)
+    return FinetuneStage(Compact(**TINY), l1, OptimizerOptions(lr=1e-3, ema=0.9))
+
+
+def steps(stage: FinetuneStage, count: int) -> list[float]:
+    return [
+        float(stage.step(torch.rand(2, 1, 16, 16) * 100, torch.randn(2, 2, 16, 16) * 20)["loss"]) for _ in range(count)
+    ]
+
+
+def weights(stage: FinetuneStage) -> list[torch.Tensor]:
+    return [tensor for network in stage.networks.values() for tensor in network.state_dict().values()]
+
+
+def never(text: str) -> None:
+    raise AssertionError(text)
+
+
+def test_a_resumed_stage_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    straight = stage()
+    steps(straight, 3)
+    save_checkpoint(tmp_path, straight, Position(epoch=1, batch=3, step=3), {"best": {"score": 1.5}})
+    expected = steps(straight, 3)
+    resumed = stage(seed=1)
+    assert load_checkpoint(tmp_path, resumed, never) == (Position(epoch=1, batch=3, step=3), {"best": {"score": 1.5}})
+    assert steps(resumed, 3) == expected
+    assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(resumed), strict=True))
+
+
+def test_the_newest_two_are_kept_and_those_asked_for(tmp_path: Path) -> None:
+    saved = stage()
+    for epoch in range(1, 8):
+        save_checkpoint(tmp_path, saved, Position(epoch=epoch, batch=5), {}, every=3)
+        save_checkpoint(tmp_path, saved, Position(epoch=epoch, batch=9, validated=True), {}, every=3)
+    assert [path.name for path in checkpoints(tmp_path)] == [
+        "epoch-003",
+        "epoch-006",
+        "epoch-007-batch-0000005",
+        "epoch-007",
+    ]
+
+
+def truncate(folder: Path) -> None:
+    file = folder / "tensors.safetensors"
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def flip_a_byte(folder: Path) -> None:
+    file = folder / "tensors.safetensors"
+    payload = bytearray(file.read_bytes())
+    payload[-5] ^= 1
+    file.write_bytes(payload)
+
+
+def half_the_json(folder: Path) -> None:
+    file = folder / "state.json"
+    file.write_bytes(file.read_bytes()[:40])
+
+
+def remove_a_file(folder: Path) -> None:
+    (folder / "tensors.safetensors").unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, half_the_json, remove_a_file])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_with_a_word(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    saved = stage()
+    save_checkpoint(tmp_path, saved, Position(epoch=1, validated=True), {})
+    damage(save_checkpoint(tmp_path, saved, Position(epoch=2, validated=True), {}))
+    words: list[str] = []
+    found = load_checkpoint(tmp_path, saved, words.append)
+    assert found is not None
+    assert found[0].epoch == 1
+    assert len(words) == 1
+    assert "epoch-002" in words[0]
+    assert "damaged" in words[0]
+
+
+def test_when_every_checkpoint_is_damaged_that_is_an_error_and_not_a_fresh_start(tmp_path: Path) -> None:
+    saved = stage()
+    truncate(save_checkpoint(tmp_path, saved, Position(epoch=1, validated=True), {}))
+    with pytest.raises(CheckpointError, match="epoch-001"):
+        load_checkpoint(tmp_path, saved, lambda text: None)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, stage(), Position(epoch=1, validated=True), {})
+    other = FinetuneStage(
+        Compact(channels=(4, 6, 10), blocks=(0, 1, 1), decoder_blocks=(1,)), l1, OptimizerOptions(ema=0.9)
+    )
+    with pytest.raises(CheckpointError, match="this very network"):
+        load_checkpoint(tmp_path, other, never)
+
+
+def test_a_folder_without_checkpoints_is_a_fresh_start(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "none", stage(), never) is None
+
+
+# Torch is imported once, and each child that is to be killed is forked from there.
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch
+from colorgan.networks.compact import Compact
+from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from colorgan.training.losses import l1
+from colorgan.training.stages import FinetuneStage, OptimizerOptions
+
+torch.set_num_threads(1)
+folder, kills = Path(sys.argv[1]), int(sys.argv[2])
+stage = FinetuneStage(
+    Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)), l1, OptimizerOptions()
+)
+save_checkpoint(folder, stage, Position(), {})
+random.seed(0)
+newest = 0
+for _ in range(kills):
+    child = os.fork()
+    if child == 0:
+        for step in range(newest + 1, newest + 1000):
+            save_checkpoint(folder, stage, Position(epoch=1, batch=step, step=step), {})
+    time.sleep(random.uniform(0.002, 0.05))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    found = load_checkpoint(folder, stage, lambda text: sys.exit(f"damaged after a kill: {text}"))
+    assert found is not None and found[0].step >= newest, (found, newest)
+    newest = found[0].step
+save_checkpoint(folder, stage, Position(epoch=2, validated=True), {})
+print(newest, sorted(p.name for p in folder.iterdir() if p.name.startswith(".")))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, str(tmp_path), "50"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    newest, stale = done.stdout.split(maxsplit=1)
+    assert int(newest) > 20, "the kills came before anything was saved"
+    assert stale.strip() == "[]"
