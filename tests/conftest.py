@@ -1,14 +1,20 @@
-"""What several test files need: stand-ins for the published weights, and a small network."""
+"""What several test files need: stand-ins for the published weights, and small networks."""
 
 import itertools
+import os
 import zlib
+from pathlib import Path
+
+# Small pictures are not worth a second thread, and threads of several processes that spin side by side cost a lot.
+# Set before torch reads it, and inherited by the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
 import torch
 
 from colorgan.networks.compact import Compact
-from colorgan.weights import ModelInfo
+from colorgan.weights import ModelInfo, save_model
 
 # Channels in, then out of each 3 x 3 convolution of the published network's model1 to model7.
 _PUBLISHED_WIDTHS = [
@@ -79,3 +85,29 @@ def model_info():
         render_size=96,
         temperature=0.38,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a network with random weights that paints strong colours."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Compact(channels=(8, 8, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                torch.nn.init.normal_(module.weight, std=0.3)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    info = ModelInfo(
+        name="tiny",
+        network="compact",
+        options={},
+        stage="scratch",
+        licence="MIT",
+        made_by="the tests",
+        trained_on="nothing",
+        figures={},
+        render_size=32,
+        temperature=0.2,
+    )
+    save_model(path, network.eval(), info)
+    return path

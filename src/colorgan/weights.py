@@ -117,7 +117,7 @@ def models_at_hand() -> list[str]:
     at_hand = []
     for name in _NAMES:
         with _file_of(name) as path:
-            if path.is_file():
+            if os.path.isfile(path):  # noqa: PTH113
                 at_hand.append(name)
     return at_hand
 
@@ -138,7 +138,7 @@ def build_network(name: str, options: Mapping[str, Any]) -> Generator:
         for value in options.values():
             _check_option(value)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # torch does no more than warn about a layer without channels
+            warnings.simplefilter("error", UserWarning)  # torch does no more than warn about a layer without channels
             return NETWORKS[name](**options)
     except (TypeError, ValueError, RuntimeError, UserWarning) as error:
         found = f"{str(dict(options))[:200]} ({error})"
@@ -168,11 +168,11 @@ def load_model(name_or_path: str, device: torch.device) -> Model:
     """
     if name_or_path in _NAMES:
         with _file_of(name_or_path) as path:
-            if not path.is_file():
+            if not os.path.isfile(path):  # noqa: PTH113
                 raise WeightsError(f"weights of {name_or_path}", f"no file {path}", _NAMES[name_or_path].advice)
             return _load_file(path, device)
     path = Path(name_or_path)
-    # os.path, since Path.exists raises for a name that is too long to be one.
+    # os.path here and above, since the methods of Path raise for a name too long, or a folder that must not be read.
     if path.suffix.lower() not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES and not os.path.exists(path):  # noqa: PTH110
         raise UsageError("a model", f"{name_or_path[:80]!r} is neither a name nor a file", _name_advice(name_or_path))
     return _load_file(path, device)

@@ -97,6 +97,8 @@ def decode(logits: Tensor, temperature: float = 1.0) -> Tensor:
     Returns:
         ab: (B, 2, H, W), Lab units, float32.
     """
-    # Bins last: a softmax over contiguous memory is several times as fast.
-    shares = torch.softmax(logits.permute(0, 2, 3, 1).float() / temperature, dim=-1)  # (B, H, W, 313)
-    return (shares @ bin_centers().to(logits.device)).permute(0, 3, 1, 2)
+    # Bins last: a softmax over contiguous memory is several times as fast. Autocast would multiply in half precision,
+    # whose steps are as wide as half a Lab unit.
+    with torch.autocast(logits.device.type, enabled=False):
+        shares = torch.softmax(logits.permute(0, 2, 3, 1).float() / temperature, dim=-1)  # (B, H, W, 313)
+        return (shares @ bin_centers().to(logits.device)).permute(0, 3, 1, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -82,11 +83,11 @@ class PrepareReport:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a kept photo went."""
+class _Photo:
+    """A kept photo and where it comes from."""
 
-    split: str
-    number: int
+    entry: Entry
+    kept: Kept
 
 
 def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, progress: Progress) -> PrepareReport:
@@ -142,3 +143,109 @@ def _choose_classes(entries: Sequence[Entry], options: PrepareOptions) -> frozen
         some = ", ".join(there[:5]) + (", ..." if len(there) > 5 else "")
         raise UsageError(f"a class named {missing[0]}", f"the classes are {some or 'none'}", "Correct --classes.")
     return frozenset(options.classes)
+
+
+def _fill(
+    staging: Path,
+    output: Path,
+    sources: Sequence[Source],
+    entries: Sequence[Entry],
+    criteria: Criteria,
+    options: PrepareOptions,
+    progress: Progress,
+) -> PrepareReport:
+    """Write all files of the set into the staging folder, `set.json` last."""
+    with tempfile.TemporaryFile(dir=staging) as jpegs, tempfile.TemporaryFile(dir=staging) as bins:
+        selection = Selection(entries, criteria, jpegs, bins)
+        selection.run(options.workers, progress)
+        outcomes = list(zip(entries, selection.outcomes, strict=True))
+        photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]
+        counted = Counter(outcome.reason for outcome in selection.outcomes if isinstance(outcome, LeftOut))
+        left_out = {reason.value: counted[reason] for reason in Reason if counted[reason]}
+        if not photos:
+            raise _nothing_kept(sources, left_out)
+        splits = _split(photos, options)
+        classes = sorted({photo.entry.class_name for photo in photos})
+        for split in SPLITS:
+            _write_photos(staging, split, splits[split], classes, jpegs)
+        in_training = np.zeros(len(photos), np.bool_)
+        in_training[[photo.kept.row for photo in splits["train"]]] = True
+        prior = count_bins(bins, in_training)
+    _write_manifest(staging, outcomes, splits)
+    hashes = {name: sha256_of(staging / name) for name in [MANIFEST_FILE, *map(index_name, SPLITS)]}
+    report = PrepareReport(
+        output,
+        kept={split: len(splits[split]) for split in SPLITS},
+        left_out=left_out,
+        ignored=sum(source.ignored for source in sources),
+        identity=identity_of(hashes),
+    )
+    description: dict[str, Any] = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "made_by": f"colorgan {__version__}",
+        "identity": report.identity,
+        "options": {key: value for key, value in asdict(options).items() if key not in ("workers", "overwrite")},
+        "sources": [source.label for source in sources],
+        "photos": report.kept,
+        "left_out": report.left_out,
+        "ignored": report.ignored,
+        "classes": classes,
+        "sha256": hashes,
+        "ab_prior": prior.tolist(),
+    }
+    write_whole(staging / SET_FILE, json.dumps(description, indent=1).encode("ascii"))
+    return report
+
+
+def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetError:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    found = f"all were left out: {reasons}" if reasons else "there are none"
+    return SetError(
+        f"photos in {', '.join(source.label for source in sources)}",
+        found,
+        "Give other sources, or lower --min-side and --min-chroma.",
+    )
+
+
+def _split(photos: Sequence[_Photo], options: PrepareOptions) -> dict[str, list[_Photo]]:
+    """The photos of each split, in the seeded order in which they are written."""
+    groups = group_near_duplicates(np.array([photo.kept.hash for photo in photos], np.uint64))
+    held_back = choose_validation(groups, options.val_fraction, options.seed).tolist()
+    splits: dict[str, list[_Photo]] = {
+        split: [photo for photo, held in zip(photos, held_back, strict=True) if held == (split == "val")]
+        for split in SPLITS
+    }
+    for split, members in splits.items():
+        Random(f"{options.seed}/{split}").shuffle(members)
+    return splits
+
+
+def _write_photos(
+    staging: Path, split: str, photos: Sequence[_Photo], classes: Sequence[str], jpegs: IO[bytes]
+) -> None:
+    numbers = {name: number for number, name in enumerate(classes)}
+    with ShardWriter(staging, split, len(photos)) as writer:
+        for photo in photos:
+            jpegs.seek(photo.kept.offset)
+            jpeg = jpegs.read(photo.kept.length)
+            writer.add(jpeg, photo.kept.height, photo.kept.width, numbers[photo.entry.class_name])
+
+
+def _write_manifest(
+    staging: Path, outcomes: Sequence[tuple[Entry, Kept | LeftOut | None]], splits: dict[str, list[_Photo]]
+) -> None:
+    """One line per source photo: what became of it."""
+    keys = {photo.kept.row: (split, f"{number:08d}") for split in SPLITS for number, photo in enumerate(splits[split])}
+    with (staging / MANIFEST_FILE).open("x", encoding="ascii", newline="\n") as file:
+        for entry, outcome in outcomes:
+            line: dict[str, Any] = {"source": entry.source.label, "name": entry.name, "class": entry.class_name}
+            if isinstance(outcome, Kept):
+                split, key = keys[outcome.row]
+                line |= {"split": split, "key": key, "height": outcome.height, "width": outcome.width}
+                line["pixels"] = outcome.digest
+            elif outcome is not None:
+                line |= {"left_out": outcome.reason.value, "detail": outcome.detail}
+            file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -130,7 +130,8 @@ def _encode(picture: Image.Image) -> Reduced | LeftOut:
 
 def thumbs_to_lab(photos: list[Reduced]) -> Tensor:
     """The photos' thumbs as Lab, (B, 3, THUMB_SIDE, THUMB_SIDE)."""
-    rgb = torch.from_numpy(np.stack([photo.thumb for photo in photos]))
+    thumbs = np.array([photo.thumb for photo in photos], np.uint8).reshape(-1, THUMB_SIDE, THUMB_SIDE, 3)
+    rgb = torch.from_numpy(thumbs)
     return rgb_to_lab(rgb.permute(0, 3, 1, 2).contiguous().float() / 255)
 
 

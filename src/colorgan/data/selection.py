@@ -148,9 +148,7 @@ class Selection:
         return None if first is None else LeftOut(Reason.DUPLICATE, f"same pixels as {first}")
 
     def _keep(self, entry: Entry, photo: Reduced, hashed: int, bins: npt.NDArray[np.uint16]) -> Kept:
-        kept = Kept(
-            self._kept, self._jpegs.tell(), len(photo.jpeg), photo.height, photo.width, photo.digest, hashed
-        )
+        kept = Kept(self._kept, self._jpegs.tell(), len(photo.jpeg), photo.height, photo.width, photo.digest, hashed)
         self._jpegs.write(photo.jpeg)
         self._bins.write(bins.tobytes())
         self._seen[photo.digest] = entry.name

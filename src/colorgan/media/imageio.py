@@ -394,6 +394,14 @@ _MOST_JPEG_EXIF_BYTES = 65533
 _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 
 
+def to_image(rgb: Plane, alpha: Plane | None = None) -> Image.Image:
+    """Make a Pillow picture, RGB or RGBA, of (H, W, 3) and (H, W)."""
+    picture = Image.fromarray(rgb)
+    if alpha is not None:
+        picture.putalpha(Image.fromarray(alpha))
+    return picture
+
+
 def write(
     path: Path, rgb: Plane, *, alpha: Plane | None = None, metadata: Metadata | None = None, quality: int = 95
 ) -> tuple[str, ...]:
@@ -435,10 +443,8 @@ def _encode(
         found = f"too large for {name}, which ends at {target.most_side_px} pixels a side"
         raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
     words = []
-    picture = Image.fromarray(rgb)
-    if alpha is not None and target.keeps_alpha:
-        picture.putalpha(Image.fromarray(alpha))
-    elif alpha is not None and alpha.min() < 255:
+    picture = to_image(rgb, alpha if target.keeps_alpha else None)
+    if alpha is not None and not target.keeps_alpha and alpha.min() < 255:
         words.append(f"{name} has no transparency; it was dropped")
     options = target.options | ({"quality": quality} if target.lossy else {})
     for key in target.metadata:

@@ -1,0 +1,35 @@
+"""How a photo is to be coloured: what a user may choose, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from colorgan.errors import UsageError
+
+# Name, lowest and highest value. A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
+_RANGES = (("render_size", 16, 4096), ("saturation", 0.0, 4.0), ("temperature", 0.01, 100.0))
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What is chosen for a photo; None leaves it to the model.
+
+    Attributes:
+        saturation: multiplies the colours, 0..4; 1 is as predicted, 0 is grey.
+        temperature: of the decoding, 0.01..100; lower is more decided, higher is calmer.
+        render_size: the short side at which the network sees the photo, 16..4096 pixels.
+
+    Raises:
+        UsageError: a value out of its range.
+    """
+
+    saturation: float = 1.0
+    temperature: float | None = None
+    render_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not lowest <= value <= highest:
+                option = name.replace("_", " ")
+                raise UsageError(f"a {option} from {lowest} to {highest}", f"{value}", f"Choose another {option}.")

@@ -1,0 +1,162 @@
+"""`colorgan finetune` as a process, from a prepared set to a coloured photo."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from colorgan.weights import save_model
+
+COMMON = ["--batch-size", "4", "--size", "16", "--val-photos", "6", "--log-every", "1", "--precision", "fp32"]
+
+
+@pytest.fixture
+def place(tmp_path, small_network, model_info, monkeypatch):
+    """A folder with photos, a set of them, and a small model to start from; the cache is in it too."""
+    noise = np.random.default_rng(0)
+    for index in range(20):
+        photo = Image.fromarray(noise.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((24, 24))
+        target = tmp_path / "photos" / f"class{index % 2}" / f"{index}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        photo.save(target)
+    save_model(tmp_path / "small.safetensors", small_network, model_info)
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    done = colorgan("prepare", "photos", "--min-side", "16", "--val-fraction", "0.2")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def colorgan(*arguments, **options):
+    command = [sys.executable, "-m", "colorgan", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "colorgan", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finetune(*arguments):
+    return ("finetune", "--from", "small.safetensors", *COMMON, *arguments)
+
+
+def log(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "elapsed_s"} for line in lines]
+
+
+def wait_for(path, process):
+    for _ in range(600):
+        if path.exists() or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    assert path.exists(), process.communicate()
+
+
+def test_the_chain_from_photos_to_a_coloured_photo(place):
+    done = colorgan(*finetune("--epochs", "2"))
+    assert done.returncode == 0, done.stderr
+    run = place / "runs" / "finetune"
+    assert done.stdout.strip() == str(Path("runs/finetune/weights/best.safetensors"))
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {"run.json", "metrics.jsonl", "curves.png", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
+    assert "colorgan colorize PHOTOS -o out --model runs/finetune/weights/best.safetensors" in done.stderr
+    for model in ("finetuned", "runs/finetune/weights/best.safetensors"):
+        coloured = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)
+        assert coloured.returncode == 0, coloured.stderr
+    with Image.open("finetuned-out/0.png") as image:
+        assert image.size == (24, 24)
+    described = json.loads((run / "run.json").read_text())
+    assert described["options"]["lr"] == 1e-4
+    assert described["model"]["started_from"] == "small.safetensors"
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place):
+    whole = ("--epochs", "4", "--loss", "bins", "--ema", "0.9", "--schedule", "cosine", "--save-minutes", "0.01")
+    assert colorgan(*finetune(*whole, "--run", "whole")).returncode == 0
+    moments = random.Random(0)
+    for _ in range(3):
+        killed = start(*finetune(*whole, "--run", "killed"))
+        wait_for(place / "killed" / "metrics.jsonl", killed)
+        time.sleep(moments.uniform(0.0, 0.6))
+        killed.kill()
+        killed.communicate()
+    done = colorgan(*finetune(*whole, "--run", "killed"))
+    assert done.returncode == 0, done.stderr
+    assert log(place / "killed") == log(place / "whole")
+    for name in ("best", "last"):
+        first, second = (load_file(place / run / "weights" / f"{name}.safetensors") for run in ("whole", "killed"))
+        assert all((first[key] == second[key]).all() for key in first)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, code):
+    running = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
+    wait_for(place / "run one" / "metrics.jsonl", running)
+    sent = time.monotonic()
+    running.send_signal(number)
+    _, words = running.communicate(timeout=30)
+    assert time.monotonic() - sent < 10
+    assert running.returncode == code, words
+    assert "Traceback" not in words
+    assert "colorgan finetune --resume --data data --run 'run one'" in words
+    steps = len(log(place / "run one"))
+    done = colorgan("finetune", "--resume", "--data", "data", "--run", "run one", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(log(place / "run one")) >= steps
+    assert json.loads((place / "run one" / "run.json").read_text())["options"]["batch_size"] == 4
+
+
+def test_the_same_command_over_a_finished_run_trains_nothing_again(place):
+    assert colorgan(*finetune("--epochs", "1")).returncode == 0
+    before = log(place / "runs" / "finetune")
+    assert colorgan(*finetune("--epochs", "1")).returncode == 0
+    assert log(place / "runs" / "finetune") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--data", "nowhere"], 4, "nowhere"),
+        (["--lr", "-1"], 2, "--lr"),
+        (["--loss", "l3"], 2, "bins"),
+        (["--resume"], 2, "Leave --resume out"),
+        (["--from", "compakt"], 2, "compact"),
+        (["--run", "photos"], 2, "Name another --run"),
+        (["--device", "cuda:99"], 4, "--device"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, words):
+    done = colorgan("finetune", *COMMON, "--from", "small.safetensors", *arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (place / "runs").exists()
+
+
+def test_without_the_published_weights_the_error_says_how_to_give_them_and_what_needs_none(place):
+    done = colorgan("finetune")
+    assert done.returncode == 4
+    assert "colorization_release_v2-9b330a0b.pth" in done.stderr
+    assert "compact" in done.stderr
+    assert not (place / "runs").exists()
+
+
+def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(place):
+    assert colorgan(*finetune("--epochs", "1")).returncode == 0
+    done = colorgan(*finetune("--epochs", "1", "--loss", "l1"))
+    assert done.returncode == 2
+    assert "loss mse there, l1 here" in done.stderr
+    done = colorgan(*finetune("--epochs", "1", "--loss", "l1", "--overwrite"))
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,152 @@
+import json
+import math
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from colorgan.data.dataset import Augment, PhotoSet
+from colorgan.errors import Interrupted, TrainingError
+from colorgan.metrics import Figures
+from colorgan.networks.compact import Compact
+from colorgan.networks.generator import Generator
+from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.loop import Loop, LoopOptions, rate_factor
+from colorgan.training.losses import l1
+from colorgan.training.stages import FinetuneStage, OptimizerOptions
+
+OPTIONS = LoopOptions(
+    epochs=3,
+    max_minutes=0,
+    batch_size=4,
+    size=16,
+    schedule="cosine",
+    warmup=0.1,
+    augment=Augment(flip=True, crop_min=0.7, brightness=5.0, contrast=0.1),
+    workers=0,
+    seed=1,
+    log_every=1,
+    checkpoint_every=0,
+    save_minutes=60,
+    val_photos=6,
+)
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.validations: list[int] = []
+
+    def progressed(self, position: Position, batches: int, share: float) -> None:
+        pass
+
+    def logged(self, terms: dict[str, float]) -> None:
+        pass
+
+    def validated(self, epoch: int, figures: Figures) -> None:
+        self.validations.append(epoch)
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+class StoppingStage(FinetuneStage):
+    """Raises a signal, or spoils the loss, at a given step of its life."""
+
+    stop_at = 0
+    spoil_at = 0
+    taken = 0
+
+    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        terms = super().step(L, ab)
+        self.taken += 1
+        if self.taken == self.stop_at:
+            signal.raise_signal(signal.SIGINT)
+        return {"loss": terms["loss"] * math.nan} if self.taken == self.spoil_at else terms
+
+
+def stage(**changes: int) -> StoppingStage:
+    torch.manual_seed(0)
+    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+    made = StoppingStage(network, l1, OptimizerOptions(lr=1e-3, ema=0.9, clip_norm=5.0))
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def loop(stage: FinetuneStage, photos: PhotoSet, folder: Path, options: LoopOptions = OPTIONS) -> Loop:
+    def save(path: Path, generator: Generator, figures: Figures) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.clone() for name, value in generator.state_dict().items()}, path)
+
+    folder.mkdir(exist_ok=True)
+    return Loop(stage, photos, folder, options, torch.device("cpu"), save, Silent())
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in entry.items() if name != "elapsed_s"} for entry in entries]
+
+
+def same(a: Path, b: Path) -> bool:
+    return a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 5, 8, 12])
+def test_a_stopped_run_goes_on_to_the_same_weights_and_the_same_log(
+    photo_set: PhotoSet, tmp_path: Path, stop_at: int
+) -> None:
+    straight = loop(stage(), photo_set, tmp_path / "straight").run("")
+    with pytest.raises(Interrupted, match="go on so") as stopped:
+        loop(stage(stop_at=stop_at), photo_set, tmp_path / "stopped").run("go on so")
+    assert stopped.value.exit_code == 130
+    resumed = loop(stage(), photo_set, tmp_path / "stopped").run("")
+    assert resumed == straight
+    for name in ("best.safetensors", "last.safetensors"):
+        assert same(tmp_path / "straight" / "weights" / name, tmp_path / "stopped" / "weights" / name)
+    assert lines(tmp_path / "stopped") == lines(tmp_path / "straight")
+
+
+def test_a_run_leaves_a_log_samples_curves_weights_and_two_checkpoints(photo_set: PhotoSet, tmp_path: Path) -> None:
+    figures = loop(stage(), photo_set, tmp_path).run("")
+    entries = lines(tmp_path)
+    batches = len(photo_set.train) // 4
+    assert [line["step"] for line in entries if line["kind"] == "train"] == list(range(1, 3 * batches + 1))
+    assert [line["epoch"] for line in entries if line["kind"] == "validation"] == [1, 2, 3]
+    assert figures.photos == len(photo_set.val)
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [f"epoch-00{i}.jpg" for i in (1, 2, 3)]
+    assert (tmp_path / "curves.png").exists()
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-002", "epoch-003"]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_good_checkpoint(
+    photo_set: PhotoSet, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="nan"):
+        loop(stage(spoil_at=7), photo_set, tmp_path).run("")
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
+    assert not any(math.isnan(line["loss"]) for line in lines(tmp_path) if line["kind"] == "train")
+
+
+def test_a_finished_run_is_not_trained_again(photo_set: PhotoSet, tmp_path: Path) -> None:
+    figures = loop(stage(), photo_set, tmp_path).run("")
+    again = stage()
+    assert loop(again, photo_set, tmp_path).run("") == figures
+    assert again.taken == 0
+
+
+def test_training_learns(photo_set: PhotoSet, tmp_path: Path) -> None:
+    loop(stage(), photo_set, tmp_path).run("")
+    losses = [line["loss"] for line in lines(tmp_path) if line["kind"] == "train"]
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_the_rate_climbs_then_falls_to_nothing() -> None:
+    assert rate_factor("constant", 0.0, 0.0) == rate_factor("constant", 0.0, 1.0) == 1.0
+    assert rate_factor("cosine", 0.1, 0.05) == pytest.approx(0.5, abs=0.02)
+    assert rate_factor("cosine", 0.0, 0.5) == pytest.approx(0.5)
+    assert rate_factor("cosine", 0.1, 1.0) == pytest.approx(0.0)
