@@ -226,7 +226,7 @@ def test_no_result_stands_among_the_inputs(tmp_path: Path) -> None:
 
 # --- no two inputs on one output ---
 
-stems = st.text(st.sampled_from("aAßs\u017féE\u0301 .,-2é"), min_size=1, max_size=4).filter(lambda stem: stem.strip(". "))
+stems = st.text(st.sampled_from("aAßs\u017féE\u0301 .,-2é"), min_size=1, max_size=4).filter(lambda stem: stem.strip())
 paths = st.builds(
     lambda folders, stem, suffix: "/".join([*folders, stem + suffix]),
     st.lists(st.sampled_from(["a", "A", "a-color", "é", "e\u0301"]), max_size=2),

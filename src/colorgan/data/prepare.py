@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -107,32 +107,27 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
     output = output.resolve()
     check_place(output, options.overwrite)
     with contextlib.ExitStack() as stack:
-        opened = []
+        opened: list[Source] = []
         for path in sources:
             opened.append(open_source(path))
             stack.callback(opened[-1].close)
-        entries = [entry for source in opened for entry in source.entries]
+        classes = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         criteria = Criteria(
-            options.size,
-            options.min_side,
-            options.min_chroma,
-            options.per_class,
-            _choose_classes(entries, options),
-            options.seed,
+            options.size, options.min_side, options.min_chroma, options.per_class, classes, options.seed
         )
         try:
             with staged_folder(output, options.overwrite) as staging:
-                return _fill(staging, output, opened, entries, criteria, options, progress)
+                return _fill(staging, output, opened, criteria, options, progress)
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"a set at {output}", reason, "Make room, or choose another folder with -o.") from error
 
 
-def _choose_classes(entries: Sequence[Entry], options: PrepareOptions) -> frozenset[str] | None:
-    """The classes to keep, or None for all of them."""
+def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] | None:
+    """The classes to keep, of those that the sources have, or None for all of them."""
     if options.classes is None:
         return None
-    there = sorted({entry.class_name for entry in entries} - {""})
+    there = sorted(names - {""})
     if isinstance(options.classes, int):
         if options.classes > len(there):
             found = f"there are {len(there)} class folders"
@@ -149,19 +144,18 @@ def _fill(
     staging: Path,
     output: Path,
     sources: Sequence[Source],
-    entries: Sequence[Entry],
     criteria: Criteria,
     options: PrepareOptions,
     progress: Progress,
 ) -> PrepareReport:
     """Write all files of the set into the staging folder, `set.json` last."""
+    entries = [entry for source in sources for entry in source.entries]
     with tempfile.TemporaryFile(dir=staging) as jpegs, tempfile.TemporaryFile(dir=staging) as bins:
         selection = Selection(entries, criteria, jpegs, bins)
         selection.run(options.workers, progress)
         outcomes = list(zip(entries, selection.outcomes, strict=True))
         photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]
-        counted = Counter(outcome.reason for outcome in selection.outcomes if isinstance(outcome, LeftOut))
-        left_out = {reason.value: counted[reason] for reason in Reason if counted[reason]}
+        left_out = _count_reasons(selection.outcomes)
         if not photos:
             raise _nothing_kept(sources, left_out)
         splits = _split(photos, options)
@@ -180,7 +174,16 @@ def _fill(
         ignored=sum(source.ignored for source in sources),
         identity=identity_of(hashes),
     )
-    description: dict[str, Any] = {
+    description = _describe(report, options, sources, classes) | {"sha256": hashes, "ab_prior": prior.tolist()}
+    write_whole(staging / SET_FILE, json.dumps(description, indent=1).encode("ascii"))
+    return report
+
+
+def _describe(
+    report: PrepareReport, options: PrepareOptions, sources: Sequence[Source], classes: Sequence[str]
+) -> dict[str, Any]:
+    """What `set.json` says of the photos; nothing in it depends on the machine or on where the photos lay."""
+    return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "made_by": f"colorgan {__version__}",
@@ -190,12 +193,13 @@ def _fill(
         "photos": report.kept,
         "left_out": report.left_out,
         "ignored": report.ignored,
-        "classes": classes,
-        "sha256": hashes,
-        "ab_prior": prior.tolist(),
+        "classes": list(classes),
     }
-    write_whole(staging / SET_FILE, json.dumps(description, indent=1).encode("ascii"))
-    return report
+
+
+def _count_reasons(outcomes: Sequence[Kept | LeftOut | None]) -> dict[str, int]:
+    counted = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, LeftOut))
+    return {reason.value: counted[reason] for reason in Reason if counted[reason]}
 
 
 def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetError:

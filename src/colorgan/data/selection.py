@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -107,11 +108,12 @@ class Selection:
         with warnings.catch_warnings(), ThreadPoolExecutor(workers, "prepare") as pool:
             warnings.simplefilter("ignore")  # Pillow's words on odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            results = _in_order(pool, self._read, order, ahead=_BATCH + 4 * workers)
-            while batch := list(islice(results, _BATCH)):
-                self._judge(batch)
-                done += len(batch)
-                progress(done, len(order))
+            # Closed before the pool is, so that an interruption does not wait for what was only queued.
+            with contextlib.closing(_in_order(pool, self._read, order, ahead=_BATCH + 4 * workers)) as results:
+                while batch := list(islice(results, _BATCH)):
+                    self._judge(batch)
+                    done += len(batch)
+                    progress(done, len(order))
 
     def _refusal(self, entry: Entry) -> LeftOut | None:
         """Why an entry need not even be read."""
@@ -173,12 +175,12 @@ def count_bins(bins: IO[bytes], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np
         data = bins.read(_ROWS_AT_ONCE * _BINS_PER_PHOTO * _BINS_DTYPE.itemsize)
         rows = np.frombuffer(data, _BINS_DTYPE).reshape(-1, _BINS_PER_PHOTO)
         counts += np.bincount(rows[wanted[start : start + len(rows)]].ravel(), minlength=BINS)
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum(), np.float64)
 
 
 def _in_order(
     pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Like `pool.map`, but never more than `ahead` items in advance of the reader."""
     waiting: deque[Future[_Result]] = deque()
     try:

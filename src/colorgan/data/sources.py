@@ -86,7 +86,7 @@ class Source(ABC):
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
         """Read one of this source's entries, at most so many bytes of it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (only a zip holds anything open)
         """Let go of what is open; nothing can be read afterwards."""
 
     def _entry(self, name: str, size_bytes: int, position: int = 0, class_name: str | None = None) -> Iterator[Entry]:
@@ -127,6 +127,7 @@ class FolderSource(Source):
         ) from error
 
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        """Read a file of the folder."""
         with (self.path / entry.name).open("rb") as file:
             return file.read(limit_bytes)
 
@@ -179,6 +180,7 @@ class TarSource(Source):
             yield from self._entry(member.name, member.size, position, class_name)
 
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        """Read a member straight from where it lies, also inside a class tar."""
         with self.path.open("rb") as file:
             file.seek(entry.position)
             return file.read(min(entry.size_bytes, limit_bytes))
@@ -206,10 +208,12 @@ class ZipSource(Source):
                 yield from self._entry(info.filename, info.file_size, position)
 
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        """Read a member; never more of it than the zip states, however far it would unpack."""
         with self._archive.open(self._infos[entry.position]) as file:
             return file.read(limit_bytes)
 
     def close(self) -> None:
+        """Close the archive."""
         self._archive.close()
 
 
@@ -223,19 +227,26 @@ def open_source(path: Path) -> Source:
     Raises:
         UsageError: there is nothing at that path, or nothing that photos can be read from.
     """
+    try:
+        return _kind_of(path)(path)
+    except OSError as error:
+        raise UsageError(f"photos at {path}", error.strerror or str(error), "Make it readable.") from error
+
+
+def _kind_of(path: Path) -> type[Source]:
     if path.is_dir():
-        return FolderSource(path)
+        return FolderSource
+    advice = "Give a folder, a .tar or a .zip."
     if not path.is_file():
         found = "it is neither a file nor a folder" if path.exists() else "there is nothing"
-        raise UsageError(f"photos at {path}", found, "Give a folder, a .tar or a .zip.")
+        raise UsageError(f"photos at {path}", found, advice)
     with path.open("rb") as file:
-        start = file.read(6)
+        start = file.read(max(map(len, _COMPRESSED)))
     for magic, compression in _COMPRESSED.items():
         if start.startswith(magic):
-            advice = "Its photos cannot be reached one by one: decompress it first, to a .tar."
-            raise UsageError(f"a folder, a .tar or a .zip at {path}", f"a file compressed with {compression}", advice)
+            found = f"a file compressed with {compression}, whose photos cannot be reached one by one"
+            raise UsageError(f"photos at {path}", found, "Decompress it first, to a .tar.")
     kinds: dict[str, type[Source]] = {".tar": TarSource, ".zip": ZipSource}
     if path.suffix.lower() not in kinds:
-        found = f"a file whose name ends in {path.suffix!r}"
-        raise UsageError(f"photos at {path}", found, "Give a folder, a .tar or a .zip.")
-    return kinds[path.suffix.lower()](path)
+        raise UsageError(f"photos at {path}", f"a file whose name ends in {path.suffix!r}", advice)
+    return kinds[path.suffix.lower()]

@@ -22,7 +22,7 @@ _Hashes = npt.NDArray[np.uint64]
 def _distance(left: _Hashes, right: _Hashes) -> npt.NDArray[np.uint8]:
     """How many bits differ, of each pair."""
     words = (left ^ right).view(np.uint16).reshape(-1, _BANDS)
-    return _BITS_SET[words].sum(axis=1, dtype=np.uint8)
+    return np.asarray(_BITS_SET[words].sum(axis=1, dtype=np.uint8))
 
 
 def _near_pairs(hashes: _Hashes) -> Iterator[tuple[int, int]]:

@@ -66,17 +66,21 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
     """
     staging = _staging(output)
     staging.mkdir(parents=True, exist_ok=True)
-    with _locked(staging / _LOCK_FILE, output):
-        _recover(output)
-        check_place(output, overwrite)
-        _empty(staging)
-        try:
-            yield staging
+    try:
+        with _locked(staging / _LOCK_FILE, output):
+            _recover(output)
             check_place(output, overwrite)
-        except BaseException:
             _empty(staging)
-            raise
-    (staging / _LOCK_FILE).unlink()
+            try:
+                yield staging
+                check_place(output, overwrite)
+            except BaseException:
+                _empty(staging)
+                raise
+    except BaseException:
+        with contextlib.suppress(OSError):  # another process may be at work in it
+            staging.rmdir()
+        raise
     sync_folder(staging)
     _take_place(staging, output)
 
@@ -106,14 +110,18 @@ def _empty(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path, output: Path) -> Iterator[None]:
-    """Hold a lock file; the system lets go of it however this process ends."""
+    """Hold a lock file, and remove it at the end; the system lets go of it however this process ends."""
     with path.open("ab") as file:
         try:
             _lock(file)
         except OSError as error:
             advice = "Wait for it, or choose another folder with -o."
             raise UsageError(f"a place for the set at {output}", "another prepare is writing there", advice) from error
-        yield
+        try:
+            yield
+        finally:
+            file.close()  # Windows removes no open file
+            path.unlink()
 
 
 if sys.platform == "win32":

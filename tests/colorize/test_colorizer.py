@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import colorgan
+from colorgan.color.lab import rgb_to_lab
+from colorgan.colorize.colorizer import Colorizer, network_size
+from colorgan.errors import DeviceError, UsageError, WeightsError
+from colorgan.networks.generator import Generator, Prediction
+from colorgan.weights import Model, load_model
+
+CPU = torch.device("cpu")
+
+
+class Painter(Generator):
+    """Paints what is lighter than L = 50 in one colour, remembers what it saw, and has no bins."""
+
+    network = "painter"
+    multiple = 4
+
+    def __init__(self, a: float = 25.0) -> None:
+        super().__init__()
+        self.a = a
+        self.seen: list[tuple[tuple[int, ...], float, float]] = []
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def forward(self, L: Tensor, temperature: float = 1.0) -> Prediction:
+        self.seen.append((tuple(L.shape), float(L.min()), float(L.max())))
+        return super().forward(L, temperature)
+
+    def compute(self, L: Tensor, temperature: float) -> Prediction:
+        a = torch.where(L > 50, self.a, 0.0)
+        return Prediction(torch.cat([a, torch.zeros_like(a)], dim=1), None)
+
+
+@pytest.fixture
+def tiny(tiny_model: Path) -> Colorizer:
+    return Colorizer.load(str(tiny_model), device="cpu")
+
+
+@pytest.fixture
+def painter(tiny_model: Path) -> Colorizer:
+    return Colorizer(Model(Painter(), load_model(str(tiny_model), CPU).info), CPU)
+
+
+def half_and_half(width: int = 200, height: int = 100) -> Image.Image:
+    image = Image.new("L", (width, height), 40)
+    image.paste(200, (width // 2, 0, width, height))
+    return image
+
+
+def lightness(image: Image.Image) -> Tensor:
+    return rgb_to_lab(torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0) / 255)[0]
+
+
+def test_a_photo_keeps_its_size_and_lightness_and_gets_colour(tiny: Colorizer) -> None:
+    photo = Image.fromarray(np.random.default_rng(0).integers(30, 220, (90, 130), dtype=np.uint8))
+    result = tiny.colorize(photo)
+    assert (result.mode, result.size) == ("RGB", (130, 90))
+    assert (lightness(result) - lightness(photo)).abs().max() < 1
+    assert np.ptp(np.asarray(result).astype(int), axis=2).mean() > 10
+
+
+def test_it_is_the_class_that_the_package_shows() -> None:
+    assert colorgan.Colorizer is Colorizer
+
+
+def test_the_same_photo_gives_the_same_colours(tiny: Colorizer) -> None:
+    assert tiny.colorize(half_and_half()).tobytes() == tiny.colorize(half_and_half()).tobytes()
+
+
+def test_colours_end_where_the_photos_edges_are(painter: Colorizer) -> None:
+    result = np.asarray(painter.colorize(half_and_half(400, 200), render_size=100)).astype(int)
+    chroma = np.ptp(result, axis=2).mean(axis=0)
+    assert chroma[:196].max() < 1
+    assert chroma[204:].min() > 20
+
+
+def test_the_network_sees_the_render_size_of_the_model_or_of_the_call(painter: Colorizer) -> None:
+    painter.colorize(half_and_half(200, 100))
+    painter.colorize(half_and_half(100, 200), render_size=48)
+    painter.colorize(half_and_half(8, 8), render_size=16)
+    network = painter.model.generator
+    assert isinstance(network, Painter)
+    assert [shape for shape, _, _ in network.seen] == [(1, 1, 32, 64), (1, 1, 96, 48), (1, 1, 16, 16)]
+    assert all(low >= 0 and high <= 100 and high > 50 for _, low, high in network.seen)
+
+
+def test_saturation_multiplies_the_colours(painter: Colorizer) -> None:
+    def chroma(saturation: float) -> float:
+        result = painter.colorize(half_and_half(), saturation=saturation)
+        lab = rgb_to_lab(torch.from_numpy(np.array(result)).movedim(-1, 0) / 255)
+        return float(lab[1, 50, 190])
+
+    assert chroma(1.0) == pytest.approx(25, abs=0.7)
+    assert chroma(0.4) == pytest.approx(10, abs=0.7)
+    assert np.array_equal(painter.colorize(half_and_half(), saturation=0), half_and_half().convert("RGB"))
+
+
+def test_temperature_changes_the_colours_and_is_the_models_own_unless_given(tiny: Colorizer) -> None:
+    photo = half_and_half()
+    own = tiny.colorize(photo).tobytes()
+    assert tiny.colorize(photo, temperature=tiny.model.info.temperature).tobytes() == own
+    assert tiny.colorize(photo, temperature=5.0).tobytes() != own
+
+
+def test_a_temperature_for_a_network_without_bins_is_refused(painter: Colorizer) -> None:
+    with pytest.raises(UsageError, match="no temperature"):
+        painter.colorize(half_and_half(), temperature=0.5)
+
+
+def test_a_value_out_of_range_is_refused(tiny: Colorizer) -> None:
+    with pytest.raises(UsageError):
+        tiny.colorize(half_and_half(), render_size=1)
+
+
+def test_a_network_without_finite_colours_is_refused(tiny_model: Path) -> None:
+    info = replace(load_model(str(tiny_model), CPU).info, name="ruined")
+    ruined = Colorizer(Model(Painter(a=float("nan")), info), CPU)
+    with pytest.raises(WeightsError, match="ruined"):
+        ruined.colorize(half_and_half())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (3, 2)])
+def test_the_thinnest_photos_get_through(tiny: Colorizer, size: tuple[int, int]) -> None:
+    assert tiny.colorize(Image.new("L", size, 120)).size == size
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_all_black_and_all_white_stay_neutral(tiny: Colorizer, level: int) -> None:
+    assert set(tiny.colorize(Image.new("L", (40, 30), level)).tobytes()) == {level}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_pictures_of_every_mode_are_taken_and_alpha_stays(tiny: Colorizer, mode: str) -> None:
+    result = tiny.colorize(Image.new(mode, (20, 10)))
+    assert (result.mode, result.size) == ("RGBA" if mode.endswith("A") else "RGB", (20, 10))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (1000, 2000, (256, 512)),
+        (2000, 1000, (512, 256)),
+        (100, 100, (256, 256)),
+        (1000, 4321, (256, 1106)),
+        (1, 1, (256, 256)),
+        (1, 5000, (1, 2048)),
+        (5000, 1, (2048, 1)),
+        (1000, 8000, (256, 2048)),
+        (1000, 16000, (128, 2048)),
+    ],
+)
+def test_the_networks_view_has_the_photos_shape_within_bounds(
+    height: int, width: int, expected: tuple[int, int]
+) -> None:
+    assert network_size(height, width, 256) == expected
+
+
+def test_loading_names_what_is_wrong(tiny_model: Path) -> None:
+    with pytest.raises(DeviceError):
+        Colorizer.load(str(tiny_model), device="abacus")
+    with pytest.raises(UsageError):
+        Colorizer.load("no-such-model", device="cpu")

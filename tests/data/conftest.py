@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Paint = Callable[..., bytes]
+
+
+def picture(seed: int, width: int = 48, height: int = 40) -> Image.Image:
+    """Blocks and slopes of strong colours, no two seeds alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="session")
+def paint() -> Paint:
+    """The bytes of a photo: `paint(seed, width, height, format=..., ...)`; what else is given goes to Pillow."""
+
+    def paint(seed: int, width: int = 48, height: int = 40, format: str = "PNG", **options: object) -> bytes:
+        buffer = io.BytesIO()
+        picture(seed, width, height).save(buffer, format, **options)
+        return buffer.getvalue()
+
+    return paint
+
+
+@pytest.fixture
+def photos(tmp_path: Path, paint: Paint) -> Path:
+    """A folder of 24 photos in three classes."""
+    for index in range(24):
+        path = tmp_path / "photos" / f"class{index % 3}" / f"{index:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(paint(index))
+    return tmp_path / "photos"

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from colorgan.data import screening
+from colorgan.data.screening import (
+    LeftOut,
+    Reason,
+    Reduced,
+    judge_colours,
+    perceptual_hashes,
+    reduce_photo,
+    thumbs_to_lab,
+)
+from colorgan.data.sources import open_source
+
+Paint = Callable[..., bytes]
+Judge = Callable[..., "Reduced | LeftOut"]
+
+
+@pytest.fixture
+def reduce(tmp_path: Path) -> Judge:
+    def reduce(data: bytes, size: int = 32, min_side: int = 16) -> Reduced | LeftOut:
+        (tmp_path / "photo.png").write_bytes(data)
+        return reduce_photo(open_source(tmp_path).entries[0], size, min_side)
+
+    return reduce
+
+
+def lab_of(*pictures: Image.Image) -> torch.Tensor:
+    thumbs = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX)) for picture in pictures]
+    return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb) for thumb in thumbs])
+
+
+def open_jpeg(photo: Reduced | LeftOut) -> Image.Image:
+    assert isinstance(photo, Reduced)
+    return Image.open(io.BytesIO(photo.jpeg))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"), [(100, 60, (53, 32)), (60, 100, (32, 53)), (20, 30, (20, 30)), (32, 40, (32, 40))]
+)
+def test_the_short_side_is_reduced_and_never_enlarged(
+    reduce: Judge, paint: Paint, width: int, height: int, expected: tuple[int, int]
+) -> None:
+    photo = reduce(paint(0, width, height))
+    assert open_jpeg(photo).size == expected
+    assert isinstance(photo, Reduced)
+    assert (photo.width, photo.height) == expected
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_every_format_is_read_and_stored_as_a_jpeg_with_full_colour(reduce: Judge, paint: Paint, format: str) -> None:
+    options = {"quality": 95} if format in ("JPEG", "WEBP") else {}
+    jpeg = open_jpeg(reduce(paint(0, 200, 160, format=format, **options)))
+    assert jpeg.format == "JPEG"
+    assert [factors[1:3] for factors in jpeg.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+    truth = Image.open(io.BytesIO(paint(0, 200, 160))).resize(jpeg.size, Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(jpeg, np.int16) - np.asarray(truth, np.int16)).mean() < 4
+
+
+def test_a_photo_is_turned_as_its_exif_says(reduce: Judge, paint: Paint) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = open_jpeg(reduce(paint(0, 32, 48)))
+    turned = Image.open(io.BytesIO(paint(0, 32, 48))).rotate(90, expand=True)
+    buffer = io.BytesIO()
+    turned.save(buffer, "PNG", exif=exif)
+    assert np.array_equal(open_jpeg(reduce(buffer.getvalue())), upright)
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (b"", "not a picture"),
+        (b"GIF89a" + bytes(50), "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a picture"),
+    ],
+)
+def test_what_is_no_picture_of_the_known_formats_is_unreadable(reduce: Judge, data: bytes, detail: str) -> None:
+    left_out = reduce(data)
+    assert isinstance(left_out, LeftOut)
+    assert left_out.reason == Reason.UNREADABLE
+    assert detail in left_out.detail
+
+
+def test_a_truncated_photo_is_unreadable_with_the_decoders_reason(reduce: Judge, paint: Paint) -> None:
+    left_out = reduce(paint(0)[:-400])
+    assert isinstance(left_out, LeftOut)
+    assert left_out.reason == Reason.UNREADABLE
+    assert "truncated" in left_out.detail
+
+
+def test_a_photo_below_the_smallest_side_is_tiny(reduce: Judge, paint: Paint) -> None:
+    assert reduce(paint(0, 15, 90)) == LeftOut(Reason.TINY, "15 x 90")
+
+
+def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
+    reduce: Judge, paint: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening, "MAX_PIXELS", 100)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
+    left_out = reduce(paint(0))
+    assert isinstance(left_out, LeftOut)
+    assert left_out.detail == "48 x 40 pixels are too many"
+
+
+def test_a_deep_grey_photo_is_grey(reduce: Judge) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 40_000, np.uint16)).save(buffer, "PNG")
+    assert reduce(buffer.getvalue()) == LeftOut(Reason.GREY, "one channel (I;16)")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    format=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP"]),
+    place=st.floats(0, 1, exclude_max=True),
+    junk=st.binary(min_size=1, max_size=16),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_photos_are_reduced_or_left_out_and_never_raise(
+    reduce: Judge, paint: Paint, format: str, place: float, junk: bytes
+) -> None:
+    data = bytearray(paint(0, format=format))
+    at = int(place * len(data))
+    data[at : at + len(junk)] = junk
+    assert isinstance(reduce(bytes(data)), Reduced | LeftOut)
+
+
+def gradient(hue: tuple[float, float], noise: float = 0.0) -> Image.Image:
+    """A grey picture with its lightness from dark to light, tinted by so much of a and b where it is mid-grey."""
+    grey = np.tile(np.linspace(20, 235, 64), (64, 1))
+    red, blue = grey + hue[0] * np.sin(grey / 255 * np.pi), grey + hue[1] * np.sin(grey / 255 * np.pi)
+    pixels = np.stack([red, grey, blue], -1) + np.random.default_rng(0).normal(0, noise, (64, 64, 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def test_grey_and_tinted_photos_are_told_from_coloured_ones() -> None:
+    grey, sepia, cyanotype = gradient((0, 0), 2), gradient((25, -30), 2), gradient((-30, 25), 2)
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    colourful = Image.fromarray(coarse).resize((64, 64))
+    verdicts = judge_colours(lab_of(grey, sepia, cyanotype, colourful), min_chroma=2.0)
+    assert [verdict and verdict.reason for verdict in verdicts] == [Reason.GREY, Reason.TINTED, Reason.TINTED, None]
+
+
+def test_a_photo_of_plain_sky_and_one_of_sand_and_sky_are_not_tinted() -> None:
+    sky = Image.new("RGB", (64, 64), (120, 170, 230))
+    beach = Image.new("RGB", (64, 64), (120, 170, 230))
+    beach.paste((210, 180, 130), (0, 40, 64, 64))
+    assert judge_colours(lab_of(sky, beach), min_chroma=2.0) == [None, None]
+
+
+def test_with_no_least_chroma_nothing_is_grey_or_tinted() -> None:
+    assert judge_colours(lab_of(gradient((0, 0)), gradient((25, -30))), min_chroma=0.0) == [None, None]
+
+
+def test_the_perceptual_hash_survives_compression_and_tells_photos_apart(paint: Paint) -> None:
+    photo, other = (Image.open(io.BytesIO(paint(seed, 64, 64))) for seed in (0, 1))
+    worse = Image.open(io.BytesIO(paint(0, 50, 50, format="JPEG", quality=60)))
+    hashes = perceptual_hashes(lab_of(photo, worse, other)).tolist()
+    assert (hashes[0] ^ hashes[1]).bit_count() <= 3
+    assert (hashes[0] ^ hashes[2]).bit_count() > 10
