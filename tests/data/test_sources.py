@@ -18,7 +18,13 @@ from colorgan.data.sources import Source, open_source
 from colorgan.errors import PhotoError, UsageError
 
 Paint = Callable[..., bytes]
-MEMBERS = {"b/2.png": b"two", "a/1.JPEG": b"one", "top.webp": b"top", "a/readme.txt": b"no photo", "a/._1.jpg": b"shadow"}
+MEMBERS = {
+    "b/2.png": b"two",
+    "a/1.JPEG": b"one",
+    "top.webp": b"top",
+    "a/readme.txt": b"no photo",
+    "a/._1.jpg": b"shadow",
+}
 LISTED = [("a/1.JPEG", "a", b"one"), ("b/2.png", "b", b"two"), ("top.webp", "", b"top")]
 
 
@@ -98,7 +104,12 @@ def test_links_devices_and_fifos_of_a_tar_are_counted_and_not_followed(tmp_path:
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"secret")
     with tarfile.open(path, "w") as archive:
-        for name, kind in [("s", tarfile.SYMTYPE), ("h", tarfile.LNKTYPE), ("f", tarfile.FIFOTYPE), ("c", tarfile.CHRTYPE)]:
+        for name, kind in [
+            ("s", tarfile.SYMTYPE),
+            ("h", tarfile.LNKTYPE),
+            ("f", tarfile.FIFOTYPE),
+            ("c", tarfile.CHRTYPE),
+        ]:
             header = tarfile.TarInfo(f"{name}.png")
             header.type, header.linkname = kind, str(secret)
             archive.addfile(header)

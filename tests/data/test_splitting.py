@@ -10,9 +10,7 @@ from colorgan.data.splitting import MAX_DISTANCE, choose_validation, group_near_
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=12), st.lists(st.sets(st.integers(0, 63), max_size=5), max_size=12))
-def test_hashes_within_the_distance_are_joined_and_only_chains_of_them(
-    roots: list[int], flips: list[set[int]]
-) -> None:
+def test_hashes_within_the_distance_are_joined_and_only_chains_of_them(roots: list[int], flips: list[set[int]]) -> None:
     near = [root ^ sum(1 << bit for bit in bits) for root, bits in zip(roots, flips, strict=False)]
     hashes = [*roots, *near]
     groups = group_near_duplicates(np.array(hashes, np.uint64)).tolist()

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.data.dataset import (
+    Augment,
+    Batch,
+    PhotoSet,
+    batches_per_epoch,
+    training_batches,
+    validation_batches,
+)
+from colorgan.data.prepare import PrepareOptions, prepare
+from colorgan.errors import SetError
+
+CPU = torch.device("cpu")
+AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2)
+PLAIN = Augment(flip=False, crop_min=1.0, brightness=0.0, contrast=0.0)
+
+
+@pytest.fixture
+def folder(photos: Path, tmp_path: Path) -> Path:
+    options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
+    prepare([photos], tmp_path / "data", options, lambda done, total: None)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def photo_set(folder: Path) -> PhotoSet:
+    return PhotoSet.open(folder)
+
+
+def epoch_of(photo_set: PhotoSet, augment: Augment = AUGMENT, **changes: Any) -> Iterator[Batch]:
+    options: dict[str, Any] = {"batch_size": 4, "size": 16, "seed": 0, "workers": 0, "epoch": 0} | changes
+    return training_batches(photo_set.train, augment=augment, **options)
+
+
+def bits(batches: Iterable[Batch]) -> list[tuple[bytes, bytes]]:
+    return [(batch.rgb.numpy().tobytes(), batch.light.numpy().tobytes()) for batch in batches]
+
+
+def test_a_set_opens_with_its_photos_its_identity_and_its_prior(folder: Path, photo_set: PhotoSet) -> None:
+    assert (len(photo_set.train), len(photo_set.val)) == (18, 6)
+    assert photo_set.identity == json.loads((folder / "set.json").read_text())["identity"]
+    assert photo_set.prior.shape == (313,)
+    assert photo_set.prior.sum().item() == pytest.approx(1)
+    photo = photo_set.train.read(0)
+    assert (photo.mode, photo.size) == ("RGB", (38, 32))
+
+
+def test_a_split_can_be_sent_to_another_process(photo_set: PhotoSet) -> None:
+    photo_set.train.read(0)
+    copy = pickle.loads(pickle.dumps(photo_set.train))
+    assert np.array_equal(copy.read(3), photo_set.train.read(3))
+
+
+def test_batches_have_the_stated_shapes_and_ranges(photo_set: PhotoSet) -> None:
+    batches = list(epoch_of(photo_set))
+    assert len(batches) == batches_per_epoch(photo_set.train, 4) == 4
+    for batch in batches:
+        assert (batch.rgb.shape, batch.rgb.dtype) == ((4, 3, 16, 16), torch.uint8)
+        assert batch.rgb.is_contiguous()
+        L, ab = batch.to_lab(CPU)
+        assert (L.shape, ab.shape) == ((4, 1, 16, 16), (4, 2, 16, 16))
+        assert L.min() >= 0
+        assert L.max() <= 100
+
+
+def test_an_epoch_shows_each_photo_once_and_the_next_one_in_another_order(photo_set: PhotoSet) -> None:
+    first, second = (
+        [row.numpy().tobytes() for batch in epoch_of(photo_set, PLAIN, batch_size=2, epoch=epoch) for row in batch.rgb]
+        for epoch in (0, 1)
+    )
+    assert len(set(first)) == 18
+    assert sorted(first) == sorted(second)
+    assert first != second
+
+
+@pytest.mark.parametrize("first_batch", [0, 1, 3, 4])
+def test_an_epoch_resumes_at_any_batch_bit_for_bit(photo_set: PhotoSet, first_batch: int) -> None:
+    whole = bits(epoch_of(photo_set, epoch=2))
+    assert bits(epoch_of(photo_set, epoch=2, first_batch=first_batch)) == whole[first_batch:]
+
+
+def test_any_number_of_workers_gives_the_same_bits(photo_set: PhotoSet) -> None:
+    assert bits(epoch_of(photo_set, workers=2)) == bits(epoch_of(photo_set, workers=0))
+
+
+def test_reading_leaves_the_random_state_of_the_training_alone(photo_set: PhotoSet) -> None:
+    before = torch.get_rng_state()
+    list(epoch_of(photo_set))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_seeds_and_epochs_draw_differently(photo_set: PhotoSet) -> None:
+    drawn = [bits(epoch_of(photo_set, seed=seed, epoch=epoch)) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+
+
+def test_an_incomplete_batch_is_left_out_unless_it_is_the_only_one(photo_set: PhotoSet) -> None:
+    assert [len(batch.rgb) for batch in epoch_of(photo_set, batch_size=7)] == [7, 7]
+    assert [len(batch.rgb) for batch in epoch_of(photo_set, batch_size=100)] == [18]
+    assert batches_per_epoch(photo_set.train, 100) == 1
+
+
+def test_brightness_and_contrast_change_lightness_alone(photo_set: PhotoSet) -> None:
+    rgb = next(epoch_of(photo_set)).rgb
+    L, ab = Batch(rgb, torch.tensor([[1.2, 5.0]] * 4)).to_lab(CPU)
+    truth = rgb_to_lab(rgb.float() / 255)
+    torch.testing.assert_close(ab, truth[:, 1:])
+    torch.testing.assert_close(L, ((truth[:, :1] - 50) * 1.2 + 55).clamp(0, 100))
+
+
+def test_augmentation_stays_within_what_was_asked_for(photo_set: PhotoSet) -> None:
+    light = torch.cat([batch.light for epoch in range(8) for batch in epoch_of(photo_set, epoch=epoch)])
+    spread, shift = light.unbind(1)
+    assert 0.8 <= spread.min() < 0.85 < 1.15 < spread.max() <= 1.2
+    assert -5 <= shift.min() < -4 < 4 < shift.max() <= 5
+    assert all((batch.light == torch.tensor([1.0, 0.0])).all() for batch in epoch_of(photo_set, PLAIN))
+
+
+def test_half_of_the_photos_are_mirrored(photo_set: PhotoSet) -> None:
+    flipping = Augment(flip=True, crop_min=1.0, brightness=0.0, contrast=0.0)
+    # Crops are placed alike whether or not photos are flipped.
+    pairs = zip(epoch_of(photo_set, flipping, batch_size=18), epoch_of(photo_set, PLAIN, batch_size=18), strict=True)
+    for flipped, plain in pairs:
+        same = (flipped.rgb == plain.rgb).flatten(1).all(1)
+        mirrored = (flipped.rgb.flip(3) == plain.rgb).flatten(1).all(1)
+        assert (same | mirrored).all()
+        assert 3 <= mirrored.sum() <= 15
+
+
+def test_validation_shows_the_middle_of_each_photo_in_order(photo_set: PhotoSet) -> None:
+    batches = list(validation_batches(photo_set.val, batch_size=4, size=16, limit=5))
+    assert [len(batch.rgb) for batch in batches] == [4, 1]
+    photo = photo_set.val.read(4)
+    middle = photo.resize((16, 16), Image.Resampling.BICUBIC, box=(3, 0, 35, 32))
+    assert np.array_equal(batches[1].rgb[0].permute(1, 2, 0).numpy(), np.asarray(middle))
+    assert bits(validation_batches(photo_set.val, batch_size=4, size=16, limit=99))[:1] == bits(batches)[:1]
+
+
+def test_a_set_without_validation_photos_opens_and_shows_none(photos: Path, tmp_path: Path) -> None:
+    options = PrepareOptions(size=32, min_side=16, val_fraction=0.0)
+    prepare([photos], tmp_path / "data", options, lambda done, total: None)
+    split = PhotoSet.open(tmp_path / "data").val
+    assert len(split) == batches_per_epoch(split, 4) == 0
+    assert list(validation_batches(split, batch_size=4, size=16, limit=9)) == []
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
+def spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+def edit(**changes: Any) -> Any:
+    return lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "found"),
+    [
+        ("set.json", Path.unlink, "no set.json"),
+        ("set.json", cut, "cannot be read"),
+        ("set.json", lambda path: path.write_text("[]"), "does not describe a set"),
+        ("set.json", edit(version=99), "format version 99"),
+        ("set.json", edit(identity=None, sha256=None), "damaged"),
+        ("set.json", edit(ab_prior=["x"]), "damaged"),
+        ("set.json", edit(ab_prior=[1.0]), "other numbers"),
+        ("train-00000.tar", Path.unlink, "No such file"),
+        ("train-00000.tar", cut, "it has"),
+        ("val.index.npy", Path.unlink, "No such file"),
+        ("val.index.npy", spoil, "damaged"),
+        ("train.index.npy", lambda path: path.write_bytes(b""), "damaged"),
+    ],
+)
+def test_a_damaged_set_is_refused_with_the_reason(folder: Path, name: str, damage: Any, found: str) -> None:
+    damage(folder / name)
+    with pytest.raises(SetError) as error:
+        PhotoSet.open(folder)
+    assert found in error.value.found
+    assert str(folder) in error.value.expected
+    assert "repare" in error.value.advice
+
+
+def test_a_folder_that_is_not_there_is_no_set(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match="no such folder"):
+        PhotoSet.open(tmp_path / "missing")
+
+
+def test_a_damaged_photo_is_named_when_it_is_read(folder: Path, photo_set: PhotoSet) -> None:
+    shard = folder / "train-00000.tar"
+    row = photo_set.train.index[2]
+    data = bytearray(shard.read_bytes())
+    data[row["offset"] : row["offset"] + row["length"]] = bytes(int(row["length"]))
+    shard.write_bytes(data)
+    with pytest.raises(SetError, match=rf"byte {row['offset']} of .*train-00000\.tar"):
+        PhotoSet.open(folder).train.read(2)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorgan.data import shards
+from colorgan.data.prepare import PrepareOptions, PrepareReport, prepare
+from colorgan.errors import OutputError, SetError, UsageError
+
+Paint = Callable[..., bytes]
+OPTIONS = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
+
+
+def run(source: Path, output: Path, **changes: Any) -> PrepareReport:
+    return prepare([source], output, replace(OPTIONS, **changes), lambda done, total: None)
+
+
+def manifest(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "manifest.jsonl").read_text().splitlines()]
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_set_has_the_files_of_the_design_and_counts_that_agree(photos: Path, tmp_path: Path) -> None:
+    report = run(photos, tmp_path / "data")
+    assert sorted(bytes_of(tmp_path / "data")) == [
+        "manifest.jsonl",
+        "set.json",
+        "train-00000.tar",
+        "train.index.npy",
+        "val-00000.tar",
+        "val.index.npy",
+    ]
+    description = json.loads((tmp_path / "data" / "set.json").read_text())
+    assert description["photos"] == report.kept == {"train": 18, "val": 6}
+    assert description["classes"] == ["class0", "class1", "class2"]
+    assert description["identity"] == report.identity
+    assert sum(description["ab_prior"]) == pytest.approx(1)
+    assert len(description["ab_prior"]) == 313
+    assert report.left_out == {}
+    assert sorted(line["split"] for line in manifest(tmp_path / "data")) == ["train"] * 18 + ["val"] * 6
+
+
+def test_shards_are_tar_files_that_the_index_points_into(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "data")
+    index = np.load(tmp_path / "data" / "train.index.npy", mmap_mode="r")
+    shard = (tmp_path / "data" / "train-00000.tar").read_bytes()
+    with tarfile.open(tmp_path / "data" / "train-00000.tar") as archive:
+        members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    assert list(members)[:3] == ["00000000.jpg", "00000000.cls", "00000001.jpg"]
+    for number, row in enumerate(index):
+        jpeg = shard[row["offset"] : row["offset"] + row["length"]]
+        assert jpeg == members[f"{number:08d}.jpg"]
+        assert Image.open(io.BytesIO(jpeg)).size == (row["width"], row["height"])
+        assert members[f"{number:08d}.cls"] == str(row["class"]).encode()
+
+
+def test_shards_are_cut_before_they_grow_too_large(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "MAX_SHARD_BYTES", 20_000)
+    run(photos, tmp_path / "data")
+    found = sorted((tmp_path / "data").glob("train-*.tar"))
+    assert len(found) > 1
+    assert all(path.stat().st_size <= 20_000 for path in found)
+    index = np.load(tmp_path / "data" / "train.index.npy")
+    assert index["shard"].max() == len(found) - 1
+    for row in index:
+        with (tmp_path / "data" / f"train-{row['shard']:05d}.tar").open("rb") as file:
+            file.seek(row["offset"])
+            assert file.read(2) == b"\xff\xd8"
+
+
+def test_the_same_photos_and_options_give_the_same_bytes_whatever_the_workers(photos: Path, tmp_path: Path) -> None:
+    for name, workers in (("one", 1), ("many", 7)):
+        run(photos, tmp_path / name, workers=workers, per_class=5)
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "many")
+
+
+def test_another_seed_gives_another_order_and_another_identity(photos: Path, tmp_path: Path) -> None:
+    first, second = (run(photos, tmp_path / str(seed), seed=seed) for seed in (0, 1))
+    assert first.kept == second.kept
+    assert first.identity != second.identity
+
+
+def test_every_reason_is_counted_and_listed(photos: Path, paint: Paint, tmp_path: Path) -> None:
+    (photos / "class0" / "broken.jpg").write_bytes(paint(50, format="JPEG")[:200])
+    (photos / "class0" / "tiny.png").write_bytes(paint(51, 12, 12))
+    (photos / "class1" / "copy.png").write_bytes((photos / "class1" / "01.png").read_bytes())
+    grey = Image.open(photos / "class2" / "02.png").convert("L")
+    grey.save(photos / "class2" / "grey.png")
+    Image.merge("RGB", [grey.point([min(value + 20, 255) for value in range(256)]), grey, grey]).save(
+        photos / "class2" / "tinted.png"
+    )
+    (photos / "notes.txt").write_text("no photo")
+    report = run(photos, tmp_path / "data", classes=("class0", "class1", "class2"), per_class=7)
+    assert (
+        report.left_out
+        == {
+            "unreadable": 1,
+            "tiny": 1,
+            "grey": 1,
+            "tinted": 1,
+            "duplicate": 1,
+            "over per-class": 3,
+        }
+        or report.left_out["over per-class"] > 3
+    )
+    assert report.ignored == 1
+    lines = manifest(tmp_path / "data")
+    assert len(lines) == 29
+    assert sum("split" in line for line in lines) == sum(report.kept.values()) == 21
+    assert all(("left_out" in line) != ("split" in line) for line in lines)
+
+
+def test_the_reasons_say_what_exactly_is_wrong(photos: Path, paint: Paint, tmp_path: Path) -> None:
+    (photos / "class0" / "broken.png").write_bytes(paint(50)[:-100])
+    (photos / "class0" / "tiny.png").write_bytes(paint(51, 12, 12))
+    (photos / "class1" / "copy.png").write_bytes((photos / "class1" / "01.png").read_bytes())
+    Image.open(photos / "class2" / "02.png").convert("L").save(photos / "class2" / "grey.png")
+    report = run(photos, tmp_path / "data")
+    assert report.left_out == {"unreadable": 1, "tiny": 1, "grey": 1, "duplicate": 1}
+    details = {line["left_out"]: line["detail"] for line in manifest(tmp_path / "data") if "left_out" in line}
+    assert "truncated" in details["unreadable"]
+    assert details["tiny"] == "12 x 12"
+    assert details["duplicate"] == "same pixels as class1/01.png"
+    assert details["grey"].startswith("mean chroma 0.")
+
+
+def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path, paint: Paint) -> None:
+    for seed in range(12):
+        for quality in (95, 80, 70):
+            path = tmp_path / "photos" / f"{seed}-{quality}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(paint(seed, 64, 64, format="JPEG", quality=quality))
+    run(tmp_path / "photos", tmp_path / "data", val_fraction=0.3)
+    sides: dict[str, set[str]] = {}
+    for line in manifest(tmp_path / "data"):
+        sides.setdefault(line["name"].split("-")[0], set()).add(line["split"])
+    assert all(len(side) == 1 for side in sides.values())
+    assert {"train"} in sides.values()
+    assert {"val"} in sides.values()
+
+
+def test_classes_are_chosen_by_number_or_by_name(photos: Path, tmp_path: Path) -> None:
+    by_number = run(photos, tmp_path / "number", classes=2)
+    by_name = run(photos, tmp_path / "name", classes=("class1",))
+    assert by_number.left_out == {"class not chosen": 8}
+    assert by_name.left_out == {"class not chosen": 16}
+    assert json.loads((tmp_path / "name" / "set.json").read_text())["classes"] == ["class1"]
+
+
+@pytest.mark.parametrize(("classes", "found"), [(4, "3 class folders"), (("cats", "class0"), "class0, class1, class2")])
+def test_classes_that_are_not_there_are_wrong_usage(
+    photos: Path, tmp_path: Path, classes: int | tuple[str, ...], found: str
+) -> None:
+    with pytest.raises(UsageError, match=found):
+        run(photos, tmp_path / "data", classes=classes)
+    assert not (tmp_path / "data").exists()
+
+
+def test_no_validation_photos_are_held_back_when_none_are_wanted(photos: Path, tmp_path: Path) -> None:
+    assert run(photos, tmp_path / "data", val_fraction=0.0).kept == {"train": 24, "val": 0}
+    assert not list((tmp_path / "data").glob("val-*"))
+
+
+@pytest.mark.parametrize(("min_side", "found"), [(16, "there are none"), (100, "all were left out: 24 tiny")])
+def test_a_set_without_photos_is_an_error_and_nothing_is_written(
+    photos: Path, tmp_path: Path, min_side: int, found: str
+) -> None:
+    source = photos if min_side == 100 else tmp_path / "empty"
+    source.mkdir(exist_ok=True)
+    with pytest.raises(SetError, match=found):
+        run(source, tmp_path / "data", min_side=min_side)
+    assert not [path for path in tmp_path.iterdir() if "data" in path.name]
+
+
+def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "data")
+    before = bytes_of(tmp_path / "data")
+    with pytest.raises(UsageError, match="there is nothing"):
+        run(tmp_path / "missing", tmp_path / "data", overwrite=True)
+    assert bytes_of(tmp_path / "data") == before
+
+
+@pytest.mark.parametrize("failing_write", range(8))
+def test_a_full_disk_is_one_clear_error_and_the_old_set_stays(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing_write: int
+) -> None:
+    run(photos, tmp_path / "data")
+    before = bytes_of(tmp_path / "data")
+    calls = iter(range(100))
+
+    def fsync(handle: int) -> None:
+        if next(calls) == failing_write:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    try:
+        run(photos, tmp_path / "data", seed=1, overwrite=True)
+    except OutputError as error:
+        assert error.found == "No space left on device"  # noqa: PT017
+        assert bytes_of(tmp_path / "data") == before
+        assert not (tmp_path / ".data.partial").exists()
+    else:
+        assert next(calls) <= failing_write + 1
+
+
+def test_a_replaced_set_is_wholly_the_new_one(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "data")
+    run(photos, tmp_path / "data", val_fraction=0.0, overwrite=True)
+    assert sorted(bytes_of(tmp_path / "data")) == [
+        "manifest.jsonl", "set.json", "train-00000.tar", "train.index.npy", "val.index.npy"
+    ]  # fmt: skip
