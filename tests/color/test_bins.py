@@ -27,6 +27,27 @@ def test_the_nearest_bin_is_the_one_a_full_search_finds() -> None:
     assert torch.equal(nearest_bin(ab)[0, :, 0], distances.argmin(1))
 
 
+def grid(step: float) -> torch.Tensor:
+    """Every ab that sRGB can come near, and more: (1, 2, N, 1)."""
+    axis = torch.arange(-124.5, 125.0, step)
+    return torch.cartesian_prod(axis, axis).T[None, :, :, None]
+
+
+def test_no_point_of_the_plane_has_a_nearer_bin_than_the_one_found() -> None:
+    ab = grid(1.0)
+    points = ab[0, :, :, 0].T
+    found = (points - bin_centers()[nearest_bin(ab)[0, :, 0]]).norm(dim=1)
+    assert (found - torch.cdist(points, bin_centers()).min(1).values).max() < 1e-4
+
+
+def test_no_point_of_the_plane_has_five_nearer_bins_than_those_found() -> None:
+    ab = grid(1.0)
+    points = ab[0, :, :, 0].T
+    bins, _ = soft_targets(ab)
+    found = (points[:, None] - bin_centers()[bins[0, :, :, 0].T]).norm(dim=2)
+    assert (found - torch.cdist(points, bin_centers()).topk(5, largest=False).values).max() < 1e-4
+
+
 def test_soft_targets_are_the_gaussian_of_the_five_nearest_bins() -> None:
     ab = photo_colours()
     distances, expected = torch.cdist(ab[0, :, :, 0].T, bin_centers()).topk(5, largest=False)

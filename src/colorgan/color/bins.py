@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 BINS = 313
+NEIGHBOURS = 5  # bins that a pixel's soft target is spread over: Zhang et al. 2016, section 2.1
 BIN_SIZE = 10.0  # Lab units, the side of a bin's cell
 
 _REACH = 12  # cells from the centre of the ab plane that the lookup tables cover: +-125 Lab units
 _SIDE = 2 * _REACH + 1
-# The nearest five bins of any point in a cell are among the nearest 16 of its centre: a test checks it.
-_CANDIDATES = 16
+# Wherever in its cell a point is, its nearest bin is among the nearest 4 of the cell's centre, and its nearest 5 are
+# among the nearest 10: tests search for exceptions.
+_NEAREST, _CANDIDATES = 4, 10
 
 
 @cache
@@ -48,12 +50,12 @@ def _candidates(device: torch.device) -> Tensor:
     return order[:, :_CANDIDATES].contiguous().to(device)
 
 
-def _distances(ab: Tensor) -> tuple[Tensor, Tensor]:
-    """The candidate bins of each pixel and the squared distances to them: two of (B, H, W, _CANDIDATES)."""
+def _distances(ab: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
+    """The candidate bins of each pixel and the squared distances to them: two of (B, H, W, candidates)."""
     points = ab.detach().float().permute(0, 2, 3, 1)  # (B, H, W, 2)
     cell = (points / BIN_SIZE).round().clamp(-_REACH, _REACH).long() + _REACH
-    bins = _candidates(ab.device)[cell[..., 0] * _SIDE + cell[..., 1]]
-    centers = bin_centers().to(ab.device)[bins]  # (B, H, W, _CANDIDATES, 2)
+    bins = _candidates(ab.device)[cell[..., 0] * _SIDE + cell[..., 1], :candidates]
+    centers = bin_centers().to(ab.device)[bins]  # (B, H, W, candidates, 2)
     return bins, (points[..., None, :] - centers).square().sum(-1)
 
 
@@ -66,23 +68,22 @@ def nearest_bin(ab: Tensor) -> Tensor:
     Returns:
         (B, H, W), int64, 0..312.
     """
-    bins, squared = _distances(ab)
+    bins, squared = _distances(ab, _NEAREST)
     return bins.gather(-1, squared.argmin(-1, keepdim=True)).squeeze(-1)
 
 
-def soft_targets(ab: Tensor, neighbours: int = 5, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
-    """Spread each pixel over its nearest bins by a Gaussian of the distance (Zhang et al. 2016, section 2.1).
+def soft_targets(ab: Tensor, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
+    """Spread each pixel over its nearest five bins by a Gaussian of the distance (Zhang et al. 2016, section 2.1).
 
     Args:
         ab: (B, 2, H, W), Lab units.
-        neighbours: how many bins share a pixel, at most 16.
         sigma: width of the Gaussian, Lab units.
 
     Returns:
-        bins (B, neighbours, H, W), int64, nearest first, and their shares of the same shape, which sum to 1.
+        bins (B, 5, H, W), int64, nearest first, and their shares of the same shape, which sum to 1.
     """
-    bins, squared = _distances(ab)
-    nearest, order = squared.topk(neighbours, largest=False)
+    bins, squared = _distances(ab, _CANDIDATES)
+    nearest, order = squared.topk(NEIGHBOURS, largest=False)
     shares = torch.softmax(-nearest / (2 * sigma**2), dim=-1)
     return bins.gather(-1, order).movedim(-1, 1), shares.movedim(-1, 1)
 
