@@ -39,5 +39,5 @@ def describe_device(device: torch.device) -> str:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether bfloat16 is computed in hardware there, and not merely emulated."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

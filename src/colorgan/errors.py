@@ -67,7 +67,7 @@ class OutputError(ColorganError):
     """A place that cannot be written: full, read-only, or not a folder."""
 
 
-class Interrupted(ColorganError):  # noqa: N818: it is no error, as KeyboardInterrupt is none
+class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)
     """SIGINT or SIGTERM: what was under way is finished and saved.
 
     Args:

@@ -19,11 +19,11 @@ def picture(seed: int, width: int = 48, height: int = 40) -> Image.Image:
 
 @pytest.fixture(scope="session")
 def paint() -> Paint:
-    """The bytes of a photo: `paint(seed, width, height, format=..., ...)`; what else is given goes to Pillow."""
+    """The bytes of a photo: `paint(seed, width, height, kind=..., ...)`; what else is given goes to Pillow."""
 
-    def paint(seed: int, width: int = 48, height: int = 40, format: str = "PNG", **options: object) -> bytes:
+    def paint(seed: int, width: int = 48, height: int = 40, kind: str = "PNG", **options: object) -> bytes:
         buffer = io.BytesIO()
-        picture(seed, width, height).save(buffer, format, **options)
+        picture(seed, width, height).save(buffer, kind, **options)
         return buffer.getvalue()
 
     return paint

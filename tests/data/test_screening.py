@@ -58,10 +58,10 @@ def test_the_short_side_is_reduced_and_never_enlarged(
     assert (photo.width, photo.height) == expected
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
-def test_every_format_is_read_and_stored_as_a_jpeg_with_full_colour(reduce: Judge, paint: Paint, format: str) -> None:
-    options = {"quality": 95} if format in ("JPEG", "WEBP") else {}
-    jpeg = open_jpeg(reduce(paint(0, 200, 160, format=format, **options)))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_every_format_is_read_and_stored_as_a_jpeg_with_full_colour(reduce: Judge, paint: Paint, kind: str) -> None:
+    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    jpeg = open_jpeg(reduce(paint(0, 200, 160, kind=kind, **options)))
     assert jpeg.format == "JPEG"
     assert [factors[1:3] for factors in jpeg.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
     truth = Image.open(io.BytesIO(paint(0, 200, 160))).resize(jpeg.size, Image.Resampling.LANCZOS)
@@ -122,15 +122,15 @@ def test_a_deep_grey_photo_is_grey(reduce: Judge) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    format=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP"]),
+    kind=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP"]),
     place=st.floats(0, 1, exclude_max=True),
     junk=st.binary(min_size=1, max_size=16),
 )
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_photos_are_reduced_or_left_out_and_never_raise(
-    reduce: Judge, paint: Paint, format: str, place: float, junk: bytes
+    reduce: Judge, paint: Paint, kind: str, place: float, junk: bytes
 ) -> None:
-    data = bytearray(paint(0, format=format))
+    data = bytearray(paint(0, kind=kind))
     at = int(place * len(data))
     data[at : at + len(junk)] = junk
     assert isinstance(reduce(bytes(data)), Reduced | LeftOut)
@@ -165,7 +165,7 @@ def test_with_no_least_chroma_nothing_is_grey_or_tinted() -> None:
 
 def test_the_perceptual_hash_survives_compression_and_tells_photos_apart(paint: Paint) -> None:
     photo, other = (Image.open(io.BytesIO(paint(seed, 64, 64))) for seed in (0, 1))
-    worse = Image.open(io.BytesIO(paint(0, 50, 50, format="JPEG", quality=60)))
+    worse = Image.open(io.BytesIO(paint(0, 50, 50, kind="JPEG", quality=60)))
     hashes = perceptual_hashes(lab_of(photo, worse, other)).tolist()
     assert (hashes[0] ^ hashes[1]).bit_count() <= 3
     assert (hashes[0] ^ hashes[2]).bit_count() > 10

@@ -31,9 +31,14 @@ def test_a_folder_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_a_failure_leaves_the_old_set_and_nothing_else(tmp_path: Path) -> None:
     write_set(tmp_path / "data", "old")
-    with pytest.raises(KeyboardInterrupt), staged_folder(tmp_path / "data", overwrite=True) as staging:
-        (staging / "set.json").write_text("half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with staged_folder(tmp_path / "data", overwrite=True) as staging:
+            (staging / "set.json").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert names(tmp_path) == ["data"]
     assert (tmp_path / "data" / "set.json").read_text() == "old"
 

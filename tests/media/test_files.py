@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorgan.errors import UsageError
-from colorgan.media.files import Job, atomic_write, find_photos, plan_outputs
+from colorgan.media.files import Job, atomic_write, find_photos, plan_outputs, remove_leftovers
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 
@@ -283,3 +283,14 @@ def test_a_write_replaces_the_old_file_and_makes_folders(tmp_path: Path) -> None
     if os.name != "nt":
         (tmp_path / "usual").touch()
         assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@needs_links
+def test_leftovers_of_the_dead_are_removed_and_files_of_the_living_stay(tmp_path: Path) -> None:
+    touch(tmp_path, ".colorgan-dead.tmp", "mine.tmp")
+    with atomic_write(tmp_path / "a.txt") as file:
+        file.write(b"under way")
+        remove_leftovers(tmp_path)
+        assert not (tmp_path / ".colorgan-dead.tmp").exists()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.txt", "mine.tmp"]
+    remove_leftovers(tmp_path / "not yet there")

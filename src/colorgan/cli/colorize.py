@@ -127,18 +127,18 @@ def _load(console: Console, model: str, device: str) -> Colorizer:
 def _report(console: Console, outcomes: Iterable[Outcome], inputs: list[Path], output: Path | None) -> Counter[str]:
     """Print what becomes of each photo while it happens, and the sums, also where the work ends early."""
     counts: Counter[str] = Counter()
-    with console.bar("{task.completed} of {task.total} photos", BarColumn(), _Rate(), TimeRemainingColumn()) as bar:
-        # Counting a large tree takes a while, which nobody should wait for who sees no bar.
-        total = None if bar.disable else sum(1 for _ in plan_outputs(inputs, output))
-        task = bar.add_task("", total=total)
-        try:
+    try:
+        with console.bar("{task.completed} of {task.total} photos", BarColumn(), _Rate(), TimeRemainingColumn()) as bar:
+            # Counting a large tree takes a while, which nobody should wait for who sees no bar.
+            total = None if bar.disable else sum(1 for _ in plan_outputs(inputs, output))
+            task = bar.add_task("", total=total)
             for outcome in outcomes:
                 counts[outcome.status] += 1
                 _print_words(console, outcome)
                 bar.advance(task)
-        finally:
-            sums = ", ".join(f"{counts[status]} {status}" for status in ("written", "skipped", "failed"))
-            console.result(f"{sums}. Results: {_shown(output) if output else 'beside the photos, as NAME-color'}")
+    finally:
+        sums = ", ".join(f"{counts[status]} {status}" for status in ("written", "skipped", "failed"))
+        console.result(f"{sums}. Results: {_shown(output) if output else 'beside the photos, as NAME-color'}")
     if counts["skipped"]:
         console.note("Skipped were those with a result already; --overwrite colours them again.")
     return counts

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
 from colorgan.cli.options import FILES, RUNNING, DeviceOption, QuietOption, SeedOption
@@ -227,7 +227,7 @@ def finetune(
     console = Console(quiet)
     given = _given(ctx)
     options = resumable_options(run, given) if resume else FinetuneOptions(**given)
-    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%  {task.description}"), TimeElapsedColumn())
+    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%  {task.description}"), TimeRemainingColumn())
     advice = f"The run is saved. Go on with: colorgan finetune --resume --data {_quoted(data)} --run {_quoted(run)}"
     with console.bar(*columns) as bar:
         result = train(data, run, options, TrainingBar(console, bar), advice, overwrite)

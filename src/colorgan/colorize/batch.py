@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import PhotoError
 from colorgan.media import imageio
-from colorgan.media.files import Job
+from colorgan.media.files import Job, remove_leftovers
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
@@ -56,8 +56,12 @@ def colorize_all(
         Whatever `check` raises; the photo under way has been finished.
         OutputError: the place for the results cannot be written.
     """
+    folders = set()
     for job in jobs:
         check()
+        if job.target.parent not in folders:
+            folders.add(job.target.parent)
+            remove_leftovers(job.target.parent)
         if job.problem:
             yield Outcome(job, "failed", (job.problem,))
         elif not overwrite and job.target.exists():

@@ -136,11 +136,8 @@ class TarSource(Source):
     """An uncompressed tar file; tar files inside it are classes, named by their stems."""
 
     def _list(self) -> Iterator[Entry]:
-        try:
-            with self.path.open("rb") as file:
-                yield from self._members(file, 0, None)
-        except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-            raise _damaged(self.path, str(error)) from error
+        with self.path.open("rb") as file:
+            yield from self._members(file, 0, None)
 
     def _members(self, file: IO[bytes], start: int, class_name: str | None) -> Iterator[Entry]:
         """List one tar file.
@@ -190,17 +187,14 @@ class ZipSource(Source):
     """A zip file."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise _damaged(path, str(error)) from error
+        self._archive = zipfile.ZipFile(path)
         self._infos = self._archive.infolist()
         super().__init__(path)
 
     def _list(self) -> Iterator[Entry]:
         for position, info in enumerate(self._infos):
             kind = stat.S_IFMT(info.external_attr >> 16)  # zero unless a Unix wrote it
-            if info.is_dir():
+            if info.filename.endswith("/"):  # is_dir() cannot bear an empty name
                 continue
             if kind not in (0, stat.S_IFREG):
                 self.ignored += 1
@@ -217,10 +211,6 @@ class ZipSource(Source):
         self._archive.close()
 
 
-def _damaged(path: Path, reason: str) -> UsageError:
-    return UsageError(f"an archive at {path}", f"it is damaged ({reason})", "Fetch or make it again.")
-
-
 def open_source(path: Path) -> Source:
     """List a folder, a .tar or a .zip.
 
@@ -228,9 +218,16 @@ def open_source(path: Path) -> Source:
         UsageError: there is nothing at that path, or nothing that photos can be read from.
     """
     try:
-        return _kind_of(path)(path)
+        kind = _kind_of(path)
     except OSError as error:
         raise UsageError(f"photos at {path}", error.strerror or str(error), "Make it readable.") from error
+    try:
+        return kind(path)
+    except UsageError:
+        raise
+    except Exception as error:  # tarfile and zipfile let damage surface as whatever it trips over
+        found = f"it is damaged ({error or type(error).__name__})"
+        raise UsageError(f"photos at {path}", found, "Fetch or make it again.") from error
 
 
 def _kind_of(path: Path) -> type[Source]:

@@ -73,6 +73,7 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
             _empty(staging)
             try:
                 yield staging
+                sync_folder(staging)
                 check_place(output, overwrite)
             except BaseException:
                 _empty(staging)
@@ -81,7 +82,6 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # another process may be at work in it
             staging.rmdir()
         raise
-    sync_folder(staging)
     _take_place(staging, output)
 
 

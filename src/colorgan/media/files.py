@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from colorgan.errors import UsageError
+
+if sys.platform != "win32":
+    import fcntl
 
 # Suffix, in small letters, to Pillow's name of the format that is written under it.
 PHOTO_SUFFIXES = {
@@ -29,6 +33,7 @@ PHOTO_SUFFIXES = {
 }
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
 _BESIDE = "-color"
+_UNFINISHED = ".colorgan-"  # how the names of files begin that are being written
 _OWN_OUTPUT = re.compile(rf"(.+){_BESIDE}(-\d+)?")
 
 
@@ -60,21 +65,51 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 (closed below, before the rename)
-        dir=path.parent, prefix=".colorgan-", suffix=".tmp", delete=False
+        dir=path.parent, prefix=_UNFINISHED, suffix=".tmp", delete=False
     )
     temporary = Path(handle.name)
     try:
         with handle:
+            _lock(handle)
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        # mkstemp makes files private; an output gets the permissions any new file would.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+            if sys.platform != "win32":  # the lock holds until the file has its name
+                _name_finally(temporary, path)
+        if sys.platform == "win32":  # an open file cannot be renamed
+            _name_finally(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _name_finally(temporary: Path, path: Path) -> None:
+    # mkstemp makes files private; an output gets the permissions any new file would.
+    temporary.chmod(0o666 & ~_umask())
+    temporary.replace(path)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of processes that were killed; those of living ones stay."""
+    for path in folder.glob(f"{_UNFINISHED}*.tmp"):
+        # Not every disk has locks, and Windows itself protects a file that is open: what cannot be removed stays.
+        with contextlib.suppress(OSError):
+            with path.open("rb") as file:
+                is_left = _lock(file)
+            if is_left:
+                path.unlink()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Mark the file as this process's own until it is closed, by death too, and tell whether that could be."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _umask() -> int:

@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from colorgan.errors import CheckpointError, UsageError
+from colorgan.training.run import describe_run, open_run, read_run
+
+OPTIONS = {"lr": 0.1, "epochs": 3, "loss": "l1"}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    assert not open_run(folder, "finetune", OPTIONS, "set-1", overwrite=False)
+    describe_run(folder, "finetune", OPTIONS, "set-1", "cpu", {"network": "compact"})
+    return folder
+
+
+def test_the_same_run_is_known_again_also_when_it_is_to_go_on_longer(run: Path) -> None:
+    assert open_run(run, "finetune", OPTIONS, "set-1", overwrite=False)
+    assert open_run(run, "finetune", OPTIONS | {"epochs": 9}, "set-1", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "identity", "words"),
+    [(OPTIONS | {"lr": 0.2}, "set-1", "lr 0.1 there, 0.2 here"), (OPTIONS, "set-2", "set set-1 there, set-2 here")],
+)
+def test_another_run_is_refused_with_the_difference(run: Path, options: dict, identity: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        open_run(run, "finetune", options, identity, overwrite=False)
+    assert read_run(run) is not None
+
+
+def test_overwriting_removes_a_run_and_nothing_that_is_none(run: Path, tmp_path: Path) -> None:
+    (run / "metrics.jsonl").write_text("{}\n")
+    assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)
+    assert not run.exists()
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("dear")
+    with pytest.raises(UsageError, match="other things"):
+        open_run(tmp_path / "letters", "finetune", OPTIONS, "set-1", overwrite=True)
+    assert (tmp_path / "letters" / "dear.txt").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1, "options": 3}'])
+def test_a_damaged_description_is_an_error_that_names_the_file(run: Path, text: str) -> None:
+    (run / "run.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"run\.json"):
+        read_run(run)
+
+
+def test_a_run_says_what_made_it(run: Path) -> None:
+    described = json.loads((run / "run.json").read_text())
+    assert described["options"] == OPTIONS
+    assert set(described["versions"]) == {"colorgan", "torch", "python"}
+    assert described["device"] == "cpu"

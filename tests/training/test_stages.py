@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from colorgan.networks.compact import Compact
+from colorgan.training.losses import l1
+from colorgan.training.stages import FinetuneStage, OptimizerOptions
+
+
+def stage(**options: float | bool) -> FinetuneStage:
+    torch.manual_seed(0)
+    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+    return FinetuneStage(network, l1, OptimizerOptions(**options))
+
+
+def step(stage: FinetuneStage) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    L = torch.rand(4, 1, 16, 16, generator=random) * 100
+    return stage.step(L, 30 * torch.randn(4, 2, 16, 16, generator=random))
+
+
+def test_every_layer_learns() -> None:
+    trained = stage(lr=1e-2)
+    before = {name: value.clone() for name, value in trained.generator.named_parameters()}
+    for _ in range(3):
+        step(trained)
+    still = [name for name, value in trained.generator.named_parameters() if torch.equal(value, before[name])]
+    assert still == []
+
+
+def test_the_average_lags_behind_in_weights_and_in_batch_norm_statistics() -> None:
+    trained = stage(lr=1e-2, ema=0.9)
+    step(trained)
+    first = trained.generator.head[0][1].running_mean.clone()
+    for _ in range(3):
+        step(trained)
+    averaged = trained.predicting().head[0][1].running_mean
+    now = trained.generator.head[0][1].running_mean
+    assert (averaged - first).norm() < (now - first).norm()
+    assert not torch.equal(averaged, first)
+    assert not trained.predicting().training
+
+
+def test_without_an_average_the_generator_itself_predicts_and_trains_on_afterwards() -> None:
+    trained = stage()
+    assert trained.predicting() is trained.generator
+    assert not trained.generator.training
+    step(trained)
+    assert trained.generator.training
+
+
+def test_a_clipped_gradient_is_no_longer_than_the_bound() -> None:
+    trained = stage(clip_norm=0.01)
+    step(trained)
+    norm = torch.stack([p.grad.norm() for p in trained.generator.parameters() if p.grad is not None]).norm()
+    assert float(norm) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_under_bfloat16_the_loss_is_float32_and_near_the_exact_one() -> None:
+    exact, rounded = step(stage())["loss"], step(stage(bf16=True))["loss"]
+    assert rounded.dtype is torch.float32
+    assert float(rounded) == pytest.approx(float(exact), rel=0.02)
