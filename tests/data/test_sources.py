@@ -141,6 +141,17 @@ def test_link_loops_and_fifos_in_a_folder_never_hang(tmp_path: Path) -> None:
     assert source.ignored == 2 + 3
 
 
+def test_a_zip_member_without_a_name_is_no_photo(tmp_path: Path) -> None:
+    nameless = zipfile.ZipInfo()
+    nameless.filename = ""
+    with zipfile.ZipFile(tmp_path / "nameless.zip", "w") as archive:
+        archive.writestr(nameless, b"1")
+    source = open_source(tmp_path / "nameless.zip")
+    source.close()
+    assert source.entries == []
+    assert source.ignored == 1
+
+
 def test_a_photo_that_is_too_large_is_a_reason_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +175,12 @@ def test_a_zip_member_that_unpacks_to_more_than_it_states_is_cut_at_what_it_stat
     source.close()
 
 
+def tar_with_an_endless_header() -> bytes:
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 2**80
+    return tar_of(MEMBERS)[:-10240] + header.tobuf(tarfile.GNU_FORMAT)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "found"),
     [
@@ -175,6 +192,7 @@ def test_a_zip_member_that_unpacks_to_more_than_it_states_is_cut_at_what_it_stat
         ("photos.tar", b"no tar at all" * 100, "damaged"),
         ("photos.tar", tar_of(MEMBERS)[:1100], "damaged"),
         ("photos.tar", tar_of(MEMBERS)[:1024] + b"?" * 512 + tar_of(MEMBERS)[1536:], "damaged"),
+        ("photos.tar", tar_with_an_endless_header(), "damaged"),
         ("photos.zip", b"PK no zip", "damaged"),
         ("photos.zip", b"", "damaged"),
     ],

@@ -61,14 +61,14 @@ def prepare(
         typer.Option(
             "--classes",
             metavar="N|NAMES",
-            help="Class folders to keep: a number, chosen by the seed, or names with commas between. [default: all]",
+            help="Class folders to keep: a number, chosen by the seed, or names with commas between. Default: all.",
             rich_help_panel=CHOICE,
         ),
     ] = None,
     per_class: Annotated[
         int | None,
         typer.Option(
-            "--per-class", min=1, help="Photos to keep of each class at most. [default: all]", rich_help_panel=CHOICE
+            "--per-class", min=1, help="Photos to keep of each class at most. Default: all.", rich_help_panel=CHOICE
         ),
     ] = None,
     val_fraction: Annotated[
@@ -87,7 +87,7 @@ def prepare(
             "--workers",
             min=1,
             max=256,
-            help="Threads that read and reduce photos. [default: one per core]",
+            help="Threads that read and reduce photos. Default: one per core.",
             rich_help_panel=RUNNING,
         ),
     ] = None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from colorgan.errors import PhotoError, UsageError
+from colorgan.errors import ColorganError, PhotoError, UsageError
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 MAX_PHOTO_BYTES = 256 * 1000**2
@@ -223,7 +223,7 @@ def open_source(path: Path) -> Source:
         raise UsageError(f"photos at {path}", error.strerror or str(error), "Make it readable.") from error
     try:
         return kind(path)
-    except UsageError:
+    except ColorganError:
         raise
     except Exception as error:  # tarfile and zipfile let damage surface as whatever it trips over
         found = f"it is damaged ({error or type(error).__name__})"

@@ -1,0 +1,348 @@
+"""`colorgan colorize` as a user meets it: a process, its exit code, what it prints and what it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorgan.cli.app import main
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX")
+DEADLINE_S = 120.0
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No models, variables or terminal of whoever runs the tests."""
+    for name in ("COLORGAN_MODEL", "COLORGAN_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "no cache"))
+    monkeypatch.setenv("TERM", "dumb")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "old photos"
+    make_photos(folder, "Broadway, N.Y. ca. 1900-1915.jpg", "Köln, 写真.png", "sub. folder/a.b.c.tif")
+    return folder
+
+
+def make_photos(folder: Path, *names: str) -> None:
+    noise = np.random.default_rng(0).integers(30, 220, (20, 30), dtype=np.uint8)
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).save(path)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "colorgan", "colorize", *map(str, arguments)]
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False, **options
+    )
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """The same without a new process, for what no process is needed for: exit code, standard output, standard error."""
+
+    def call_main(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["colorgan", "colorize", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return call_main
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in tree(folder)}
+
+
+def check_whole(folder: Path) -> None:
+    for name in tree(folder):
+        with Image.open(folder / name) as image:
+            image.load()
+
+
+# --- what it does ---
+
+
+def test_a_folder_is_coloured_into_a_mirrored_tree(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    before = hashes(photos)
+    done = run(photos, "-o", tmp_path / "out", "--model", tiny_model)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"3 written, 0 skipped, 0 failed. Results: {tmp_path / 'out'}\n"
+    assert re.search(r"^Computing on \w+", done.stderr, re.MULTILINE)
+    assert tree(tmp_path / "out") == tree(photos)
+    assert hashes(photos) == before
+    with Image.open(tmp_path / "out" / "Broadway, N.Y. ca. 1900-1915.jpg") as result:
+        assert np.ptp(np.asarray(result).astype(int), axis=2).mean() > 5
+
+
+def test_one_bad_photo_is_one_line_and_the_others_are_done(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    (photos / "diary.jpg").write_text("no photo")
+    whole = (photos / "Köln, 写真.png").read_bytes()
+    (photos / "half.png").write_bytes(whole[: len(whole) // 2])
+    done = run(photos, "-o", tmp_path / "out", "--model", tiny_model, "--quiet")
+    assert done.returncode == 3
+    assert done.stdout == f"3 written, 0 skipped, 2 failed. Results: {tmp_path / 'out'}\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"failed: {photos / 'diary.jpg'}: not a JPEG")
+    assert lines[1].startswith(f"failed: {photos / 'half.png'}: damaged or incomplete")
+
+
+def test_results_stand_beside_the_photos_without_an_output(photos: Path, tiny_model: Path, call: Call) -> None:
+    code, out, _ = call(photos, "--model", tiny_model)
+    assert (code, out) == (0, "3 written, 0 skipped, 0 failed. Results: beside the photos, as NAME-color\n")
+    assert "Broadway, N.Y. ca. 1900-1915-color.jpg" in tree(photos)
+    assert "sub. folder/a.b.c-color.tif" in tree(photos)
+    code, out, err = call(photos, "--model", tiny_model)
+    assert (code, out[:32]) == (0, "0 written, 3 skipped, 0 failed. ")
+    assert "--overwrite" in err
+
+
+def test_one_photo_goes_into_the_file_that_was_named(
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call
+) -> None:
+    target = tmp_path / "new" / "result.webp"
+    code, out, _ = call(photos / "Köln, 写真.png", "-o", target, "--model", tiny_model)
+    assert (code, out) == (0, f"1 written, 0 skipped, 0 failed. Results: {target}\n")
+    with Image.open(target) as image:
+        assert image.format == "WEBP"
+
+
+def test_options_change_the_result(photos: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    photo, contents = photos / "Köln, 写真.png", set()
+    for option in ((), ("--saturation", 0.3), ("--temperature", 3), ("--render-size", 64)):
+        assert call(photo, "-o", tmp_path / "a.png", "--model", tiny_model, "--overwrite", *option)[0] == 0
+        contents.add((tmp_path / "a.png").read_bytes())
+    assert len(contents) == 4
+    assert call(photo, "-o", tmp_path / "g.png", "--model", tiny_model, "--saturation", 0)[0] == 0
+    with Image.open(tmp_path / "g.png") as result, Image.open(photo) as grey:
+        assert result.tobytes() == grey.convert("RGB").tobytes()
+
+
+def test_the_model_can_come_from_the_environment(
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORGAN_MODEL", str(tiny_model))
+    code, _, err = call(photos, "-o", tmp_path / "out")
+    assert code == 0
+    assert str(tiny_model) in err
+
+
+def test_same_names_are_told_apart_and_reported(tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    make_photos(tmp_path, "one/a.jpg", "two/a.jpg")
+    code, _, err = call(tmp_path / "one", tmp_path / "two", "-o", tmp_path / "out", "--model", tiny_model)
+    assert code == 0
+    assert tree(tmp_path / "out") == ["a-2.jpg", "a.jpg"]
+    assert "named a-2.jpg" in err
+
+
+@posix
+def test_a_name_that_is_not_utf8_is_coloured_and_printed(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path, "in/a.jpg")
+    name = os.fsdecode(b"caf\xe9.jpg")
+    try:
+        (tmp_path / "in" / name).write_text("no photo")
+        (tmp_path / "in" / "a.jpg").rename(tmp_path / "in" / os.fsdecode(b"na\xefve.jpg"))
+    except OSError:
+        pytest.skip("a disk with UTF-8 names alone")
+    done = run(tmp_path / "in", "-o", os.fsdecode(bytes(tmp_path) + b"/\xff"), "--model", tiny_model)
+    assert done.returncode == 3, done.stderr
+    assert "caf\N{REPLACEMENT CHARACTER}.jpg: not a JPEG" in done.stderr
+    assert (tmp_path / os.fsdecode(b"\xff") / os.fsdecode(b"na\xefve.jpg")).is_file()
+
+
+# --- what it refuses ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.jpg"], "missing.jpg does not exist"),
+        (["empty folder"], "none in empty folder"),
+        (["a.jpg", "-o", "a.jpg"], "is the input itself"),
+        (["a.jpg", "-o", "."], "output folder apart"),
+        (["a.jpg", "empty folder", "-o", "b.jpg"], "several photos"),
+        (["a.jpg", "--saturation", "-1"], "saturation from 0.0 to 4.0"),
+        (["a.jpg", "--saturation", "nan"], "saturation from 0.0 to 4.0"),
+        (["a.jpg", "--temperature", "0"], "temperature from 0.01 to 100.0"),
+        (["a.jpg", "--render-size", "1"], "render size from 16 to 4096"),
+        (["a.jpg", "--quality", "101"], "--quality"),
+        (["a.jpg", "--model", "no-such-model"], "no-such-model"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_usage_ends_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_photos(tmp_path, "a.jpg")
+    (tmp_path / "empty folder").mkdir()
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert said in re.sub(r"\s*[│\n]\s*", " ", err)
+    assert tree(tmp_path) == ["a.jpg"]
+
+
+def test_weights_that_are_damaged_end_it_before_any_work(photos: Path, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing of the kind")
+    code, out, err = call(photos, "-o", tmp_path / "out", "--model", tmp_path / "bad.safetensors")
+    assert (code, out) == (4, "")
+    assert "bad.safetensors" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_that_is_not_there_ends_it(photos: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    code, _, err = call(photos, "-o", tmp_path / "out", "--model", tiny_model, "--device", "cuda:99")
+    assert code == 4
+    assert "cuda:99" in err
+
+
+@posix
+def test_a_full_disk_stops_with_a_clear_message_and_no_half_file(tiny_model: Path, tmp_path: Path) -> None:
+    import resource
+
+    make_photos(tmp_path / "in", "a.jpg", "c.jpg")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90), dtype=np.uint8)).save(tmp_path / "in" / "b.png")
+    limit = (8192, 8192)  # bytes that a file may have: more than the small photo needs, less than the large one
+    done = run(
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        "--model",
+        tiny_model,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+    assert done.returncode == 4
+    assert done.stdout == f"1 written, 0 skipped, 0 failed. Results: {tmp_path / 'out'}\n"
+    assert f"writing {tmp_path / 'out' / 'b.png'}: file too large" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.jpg"]
+
+
+def test_an_output_that_cannot_be_made_stops_it(photos: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = call(photos, "-o", tmp_path / "file" / "out", "--model", tiny_model)
+    assert code == 4
+    assert "--output" in err
+
+
+# --- how it is interrupted ---
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    make_photos(tmp_path / "many", *(f"{number:03}.png" for number in range(100)))
+    return tmp_path / "many"
+
+
+def start(photos: Path, out: Path, model: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a run, and return once the first photo is done."""
+    line = command(photos, "-o", out, "--model", model, *options)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+    end = time.monotonic() + DEADLINE_S
+    while not (out / "000.png").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    return process
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
+    many: Path, tiny_model: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    process = start(many, tmp_path / "out", tiny_model)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert "the same command again goes on" in err
+    assert "Traceback" not in err
+    written = tree(tmp_path / "out")
+    assert 1 <= len(written) < 100
+    assert out.startswith(f"{len(written)} written, 0 skipped, 0 failed.")
+    check_whole(tmp_path / "out")
+
+
+@posix
+def test_a_second_interrupt_drops_the_photo_under_way(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", "000.png")
+    Image.fromarray(np.tile(np.arange(250, dtype=np.uint8), (4000, 16))).save(tmp_path / "in" / "slow.png")
+    process = start(tmp_path / "in", tmp_path / "out", tiny_model, "--render-size", "700")
+    time.sleep(0.3)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130, err
+    assert "the same command again goes on" in err
+    assert tree(tmp_path / "out") == ["000.png"]
+
+
+@posix
+def test_a_killed_run_leaves_whole_results_alone_and_the_next_finishes(
+    many: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    before = hashes(many)
+    process = start(many, tmp_path / "out", tiny_model)
+    time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=10)
+    done = [name for name in tree(tmp_path / "out") if name.endswith(".png")]
+    for name in done:
+        with Image.open(tmp_path / "out" / name) as image:
+            image.load()
+    assert hashes(many) == before
+    again = run(many, "-o", tmp_path / "out", "--model", tiny_model)
+    assert again.stdout.startswith(f"{100 - len(done)} written, {len(done)} skipped, 0 failed.")
+    assert tree(tmp_path / "out") == tree(many)
+    check_whole(tmp_path / "out")
+
+
+@posix
+def test_a_terminal_sees_a_bar_that_leaves_the_results_alone(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    done = subprocess.run(
+        command(photos, "-o", tmp_path / "out", "--model", tiny_model),
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        encoding="utf-8",
+        timeout=DEADLINE_S,
+        check=False,
+        env=os.environ | {"TERM": "xterm"},
+    )
+    os.close(slave)
+    seen = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert "of 3 photos" in seen
+    assert done.stdout == f"3 written, 0 skipped, 0 failed. Results: {tmp_path / 'out'}\n"
