@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from colorgan.data.dataset import Augment, PhotoSet
+from colorgan.data.dataset import Augment
+from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.data.photoset import PhotoSet
+from colorgan.data.prepare import PrepareOptions, prepare
+
 Paint = Callable[..., bytes]
 
 
@@ -37,3 +40,15 @@ def photos(tmp_path: Path, paint: Paint) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(paint(index))
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def folder(photos: Path, tmp_path: Path) -> Path:
+    options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
+    prepare([photos], tmp_path / "data", options, lambda done, total: None)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def photo_set(folder: Path) -> PhotoSet:
+    return PhotoSet.open(folder)

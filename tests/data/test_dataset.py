@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,30 +13,16 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.data.dataset import (
     Augment,
     Batch,
-    PhotoSet,
-    Split,
     batches_per_epoch,
     training_batches,
     validation_batches,
 )
+from colorgan.data.photoset import PhotoSet, Split
 from colorgan.data.prepare import PrepareOptions, prepare
-from colorgan.errors import SetError
 
 CPU = torch.device("cpu")
 AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2)
 PLAIN = Augment(flip=False, crop_min=1.0, brightness=0.0, contrast=0.0)
-
-
-@pytest.fixture
-def folder(photos: Path, tmp_path: Path) -> Path:
-    options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
-    prepare([photos], tmp_path / "data", options, lambda done, total: None)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def photo_set(folder: Path) -> PhotoSet:
-    return PhotoSet.open(folder)
 
 
 def epoch_of(photo_set: PhotoSet, augment: Augment = AUGMENT, **changes: Any) -> Iterator[Batch]:
@@ -48,21 +32,6 @@ def epoch_of(photo_set: PhotoSet, augment: Augment = AUGMENT, **changes: Any) ->
 
 def bits(batches: Iterable[Batch]) -> list[tuple[bytes, bytes]]:
     return [(batch.rgb.numpy().tobytes(), batch.light.numpy().tobytes()) for batch in batches]
-
-
-def test_a_set_opens_with_its_photos_its_identity_and_its_prior(folder: Path, photo_set: PhotoSet) -> None:
-    assert (len(photo_set.train), len(photo_set.val)) == (18, 6)
-    assert photo_set.identity == json.loads((folder / "set.json").read_text())["identity"]
-    assert photo_set.prior.shape == (313,)
-    assert photo_set.prior.sum().item() == pytest.approx(1)
-    photo = photo_set.train.read(0)
-    assert (photo.mode, photo.size) == ("RGB", (38, 32))
-
-
-def test_a_split_can_be_sent_to_another_process(photo_set: PhotoSet) -> None:
-    photo_set.train.read(0)
-    copy = pickle.loads(pickle.dumps(photo_set.train))
-    assert np.array_equal(copy.read(3), photo_set.train.read(3))
 
 
 def test_batches_have_the_stated_shapes_and_ranges(photo_set: PhotoSet) -> None:
@@ -160,58 +129,3 @@ def test_a_set_without_validation_photos_opens_and_shows_none(photos: Path, tmp_
     split = PhotoSet.open(tmp_path / "data").val
     assert len(split) == batches_per_epoch(split, 4) == 0
     assert list(validation_batches(split, batch_size=4, size=16, limit=9)) == []
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-5000])
-
-
-def spoil(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 1
-    path.write_bytes(data)
-
-
-def edit(**changes: Any) -> Any:
-    return lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-@pytest.mark.parametrize(
-    ("name", "damage", "found"),
-    [
-        ("set.json", Path.unlink, "no set.json"),
-        ("set.json", cut, "cannot be read"),
-        ("set.json", lambda path: path.write_text("[]"), "does not describe a set"),
-        ("set.json", edit(version=99), "format version 99"),
-        ("set.json", edit(identity=None, sha256=None), "damaged"),
-        ("set.json", edit(ab_prior=["x"]), "damaged"),
-        ("set.json", edit(ab_prior=[1.0]), "other numbers"),
-        ("train-00000.tar", Path.unlink, "No such file"),
-        ("train-00000.tar", cut, "it has"),
-        ("val.index.npy", Path.unlink, "No such file"),
-        ("val.index.npy", spoil, "damaged"),
-        ("train.index.npy", lambda path: path.write_bytes(b""), "damaged"),
-    ],
-)
-def test_a_damaged_set_is_refused_with_the_reason(folder: Path, name: str, damage: Any, found: str) -> None:
-    damage(folder / name)
-    with pytest.raises(SetError) as error:
-        PhotoSet.open(folder)
-    assert found in error.value.found
-    assert str(folder) in error.value.expected
-    assert "repare" in error.value.advice
-
-
-def test_a_folder_that_is_not_there_is_no_set(tmp_path: Path) -> None:
-    with pytest.raises(SetError, match="no such folder"):
-        PhotoSet.open(tmp_path / "missing")
-
-
-def test_a_damaged_photo_is_named_when_it_is_read(folder: Path, photo_set: PhotoSet) -> None:
-    shard = folder / "train-00000.tar"
-    row = photo_set.train.index[2]
-    data = bytearray(shard.read_bytes())
-    data[row["offset"] : row["offset"] + row["length"]] = bytes(int(row["length"]))
-    shard.write_bytes(data)
-    with pytest.raises(SetError, match=rf"byte {row['offset']} of .*train-00000\.tar"):
-        PhotoSet.open(folder).train.read(2)

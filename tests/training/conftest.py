@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorgan.data.dataset import PhotoSet
+from colorgan.data.photoset import PhotoSet
 from colorgan.data.prepare import PrepareOptions, prepare
 
 

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from colorgan.data.dataset import Augment, PhotoSet
+from colorgan.data.dataset import Augment
+from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
 from colorgan.networks.compact import Compact

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,130 +13,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from colorgan.color.bins import BINS
 from colorgan.color.lab import rgb_to_lab
-from colorgan.data.shards import INDEX_DTYPE, SET_FILE, Index, index_name, read_description, sha256_of, shard_name
-from colorgan.errors import SetError
+from colorgan.data.photoset import Split
 
-_ADVICE = "Prepare the set again."
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
-
-
-class Split:
-    """The training or the validation photos of a set, by their positions in its index.
-
-    Files are mapped into memory when they are first read, in each process anew, so that it can be pickled.
-
-    Args:
-        folder: the set's.
-        name: train or val.
-    """
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._name = name
-        self._index: Index | None = None
-        self._shards: dict[int, npt.NDArray[np.uint8]] = {}
-
-    @property
-    def index(self) -> Index:
-        """What the set knows of each photo; see `INDEX_DTYPE`."""
-        if self._index is None:
-            self._index = np.load(self._folder / index_name(self._name), mmap_mode="r", allow_pickle=False)
-        return self._index
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_folder": self._folder, "_name": self._name, "_index": None, "_shards": {}}
-
-    def read(self, position: int) -> Image.Image:
-        """Decode a photo into RGB.
-
-        Raises:
-            SetError: it is damaged.
-        """
-        row = self.index[position]
-        start, end = int(row["offset"]), int(row["offset"]) + int(row["length"])
-        data = self._shard(int(row["shard"]))[start:end].tobytes()
-        try:
-            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-                return image.convert("RGB")
-        except (OSError, ValueError, SyntaxError) as error:
-            path = self._folder / shard_name(self._name, int(row["shard"]))
-            raise SetError(f"a JPEG at byte {start} of {path}", "it is damaged", _ADVICE) from error
-
-    def _shard(self, number: int) -> npt.NDArray[np.uint8]:
-        if number not in self._shards:
-            path = self._folder / shard_name(self._name, number)
-            self._shards[number] = np.memmap(path, np.uint8, mode="r")
-        return self._shards[number]
-
-    def check(self, sha256: str) -> None:
-        """Make sure that the index is the one the set was written with, and that all it points to is there.
-
-        Raises:
-            SetError: it is not.
-        """
-        path = self._folder / index_name(self._name)
-        try:
-            intact = sha256_of(path) == sha256 and self.index.dtype == INDEX_DTYPE and self.index.ndim == 1
-        except (OSError, ValueError, EOFError) as error:
-            raise SetError(f"an index at {path}", str(error), _ADVICE) from error
-        if not intact:
-            raise SetError(f"an index at {path}", f"it is damaged, or not the one {SET_FILE} was written with", _ADVICE)
-        for number in np.unique(self.index["shard"]).tolist():
-            rows = self.index[self.index["shard"] == number]
-            self._check_shard(number, int((rows["offset"] + rows["length"]).max()))
-
-    def _check_shard(self, number: int, end: int) -> None:
-        path = self._folder / shard_name(self._name, number)
-        expected = f"a shard of at least {end} bytes at {path}"
-        try:
-            size_bytes = path.stat().st_size
-        except OSError as error:
-            raise SetError(expected, error.strerror or str(error), _ADVICE) from error
-        if size_bytes < end:
-            raise SetError(expected, f"it has {size_bytes}", f"It was cut short. {_ADVICE}")
-
-
-@dataclass(frozen=True)
-class PhotoSet:
-    """What `prepare` wrote, open for reading.
-
-    Attributes:
-        identity: the same for sets of the same photos in the same order, and for no other.
-        prior: the share of the training photos' pixels in each bin, (313,), summing to 1.
-        train: the photos to train on.
-        val: the photos held back.
-    """
-
-    identity: str
-    prior: Tensor
-    train: Split
-    val: Split
-
-    @classmethod
-    def open(cls, folder: Path) -> PhotoSet:
-        """Open a set, after making sure that it is whole.
-
-        Raises:
-            SetError: there is none, or a part of it is missing, damaged or of another version.
-        """
-        description = read_description(folder)
-        try:
-            identity = str(description["identity"])
-            hashes = {name: str(description["sha256"][index_name(name)]) for name in ("train", "val")}
-            prior = torch.tensor(description["ab_prior"], dtype=torch.float32)
-        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise SetError(f"a description of the set in {folder / SET_FILE}", "it is damaged", _ADVICE) from error
-        if prior.shape != (BINS,) or not bool((prior >= 0).all()) or not bool((prior.sum() - 1).abs() < 1e-3):
-            raise SetError(f"{BINS} shares that sum to 1 in {folder / SET_FILE}", "other numbers", _ADVICE)
-        splits = {name: Split(folder, name) for name in hashes}
-        for name, split in splits.items():
-            split.check(hashes[name])
-        return cls(identity, prior, splits["train"], splits["val"])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from colorgan import __version__
-from colorgan.data.dataset import Augment, PhotoSet
+from colorgan.data.dataset import Augment
+from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from colorgan.data.dataset import Augment, PhotoSet, batches_per_epoch, training_batches, validation_batches
+from colorgan.data.dataset import Augment, batches_per_epoch, training_batches, validation_batches
+from colorgan.data.photoset import PhotoSet
 from colorgan.errors import TrainingError
 from colorgan.metrics import Figures, FigureSums
 from colorgan.networks.generator import Generator
