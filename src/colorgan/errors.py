@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-EXIT_OK = 0
 EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_CANNOT = 4
 EXIT_SIGINT = 130
-EXIT_SIGTERM = 143
 
 
 class ColorganError(Exception):

@@ -12,7 +12,7 @@ from colorgan.cli.colorize import colorize
 from colorgan.cli.console import print_bug, print_error
 from colorgan.cli.finetune import finetune
 from colorgan.cli.prepare import prepare
-from colorgan.errors import ColorganError
+from colorgan.errors import EXIT_SIGINT, ColorganError
 
 app = typer.Typer(
     name="colorgan",
@@ -49,6 +49,8 @@ def main() -> NoReturn:
     except ColorganError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_SIGINT)
     except Exception as error:
         sys.exit(print_bug(error, debug="--debug" in sys.argv[1:2]))
     sys.exit(0)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 # Linear sRGB -> XYZ, IEC 61966-2-1; the inverse is computed from it so that round trips close.
-_XYZ_FROM_RGB = torch.tensor(
+XYZ_FROM_RGB = torch.tensor(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
-_RGB_FROM_XYZ = torch.linalg.inv(_XYZ_FROM_RGB.double()).float()
+RGB_FROM_XYZ = torch.linalg.inv(XYZ_FROM_RGB.double()).float()
 # White of D65 at 2 degrees, CIE 15.
-_WHITE = torch.tensor([0.95047, 1.0, 1.08883])
+WHITE = torch.tensor([0.95047, 1.0, 1.08883])
 
 _EPSILON = 0.008856  # CIE 15: below this the cube root gives way to a line
 _SLOPE = 7.787
@@ -66,7 +66,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     Returns:
         (..., 3, H, W): L in 0..100, a and b in Lab units.
     """
-    xyz = _mix(_XYZ_FROM_RGB, linear_from_srgb(rgb)) / _WHITE.to(rgb)[:, None, None]
+    xyz = _mix(XYZ_FROM_RGB, linear_from_srgb(rgb)) / WHITE.to(rgb)[:, None, None]
     high = xyz > _EPSILON
     f = torch.where(high, _where_safe(high, xyz, 1.0) ** (1 / 3), _SLOPE * xyz + _OFFSET)
     x, y, z = f.unbind(-3)
@@ -88,7 +88,7 @@ def lab_to_linear(lab: Tensor) -> Tensor:
     # 0.2068966 is the cube root of epsilon, where the two branches meet.
     high = f > 0.2068966
     xyz = torch.where(high, _where_safe(high, f, 1.0) ** 3, (f - _OFFSET) / _SLOPE)
-    return _mix(_RGB_FROM_XYZ, xyz * _WHITE.to(lab)[:, None, None])
+    return _mix(RGB_FROM_XYZ, xyz * WHITE.to(lab)[:, None, None])
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:

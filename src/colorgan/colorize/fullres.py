@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorgan.color.lab import _RGB_FROM_XYZ, _WHITE, srgb_from_linear
+from colorgan.color.lab import RGB_FROM_XYZ, WHITE, srgb_from_linear
 
 _STRIP_PIXELS = 1 << 17  # the working tensors of a strip stay in a core's cache
 _TOLERANCE = 1e-5  # linear light, far below a level of 255: what rounding alone puts outside the gamut
@@ -19,7 +19,7 @@ _BISECTIONS = 10  # the factor on ab is found to 1/1024: a tenth of a Lab unit a
 
 # Linear RGB = Y + _FROM_X (X - Y) + _FROM_Z (Z - Y), with XYZ relative to white. Rows of the matrix add up to 1 when
 # white is white, so this is the whole of it, and where X = Y = Z the three channels are equal to the last bit.
-_RELATIVE = _RGB_FROM_XYZ * _WHITE
+_RELATIVE = RGB_FROM_XYZ * WHITE
 _RELATIVE = _RELATIVE / _RELATIVE.sum(dim=1, keepdim=True)
 _FROM_X: tuple[float, ...] = tuple(_RELATIVE[:, 0].tolist())
 _FROM_Z: tuple[float, ...] = tuple(_RELATIVE[:, 2].tolist())
