@@ -25,6 +25,14 @@ def test_a_second_sigint_stops_at_once():
         assert watch.received == signal.SIGTERM
 
 
+def test_work_that_leaves_nothing_half_done_is_stopped_at_once_and_still_asked_for():
+    with SignalWatch(at_once=True) as watch:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            watch.check("")
+
+
 def test_the_signals_are_given_back():
     before = signal.getsignal(signal.SIGINT)
     with SignalWatch():

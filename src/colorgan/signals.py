@@ -16,12 +16,17 @@ class SignalWatch:
 
     Outside the main thread, where Python allows no handlers, it watches nothing.
 
+    Args:
+        at_once: raise KeyboardInterrupt at the first signal too, for work that leaves nothing half done. Python drops
+            what is raised while it runs a destructor or a callback, so `check` has to be asked all the same.
+
     Attributes:
         received: the number of the first signal, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
         self.received: int | None = None
+        self._at_once = at_once
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> SignalWatch:
@@ -38,9 +43,10 @@ class SignalWatch:
             signal.signal(number, handler)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        again = self.received is not None and number == signal.SIGINT
         self.received = self.received or number
+        if again or self._at_once:
+            raise KeyboardInterrupt
 
     def check(self, advice: str) -> None:
         """Raise if a signal came.

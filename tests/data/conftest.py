@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet
-from colorgan.data.prepare import PrepareOptions, prepare
+from colorgan.data.prepare import prepare
 
 Paint = Callable[..., bytes]
 

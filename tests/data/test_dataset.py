@@ -17,8 +17,9 @@ from colorgan.data.dataset import (
     training_batches,
     validation_batches,
 )
+from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet, Split
-from colorgan.data.prepare import PrepareOptions, prepare
+from colorgan.data.prepare import prepare
 
 CPU = torch.device("cpu")
 AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2)

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from colorgan.data import shards
-from colorgan.data.prepare import PrepareOptions, PrepareReport, prepare
+from colorgan.data.options import PrepareOptions
+from colorgan.data.prepare import PrepareReport, prepare
 from colorgan.errors import OutputError, SetError, UsageError
 
 Paint = Callable[..., bytes]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet
-from colorgan.data.prepare import PrepareOptions, prepare
+from colorgan.data.prepare import prepare
 
 
 def paint(folder: Path, count: int) -> Path:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
 from colorgan.cli.options import FILES, RUNNING, QuietOption, SeedOption
-from colorgan.errors import Interrupted, UsageError
+from colorgan.data.options import PrepareOptions
+from colorgan.errors import UsageError
+from colorgan.signals import SignalWatch
 
+if TYPE_CHECKING:
+    from colorgan.data.prepare import PrepareReport
+
+DEFAULTS = PrepareOptions()
 CHOICE = "Choice of photos"
+_STOPPED = "Nothing was written; the same command starts anew."
 
 
 def prepare(
@@ -40,13 +45,13 @@ def prepare(
             help="Pixels: the short side that larger photos are reduced to.",
             rich_help_panel=CHOICE,
         ),
-    ] = 256,
+    ] = DEFAULTS.size,
     min_side: Annotated[
         int,
         typer.Option(
             "--min-side", min=8, help="Pixels: photos with a shorter side are left out.", rich_help_panel=CHOICE
         ),
-    ] = 64,
+    ] = DEFAULTS.min_side,
     min_chroma: Annotated[
         float,
         typer.Option(
@@ -55,7 +60,7 @@ def prepare(
             help="Lab units: photos whose mean chroma is below are grey and left out; 0 keeps grey and tinted ones.",
             rich_help_panel=CHOICE,
         ),
-    ] = 2.0,
+    ] = DEFAULTS.min_chroma,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +85,7 @@ def prepare(
             help="Share of the photos to hold back for validation.",
             rich_help_panel=CHOICE,
         ),
-    ] = 0.05,
+    ] = DEFAULTS.val_fraction,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -91,7 +96,7 @@ def prepare(
             rich_help_panel=RUNNING,
         ),
     ] = None,
-    seed: SeedOption = 0,
+    seed: SeedOption = DEFAULTS.seed,
     quiet: QuietOption = False,
 ) -> None:
     """Turn photos into a set for training: reduced, screened, split, in shards.
@@ -99,33 +104,23 @@ def prepare(
     Grey, tinted, tiny, unreadable and duplicate photos are left out; the set's manifest.jsonl says which and why.
     """
     console = Console(quiet)
-    chosen = _parse_classes(classes)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        with console.bar("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-            task = bar.add_task("Looking for photos", total=None)
-            from colorgan.data.prepare import PrepareOptions
-            from colorgan.data.prepare import prepare as prepare_set
-
-            options = PrepareOptions(
-                size=size,
-                classes=chosen,
-                per_class=per_class,
-                val_fraction=val_fraction,
-                min_chroma=min_chroma,
-                min_side=min_side,
-                workers=workers or os.cpu_count() or 1,
-                seed=seed,
-                overwrite=overwrite,
-            )
-            report = prepare_set(
-                sources,
-                output,
-                options,
-                lambda done, total: bar.update(task, completed=done, total=total, description="Preparing photos"),
-            )
-    except KeyboardInterrupt as error:
-        raise Interrupted(signal.SIGINT, "Nothing was written; the same command starts anew.") from error
+    options = PrepareOptions(
+        size=size,
+        classes=_parse_classes(classes),
+        per_class=per_class,
+        val_fraction=val_fraction,
+        min_chroma=min_chroma,
+        min_side=min_side,
+        workers=workers or os.cpu_count() or 1,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    with SignalWatch(at_once=True) as watch:
+        try:
+            report = _prepare(console, sources, output, options, watch)
+        except KeyboardInterrupt:
+            watch.check(_STOPPED)
+            raise
     console.result(f"kept: {report.kept['train']} for training, {report.kept['val']} for validation")
     for reason, count in report.left_out.items():
         console.result(f"left out, {reason}: {count}")
@@ -135,8 +130,19 @@ def prepare(
     console.note(f"Next: colorgan finetune --data {output}")
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number, "Nothing was written; the same command starts anew.")
+def _prepare(
+    console: Console, sources: list[Path], output: Path, options: PrepareOptions, watch: SignalWatch
+) -> PrepareReport:
+    """Write the set under a progress bar."""
+    with console.bar("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("Looking for photos", total=None)
+        from colorgan.data.prepare import prepare as prepare_set
+
+        def progress(done: int, total: int | None) -> None:
+            watch.check(_STOPPED)
+            bar.update(task, completed=done, total=total, description="Preparing photos")
+
+        return prepare_set(sources, output, options, progress)
 
 
 def _parse_classes(text: str | None) -> int | tuple[str, ...] | None:

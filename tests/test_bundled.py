@@ -1,0 +1,58 @@
+"""The model in the package: there, small, described, and seeing colours."""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from colorgan import Colorizer
+from colorgan.color.lab import rgb_to_lab
+from colorgan.weights import load_model, models_at_hand
+
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    return Colorizer.load("compact", device="cpu")
+
+
+def test_it_is_at_hand_without_a_network_and_at_most_16_megabytes():
+    assert "compact" in models_at_hand()
+    file = resources.files("colorgan").joinpath("assets/compact.safetensors")
+    with resources.as_file(file) as path:
+        assert path.stat().st_size <= 16_000_000
+
+
+def test_it_says_what_it_is():
+    info = load_model("compact", torch.device("cpu")).info
+    assert (info.name, info.network, info.stage) == ("compact", "compact", "finetune")
+    assert "non-commercial" in info.licence
+    assert "ImageNet" in info.trained_on
+    assert info.figures["auc"] > 80
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "cat", "coffee"])
+def test_it_colours_the_examples_and_keeps_their_lightness(colorizer, name):
+    with Image.open(EXAMPLES / f"{name}.jpg") as grey:
+        coloured = colorizer.colorize(grey)
+        before = rgb_to_lab(pixels(grey.convert("RGB")))
+    after = rgb_to_lab(pixels(coloured))
+    assert coloured.size == grey.size
+    assert (after[:, 0] - before[:, 0]).abs().max() < 2
+    assert 4 < after[:, 1:].norm(dim=1).mean() < 40
+
+
+def test_a_sky_is_bluer_than_a_face(colorizer):
+    with Image.open(EXAMPLES / "camera.jpg") as photo:
+        blue_yellow = rgb_to_lab(pixels(colorizer.colorize(photo)))[0, 2]
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        face = rgb_to_lab(pixels(colorizer.colorize(photo)))[0, 2, 80:160, 180:260]
+    assert blue_yellow[:100, :100].mean() < 0 < face.mean()
+
+
+def pixels(image):
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
