@@ -76,11 +76,20 @@ def half_the_json(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:40])
 
 
+def edit_the_json(folder: Path) -> None:
+    file = folder / "state.json"
+    file.write_text(file.read_text().replace('"epoch": 2', '"epoch": 3'))
+
+
+def list_for_json(folder: Path) -> None:
+    (folder / "state.json").write_text("[]")
+
+
 def remove_a_file(folder: Path) -> None:
     (folder / "tensors.safetensors").unlink()
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_byte, half_the_json, remove_a_file])
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, half_the_json, edit_the_json, list_for_json, remove_a_file])
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_with_a_word(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:

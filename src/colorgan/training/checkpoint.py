@@ -1,7 +1,7 @@
 """Checkpoints: whole or absent, without pickle, and resumed from exactly.
 
 A checkpoint is a folder of `tensors.safetensors` (networks, optimizers, random states) and `state.json` (numbers,
-and the SHA-256 of the tensors, so that a damaged one is told from a good one).
+and a SHA-256 over both, so that a damaged checkpoint is told from a good one).
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
         "format": FORMAT,
         "stage": stage.name,
         "position": vars(position),
-        "sha256": hashlib.sha256(payload).hexdigest(),
         "extra": dict(extra),
     }
+    state["sha256"] = _digest(payload, state)
     with atomic_write(aside / _STATE) as file:
         file.write(json.dumps(state, indent=1).encode())
     if target.exists():  # the same position again, after a damaged one was passed over
@@ -119,6 +119,10 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
     sync_folder(folder)
     _drop_old(folder, every)
     return target
+
+
+def _digest(payload: bytes, state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(payload + json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _drop_old(folder: Path, every: int) -> None:
@@ -134,13 +138,13 @@ def _read(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         state = json.loads((path / _STATE).read_bytes())
         payload = (path / _TENSORS).read_bytes()
-        if hashlib.sha256(payload).hexdigest() != state["sha256"]:
-            raise ValueError("its tensors are not the ones that were written")
+        if state.pop("sha256") != _digest(payload, state):
+            raise ValueError("it is not what was written")
         tensors = safetensors.torch.load(payload)
         if state["format"] != FORMAT or state["stage"] != stage.name:
             raise ValueError(f"it is of format {state['format']}, stage {state['stage']}")
         Position(**state["position"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise CheckpointError(
             f"a whole checkpoint in {path}", reason, "Remove that folder to go on from the one before it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def finetune(
 
     def save_weights(path: Path, trained: Generator, figures: Figures) -> None:
         numbers = {name: float(value) for name, value in vars(figures).items()}
-        save_model(path, trained, ModelInfo(**(vars(info) | {"figures": numbers})))
+        save_model(path, trained, replace(info, figures=numbers))
 
     loop = Loop(stage, photos, folder, _loop_options(options), device, save_weights, watcher)
     best = folder / "weights" / "best.safetensors"
