@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from colorgan.weights import save_model
@@ -79,6 +80,9 @@ def test_the_chain_from_photos_to_a_coloured_photo(place):
     described = json.loads((run / "run.json").read_text())
     assert described["options"]["lr"] == 1e-4
     assert described["model"]["started_from"] == "small.safetensors"
+    with safe_open(run / "weights" / "best.safetensors", "np") as weights:
+        assert weights.metadata()["licence"] == "MIT; and the terms of the photos it was trained on"
+        assert weights.metadata()["trained_on"].startswith("photos of nothing; then 16 photos of one's own")
 
 
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place):

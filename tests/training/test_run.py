@@ -6,6 +6,7 @@ import pytest
 from colorgan.errors import CheckpointError, UsageError
 from colorgan.training.run import describe_run, open_run, read_run
 
+MODEL = {"network": "compact", "options": {}, "trained_on": "nothing", "licence": "MIT"}
 OPTIONS = {"lr": 0.1, "epochs": 3, "loss": "l1"}
 
 
@@ -13,7 +14,7 @@ OPTIONS = {"lr": 0.1, "epochs": 3, "loss": "l1"}
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     assert not open_run(folder, "finetune", OPTIONS, "set-1", overwrite=False)
-    describe_run(folder, "finetune", OPTIONS, "set-1", "cpu", {"network": "compact"})
+    describe_run(folder, "finetune", OPTIONS, "set-1", "cpu", MODEL)
     return folder
 
 
@@ -43,7 +44,9 @@ def test_overwriting_removes_a_run_and_nothing_that_is_none(run: Path, tmp_path:
     assert (tmp_path / "letters" / "dear.txt").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1, "options": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 2}', '{"format": 1, "options": 3}', '{"format": 1, "options": {}, "model": {}}']
+)
 def test_a_damaged_description_is_an_error_that_names_the_file(run: Path, text: str) -> None:
     (run / "run.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"run\.json"):

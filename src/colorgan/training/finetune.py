@@ -24,6 +24,8 @@ from colorgan.training.run import describe_run, open_run, read_run
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
 from colorgan.weights import ModelInfo, build_network, load_model, remember, save_model
 
+OWN_PHOTOS = "the terms of the photos it was trained on"
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -41,18 +43,18 @@ class RunResult:
 def _start_model(options: FinetuneOptions, device: torch.device) -> tuple[Generator, ModelInfo]:
     if options.start == SCRATCH:
         generator = build_network(options.network, {}).to(device)
-        return generator, _info(generator, options, "nothing")
+        return generator, _info(generator, options, "nothing", OWN_PHOTOS)
     model = load_model(options.start, device)
     return model.generator, model.info
 
 
-def _info(generator: Generator, options: FinetuneOptions, trained_on: str) -> ModelInfo:
+def _info(generator: Generator, options: FinetuneOptions, trained_on: str, licence: str) -> ModelInfo:
     return ModelInfo(
         name="finetuned",
         network=generator.network,
         options=generator.options,
         stage=FinetuneStage.name,
-        licence="as the photos it was trained on",
+        licence=licence,
         made_by=f"colorgan {__version__}",
         trained_on=trained_on,
         figures={},
@@ -114,19 +116,20 @@ def _prepare_generator(
         assert run is not None
         model = run["model"]
         generator = build_network(model["network"], model["options"]).to(device)
-        return generator, _info(generator, options, model["trained_on"])
+        return generator, _info(generator, options, model["trained_on"], model["licence"])
     generator, info = _start_model(options, device)
-    trained_on = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})"
+    trained_on, licence = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
     if options.start != SCRATCH:
-        trained_on = f"{info.trained_on}; then {trained_on}"
+        trained_on, licence = f"{info.trained_on}; then {trained_on}", f"{info.licence}; and {OWN_PHOTOS}"
     model = {
         "network": generator.network,
         "options": generator.options,
         "started_from": options.start,
         "trained_on": trained_on,
+        "licence": licence,
     }
     describe_run(folder, FinetuneStage.name, asdict(options), photos.identity, describe_device(device), model)
-    return generator, _info(generator, options, trained_on)
+    return generator, _info(generator, options, trained_on, licence)
 
 
 def finetune(

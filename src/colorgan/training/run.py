@@ -35,8 +35,10 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         run = json.loads(path.read_bytes())
         if run["format"] != FORMAT:
             raise ValueError(f"format {run['format']}")
-        if not isinstance(run["options"], dict):
-            raise TypeError("options are no table")
+        if not isinstance(run["options"], dict) or not {"network", "options", "trained_on", "licence"} <= set(
+            run["model"]
+        ):
+            raise TypeError("its options or its model are no tables")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"the description of a run in {path}", f"{type(error).__name__}: {error}", "Name another --run."
