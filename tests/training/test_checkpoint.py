@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from colorgan.errors import CheckpointError
+from colorgan.errors import CheckpointError, TrainingError
 from colorgan.networks.compact import Compact
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
 from colorgan.training.losses import l1
@@ -119,6 +119,16 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(CheckpointError, match="this very network"):
         load_checkpoint(tmp_path, other, never)
+
+
+def test_a_training_that_has_diverged_overwrites_no_good_checkpoint(tmp_path: Path) -> None:
+    diverged = stage()
+    save_checkpoint(tmp_path, diverged, Position(epoch=1, validated=True), {})
+    with torch.no_grad():
+        diverged.generator.head[-1].bias[3] = float("nan")
+    with pytest.raises(TrainingError, match=r"network\.generator\.head"):
+        save_checkpoint(tmp_path, diverged, Position(epoch=1, batch=2), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-001"]
 
 
 def test_a_folder_without_checkpoints_is_a_fresh_start(tmp_path: Path) -> None:

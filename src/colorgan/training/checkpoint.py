@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from colorgan.errors import CheckpointError
+from colorgan.errors import CheckpointError, TrainingError
 from colorgan.media.files import atomic_write, sync_folder
 from colorgan.training.stages import Stage
 
@@ -96,12 +96,17 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        TrainingError: something in the stage is no longer a number; nothing is written.
     """
+    tensors = _stage_tensors(stage)
+    _check_finite(tensors)
     target = folder / position.name
     aside = folder / f".{position.name}.tmp"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    payload = safetensors.torch.save(_stage_tensors(stage))
+    payload = safetensors.torch.save(tensors)
     with atomic_write(aside / _TENSORS) as file:
         file.write(payload)
     state = {
@@ -119,6 +124,14 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
     sync_folder(folder)
     _drop_old(folder, every)
     return target
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse to save what has diverged: the loss shows it only at the next line of the log."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            advice = "The checkpoint before is good. Try a lower --lr, --clip-norm 1, or --precision fp32."
+            raise TrainingError("a training state of numbers", f"others in {name}", advice)
 
 
 def _digest(payload: bytes, state: Mapping[str, Any]) -> str:

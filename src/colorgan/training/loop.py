@@ -132,7 +132,7 @@ class Loop:
 
         Raises:
             Interrupted: a signal came; a checkpoint was saved.
-            TrainingError: the loss stopped being a number; the last good checkpoint stands.
+            TrainingError: the loss or the weights stopped being numbers; the last good checkpoint stands.
             CheckpointError: no checkpoint of the run can be read.
         """
         self._resume()
@@ -233,7 +233,6 @@ class Loop:
                 f"ab L1 {figures.ab_l1}",
                 "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
             )
-        # Photos per second and times differ from machine to machine; the figures of a resumed run do not.
         entry = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s} | vars(figures)
         self.log.write("validation", self.position.step, entry)
         self.save_weights(self.folder / "weights" / "last.safetensors", generator, figures)
