@@ -64,6 +64,10 @@ def wait_for(path, process):
     assert path.exists(), process.communicate()
 
 
+def size_of(path):
+    return path.stat().st_size if path.exists() else 0
+
+
 def test_the_chain_from_photos_to_a_coloured_photo(place):
     done = colorgan(*finetune("--epochs", "2"))
     assert done.returncode == 0, done.stderr
@@ -86,13 +90,17 @@ def test_the_chain_from_photos_to_a_coloured_photo(place):
 
 
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place):
-    whole = ("--epochs", "4", "--loss", "bins", "--ema", "0.9", "--schedule", "cosine", "--save-minutes", "0.01")
+    whole = ("--epochs", "25", "--loss", "bins", "--ema", "0.9", "--schedule", "cosine", "--save-minutes", "0.01")
     assert colorgan(*finetune(*whole, "--run", "whole")).returncode == 0
     moments = random.Random(0)
     for _ in range(3):
+        before = size_of(place / "killed" / "metrics.jsonl")
         killed = start(*finetune(*whole, "--run", "killed"))
-        wait_for(place / "killed" / "metrics.jsonl", killed)
-        time.sleep(moments.uniform(0.0, 0.6))
+        while size_of(place / "killed" / "metrics.jsonl") <= before:
+            assert killed.poll() is None, killed.communicate()
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0.0, 0.3))
+        assert killed.poll() is None, "it was done before the kill"
         killed.kill()
         killed.communicate()
     done = colorgan(*finetune(*whole, "--run", "killed"))
