@@ -15,8 +15,9 @@ from colorgan.colorize.batch import Outcome, colorize_all
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import Interrupted, OutputError, PhotoError
-from colorgan.media import imageio
+from colorgan.media import reading
 from colorgan.media.files import Job, plan_outputs
+from colorgan.media.photo import Photo
 
 RAMP = np.tile(np.arange(40, 216, 4, dtype=np.uint8), (20, 1))  # 44 x 20
 RAMP16 = RAMP.astype(np.uint16) * 257
@@ -162,7 +163,7 @@ def test_a_photo_without_memory_fails_and_the_rest_goes_on(
     Image.fromarray(RAMP.T.copy()).save(tmp_path / "b.png")
     paint = Colorizer.colorize_photo
 
-    def without_memory(self: Colorizer, photo: imageio.Photo, rendering: Rendering) -> object:
+    def without_memory(self: Colorizer, photo: Photo, rendering: Rendering) -> object:
         if photo.size == (44, 20):
             raise MemoryError
         return paint(self, photo, rendering)
@@ -180,7 +181,7 @@ def test_results_that_are_there_are_skipped_unless_to_be_overwritten(tmp_path: P
     assert statuses(run(colorizer, tmp_path, tmp_path / "out")) == {"a.png": "skipped"}
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     assert statuses(run(colorizer, tmp_path, tmp_path / "out", overwrite=True)) == {"a.png": "written"}
-    assert imageio.read(tmp_path / "out" / "a.png").had_color
+    assert reading.read(tmp_path / "out" / "a.png").had_color
 
 
 def test_a_second_run_beside_the_photos_finds_nothing_new(tmp_path: Path, colorizer: Colorizer) -> None:
@@ -215,7 +216,7 @@ def test_a_place_that_cannot_be_written_ends_the_run(
     def full(*_: object, **__: object) -> None:
         raise OutputError("writing", "no space left on device", "Make room.")
 
-    monkeypatch.setattr(batch.imageio, "write", full)
+    monkeypatch.setattr(batch.writing, "write", full)
     with pytest.raises(OutputError):
         run(colorizer, tmp_path, tmp_path / "out")
 

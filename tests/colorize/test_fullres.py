@@ -5,15 +5,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from colorgan.color.lab import lab_to_linear, lab_to_rgb, rgb_to_lab
 from colorgan.colorize import fullres
+from colorgan.media.lightness import Lightness
 
 
 def lightness_of_levels(levels: torch.Tensor, white: int = 255) -> torch.Tensor:
     """L of (H, W) grey levels."""
     return rgb_to_lab((levels / white).expand(3, *levels.shape))[0]
+
+
+def render(L: NDArray[np.float32], ab: torch.Tensor, saturation: float = 1.0) -> NDArray[np.uint8]:
+    return fullres.render(Lightness.from_plane(L), ab, saturation)
 
 
 def noise(height: int, width: int, spread: float, seed: int = 0) -> torch.Tensor:
@@ -22,13 +28,13 @@ def noise(height: int, width: int, spread: float, seed: int = 0) -> torch.Tensor
 
 def test_every_grey_level_comes_out_as_it_went_in() -> None:
     levels = torch.arange(256.0).view(16, 16)
-    rgb = fullres.render(lightness_of_levels(levels).numpy(), torch.zeros(2, 4, 4))
+    rgb = render(lightness_of_levels(levels).numpy(), torch.zeros(2, 4, 4))
     assert np.array_equal(rgb, np.repeat(levels.numpy()[..., None], 3, axis=2))
 
 
 def test_sixteen_bit_grey_comes_out_as_the_nearest_level_and_neutral() -> None:
     codes = torch.arange(65536.0).view(256, 256)
-    rgb = fullres.render(lightness_of_levels(codes, 65535).numpy(), torch.zeros(2, 1, 1)).astype(int)
+    rgb = render(lightness_of_levels(codes, 65535).numpy(), torch.zeros(2, 1, 1)).astype(int)
     assert np.array_equal(rgb[..., 0], rgb[..., 1])
     assert np.array_equal(rgb[..., 0], rgb[..., 2])
     assert np.abs(rgb[..., 0] - codes.numpy() / 257).max() < 0.55
@@ -36,7 +42,7 @@ def test_sixteen_bit_grey_comes_out_as_the_nearest_level_and_neutral() -> None:
 
 def test_no_saturation_is_grey() -> None:
     L = lightness_of_levels(torch.arange(256.0).view(16, 16)).numpy()
-    assert np.array_equal(fullres.render(L, noise(4, 4, 50), 0.0), fullres.render(L, torch.zeros(2, 4, 4)))
+    assert np.array_equal(render(L, noise(4, 4, 50), 0.0), render(L, torch.zeros(2, 4, 4)))
 
 
 def test_colours_that_srgb_has_agree_with_the_colour_module() -> None:
@@ -92,9 +98,9 @@ def test_strips_give_the_same_bits_as_the_whole(
     L = (torch.rand(shape, generator=torch.Generator().manual_seed(1)) * 100).numpy()
     ab = noise(13, 17, 60)
     monkeypatch.setattr(fullres, "_STRIP_PIXELS", 10**9)
-    whole = fullres.render(L, ab)
+    whole = render(L, ab)
     monkeypatch.setattr(fullres, "_STRIP_PIXELS", strip_pixels)
-    assert np.array_equal(fullres.render(L, ab), whole)
+    assert np.array_equal(render(L, ab), whole)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (61, 47), (200, 7), (13, 17), (13, 90)])
@@ -109,7 +115,7 @@ def test_colours_stand_where_the_network_saw_them() -> None:
     L = np.full((256, 256), 60.0, np.float32)
     ab = torch.zeros(2, 16, 16)
     ab[0, :, 8:], ab[1, 8:] = 30.0, 30.0
-    lab = rgb_to_lab(torch.from_numpy(fullres.render(L, ab)).movedim(-1, 0) / 255)
+    lab = rgb_to_lab(torch.from_numpy(render(L, ab)).movedim(-1, 0) / 255)
     columns, rows = lab[1].mean(dim=0), lab[2].mean(dim=1)
     assert columns[127] < 15 < columns[128]
     assert rows[127] < 15 < rows[128]
@@ -118,7 +124,7 @@ def test_colours_stand_where_the_network_saw_them() -> None:
 @pytest.mark.parametrize("shape", [(3, 3), (1, 40), (40, 1), (1, 1)])
 def test_a_photo_smaller_than_the_networks_view_gets_its_colours_averaged(shape: tuple[int, int]) -> None:
     L = np.full(shape, 60.0, np.float32)
-    rgb = fullres.render(L, torch.full((2, 32, 32), 20.0))
+    rgb = render(L, torch.full((2, 32, 32), 20.0))
     lab = rgb_to_lab(torch.from_numpy(rgb).movedim(-1, 0) / 255)
     assert rgb.shape == (*shape, 3)
     assert lab[1:].sub(20).abs().max() < 0.7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -44,6 +45,7 @@ def _common(
 
 def main() -> NoReturn:
     """Run the command line and exit with the documented code."""
+    warnings.filterwarnings("ignore", module="PIL")  # of odd files, of which the commands have words of their own
     try:
         app(prog_name="colorgan")
     except ColorganError as error:

@@ -19,7 +19,8 @@ from colorgan.cli.console import Console
 from colorgan.cli.options import FILES, DeviceOption, QuietOption
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
-from colorgan.media.files import PHOTO_SUFFIXES, Job, plan_outputs
+from colorgan.media.files import Job, plan_outputs
+from colorgan.media.formats import PHOTO_SUFFIXES
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:

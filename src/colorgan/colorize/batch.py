@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import PhotoError
-from colorgan.media import imageio
+from colorgan.media import reading, writing
 from colorgan.media.files import Job, remove_leftovers
+from colorgan.media.formats import PHOTO_SUFFIXES
+from colorgan.media.writing import WriteOptions
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
@@ -74,9 +76,16 @@ def colorize_all(
 def _colorize_one(colorizer: Colorizer, job: Job, rendering: Rendering, quality: int) -> Outcome:
     note = (job.note,) if job.note else ()
     try:
-        photo = imageio.read(job.source)
+        photo = reading.read(job.source)
         rgb = colorizer.colorize_photo(photo, rendering)
-        dropped = imageio.write(job.target, rgb, alpha=photo.alpha, metadata=photo.metadata, quality=quality)
+        dropped = writing.write(
+            job.target,
+            PHOTO_SUFFIXES[job.target.suffix.lower()],
+            rgb,
+            alpha=photo.alpha,
+            metadata=photo.metadata,
+            options=WriteOptions(quality),
+        )
     except PhotoError as error:
         return Outcome(job, "failed", (str(error),))
     except MemoryError:

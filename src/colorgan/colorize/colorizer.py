@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from colorgan.colorize import fullres
 from colorgan.colorize.rendering import Rendering
 from colorgan.devices import resolve_device
 from colorgan.errors import UsageError, WeightsError
-from colorgan.media import imageio
-from colorgan.media.imageio import Photo
+from colorgan.media.lightness import Lightness
+from colorgan.media.photo import Photo, from_image, to_image
 from colorgan.weights import Model, load_model
 
 _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
@@ -74,8 +73,8 @@ class Colorizer:
             UsageError: a value out of its range.
         """
         rendering = Rendering(saturation, temperature, render_size)
-        photo = imageio.from_image(image)
-        return imageio.to_image(self.colorize_photo(photo, rendering), photo.alpha)
+        photo = from_image(image)
+        return to_image(self.colorize_photo(photo, rendering), photo.alpha)
 
     def colorize_photo(self, photo: Photo, rendering: Rendering) -> NDArray[np.uint8]:
         """Colour a photo as it was read.
@@ -83,13 +82,13 @@ class Colorizer:
         Returns:
             (H, W, 3) sRGB at the photo's own size.
         """
-        return fullres.render(photo.L, self.predict(photo.L, rendering), rendering.saturation)
+        return fullres.render(photo.lightness, self.predict(photo.lightness, rendering), rendering.saturation)
 
-    def predict(self, L: NDArray[np.float32], rendering: Rendering) -> Tensor:
+    def predict(self, lightness: Lightness, rendering: Rendering) -> Tensor:
         """Predict the colours at the size at which the network sees the photo.
 
         Args:
-            L: (H, W), 0..100, at full size.
+            lightness: of the photo, at full size.
             rendering: its saturation is left to `fullres`.
 
         Returns:
@@ -101,12 +100,10 @@ class Colorizer:
         """
         info = self.model.info
         temperature = info.temperature if rendering.temperature is None else rendering.temperature
-        height, width = L.shape
+        height, width = lightness.shape
         size = network_size(height, width, rendering.render_size or info.render_size)
         with torch.inference_mode():
-            small = F.interpolate(
-                torch.from_numpy(L)[None, None], size, mode="bilinear", align_corners=False, antialias=True
-            )
+            small = torch.from_numpy(lightness.reduced(*size))[None, None]
             prediction = self.model.generator(small.to(self.device), temperature)
             ab: Tensor = prediction.ab[0].float().cpu()
         if prediction.logits is None and rendering.temperature is not None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.lab import RGB_FROM_XYZ, WHITE, srgb_from_linear
+from colorgan.media.lightness import Lightness
 
 _STRIP_PIXELS = 1 << 17  # the working tensors of a strip stay in a core's cache
 _TOLERANCE = 1e-5  # linear light, far below a level of 255: what rounding alone puts outside the gamut
@@ -28,24 +29,24 @@ _FROM_Z: tuple[float, ...] = tuple(_RELATIVE[:, 2].tolist())
 _LEVELS = (srgb_from_linear(torch.linspace(0.0, 1.0, 1 << 16)) * 255.0).round().to(torch.uint8)
 
 
-def render(L: NDArray[np.float32], ab: Tensor, saturation: float = 1.0) -> NDArray[np.uint8]:
+def render(lightness: Lightness, ab: Tensor, saturation: float = 1.0) -> NDArray[np.uint8]:
     """Give a photo its colours.
 
     Args:
-        L: (H, W), 0..100.
+        lightness: of the photo.
         ab: (2, h, w) on the CPU, Lab units, of any size.
         saturation: multiplies ab; 0 is grey.
 
     Returns:
         (H, W, 3) sRGB.
     """
-    height, width = L.shape
+    height, width = lightness.shape
     rgb = np.empty((height, width, 3), np.uint8)
     wide_ab = widen(ab * saturation, height, width)
     rows_per_strip = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows_per_strip):
         rows = slice(top, min(top + rows_per_strip, height))
-        rgb[rows] = to_srgb(torch.from_numpy(L[rows]), heighten(wide_ab, rows, height)).numpy()
+        rgb[rows] = to_srgb(torch.from_numpy(lightness.rows(rows)), heighten(wide_ab, rows, height)).numpy()
     return rgb
 
 

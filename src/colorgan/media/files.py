@@ -14,23 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from colorgan.errors import UsageError
+from colorgan.media.formats import PHOTO_SUFFIXES
 
 if sys.platform != "win32":
     import fcntl
 
-# Suffix, in small letters, to Pillow's name of the format that is written under it.
-PHOTO_SUFFIXES = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".dib": "BMP",
-}
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
 _BESIDE = "-color"
 _UNFINISHED = ".colorgan-"  # how the names of files begin that are being written

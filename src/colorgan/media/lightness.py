@@ -1,0 +1,124 @@
+"""The lightness of a photo: one sample a pixel, and a table that says which L each sample stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Plane = NDArray[np.uint8]
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
+STRIP_PIXELS = 1 << 18  # a strip's working arrays stay in a core's cache
+_STEPS = 65535  # of L from 0 to 100 in a colour photo: a hundredth of what the eye can tell, and half of float32
+
+
+@dataclass(frozen=True, eq=False)
+class Lightness:
+    """L of each pixel, held as small integers: a grey photo's own samples, or L in steps of 1/655.
+
+    Attributes:
+        samples: (H, W) uint8 or uint16, contiguous.
+        table: (256,) or (65536,) float32, 0..100: the L of each sample.
+    """
+
+    samples: Samples
+    table: NDArray[np.float32]
+
+    @classmethod
+    def from_plane(cls, L: NDArray[np.float32]) -> Lightness:
+        """Hold (H, W) values of L, 0..100."""
+        return cls(codes_of_lightness(L), L_OF_CODE)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, pixels."""
+        height, width = self.samples.shape
+        return height, width
+
+    def rows(self, rows: slice) -> NDArray[np.float32]:
+        """L of some rows, (rows, W), 0..100."""
+        L: NDArray[np.float32] = self.table[self.samples[rows]]
+        return L
+
+    def reduced(self, height: int, width: int) -> NDArray[np.float32]:
+        """L at another size, antialiased: samples are averaged, then looked up, as pictures for training were.
+
+        Args:
+            height: pixels; may be more than the photo's own.
+            width: pixels.
+
+        Returns:
+            (height, width), 0..100.
+        """
+        if self.samples.dtype == np.uint8:
+            small = Image.fromarray(self.samples).resize((width, height), Image.Resampling.BILINEAR)
+            samples: Samples = np.asarray(small)
+        else:
+            samples = self._reduced_deep(height, width)
+        L: NDArray[np.float32] = self.table[samples]
+        return L
+
+    def _reduced_deep(self, height: int, width: int) -> NDArray[np.uint16]:
+        """Samples of 16 bits at another size: first across, strip by strip, then down, as Pillow has no such mode."""
+        narrow = np.empty((self.shape[0], width), np.float32)
+        for rows in strips(*self.shape):
+            strip = Image.fromarray(self.samples[rows].astype(np.float32))
+            narrow[rows] = np.asarray(strip.resize((width, strip.height), Image.Resampling.BILINEAR))
+        small = np.asarray(Image.fromarray(narrow).resize((width, height), Image.Resampling.BILINEAR))
+        return _rounded(small)
+
+
+def _rounded(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    codes: NDArray[np.uint16] = np.rint(values).astype(np.uint16)
+    return codes
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """Cut a picture into groups of rows."""
+    rows = max(1, STRIP_PIXELS // width)
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+
+
+# --- what L is -----------------------------------------------------------------------------------------------
+
+# The same constants as color/lab.py, which is torch's; a test holds the two together.
+_Y_FROM_RGB = np.array([0.212671, 0.715160, 0.072169])
+
+
+def _linear_from_srgb(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
+
+
+def _lightness_of_luminance(y: NDArray[Any]) -> NDArray[Any]:
+    L: NDArray[Any] = 116.0 * np.cbrt(y) - 16.0
+    dark = y <= 0.008856
+    L[dark] = 116.0 * 7.787 * y[dark]
+    np.clip(L, 0.0, 100.0, out=L)
+    return L
+
+
+def _grey_table(codes: int) -> NDArray[np.float32]:
+    return _lightness_of_luminance(_linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
+
+
+# L of sRGB grey with 8 and 16 bits, and of the steps in which the L of colours is held.
+L_OF_GREY8 = _grey_table(1 << 8)
+L_OF_GREY16 = _grey_table(1 << 16)
+L_OF_CODE = np.linspace(0.0, 100.0, _STEPS + 1, dtype=np.float32)
+_LUMINANCE8 = (_Y_FROM_RGB[:, None] * _linear_from_srgb(np.linspace(0.0, 1.0, 1 << 8))).astype(np.float32)
+
+
+def codes_of_lightness(L: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Steps of L, which `L_OF_CODE` turns back, of values in 0..100."""
+    return _rounded(L * np.float32(_STEPS / 100))
+
+
+def lightness_of_rgb(red: Plane, green: Plane, blue: Plane) -> NDArray[np.float32]:
+    """L of three planes of sRGB."""
+    L: NDArray[np.float32] = _lightness_of_luminance(_LUMINANCE8[0][red] + _LUMINANCE8[1][green] + _LUMINANCE8[2][blue])
+    return L

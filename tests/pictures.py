@@ -1,0 +1,75 @@
+"""Small pictures that several test files make, and what they should be read as."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.media.photo import Photo
+
+RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (8, 1))  # 64 x 8, black to nearly white
+RAMP16 = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))
+ORIENTATION, ARTIST, MIN_IS_WHITE = 0x0112, 0x013B, {262: 0}
+
+
+def lab_lightness(rgb: NDArray[np.number]) -> NDArray[np.float32]:
+    """L by color/lab.py of (H, W) or (H, W, 3) in 0..1."""
+    colours = np.repeat(rgb[..., None], 3, axis=2) if rgb.ndim == 2 else rgb
+    return rgb_to_lab(torch.tensor(colours, dtype=torch.float32).movedim(-1, 0))[0].numpy()
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def palette_ramp() -> Image.Image:
+    image = Image.fromarray(RAMP // 4, "L").convert("P")
+    image.putpalette([level for code in range(64) for level in [code * 4] * 3])
+    return image
+
+
+def tiff_tags(tags: dict[int, object]) -> TiffImagePlugin.ImageFileDirectory_v2:
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        directory[tag] = value
+    return directory
+
+
+def png_bytes(width: int, height: int, depth: int, color_type: int, rows: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def twelve_bit_tiff(first: int, second: int) -> bytes:
+    """A TIFF of two pixels, 12 bits each."""
+    strip = bytes([first >> 4, (first & 15) << 4 | second >> 8, second & 255])
+    tags = [(256, 3, 2), (257, 3, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, 1)]
+    tags.append((279, 4, 3))
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", 12) + strip + b"\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def noise(size: int = 64) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8))
+
+
+def lightness_of(photo: Photo) -> NDArray[np.float32]:
+    """L of all of a photo."""
+    return photo.lightness.rows(slice(None))
