@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from colorgan.color.lab import rgb_to_lab
+from colorgan.color.lab import XYZ_FROM_RGB, rgb_to_lab
 from colorgan.data.dataset import (
+    Aged,
     Augment,
     Batch,
     batches_per_epoch,
@@ -130,3 +131,35 @@ def test_a_set_without_validation_photos_opens_and_shows_none(photos: Path, tmp_
     split = PhotoSet.open(tmp_path / "data").val
     assert len(split) == batches_per_epoch(split, 4) == 0
     assert list(validation_batches(split, batch_size=4, size=16, limit=9)) == []
+
+
+def test_aged_photos_keep_their_colours_and_change_their_lightness(photo_set: PhotoSet) -> None:
+    aging = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2, aged=1.0)
+    for new, old in zip(epoch_of(photo_set), epoch_of(photo_set, aging), strict=True):
+        assert old.rgb.equal(new.rgb)
+        assert old.aged is not None
+        assert old.aged.rows.tolist() == [0, 1, 2, 3]
+        (new_L, new_ab), (old_L, old_ab) = new.to_lab(CPU), old.to_lab(CPU)
+        assert old_ab.equal(new_ab)
+        assert (old_L - new_L).abs().mean() > 2
+        assert old_L.min() >= 0
+        assert old_L.max() <= 100
+
+
+def test_only_the_asked_share_of_photos_ages(photo_set: PhotoSet) -> None:
+    half = Augment(flip=False, crop_min=1.0, brightness=0.0, contrast=0.0, aged=0.5)
+    batches = list(epoch_of(photo_set, half))
+    assert 0 < sum(len(batch.aged.rows) for batch in batches if batch.aged) < 16
+    for batch in batches:
+        L, _ = batch.to_lab(CPU)
+        truth = rgb_to_lab(batch.rgb.float() / 255)[:, :1]
+        new = [row for row in range(4) if batch.aged is None or row not in batch.aged.rows]
+        assert torch.allclose(L[new], truth[new].clamp(0, 100), atol=1e-4)
+
+
+def test_film_that_sees_as_the_eye_does_changes_nothing(photo_set: PhotoSet) -> None:
+    rgb = next(epoch_of(photo_set)).rgb
+    eye = torch.tensor([XYZ_FROM_RGB[1].tolist()] * 2)
+    aged = Aged(rows=torch.tensor([0, 2]), film=eye, texture=torch.zeros(2, 1, 16, 16))
+    light = torch.tensor([[1.0, 0.0]] * 4)
+    assert torch.allclose(Batch(rgb, light, aged).to_lab(CPU)[0], Batch(rgb, light).to_lab(CPU)[0], atol=1e-3)

@@ -203,6 +203,15 @@ def finetune(
         float,
         typer.Option(min=0, max=0.9, help="The most that L's contrast changes, share.", rich_help_panel=AUGMENTATION),
     ] = DEFAULTS.contrast,
+    aged: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of photos whose L is made to look old: faded, grainy, stained, seen by early film.",
+            rich_help_panel=AUGMENTATION,
+        ),
+    ] = DEFAULTS.aged,
     precision: Annotated[
         PrecisionName,
         typer.Option(help="auto takes bf16 where the device computes it in hardware.", rich_help_panel=RUNNING),

@@ -57,6 +57,17 @@ def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
     return torch.einsum("ij,...jhw->...ihw", matrix.to(planes), planes)
 
 
+def _cube_root(light: Tensor) -> Tensor:
+    """Lab's compression of light relative to white, with its straight piece near black (CIE 15)."""
+    high = light > _EPSILON
+    return torch.where(high, _where_safe(high, light, 1.0) ** (1 / 3), _SLOPE * light + _OFFSET)
+
+
+def lightness(luminance: Tensor) -> Tensor:
+    """L (0..100) of a luminance relative to white (0..1), of the same shape."""
+    return 116.0 * _cube_root(luminance) - 16.0
+
+
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """Convert sRGB to Lab.
 
@@ -67,9 +78,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         (..., 3, H, W): L in 0..100, a and b in Lab units.
     """
     xyz = _mix(XYZ_FROM_RGB, linear_from_srgb(rgb)) / WHITE.to(rgb)[:, None, None]
-    high = xyz > _EPSILON
-    f = torch.where(high, _where_safe(high, xyz, 1.0) ** (1 / 3), _SLOPE * xyz + _OFFSET)
-    x, y, z = f.unbind(-3)
+    x, y, z = _cube_root(xyz).unbind(-3)
     return torch.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], dim=-3)
 
 

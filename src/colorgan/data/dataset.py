@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from colorgan.color.lab import rgb_to_lab
+from colorgan.color.lab import lightness, linear_from_srgb, rgb_to_lab
+from colorgan.data.aging import Age, draw_age
 from colorgan.data.photoset import Split
 
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
@@ -28,12 +29,34 @@ class Augment:
         crop_min: the smallest square that is cut out, as a share of the short side; the largest is all of it.
         brightness: Lab units; L is shifted by up to so much, up or down.
         contrast: L is spread around 50 by a factor of up to 1 plus or minus this.
+        aged: the share of photos whose L is made to look like an old print's (`aging.py`).
     """
 
     flip: bool
     crop_min: float
     brightness: float
     contrast: float
+    aged: float = 0.0
+
+
+@dataclass(frozen=True)
+class Aged:
+    """The photos of a batch that are to look old.
+
+    Attributes:
+        rows: (A,), int64: which photos of the batch they are.
+        film: (A, 3), float32: shares of linear red, green and blue in their luminance.
+        texture: (A, 1, S, S), float32, Lab units, added to their L.
+    """
+
+    rows: Tensor
+    film: Tensor
+    texture: Tensor
+
+    def lightness_of(self, rgb: Tensor) -> Tensor:
+        """The L that their films saw: (B, 3, S, S) sRGB of the whole batch -> (A, 1, S, S), 0..100."""
+        linear = linear_from_srgb(rgb[self.rows.to(rgb.device)])
+        return lightness((linear * self.film.to(rgb.device)[:, :, None, None]).sum(1, keepdim=True))
 
 
 @dataclass(frozen=True)
@@ -43,10 +66,12 @@ class Batch:
     Attributes:
         rgb: (B, 3, S, S), uint8 sRGB.
         light: (B, 2), float32: the factor by which L spreads around 50, and its shift in Lab units.
+        aged: those that are to look old, or None.
     """
 
     rgb: Tensor
     light: Tensor
+    aged: Aged | None = None
 
     def to_lab(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Move to a device and convert there.
@@ -54,17 +79,24 @@ class Batch:
         Returns:
             L (B, 1, S, S), 0..100, and ab (B, 2, S, S), Lab units.
         """
-        lab = rgb_to_lab(self.rgb.to(device, non_blocking=True).float() / 255)
+        rgb = self.rgb.to(device, non_blocking=True).float() / 255
+        lab = rgb_to_lab(rgb)
+        L = lab[:, :1]
+        if self.aged is not None:
+            L = L.index_copy(0, self.aged.rows.to(device), self.aged.lightness_of(rgb))
         spread, shift = self.light.to(device, non_blocking=True)[:, :, None, None, None].unbind(1)
-        L = ((lab[:, :1] - 50) * spread + 50 + shift).clamp(0, 100)
-        return L, lab[:, 1:]
+        L = (L - 50) * spread + 50 + shift
+        if self.aged is not None:
+            L = L.index_add(0, self.aged.rows.to(device), self.aged.texture.to(device))
+        return L.clamp(0, 100), lab[:, 1:]
 
     def pin_memory(self) -> Batch:
         """The same in memory that a GPU reads by itself; the data loader asks for it."""
-        return Batch(self.rgb.pin_memory(), self.light.pin_memory())
+        aged = self.aged and Aged(*(tensor.pin_memory() for tensor in vars(self.aged).values()))
+        return Batch(self.rgb.pin_memory(), self.light.pin_memory(), aged)
 
 
-_Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float]]
+_Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], Age | None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +108,7 @@ class _Square:
     side: float
     mirrored: bool = False
     light: tuple[float, float] = (1.0, 0.0)
+    age: Age | None = None
 
 
 class _Squares(Dataset[_Drawn]):
@@ -104,7 +137,7 @@ class _Squares(Dataset[_Drawn]):
         box = (square.left, square.top, square.left + square.side, square.top + square.side)
         small = photo.resize((self._size, self._size), Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
         pixels = np.asarray(small)
-        return (pixels[:, ::-1] if square.mirrored else pixels), square.light
+        return (pixels[:, ::-1] if square.mirrored else pixels), square.light, square.age
 
     @staticmethod
     def _middle(photo: Image.Image) -> _Square:
@@ -118,13 +151,28 @@ class _Squares(Dataset[_Drawn]):
         mirrored = augment.flip and random.random() < 0.5
         spread = 1 + random.uniform(-augment.contrast, augment.contrast)
         shift = random.uniform(-augment.brightness, augment.brightness)
-        return _Square(left, top, side, mirrored, (spread, shift))
+        if random.random() >= augment.aged:
+            return _Square(left, top, side, mirrored, (spread, shift))
+        age = draw_age(random, self._size)
+        light = (spread * age.light[0], shift + age.light[1])
+        return _Square(left, top, side, mirrored, light, age)
 
 
 def _collate(squares: Sequence[_Drawn]) -> Batch:
-    rgb = torch.from_numpy(np.stack([pixels for pixels, _ in squares]))
-    light = torch.tensor([light for _, light in squares], dtype=torch.float32)
-    return Batch(rgb.permute(0, 3, 1, 2).contiguous(), light)
+    photos, lights, ages = zip(*squares, strict=True)
+    rgb = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).contiguous()
+    return Batch(rgb, torch.tensor(lights, dtype=torch.float32), _collate_ages(ages))
+
+
+def _collate_ages(ages: Sequence[Age | None]) -> Aged | None:
+    drawn = [(row, age) for row, age in enumerate(ages) if age]
+    if not drawn:
+        return None
+    return Aged(
+        rows=torch.tensor([row for row, _ in drawn]),
+        film=torch.tensor([age.film for _, age in drawn], dtype=torch.float32),
+        texture=torch.from_numpy(np.stack([age.texture for _, age in drawn]))[:, None],
+    )
 
 
 def _ignore_signals(worker: int) -> None:

@@ -75,7 +75,7 @@ def _loop_options(options: FinetuneOptions) -> LoopOptions:
         size=options.size,
         schedule=options.schedule,
         warmup=options.warmup,
-        augment=Augment(options.flip, options.crop_min, options.brightness, options.contrast),
+        augment=Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged),
         workers=options.workers,
         seed=options.seed,
         log_every=options.log_every,

@@ -30,6 +30,7 @@ class FinetuneOptions:
         crop_min: the smallest share of the short side that a random crop takes.
         brightness: the most that L is shifted by.
         contrast: the most that L's contrast is changed by, as a share.
+        aged: the share of photos whose L is made to look like an old print's.
         precision: auto, fp32 or bf16.
         device: auto, cpu, cuda, cuda:N or mps.
         workers: processes that decode photos.
@@ -58,6 +59,7 @@ class FinetuneOptions:
     crop_min: float = 0.8
     brightness: float = 0.0
     contrast: float = 0.0
+    aged: float = 0.0
     precision: str = "auto"
     device: str = "auto"
     workers: int = 0
