@@ -1,8 +1,10 @@
-"""What several test files need: stand-ins for the published weights, and small networks."""
+"""What several test files need: stand-ins for the published weights, small networks, and a web server."""
 
 import itertools
 import os
+import threading
 import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 # Small pictures are not worth a second thread, and threads of several processes that spin side by side cost a lot.
@@ -111,3 +113,71 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     save_model(path, network.eval(), info)
     return path
+
+
+class Web(ThreadingHTTPServer):
+    """A web server on this machine that serves files well, except where a test has it behave otherwise.
+
+    Attributes:
+        files: content by path.
+        requests: each path asked for, with the first byte.
+        behaviours: by path, what to do in place of the next answers, in order; well again after that.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.files, self.requests, self.behaviours = {}, [], {}
+        self.released = threading.Event()
+
+    def address(self, path):
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def handle_error(self, request, client_address):
+        """Clients that a test stops are no errors."""
+
+
+class _Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    def do_GET(self):
+        start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        self.server.requests.append((self.path, start))
+        behave = next(self.server.behaviours.get(self.path, iter(())), serve)
+        behave(self, self.server.files.get(self.path, b""), start)
+        self.close_connection = True
+
+    def head(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(answer, content, start):
+    """Serve what was asked for, as a good server does."""
+    if start >= len(content):
+        answer.head(416, Content_Range=f"bytes */{len(content)}", Content_Length=0)
+        return
+    named = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+    answer.head(206 if start else 200, Content_Length=len(content) - start, **named)
+    answer.wfile.write(content[start:])
+
+
+@pytest.fixture
+def web(monkeypatch):
+    """A web server on this machine."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("COLORGAN_OFFLINE", raising=False)
+    with Web() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from colorgan import weights
+from colorgan import weights, weights_cache
 from colorgan.errors import OutputError, UsageError, WeightsError
 from colorgan.networks.compact import Compact
 from colorgan.weights import build_network, cache_folder, load_model, models_at_hand, remember, save_model
@@ -137,16 +137,8 @@ def test_a_newer_run_replaces_the_remembered_one(tmp_path, small_file, small_net
     assert load_model("finetuned", CPU).info.name == "newer"
 
 
-def test_published_weights_that_are_not_at_hand_are_asked_for_with_the_ways_out():
-    with pytest.raises(WeightsError) as caught:
-        load_model("eccv16", CPU)
-    assert caught.value.exit_code == 4
-    assert "colorization_release_v2-9b330a0b.pth" in caught.value.advice
-    assert "compact, which needs none" in caught.value.advice
-
-
 def test_a_missing_bundled_file_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(weights_cache.resources, "files", lambda package: tmp_path)
     with pytest.raises(WeightsError, match=r"weights of compact: no file .* install colorgan again"):
         load_model("compact", CPU)
 

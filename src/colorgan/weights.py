@@ -1,27 +1,37 @@
-"""From a model's name or path to a loaded network: the tables of networks and names, the cache, loading, saving."""
+"""From a model's name or path to a loaded network: the table of networks, loading, conversion, saving."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from torch import Tensor
 
-from colorgan.errors import OutputError, UsageError, WeightsError
+from colorgan import weights_cache
+from colorgan.download import Progress, fetch
+from colorgan.errors import UsageError, WeightsError
 from colorgan.media.files import atomic_write
 from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
+from colorgan.networks.vgg19 import VGG19
+from colorgan.weights_cache import (
+    NAMED_MODELS,
+    VGG19_INFO,
+    cache_folder,
+    file_of,
+    models_at_hand,
+    name_advice,
+    published_vgg19,
+    remember,
+    writing,
+)
 from colorgan.weights_format import (
     COPY_AGAIN,
     SAFETENSORS_SUFFIXES,
@@ -29,9 +39,11 @@ from colorgan.weights_format import (
     ModelInfo,
     bad_weights,
     check_digest,
+    check_tensors,
     file_bytes,
     info_from,
     read_tensors,
+    read_torch,
 )
 
 __all__ = [
@@ -41,6 +53,7 @@ __all__ = [
     "build_network",
     "cache_folder",
     "load_model",
+    "load_vgg19",
     "models_at_hand",
     "remember",
     "save_model",
@@ -48,22 +61,8 @@ __all__ = [
 
 NETWORKS: dict[str, type[Generator]] = {"eccv16": ECCV16, "compact": Compact}
 
-PUBLISHED = ModelInfo(
-    name="eccv16",
-    network="eccv16",
-    options={},
-    stage="published",
-    licence="BSD-2-Clause",
-    made_by="R. Zhang, P. Isola and A. A. Efros, 2016",
-    trained_on="ImageNet",
-    figures={},
-    render_size=256,
-    temperature=1.0,
-)
-
 # Options also come from foreign files: within these bounds, no network is too large to be built and compared.
 _MOST_LEVELS, _MOST_PER_LEVEL = 8, 1024
-_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -72,54 +71,6 @@ class Model:
 
     generator: Generator
     info: ModelInfo
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A row of the table of names: whether its file is in the package or in the cache, and how to get it."""
-
-    bundled: bool
-    advice: str
-
-
-_OWN = "A finished training run puts it there; or give the path of a .safetensors file in place of the name."
-_NAMES = {
-    "compact": _Named(True, "It comes with the package: install colorgan again."),
-    "eccv16": _Named(
-        False,
-        "In place of the name, give the path of the published colorization_release_v2-9b330a0b.pth (123 MB, "
-        "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth) or of a .safetensors "
-        "file with its tensors; or take compact, which needs none.",
-    ),
-    "finetuned": _Named(False, _OWN),
-    "gan": _Named(False, _OWN),
-}
-
-
-def cache_folder() -> Path:
-    """The folder of fetched models and of your own: COLORGAN_CACHE, or else the platform's cache."""
-    chosen = os.environ.get("COLORGAN_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("colorgan")
-
-
-@contextmanager
-def _file_of(name: str) -> Iterator[Path]:
-    """Where a named model's file is, or would be."""
-    if _NAMES[name].bundled:
-        with resources.as_file(resources.files("colorgan").joinpath("assets", f"{name}.safetensors")) as path:
-            yield path
-    else:
-        yield cache_folder() / f"{name}.safetensors"
-
-
-def models_at_hand() -> list[str]:
-    """The names that load without anything being fetched or trained, in the table's order."""
-    at_hand = []
-    for name in _NAMES:
-        with _file_of(name) as path:
-            if os.path.isfile(path):  # noqa: PTH113
-                at_hand.append(name)
-    return at_hand
 
 
 def build_network(name: str, options: Mapping[str, Any]) -> Generator:
@@ -154,40 +105,56 @@ def _check_option(value: object) -> None:
             raise ValueError(f"not a whole number from 0 to {_MOST_PER_LEVEL}: {str(number)[:80]}")
 
 
-def load_model(name_or_path: str, device: torch.device) -> Model:
-    """Load a model, strictly, from what its file says of itself.
+def load_model(name_or_path: str, device: torch.device, progress: Progress | None = None) -> Model:
+    """Load a model, strictly, from what its file says of itself; a published one is fetched on its first use.
 
     Args:
-        name_or_path: a name of the table, a `.safetensors` file of ours or with the published ECCV16's tensors, or
-            the published `.pth`.
+        name_or_path: a name of the table, a `.safetensors` file of ours or with published tensors, or a published
+            `.pth`.
         device: where its weights are to be.
+        progress: called while it is fetched, as `download.fetch` says.
 
     Raises:
         UsageError: no such name, and not a path.
-        WeightsError: the file is missing, damaged, or of something else.
+        WeightsError: the file is missing, damaged, of something else, or not to be fetched.
+        OutputError: what was fetched cannot be written.
     """
-    if name_or_path in _NAMES:
-        with _file_of(name_or_path) as path:
-            if not os.path.isfile(path):  # noqa: PTH113
-                raise WeightsError(f"weights of {name_or_path}", f"no file {path}", _NAMES[name_or_path].advice)
-            return _load_file(path, device)
+    if name_or_path in NAMED_MODELS:
+        return _load_named(name_or_path, device, progress)
     path = Path(name_or_path)
     # os.path here and above, since the methods of Path raise for a name too long, or a folder that must not be read.
     if path.suffix.lower() not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES and not os.path.exists(path):  # noqa: PTH110
-        raise UsageError("a model", f"{name_or_path[:80]!r} is neither a name nor a file", _name_advice(name_or_path))
+        raise UsageError("a model", f"{name_or_path[:80]!r} is neither a name nor a file", name_advice(name_or_path))
     return _load_file(path, device)
 
 
-def _name_advice(name: str) -> str:
-    near = difflib.get_close_matches(name, _NAMES, n=1)
-    meant = f"Did you mean {near[0]}? " if near else ""
-    return f"{meant}Names are {', '.join(_NAMES)}; anything else is the path of a .safetensors or .pth file."
+def _load_named(name: str, device: torch.device, progress: Progress | None) -> Model:
+    named = NAMED_MODELS[name]
+    with file_of(name) as path:
+        if not os.path.isfile(path):  # noqa: PTH113
+            if named.published is None:
+                raise WeightsError(f"weights of {name}", f"no file {path}", named.advice)
+            fetch(named.published.file, path, partial(_convert, named.published.info), progress)
+        return _load_file(path, device)
+
+
+def _convert(info: ModelInfo, source: Path, target: Path) -> None:
+    """Make a file of ours of a published one."""
+    save_model(target, _model(source, info, read_torch(source)).generator, info)
 
 
 def _load_file(path: Path, device: torch.device) -> Model:
     metadata, tensors = read_tensors(path)
     described = info_from(path, metadata)
-    info = described or PUBLISHED
+    model = _model(path, described or weights_cache.ECCV16.info, tensors)
+    if described:
+        check_digest(path, metadata, tensors)
+    model.generator.to(device)
+    return model
+
+
+def _model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
+    """Build what a file describes and check that its tensors are just that."""
     if info.network not in NETWORKS:
         raise bad_weights(path, f"a network {info.network[:80]!r}, which is not known here", "Update colorgan.")
     try:
@@ -196,39 +163,59 @@ def _load_file(path: Path, device: torch.device) -> Model:
             generator = build_network(info.network, info.options)
     except UsageError as error:
         raise bad_weights(path, f"{error.expected} {error.found}", COPY_AGAIN) from error
-    _check_tensors(path, info.network, generator.state_dict(), tensors)
-    if described:
+    check_tensors(path, info.network, generator.state_dict(), tensors)
+    generator.load_state_dict(_own_copies(tensors), strict=True, assign=True)
+    return Model(generator.eval(), info)
+
+
+def _own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In float32, and copied, since tensors may be mapped from a file that will be replaced."""
+    return {
+        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        for name, tensor in tensors.items()
+    }
+
+
+def _cut_vgg19(source: Path, target: Path) -> None:
+    tensors = _vgg19_tensors(source, read_torch(source))
+    with writing(target), atomic_write(target) as file:
+        file.writelines(file_bytes(VGG19_INFO, tensors))
+
+
+def _vgg19_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the layers in use, checked."""
+    with torch.device("meta"):
+        wanted = VGG19().state_dict()
+    used = {name: tensor.contiguous() for name, tensor in tensors.items() if name in wanted}
+    check_tensors(path, VGG19_INFO.network, wanted, used)
+    return used
+
+
+def load_vgg19(path: Path | None, device: torch.device, progress: Progress | None = None) -> VGG19:
+    """Load the perceptual network: frozen, in evaluation mode, cut at relu4_3.
+
+    Args:
+        path: torchvision's whole `.pth`, or a cut `.safetensors` of ours; from the cache where None, where it is
+            fetched to on its first use.
+        device: where its weights are to be.
+        progress: called while it is fetched, as `download.fetch` says.
+
+    Raises:
+        WeightsError: it is not at hand and not to be had, or the file is another one.
+        OutputError: what was fetched cannot be written.
+    """
+    if path is None:
+        path = cache_folder() / f"{VGG19_INFO.name}.safetensors"
+        if not path.is_file():
+            fetch(published_vgg19(), path, _cut_vgg19, progress)
+    metadata, tensors = read_tensors(path)
+    used = _vgg19_tensors(path, tensors)
+    if info_from(path, metadata):
         check_digest(path, metadata, tensors)
-    # Copied, since tensors may be mapped from a file that will be replaced.
-    state = {name: tensor.to(_kept_as(tensor), copy=True) for name, tensor in tensors.items()}
-    generator.load_state_dict(state, strict=True, assign=True)
-    return Model(generator.eval().to(device), info)
-
-
-def _kept_as(tensor: Tensor) -> torch.dtype:
-    return torch.float32 if tensor.is_floating_point() else tensor.dtype
-
-
-def _check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that are not the network's own: names, shapes, kinds, then values."""
-    advice = f"Give a file of colorgan's own, or the published ECCV16 weights; these are not of the network {network}."
-    missing, foreign = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
-    if missing or foreign:
-        parts = [
-            f"{len(names)} {word} (such as {names[0][:80]!r})"
-            for names, word in ((missing, "missing"), (foreign, "foreign"))
-            if names
-        ]
-        raise bad_weights(path, f"other tensors than {network} has: {' and '.join(parts)}", advice)
-    for name, tensor in found.items():
-        if tensor.shape != wanted[name].shape or not tensor.numel():
-            shapes = f"{tuple(tensor.shape)}, where {network} has {tuple(wanted[name].shape)}"
-            raise bad_weights(path, f"{name} of the shape {shapes}", advice)
-        usual = _FLOATS if wanted[name].is_floating_point() else (torch.int64,)
-        if tensor.dtype not in usual or tensor.layout is not torch.strided or tensor.device.type != "cpu":
-            raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)
-        if not bool(tensor.isfinite().all()):
-            raise bad_weights(path, f"{name} holds values that are no numbers", "Take weights from an earlier state.")
+    with torch.device("meta"):
+        network = VGG19()
+    network.load_state_dict(_own_copies(used), strict=True, assign=True)
+    return network.requires_grad_(False).eval().to(device)
 
 
 def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = False) -> None:
@@ -251,28 +238,5 @@ def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = F
         if half and not bool(tensors[name].isfinite().all()):
             raise bad_weights(path, f"{name} does not fit float16", "Save it in full precision.")
     info = replace(info, network=generator.network, options=generator.options)
-    with _writing(path), atomic_write(path) as file:
+    with writing(path), atomic_write(path) as file:
         file.writelines(file_bytes(info, tensors))
-
-
-def remember(name: str, path: Path) -> None:
-    """Put a run's weights into the cache, so that they have a name.
-
-    Args:
-        name: finetuned or gan.
-        path: the weights; they are copied.
-
-    Raises:
-        OutputError: the cache cannot be written, or the weights not read.
-    """
-    with _writing(cache_folder()), _file_of(name) as target, path.open("rb") as source, atomic_write(target) as copy:
-        shutil.copyfileobj(source, copy)
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        found = error.strerror or str(error)
-        raise OutputError(f"to write {place}", found, "Make room there, or choose another place.") from error

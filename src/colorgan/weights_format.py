@@ -27,6 +27,7 @@ _FORMAT_KEY, _DIGEST_KEY = "colorgan_format", "sha256"
 _ZIP_START, _PICKLE_START = b"PK\x03\x04", b"\x80"  # how files of torch.save begin, new and old
 _LONGEST_TEXT = 1000
 _RENDER_SIZES_PX = range(8, 4097)
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise bad_weights(path, f"a name ending in {suffix!r}", "Give a .safetensors file, or a published .pth.")
     if not start:
         raise bad_weights(path, "an empty file", COPY_AGAIN)
-    return _read_safetensors(path, start) if suffix in SAFETENSORS_SUFFIXES else ({}, _read_torch(path))
+    return _read_safetensors(path, start) if suffix in SAFETENSORS_SUFFIXES else ({}, read_torch(path))
 
 
 def _read_safetensors(path: Path, start: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -216,8 +217,12 @@ def _read_safetensors(path: Path, start: bytes) -> tuple[dict[str, str], dict[st
         raise bad_weights(path, f"no readable safetensors file ({error})", COPY_AGAIN) from error
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
-    """The one place that unpickles: only what `weights_only` allows, from a file that the user named."""
+def read_torch(path: Path) -> dict[str, Tensor]:
+    """Read a file by `torch.save`, whatever its name: the one place that unpickles, and only as `weights_only` allows.
+
+    Raises:
+        WeightsError: it holds anything but plain tensors by name.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # whatever torch thinks of old files, the checks that follow decide
@@ -229,3 +234,35 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         found = f"a {type(state).__name__} that is no table of tensors"
         raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.")
     return {str(name): tensor.detach() for name, tensor in state.items()}
+
+
+def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are not a network's own: names, shapes, kinds, then values.
+
+    Args:
+        path: their file.
+        network: its name.
+        wanted: the network's state; may be on the meta device.
+        found: what the file holds.
+
+    Raises:
+        WeightsError: anything is missing, foreign, of another shape or kind, or not finite.
+    """
+    advice = f"Give a file of colorgan's own, or the published weights; these are not of the network {network}."
+    missing, foreign = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
+    if missing or foreign:
+        parts = [
+            f"{len(names)} {word} (such as {names[0][:80]!r})"
+            for names, word in ((missing, "missing"), (foreign, "foreign"))
+            if names
+        ]
+        raise bad_weights(path, f"other tensors than {network} has: {' and '.join(parts)}", advice)
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape or not tensor.numel():
+            shapes = f"{tuple(tensor.shape)}, where {network} has {tuple(wanted[name].shape)}"
+            raise bad_weights(path, f"{name} of the shape {shapes}", advice)
+        usual = _FLOATS if wanted[name].is_floating_point() else (torch.int64,)
+        if tensor.dtype not in usual or tensor.layout is not torch.strided or tensor.device.type != "cpu":
+            raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)
+        if not bool(tensor.isfinite().all()):
+            raise bad_weights(path, f"{name} holds values that are no numbers", "Take weights from an earlier state.")

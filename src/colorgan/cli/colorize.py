@@ -6,7 +6,7 @@ import itertools
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,10 +88,10 @@ def colorize(
     jobs = _jobs(inputs, output)
     with SignalWatch() as watch:
         try:
-            colorizer = _load(console, model, device)
+            check = partial(watch.check, HOW_TO_GO_ON)
+            colorizer = _load(console, model, device, check)
             from colorgan.colorize.batch import colorize_all
 
-            check = partial(watch.check, HOW_TO_GO_ON)
             outcomes = colorize_all(colorizer, jobs, rendering, check=check, quality=quality, overwrite=overwrite)
             counts = _report(console, outcomes, inputs, output)
         except KeyboardInterrupt:  # the second one: the photo under way was dropped
@@ -111,13 +111,14 @@ def _jobs(inputs: list[Path], output: Path | None) -> Iterator[Job]:
     return itertools.chain([first], jobs)
 
 
-def _load(console: Console, model: str, device: str) -> Colorizer:
+def _load(console: Console, model: str, device: str, check: Callable[[], None]) -> Colorizer:
     console.note(f"Loading {model} ...")
     from colorgan.colorize.colorizer import Colorizer
     from colorgan.devices import describe_device
     from colorgan.weights import models_at_hand
 
-    colorizer = Colorizer.load(model, device=device)
+    with console.fetching(model, check) as progress:
+        colorizer = Colorizer.load(model, device=device, progress=progress)
     console.note(f"Computing on {describe_device(colorizer.device)}.")
     own = [name for name in models_at_hand() if name in _OWN_MODELS]
     if own and model == DEFAULT_MODEL:

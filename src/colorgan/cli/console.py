@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
-from rich.progress import Progress, ProgressColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from colorgan.errors import EXIT_BUG, ColorganError
 
@@ -48,6 +58,33 @@ class Console:
         """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
         hidden = self.quiet or not self._err.is_terminal
         return Progress(*columns, console=self._err, disable=hidden, transient=True)
+
+    @contextmanager
+    def fetching(
+        self, what: str, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Callable[[int, int | None], None]]:
+        """Show a download, from the moment when there is one.
+
+        Args:
+            what: the name of what may have to be fetched.
+            check: called all the while; what it raises ends the download.
+
+        Yields:
+            What to call with the bytes that are here, and with those of the whole file where they are known.
+        """
+        columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        task: TaskID | None = None
+
+        def progressed(received: int, total: int | None) -> None:
+            nonlocal task
+            if task is None:
+                self.note(f"Fetching {what}, once for all ...")
+                task = bar.add_task(escape(what), total=total)
+            bar.update(task, completed=received, total=total)
+            check()
+
+        with self.bar(*columns) as bar:
+            yield progressed
 
 
 def print_error(error: ColorganError) -> None:

@@ -67,6 +67,14 @@ class TrainingBar:
         self._first: tuple[float, int] | None = None
         self._loss = ""
 
+    def fetching(self, received: int, total: int | None) -> None:
+        """Show a download, from the moment when there is one."""
+        if self.task is None:
+            self.console.note("Fetching published weights, once for all ...")
+            self.task = self.bar.add_task("", total=1.0)
+        share, whole = (received / total, f" of {total / 1e6:.0f}") if total else (None, "")
+        self.bar.update(self.task, completed=share, description=f"fetching weights: {received / 1e6:.0f}{whole} MB")
+
     def progressed(self, position: Position, batches: int, share: float) -> None:
         """Move the bar on."""
         if self.task is None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from colorgan.colorize import fullres
 from colorgan.colorize.rendering import Rendering
 from colorgan.devices import resolve_device
+from colorgan.download import Progress
 from colorgan.errors import UsageError, WeightsError
 from colorgan.media.lightness import Lightness
 from colorgan.media.photo import Photo, from_image, to_image
@@ -34,20 +35,22 @@ class Colorizer:
     device: torch.device
 
     @classmethod
-    def load(cls, model: str = "compact", *, device: str = "auto") -> Colorizer:
-        """Load a model.
+    def load(cls, model: str = "compact", *, device: str = "auto", progress: Progress | None = None) -> Colorizer:
+        """Load a model; a published one is fetched on its first use.
 
         Args:
             model: its name, or the path of its file.
             device: auto, cpu, cuda, cuda:N or mps.
+            progress: called while it is fetched, with the bytes that are here and with those of the whole file where
+                they are known.
 
         Raises:
             DeviceError: no such device.
             UsageError: no such model.
-            WeightsError: its file is missing or damaged.
+            WeightsError: its file is missing or damaged, or not to be fetched.
         """
         place = resolve_device(device)
-        return cls(load_model(model, place), place)
+        return cls(load_model(model, place, progress), place)
 
     def colorize(
         self,

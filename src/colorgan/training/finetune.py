@@ -13,6 +13,7 @@ from colorgan import __version__
 from colorgan.data.dataset import Augment
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
+from colorgan.download import Progress
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
@@ -40,11 +41,11 @@ class RunResult:
     figures: Figures
 
 
-def _start_model(options: FinetuneOptions, device: torch.device) -> tuple[Generator, ModelInfo]:
+def _start_model(options: FinetuneOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo]:
     if options.start == SCRATCH:
         generator = build_network(options.network, {}).to(device)
         return generator, _info(generator, options, "nothing", OWN_PHOTOS)
-    model = load_model(options.start, device)
+    model = load_model(options.start, device, fetching)
     return model.generator, model.info
 
 
@@ -108,7 +109,7 @@ def resumable_options(folder: Path, given: Mapping[str, Any]) -> FinetuneOptions
 
 
 def _prepare_generator(
-    folder: Path, options: FinetuneOptions, photos: PhotoSet, device: torch.device, going_on: bool
+    folder: Path, options: FinetuneOptions, photos: PhotoSet, device: torch.device, going_on: bool, fetching: Progress
 ) -> tuple[Generator, ModelInfo]:
     """The network to train: rebuilt for its checkpoint where the run goes on, else with the weights it starts from."""
     if going_on:
@@ -117,7 +118,7 @@ def _prepare_generator(
         model = run["model"]
         generator = build_network(model["network"], model["options"]).to(device)
         return generator, _info(generator, options, model["trained_on"], model["licence"])
-    generator, info = _start_model(options, device)
+    generator, info = _start_model(options, device, fetching)
     trained_on, licence = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
     if options.start != SCRATCH:
         trained_on, licence = f"{info.trained_on}; then {trained_on}", f"{info.licence}; and {OWN_PHOTOS}"
@@ -164,7 +165,7 @@ def finetune(
     known = open_run(folder, FinetuneStage.name, asdict(options), photos.identity, overwrite)
     # A run that was stopped before its first checkpoint begins again, from the weights that it starts from.
     going_on = known and bool(checkpoints(folder / "checkpoints"))
-    generator, info = _prepare_generator(folder, options, photos, device, going_on)
+    generator, info = _prepare_generator(folder, options, photos, device, going_on, watcher.fetching)
     bf16 = _use_bf16(options.precision, device)
     if bf16:
         # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.

@@ -69,6 +69,9 @@ class LoopOptions:
 class Watcher(Protocol):
     """Who is told how the run goes; the command line draws a bar from it."""
 
+    def fetching(self, received: int, total: int | None) -> None:
+        """Before it all, weights arrive: so many bytes of the file's, where these are known."""
+
     def progressed(self, position: Position, batches: int, share: float) -> None:
         """A step is done; `share` of the whole run is, 0..1."""
 
