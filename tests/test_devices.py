@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from colorgan.devices import describe_device, has_fast_bf16, resolve_device
-from colorgan.errors import DeviceError
+from colorgan.devices import describe_device, has_fast_bf16, is_out_of_memory, resolve_device, resolve_precision
+from colorgan.errors import DeviceError, UsageError
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "warp", "mps:7", ""])
@@ -26,3 +26,23 @@ def test_the_cpu_is_described_with_its_threads():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_cuda_device_is_described_by_its_name():
     assert torch.cuda.get_device_name() in describe_device(resolve_device("cuda"))
+
+
+def test_precision_auto_is_half_where_the_hardware_has_it():
+    cpu = torch.device("cpu")
+    assert resolve_precision("auto", cpu) is (torch.bfloat16 if has_fast_bf16(cpu) else torch.float32)
+    assert resolve_precision("fp32", cpu) is torch.float32
+
+
+def test_a_precision_that_is_not_known_is_refused():
+    with pytest.raises(UsageError, match="int4"):
+        resolve_precision("int4", torch.device("cpu"))
+
+
+def test_only_a_lack_of_memory_is_taken_for_one():
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(1 << 60)
+    assert is_out_of_memory(refused.value)
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("sizes of tensors must match"))
+    assert not is_out_of_memory(ValueError("out of memory"))

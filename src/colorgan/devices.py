@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from colorgan.errors import DeviceError
+from colorgan.errors import DeviceError, UsageError
+
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# How allocators that raise nothing more special begin their complaint: torch on a CPU, on Windows, on a Mac.
+_OUT_OF_MEMORY = ("defaultcpuallocator", "not enough memory", "out of memory")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -41,3 +45,29 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """Turn the `--precision` option into the number format that a network's convolutions run in.
+
+    Args:
+        name: auto, fp32, bf16 or fp16; auto takes half precision where the hardware has it.
+        device: where they run.
+
+    Raises:
+        UsageError: no such precision.
+    """
+    if name == "auto":
+        if has_fast_bf16(device):
+            return torch.bfloat16
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if name not in _PRECISIONS:
+        raise UsageError("a precision", repr(name), f"Choose auto, {', '.join(_PRECISIONS)}.")
+    return _PRECISIONS[name]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory did not suffice, on whichever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)

@@ -12,8 +12,11 @@ from torch import Tensor
 
 import colorgan
 from colorgan.color.lab import rgb_to_lab
+from colorgan.colorize import fullres
 from colorgan.colorize.colorizer import Colorizer, network_size
-from colorgan.errors import DeviceError, UsageError, WeightsError
+from colorgan.colorize.rendering import Rendering
+from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
+from colorgan.media.photo import from_image
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.weights import Model, load_model
 
@@ -51,7 +54,7 @@ def tiny(tiny_model: Path) -> Colorizer:
 
 @pytest.fixture
 def painter(tiny_model: Path) -> Colorizer:
-    return Colorizer(Model(Painter(), load_model(str(tiny_model), CPU).info), CPU)
+    return Colorizer.of(Model(Painter(), load_model(str(tiny_model), CPU).info))
 
 
 def half_and_half(width: int = 200, height: int = 100) -> Image.Image:
@@ -91,7 +94,7 @@ def test_the_network_sees_the_render_size_of_the_model_or_of_the_call(painter: C
     painter.colorize(half_and_half(200, 100))
     painter.colorize(half_and_half(100, 200), render_size=48)
     painter.colorize(half_and_half(8, 8), render_size=16)
-    network = painter.model.generator
+    network = painter.engine.place.generator
     assert isinstance(network, Painter)
     assert [shape for shape, _, _ in network.seen] == [(1, 1, 32, 64), (1, 1, 96, 48), (1, 1, 16, 16)]
     assert all(low >= 0 and high <= 100 and high > 50 for _, low, high in network.seen)
@@ -111,7 +114,7 @@ def test_saturation_multiplies_the_colours(painter: Colorizer) -> None:
 def test_temperature_changes_the_colours_and_is_the_models_own_unless_given(tiny: Colorizer) -> None:
     photo = half_and_half()
     own = tiny.colorize(photo).tobytes()
-    assert tiny.colorize(photo, temperature=tiny.model.info.temperature).tobytes() == own
+    assert tiny.colorize(photo, temperature=tiny.info.temperature).tobytes() == own
     assert tiny.colorize(photo, temperature=5.0).tobytes() != own
 
 
@@ -127,7 +130,7 @@ def test_a_value_out_of_range_is_refused(tiny: Colorizer) -> None:
 
 def test_a_network_without_finite_colours_is_refused(tiny_model: Path) -> None:
     info = replace(load_model(str(tiny_model), CPU).info, name="ruined")
-    ruined = Colorizer(Model(Painter(a=float("nan")), info), CPU)
+    ruined = Colorizer.of(Model(Painter(a=float("nan")), info))
     with pytest.raises(WeightsError, match="ruined"):
         ruined.colorize(half_and_half())
 
@@ -173,3 +176,48 @@ def test_loading_names_what_is_wrong(tiny_model: Path) -> None:
         Colorizer.load(str(tiny_model), device="abacus")
     with pytest.raises(UsageError):
         Colorizer.load("no-such-model", device="cpu")
+
+
+def test_confidence_comes_with_the_colours_where_it_is_asked_for(tiny: Colorizer) -> None:
+    rendering = Rendering(confidence=True)
+    photo = from_image(half_and_half())
+    (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
+    assert not isinstance(colours, PhotoError)
+    assert colours.confidence is not None
+    assert (colours.ab.shape, colours.confidence.shape) == ((2, 32, 64), (8, 16))
+    assert 0 < colours.confidence.min() <= colours.confidence.max() < 1
+
+
+def test_confidence_of_a_network_without_bins_is_refused(painter: Colorizer) -> None:
+    with pytest.raises(UsageError, match="no confidence"):
+        painter.predict_batch(torch.rand(1, 1, 32, 64), Rendering(confidence=True))
+
+
+def test_photos_of_one_size_are_coloured_together_as_they_are_alone(tiny: Colorizer) -> None:
+    rendering = Rendering()
+    photos = [from_image(half_and_half()), from_image(half_and_half().rotate(180))]
+    together = tiny.predict_batch(torch.stack([tiny.shrink(photo, rendering) for photo in photos]), rendering)
+    for photo, colours in zip(photos, together, strict=True):
+        assert not isinstance(colours, PhotoError)
+        alone = tiny.colorize_photo(photo, rendering)
+        assert np.array_equal(tiny.finish(photo, colours.ab, rendering), alone)
+
+
+def test_no_memory_for_the_network_fails_the_photo_and_never_leaves_it_grey(
+    tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*args: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(tiny.engine.place.generator, "forward", too_much)
+    with pytest.raises(PhotoError, match="not enough memory"):
+        tiny.colorize(half_and_half())
+
+
+def test_no_memory_for_the_result_fails_the_photo(tiny: Colorizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(fullres, "widen", too_much)
+    with pytest.raises(PhotoError, match="200 x 100"):
+        tiny.colorize(half_and_half())

@@ -1,7 +1,10 @@
-"""One photo from grey to colour."""
+"""From grey to colour: what the network sees of a photo, what it says of it, and the photo with its colours."""
 
 from __future__ import annotations
 
+import copy
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,46 +14,91 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.colorize import fullres
+from colorgan.colorize.confidence import confidence
+from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.rendering import Rendering
-from colorgan.devices import resolve_device
+from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.download import Progress
-from colorgan.errors import UsageError, WeightsError
-from colorgan.media.lightness import Lightness
+from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.media.photo import Photo, from_image, to_image
-from colorgan.weights import Model, load_model
+from colorgan.networks.generator import Prediction
+from colorgan.weights import Model, ModelInfo, load_model
 
 _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
+
+
+@dataclass(frozen=True, eq=False)
+class Colours:
+    """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
+
+    Attributes:
+        ab: (2, h, w), Lab units.
+        confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
+    """
+
+    ab: Tensor
+    confidence: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Colorizer:
     """A loaded model that colours photos.
 
+    One photo is `shrink`, `predict_batch`, `finish` in a row; whoever has many calls them apart.
+
     Attributes:
-        model: the generator and what its file says of it.
-        device: where it computes.
+        info: what the model's file says of it.
+        engine: runs its generator.
     """
 
-    model: Model
-    device: torch.device
+    info: ModelInfo
+    engine: Engine
 
     @classmethod
-    def load(cls, model: str = "compact", *, device: str = "auto", progress: Progress | None = None) -> Colorizer:
+    def load(
+        cls,
+        model: str = "compact",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        notify: Callable[[str], None] = warnings.warn,
+        progress: Progress | None = None,
+    ) -> Colorizer:
         """Load a model; a published one is fetched on its first use.
 
         Args:
             model: its name, or the path of its file.
             device: auto, cpu, cuda, cuda:N or mps.
+            precision: of the convolutions: auto, fp32, bf16 or fp16; auto takes bf16 or fp16 where the hardware has it.
+            notify: told in words when memory does not suffice and something slower is done instead.
             progress: called while it is fetched, with the bytes that are here and with those of the whole file where
                 they are known.
 
         Raises:
             DeviceError: no such device.
-            UsageError: no such model.
+            UsageError: no such model, or no such precision.
             WeightsError: its file is missing or damaged, or not to be fetched.
         """
-        place = resolve_device(device)
-        return cls(load_model(model, place, progress), place)
+        where = resolve_device(device)
+        dtype = resolve_precision(precision, where)
+        loaded = load_model(model, CPU, progress)
+        return cls(loaded.info, Engine.start(loaded.generator, where, dtype, notify))
+
+    @classmethod
+    def of(cls, model: Model) -> Colorizer:
+        """Take a model in memory, in float32 on the CPU; the model stays as it is."""
+        generator = copy.deepcopy(model.generator).to(CPU)
+        return cls(model.info, Engine.start(generator, CPU, torch.float32, warnings.warn))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.engine.place.device
+
+    @property
+    def batch_size(self) -> int:
+        """How many photos of one `network_size` are worth computing together: 1 on a CPU."""
+        return self.engine.most
 
     def colorize(
         self,
@@ -72,7 +120,7 @@ class Colorizer:
             A picture of the same size, upright where EXIF said that it lay: RGB, or RGBA where it had transparency.
 
         Raises:
-            PhotoError: a picture of a mode that is not known.
+            PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range.
         """
         rendering = Rendering(saturation, temperature, render_size)
@@ -84,38 +132,97 @@ class Colorizer:
 
         Returns:
             (H, W, 3) sRGB at the photo's own size.
-        """
-        return fullres.render(photo.lightness, self.predict(photo.lightness, rendering), rendering.saturation)
-
-    def predict(self, lightness: Lightness, rendering: Rendering) -> Tensor:
-        """Predict the colours at the size at which the network sees the photo.
-
-        Args:
-            lightness: of the photo, at full size.
-            rendering: its saturation is left to `fullres`.
-
-        Returns:
-            (2, h, w) float32 on the CPU, Lab units.
 
         Raises:
-            UsageError: a temperature for a network that has none.
+            PhotoError: memory does not suffice.
+            UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colours.
         """
-        info = self.model.info
-        temperature = info.temperature if rendering.temperature is None else rendering.temperature
-        height, width = lightness.shape
-        size = network_size(height, width, rendering.render_size or info.render_size)
-        with torch.inference_mode():
-            small = torch.from_numpy(lightness.reduced(*size))[None, None]
-            prediction = self.model.generator(small.to(self.device), temperature)
-            ab: Tensor = prediction.ab[0].float().cpu()
-        if prediction.logits is None and rendering.temperature is not None:
-            advice = "Leave the temperature out, or choose another model."
-            raise UsageError("a model that decodes bins", f"{info.name} has no temperature", advice)
-        if not bool(ab.isfinite().all()):
-            advice = "The weights are damaged or were trained to nothing: choose another model."
-            raise WeightsError(f"finite colours from {info.name}", "values that are no numbers", advice)
-        return ab
+        return self.finish(photo, self._predict(photo, rendering).ab, rendering)
+
+    def _predict(self, photo: Photo, rendering: Rendering) -> Colours:
+        (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
+        if isinstance(colours, PhotoError):
+            raise colours
+        return colours
+
+    def network_size(self, height: int, width: int, rendering: Rendering) -> tuple[int, int]:
+        """The height and width at which the network sees a photo; those with the same can share a batch."""
+        render_size = rendering.render_size or self.info.render_size
+        return network_size(height, width, render_size)
+
+    def shrink(self, photo: Photo, rendering: Rendering) -> Tensor:
+        """Reduce a photo to what the network sees of it.
+
+        Returns:
+            L: (1, h, w), 0..100.
+        """
+        return torch.from_numpy(photo.lightness.reduced(*self.network_size(*photo.lightness.shape, rendering)))[None]
+
+    def predict_batch(self, L: Tensor, rendering: Rendering) -> list[Colours | PhotoError]:
+        """Predict the colours of photos that share a `network_size`.
+
+        Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
+
+        Args:
+            L: (B, 1, h, w), 0..100, on the CPU.
+            rendering: its saturation is left to `finish`.
+
+        Returns:
+            One for each photo, in their order. On a CPU a photo's colours have the same bits in whatever batch it was;
+            elsewhere they differ by rounding. In place of a photo that memory does not suffice for: the reason.
+
+        Raises:
+            UsageError: something that needs bins, of a network that has none.
+            WeightsError: the network gives no finite colours.
+        """
+        temperature = self.info.temperature if rendering.temperature is None else rendering.temperature
+
+        def read(prediction: Prediction) -> Results:
+            self._check(prediction, rendering)
+            if prediction.logits is None or not rendering.confidence:
+                return (prediction.ab,)
+            return prediction.ab, confidence(prediction.logits)
+
+        results = self.engine.run(L, temperature, read)
+        return [part if isinstance(part, PhotoError) else Colours(*part) for part in results]
+
+    def _check(self, prediction: Prediction, rendering: Rendering) -> None:
+        if prediction.logits is None:
+            wanted = (("temperature", rendering.temperature is not None), ("confidence", rendering.confidence))
+            for name, is_wanted in wanted:
+                if is_wanted:
+                    advice = f"Leave the {name} out, or choose another model."
+                    raise UsageError("a model that decodes bins", f"{self.info.name} has no {name}", advice)
+        if not bool(prediction.ab.isfinite().all()):
+            if self.engine.place.dtype is torch.float32:
+                advice = "The weights are damaged or were trained to nothing: choose another model."
+            else:
+                advice = "Compute with --precision fp32; if that fails too, the weights are damaged."
+            raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
+
+    def finish(self, photo: Photo, ab: Tensor, rendering: Rendering) -> NDArray[np.uint8]:
+        """Give a photo the colours that were predicted for it.
+
+        Args:
+            photo: as it was read.
+            ab: (2, h, w), as predicted.
+            rendering: as for the prediction.
+
+        Returns:
+            (H, W, 3) sRGB.
+
+        Raises:
+            PhotoError: memory does not suffice.
+        """
+        try:
+            return fullres.render(photo.lightness, ab, rendering.saturation)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            width, height = photo.size
+            found = f"not enough memory for a result of {width} x {height}"
+            raise PhotoError("enough memory", found, "Make the photo smaller, or end other programs.") from error
 
 
 def network_size(height: int, width: int, render_size: int) -> tuple[int, int]:

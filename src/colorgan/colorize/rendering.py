@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from colorgan.errors import UsageError
 
 # Name, lowest and highest value. A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
-_RANGES = (("render_size", 16, 4096), ("saturation", 0.0, 4.0), ("temperature", 0.01, 100.0))
+_RANGES = (
+    ("render_size", 16, 4096),
+    ("saturation", 0.0, 4.0),
+    ("temperature", 0.01, 100.0),
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Rendering:
         saturation: multiplies the colours, 0..4; 1 is as predicted, 0 is grey.
         temperature: of the decoding, 0.01..100; lower is more decided, higher is calmer.
         render_size: the short side at which the network sees the photo, 16..4096 pixels.
+        confidence: whether to tell how sure the network was.
 
     Raises:
         UsageError: a value out of its range.
@@ -26,6 +31,7 @@ class Rendering:
     saturation: float = 1.0
     temperature: float | None = None
     render_size: int | None = None
+    confidence: bool = False
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:

@@ -49,6 +49,7 @@ class ECCV16(Generator):
 
     network = "eccv16"
     multiple = 8
+    float32_parts = ("model_out",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -32,10 +32,12 @@ class Generator(nn.Module, ABC):
     Attributes:
         network: the name that `weights.py` knows this class by.
         multiple: the inner computation sees heights and widths divisible by this.
+        float32_parts: the submodules that compute in float32 also where the others run in half precision.
     """
 
     network: str
     multiple: int
+    float32_parts: tuple[str, ...] = ()
 
     @property
     @abstractmethod
