@@ -55,7 +55,7 @@ def row(name: str, figures: Figures) -> str:
     """One line of the table."""
     return (
         f"{name:<44} {figures.auc:6.2f} {figures.auc_rebalanced:7.2f} {figures.psnr:6.2f} {figures.ab_l1:6.2f} "
-        f"{figures.colorfulness:6.1f} {figures.colorfulness_truth:6.1f}"
+        f"{figures.cf_hs:6.1f} {figures.cf_hs_truth:6.1f}"
     )
 
 

@@ -95,7 +95,7 @@ class TrainingBar:
         self.console.note(
             f"epoch {epoch}: ab L1 {figures.ab_l1:.2f}, PSNR {figures.psnr:.2f} dB, "
             f"AuC {figures.auc:.2f}, rebalanced {figures.auc_rebalanced:.2f}, "
-            f"colorfulness {figures.colorfulness:.1f} (true {figures.colorfulness_truth:.1f}) "
+            f"colorfulness {figures.cf_hs:.1f} (true {figures.cf_hs_truth:.1f}) "
             f"on {figures.photos} photos"
         )
 

@@ -183,7 +183,7 @@ def finetune(
     )
 
     def save_weights(path: Path, trained: Generator, figures: Figures) -> None:
-        numbers = {name: float(value) for name, value in vars(figures).items()}
+        numbers = {name: float(value) for name, value in figures.known().items()}
         save_model(path, trained, replace(info, figures=numbers))
 
     loop = Loop(stage, photos, folder, _loop_options(options), device, save_weights, watcher)

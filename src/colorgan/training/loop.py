@@ -236,14 +236,14 @@ class Loop:
                 f"ab L1 {figures.ab_l1}",
                 "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
             )
-        entry = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s} | vars(figures)
+        entry = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s} | figures.known()
         self.log.write("validation", self.position.step, entry)
         self.save_weights(self.folder / "weights" / "last.safetensors", generator, figures)
         if not self.best or figures.auc_rebalanced + figures.auc > self.best["score"]:
             self.best = {
                 "epoch": self.position.epoch,
                 "score": figures.auc_rebalanced + figures.auc,
-                "figures": vars(figures),
+                "figures": figures.known(),
             }
             self.save_weights(self.folder / "weights" / "best.safetensors", generator, figures)
         draw_curves(self.folder / "curves.png", self.log.read())

@@ -1,0 +1,9 @@
+"""Every figure, once: per photo, batched, on the device that the photos are on.
+
+`fidelity` compares pixels, `colour` says how much colour there is and where none should be, `auc` is Zhang et al.'s
+pair, `spill` is about edges. `figures` joins them into one table and one measurement. Definitions: docs/evaluation.md.
+"""
+
+from colorgan.metrics.figures import FIGURES, Figure, Figures, FigureSums, Measured, Truth, measure
+
+__all__ = ["FIGURES", "Figure", "FigureSums", "Figures", "Measured", "Truth", "measure"]

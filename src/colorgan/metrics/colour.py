@@ -1,0 +1,66 @@
+"""How much colour there is, and whether there is some where none should be."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from colorgan.color.lab import lab_to_linear
+
+GREY_CHROMA = 4.0  # Lab units: what a JPEG of a grey thing still shows; colours begin to be seen above
+_VISIBLE = 0.5 / 255  # sRGB: half a level of eight bits
+
+
+def _spread_and_centre(red_green: Tensor, yellow_blue: Tensor) -> Tensor:
+    """Hasler and Suesstrunk's M3 of two opponents, each (B, N)."""
+    spread = (red_green.var(1, correction=0) + yellow_blue.var(1, correction=0)).sqrt()
+    centre = torch.hypot(red_green.mean(1), yellow_blue.mean(1))
+    return spread + 0.3 * centre
+
+
+def colorfulness(rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """Colorfulness by signed opponents (Hasler and Suesstrunk 2003, M3) and by their absolute values.
+
+    The second is what the tables of CT2 and DDColor print under the same name; it is lower, and the two do not compare.
+
+    Args:
+        rgb: (B, 3, H, W), sRGB, 0..1.
+
+    Returns:
+        cf_hs and cf, (B,) each: 0 for grey, about 110 at the most colourful photos (values of 0..255).
+    """
+    red, green, blue = (255.0 * rgb).flatten(2).unbind(1)
+    red_green, yellow_blue = red - green, 0.5 * (red + green) - blue
+    return _spread_and_centre(red_green, yellow_blue), _spread_and_centre(red_green.abs(), yellow_blue.abs())
+
+
+def out_of_gamut(lab: Tensor) -> Tensor:
+    """The share of pixels whose colour sRGB does not have: some channel more than half a level of 255 outside 0..1.
+
+    Args:
+        lab: (B, 3, H, W), as predicted, before anything is clipped.
+
+    Returns:
+        (B,), 0..1.
+    """
+    low, high = lab_to_linear(lab).aminmax(dim=1)
+    # Both ends of the sRGB curve, in linear light: a line of slope 12.92 at 0, a slope of 0.4396 at 1.
+    outside = (low < -_VISIBLE / 12.92) | (high > 1.0 + _VISIBLE / 0.4396)
+    return outside.flatten(1).float().mean(1)
+
+
+def grey_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean chroma that is given to pixels that are truly grey: whose true chroma is at most 4 Lab units.
+
+    Args:
+        ab: (B, 2, H, W), Lab units.
+        truth: the same.
+
+    Returns:
+        The mean, (B,), Lab units, NaN for a photo without such pixels; and the share of such pixels, (B,).
+    """
+    grey = torch.hypot(truth[:, 0], truth[:, 1]) <= GREY_CHROMA
+    chroma = torch.hypot(ab[:, 0], ab[:, 1])
+    pixels = grey.flatten(1).sum(1)
+    total = torch.where(grey, chroma, 0.0).flatten(1).sum(1)
+    return total / pixels, pixels / grey[0].numel()
