@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Build the wheel and try it as a stranger would: in a fresh environment, outside the checkout, without a network.
+
+Run by .ci/run with the environment that colorgan's dependencies are installed in: python scripts/check_wheel.py
+
+The fresh environment borrows these dependencies, so that PyTorch is not fetched a second time; colorgan itself comes
+from the wheel alone, which is checked.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+EXAMPLE = CHECKOUT / "docs" / "examples" / "cat.jpg"
+MOST_BYTES = 40_000_000
+WANTED = (
+    "colorgan/py.typed",
+    "colorgan/assets/compact.safetensors",
+    "colorgan/assets/ab_prior.csv",
+    ".dist-info/licenses/LICENSE",
+    ".dist-info/licenses/THIRD_PARTY_NOTICES.md",
+    ".dist-info/METADATA",
+    ".dist-info/WHEEL",
+    ".dist-info/RECORD",
+    ".dist-info/entry_points.txt",
+)
+# Beside Python, these kinds of files only, and those only where the table says.
+DATA_SUFFIXES = {"assets": (".safetensors", ".csv"), "compare": (".j2",), "training": (".j2",)}
+# Imported by the fresh environment's Python before anything else.
+FORBID_NETWORK = """
+import sys
+def _refuse(event, arguments):
+    if event == "socket.getaddrinfo" or (event == "socket.connect" and isinstance(arguments[1], tuple)):
+        raise PermissionError(f"the network is cut off: {event} {arguments[1:]}")
+sys.addaudithook(_refuse)
+"""
+IS_COLOURED = """
+import sys
+from PIL import Image, ImageStat
+with Image.open(sys.argv[1]) as photo, Image.open(sys.argv[2]) as grey:
+    assert photo.size == grey.size, (photo.size, grey.size)
+    saturation = ImageStat.Stat(photo.convert("HSV").getchannel("S")).mean[0]
+print(f"mean saturation {saturation:.1f} of 255")
+assert saturation > 5, "the result is grey"
+"""
+
+
+def main() -> None:
+    """Build, look into the wheel, install it, colour a photo."""
+    with tempfile.TemporaryDirectory(prefix="colorgan-wheel-") as scratch:
+        folder = Path(scratch)
+        wheel = build(folder / "dist")
+        check_contents(wheel)
+        python = install(wheel, folder / "venv")
+        try_offline(python, folder)
+    print("the wheel is whole and works without a network")
+
+
+def build(folder: Path) -> Path:
+    """Build the sdist, and the wheel out of the sdist."""
+    run(sys.executable, "-m", "build", *sys.argv[1:], "--outdir", folder, CHECKOUT)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def check_contents(wheel: Path) -> None:
+    """Hold the wheel's files against what belongs into it."""
+    size = wheel.stat().st_size
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    print(f"{wheel.name}: {size / 1e6:.1f} MB, {len(names)} files")
+    missing = [wanted for wanted in WANTED if not any(name.endswith(wanted) for name in names)]
+    sources = {path.relative_to(CHECKOUT / "src").as_posix() for path in (CHECKOUT / "src").rglob("*.py")}
+    missing += sorted(sources - set(names))
+    foreign = sorted(set(foreign_names(names)))
+    if missing or foreign or size > MOST_BYTES:
+        sys.exit(f"missing: {missing}\nnot meant to be there: {foreign}\nbytes: {size} (at most {MOST_BYTES})")
+
+
+def foreign_names(names: Iterable[str]) -> Iterable[str]:
+    """What is neither a module, nor data of a kind known to its place, nor metadata."""
+    for name in names:
+        top, *rest = name.split("/")
+        suffixes = DATA_SUFFIXES.get(rest[0], ()) if len(rest) == 2 else ()
+        known = name.endswith((".py", "/py.typed", *suffixes)) if top == "colorgan" else name.endswith(WANTED)
+        if not known:
+            yield name
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Make an environment of the wheel alone over the dependencies of this Python's own; no network from here on."""
+    venv.create(folder, symlinks=os.name != "nt")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    packages = Path(output(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    (packages / "forbid_network.py").write_text(FORBID_NETWORK, encoding="utf-8")
+    here = sysconfig.get_path("purelib")
+    (packages / "layers.pth").write_text(f"import forbid_network\nimport site; site.addsitedir({here!r})\n")
+    return python
+
+
+def try_offline(python: Path, folder: Path) -> None:
+    """Colour an example with the installed command, where neither the checkout nor a network is at hand."""
+    where = Path(output(python, "-c", "import colorgan; print(colorgan.__file__)", cwd=folder))
+    if folder.resolve() not in where.resolve().parents:
+        sys.exit(f"colorgan was imported from {where}, not from the wheel")
+    photo = folder / "photo.jpg"
+    shutil.copyfile(EXAMPLE, photo)
+    command = python.parent / ("colorgan.exe" if os.name == "nt" else "colorgan")
+    environment = os.environ | {"COLORGAN_CACHE": str(folder / "cache"), "PYTHONPATH": ""}
+    run(*cut_off(), command, "colorize", photo, "-o", folder / "out", cwd=folder, env=environment)
+    run(python, "-c", IS_COLOURED, folder / "out" / photo.name, photo, cwd=folder)
+
+
+def cut_off() -> list[str]:
+    """The command that takes the network away from another one, where this system has it and lets us."""
+    unshare = shutil.which("unshare")
+    if unshare and subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode == 0:
+        return [unshare, "-rn"]
+    print("no `unshare -rn` here: sockets are forbidden inside Python alone")
+    return []
+
+
+def run(*command: str | Path, **options: object) -> None:
+    """Run a command and end with it when it fails."""
+    print("+", *command, flush=True)
+    if code := subprocess.run([*map(str, command)], check=False, **options).returncode:
+        sys.exit(f"{command[0]} ended with {code}")
+
+
+def output(*command: str | Path, **options: object) -> str:
+    """What a command prints."""
+    return subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, **options).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
