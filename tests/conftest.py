@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import threading
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,6 +63,34 @@ def standin_eccv16():
     tensors |= _standin_convolution("model8.6", (313, 256, 1, 1), gain=3.0)
     tensors["model_out.weight"] = _drawn("model_out.weight", (2, 313, 1, 1), 0.5)
     return {name: torch.from_numpy(values) for name, values in tensors.items()}
+
+
+@pytest.fixture(scope="session")
+def standin_siggraph17(standin_eccv16):
+    """Every tensor of the published SIGGRAPH17 file under its published name, with made-up values."""
+    shared = {name: t for name, t in standin_eccv16.items() if re.match(r"model[2-7]\.", name)}
+    tensors = {
+        **_standin_convolution("model1.0", (64, 4, 3, 3)),
+        **_standin_convolution("model1.2", (64, 64, 3, 3)),
+        **_standin_norm("model1.4", 64),
+        **_standin_norm("model8.5", 256),
+        **_standin_norm("model9.3", 128),
+        **_standin_convolution("model_class.0", (529, 256, 1, 1), gain=3.0),
+        **_standin_convolution("model_out.0", (2, 128, 1, 1), gain=0.6),
+    }
+    for name, into, out in (("model8up.0", 512, 256), ("model9up.0", 256, 128), ("model10up.0", 128, 128)):
+        tensors |= _standin_convolution(name, (into, out, 4, 4), transposed=True)
+    for name, into, out in (
+        ("model3short8.0", 256, 256),
+        ("model8.1", 256, 256),
+        ("model8.3", 256, 256),
+        ("model2short9.0", 128, 128),
+        ("model9.1", 128, 128),
+        ("model1short10.0", 64, 128),
+        ("model10.1", 128, 128),
+    ):
+        tensors |= _standin_convolution(name, (out, into, 3, 3))
+    return {**shared, **{name: torch.from_numpy(values) for name, values in tensors.items()}}
 
 
 @pytest.fixture

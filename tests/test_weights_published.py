@@ -50,6 +50,14 @@ def eccv16_online(web, standin_eccv16, monkeypatch):
 
 
 @pytest.fixture
+def siggraph17_online(web, standin_siggraph17, monkeypatch):
+    row = weights_cache.NAMED_MODELS["siggraph17"]
+    file = publish(web, row.published.file, saved(standin_siggraph17))
+    named = dataclasses.replace(row, published=dataclasses.replace(row.published, file=file))
+    monkeypatch.setitem(weights_cache.NAMED_MODELS, "siggraph17", named)
+
+
+@pytest.fixture
 def small_online(web, small_network, model_info, monkeypatch):
     """A small network in the place of ECCV16."""
     row = weights_cache.NAMED_MODELS["eccv16"]
@@ -86,6 +94,22 @@ def test_eccv16_is_fetched_on_its_first_use_converted_and_kept(web, cache, eccv1
     assert again.info == model.info
     assert len(web.requests) == 1
     assert {path.suffix for path in cache.iterdir()} <= {".safetensors", ".lock"}
+
+
+def test_siggraph17_is_fetched_without_the_part_that_it_does_not_use(web, cache, siggraph17_online, standin_siggraph17):
+    model = load_model("siggraph17", CPU)
+    assert (model.info.name, model.info.licence) == ("siggraph17", "BSD-2-Clause")
+    state = model.generator.state_dict()
+    assert torch.equal(state["model10.1.weight"], standin_siggraph17["model10.1.weight"])
+    assert not any(name.startswith("model_class") for name in state)
+    assert load_model("siggraph17", CPU).info == model.info
+    assert len(web.requests) == 1
+
+
+def test_the_published_siggraph17_is_known_by_its_tensors(tmp_path, web, standin_siggraph17):
+    path = tmp_path / "downloaded.pth"
+    path.write_bytes(saved(standin_siggraph17))
+    assert load_model(str(path), CPU).info.name == "siggraph17"
 
 
 def test_a_fetched_model_is_reported_on_its_way(small_online):
@@ -126,7 +150,7 @@ def test_a_full_disk_while_converting_is_said_and_the_download_is_not_lost(web, 
     assert len(web.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["eccv16"])
+@pytest.mark.parametrize("name", ["eccv16", "siggraph17"])
 def test_offline_a_published_model_is_asked_for_with_the_ways_out(monkeypatch, name):
     monkeypatch.setenv("COLORGAN_OFFLINE", "1")
     with pytest.raises(WeightsError) as caught:

@@ -20,6 +20,7 @@ from colorgan.media.files import atomic_write
 from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
+from colorgan.networks.siggraph17 import SIGGRAPH17
 from colorgan.networks.vgg19 import VGG19
 from colorgan.weights_cache import (
     NAMED_MODELS,
@@ -59,7 +60,10 @@ __all__ = [
     "save_model",
 ]
 
-NETWORKS: dict[str, type[Generator]] = {"eccv16": ECCV16, "compact": Compact}
+NETWORKS: dict[str, type[Generator]] = {"eccv16": ECCV16, "siggraph17": SIGGRAPH17, "compact": Compact}
+
+# Published files say nothing of themselves: each is told by a tensor of its own.
+_PUBLISHED = {"model_out.weight": weights_cache.ECCV16.info, "model_out.0.weight": weights_cache.SIGGRAPH17.info}
 
 # Options also come from foreign files: within these bounds, no network is too large to be built and compared.
 _MOST_LEVELS, _MOST_PER_LEVEL = 8, 1024
@@ -84,7 +88,7 @@ def build_network(name: str, options: Mapping[str, Any]) -> Generator:
         UsageError: no such network, or not options of it.
     """
     if name not in NETWORKS:
-        raise UsageError("a network", repr(name[:80]), f"Known are {' and '.join(NETWORKS)}.")
+        raise UsageError("a network", repr(name[:80]), f"Known are {', '.join(NETWORKS)}.")
     try:
         for value in options.values():
             _check_option(value)
@@ -140,17 +144,26 @@ def _load_named(name: str, device: torch.device, progress: Progress | None) -> M
 
 def _convert(info: ModelInfo, source: Path, target: Path) -> None:
     """Make a file of ours of a published one."""
-    save_model(target, _model(source, info, read_torch(source)).generator, info)
+    save_model(target, _published_model(source, info, read_torch(source)).generator, info)
 
 
 def _load_file(path: Path, device: torch.device) -> Model:
     metadata, tensors = read_tensors(path)
     described = info_from(path, metadata)
-    model = _model(path, described or weights_cache.ECCV16.info, tensors)
     if described:
+        model = _model(path, described, tensors)
         check_digest(path, metadata, tensors)
+    else:
+        info = next((info for name, info in _PUBLISHED.items() if name in tensors), weights_cache.ECCV16.info)
+        model = _published_model(path, info, tensors)
     model.generator.to(device)
     return model
+
+
+def _published_model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
+    """The model of a file that does not describe itself; what plays no part in its colours is left out."""
+    unused = NETWORKS[info.network].unused
+    return _model(path, info, {name: tensor for name, tensor in tensors.items() if name not in unused})
 
 
 def _model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:

@@ -74,10 +74,20 @@ ECCV16 = _by_zhang(
     "123 MB",
 )
 
+SIGGRAPH17 = _by_zhang(
+    "siggraph17",
+    "R. Zhang, J.-Y. Zhu, P. Isola, X. Geng, A. S. Lin, T. Yu and A. A. Efros, 2017",
+    "siggraph17-df00044c.pth",
+    "colorization-siggraph-17.pth",
+    "df00044c0a4d7c3edcecf6f75437ce346a66e7a42612d9b968e1a7e17dbc6f66",
+    "131 MB",
+)
+
 _OWN = "A finished training run puts it there; or give the path of a .safetensors file in place of the name."
 NAMED_MODELS = {
     "compact": NamedModel("It comes with the package: install colorgan again.", bundled=True),
     "eccv16": NamedModel(ECCV16.file.without_network, published=ECCV16),
+    "siggraph17": NamedModel(SIGGRAPH17.file.without_network, published=SIGGRAPH17),
     "finetuned": NamedModel(_OWN),
     "gan": NamedModel(_OWN),
 }

@@ -12,29 +12,31 @@ from torch.nn import functional as F
 from colorgan.color.bins import BINS, bin_centers
 from colorgan.networks.generator import Generator, Prediction
 
-_AB_SCALE = 110.0
-_L_CENTER, _L_SCALE = 50.0, 100.0
+AB_SCALE = 110.0
+L_CENTER, L_SCALE = 50.0, 100.0
 
 
-class _Stage(NamedTuple):
+class Stage(NamedTuple):
+    """A row of the table of an encoder's stages."""
+
     name: str
     widths: tuple[int, ...]  # channels in, then out of each 3 x 3 convolution
     last_stride: int
     dilation: int
 
 
-_STAGES = (
-    _Stage("model1", (1, 64, 64), last_stride=2, dilation=1),
-    _Stage("model2", (64, 128, 128), last_stride=2, dilation=1),
-    _Stage("model3", (128, 256, 256, 256), last_stride=2, dilation=1),
-    _Stage("model4", (256, 512, 512, 512), last_stride=1, dilation=1),
-    _Stage("model5", (512, 512, 512, 512), last_stride=1, dilation=2),
-    _Stage("model6", (512, 512, 512, 512), last_stride=1, dilation=2),
-    _Stage("model7", (512, 512, 512, 512), last_stride=1, dilation=1),
+STAGES = (
+    Stage("model1", (1, 64, 64), last_stride=2, dilation=1),
+    Stage("model2", (64, 128, 128), last_stride=2, dilation=1),
+    Stage("model3", (128, 256, 256, 256), last_stride=2, dilation=1),
+    Stage("model4", (256, 512, 512, 512), last_stride=1, dilation=1),
+    Stage("model5", (512, 512, 512, 512), last_stride=1, dilation=2),
+    Stage("model6", (512, 512, 512, 512), last_stride=1, dilation=2),
+    Stage("model7", (512, 512, 512, 512), last_stride=1, dilation=1),
 )
 
 
-def _encoder_stage(stage: _Stage) -> nn.Sequential:
+def encoder_stage(stage: Stage) -> nn.Sequential:
     """3 x 3 convolutions with ReLU, then a batch norm."""
     layers: list[nn.Module] = []
     last = len(stage.widths) - 2
@@ -53,8 +55,8 @@ class ECCV16(Generator):
 
     def __init__(self) -> None:
         super().__init__()
-        for stage in _STAGES:
-            self.add_module(stage.name, _encoder_stage(stage))
+        for stage in STAGES:
+            self.add_module(stage.name, encoder_stage(stage))
         self.model8 = nn.Sequential(
             nn.ConvTranspose2d(512, 256, 4, stride=2, padding=1),
             nn.ReLU(inplace=True),
@@ -67,7 +69,7 @@ class ECCV16(Generator):
         self.model_out = nn.Conv2d(BINS, 2, 1, bias=False)
         # A loss on the logits never reaches this layer, so that it has to mean the bins from the start.
         with torch.no_grad():
-            self.model_out.weight.copy_((bin_centers() / _AB_SCALE).T[..., None, None])
+            self.model_out.weight.copy_((bin_centers() / AB_SCALE).T[..., None, None])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -76,12 +78,12 @@ class ECCV16(Generator):
 
     def compute(self, L: Tensor, temperature: float) -> Prediction:
         """`forward` for an L whose height and width are divisible by 8."""
-        features = (L - _L_CENTER) / _L_SCALE
-        for stage in _STAGES:
+        features = (L - L_CENTER) / L_SCALE
+        for stage in STAGES:
             features = self.get_submodule(stage.name)(features)
         logits = self.model8(features)  # (B, 313, H/4, W/4)
         # Colours in bfloat16 would move in visible steps, so that autocast ends here.
         with torch.autocast(L.device.type, enabled=False):
-            ab = self.model_out((logits.float() / temperature).softmax(dim=1)) * _AB_SCALE  # (B, 2, H/4, W/4)
+            ab = self.model_out((logits.float() / temperature).softmax(dim=1)) * AB_SCALE  # (B, 2, H/4, W/4)
             ab = F.interpolate(ab, scale_factor=4, mode="bilinear", align_corners=False)
         return Prediction(ab, logits)
