@@ -1,11 +1,16 @@
 """The executable itself: what it answers at once, and how it ends."""
 
+import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+import typer.main
+from pictures import noise, saved
 
 from colorgan import __version__
+from colorgan.cli.app import app, main
 from colorgan.cli.console import print_bug, print_error
 from colorgan.errors import UsageError
 
@@ -15,9 +20,16 @@ def colorgan(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["prepare", "--help"], ["finetune", "--help"], ["colorize", "--help"]]
-)
+def run_main(*arguments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["colorgan", *arguments])
+        main()
+
+
+COMMANDS = sorted(typer.main.get_command(app).commands)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
 def test_help_is_answered_without_torch(arguments):
     code = (
         "import sys\nfrom colorgan.cli.app import app\n"
@@ -31,12 +43,47 @@ def test_help_is_answered_without_torch(arguments):
 
 def test_the_module_is_the_executable():
     done = colorgan("--version")
-    assert (done.returncode, done.stdout) == (0, f"colorgan {__version__}\n")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == f"colorgan {__version__}"
+
+
+def test_the_version_says_what_a_bug_report_needs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "[cache]"))
+    with pytest.raises(SystemExit) as done:
+        run_main("--version")
+    lines = capsys.readouterr().out.splitlines()
+    assert done.value.code == 0
+    assert f"torch {torch.__version__}" in lines
+    assert f"cache: {tmp_path / '[cache]'}" in lines
+    assert any(line.startswith("models at hand: compact") for line in lines)
+    assert any(line.startswith("device: ") for line in lines)
+    assert any(line.startswith(f"Python {platform.python_version()} on ") for line in lines)
+
+
+def test_the_version_is_printed_where_torch_is_broken(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SystemExit) as done:
+        run_main("--version")
+    printed = capsys.readouterr().out
+    assert done.value.code == 0
+    assert "torch: ModuleNotFoundError: " in printed
+
+
+def test_a_mistyped_command_or_option_is_answered_with_what_was_meant():
+    assert "Did you mean 'colorize'?" in colorgan("colourize").stderr
+    assert "--model" in colorgan("colorize", "x.jpg", "--modle", "compact").stderr
+
+
+def test_a_mistyped_model_is_answered_with_what_was_meant(tmp_path):
+    photo = saved(tmp_path / "photo.png", noise())
+    done = colorgan("colorize", str(photo), "--model", "compct")
+    assert done.returncode == 2
+    assert "Did you mean compact?" in done.stderr
 
 
 def test_there_are_no_other_subcommands_than_the_documented():
     done = colorgan("--help")
-    assert all(name in done.stdout for name in ("prepare", "finetune", "colorize"))
+    assert all(f"│ {name} " in done.stdout for name in COMMANDS)
     assert colorgan("evaluate").returncode == 2
 
 

@@ -8,9 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from colorgan import __version__
 from colorgan.cli.colorize import colorize
-from colorgan.cli.console import print_bug, print_error
+from colorgan.cli.console import Console, print_bug, print_error
 from colorgan.cli.finetune import finetune
 from colorgan.cli.prepare import prepare
 from colorgan.errors import EXIT_SIGINT, ColorganError
@@ -19,24 +18,32 @@ app = typer.Typer(
     name="colorgan",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(prepare)
-app.command()(finetune)
-app.command()(colorize)
+# Each command with an example of its use, which stands at the end of its help and is run by the tests.
+app.command(epilog="Example: colorgan colorize photos -o out")(colorize)
+app.command(epilog="Example: colorgan prepare photos -o data")(prepare)
+app.command(epilog="Example: colorgan finetune --data data --from compact --loss bins --max-minutes 60")(finetune)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"colorgan {__version__}")
+        from colorgan.cli.version import version_lines
+
+        console = Console()
+        for line in version_lines():
+            console.result(line)
         raise typer.Exit
 
 
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print what a bug report needs, and leave."
+        ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:

@@ -34,7 +34,7 @@ HOW_TO_GO_ON = "Every result so far is whole; the same command again goes on wit
 
 
 def colorize(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, and folders of photos.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, and folders of photos.")],
     output: Annotated[
         Path | None,
         typer.Option(

@@ -235,8 +235,6 @@ def finetune(
 
     The same command again goes on where it was stopped. The defaults are the published recipe: every layer, mean
     squared error on ab, Adam.
-
-    Example: colorgan finetune --data data --from compact --loss bins --max-minutes 60
     """
     from colorgan.training.finetune import finetune as train
     from colorgan.training.finetune import resumable_options

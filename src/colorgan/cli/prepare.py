@@ -26,9 +26,7 @@ _STOPPED = "Nothing was written; the same command starts anew."
 def prepare(
     sources: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="SOURCE...", help="Folders of photos, .tar files (also a tar of class tars), .zip files."
-        ),
+        typer.Argument(metavar="SOURCE", help="Folders of photos, .tar files (also a tar of class tars), .zip files."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The set's folder.", rich_help_panel=FILES)] = Path(
         "data"
@@ -66,14 +64,19 @@ def prepare(
         typer.Option(
             "--classes",
             metavar="N|NAMES",
-            help="Class folders to keep: a number, chosen by the seed, or names with commas between. Default: all.",
+            help="Class folders to keep: a number, chosen by the seed, or names with commas between.",
+            show_default="all",
             rich_help_panel=CHOICE,
         ),
     ] = None,
     per_class: Annotated[
         int | None,
         typer.Option(
-            "--per-class", min=1, help="Photos to keep of each class at most. Default: all.", rich_help_panel=CHOICE
+            "--per-class",
+            min=1,
+            help="Photos to keep of each class, at most.",
+            show_default="all",
+            rich_help_panel=CHOICE,
         ),
     ] = None,
     val_fraction: Annotated[
@@ -92,7 +95,8 @@ def prepare(
             "--workers",
             min=1,
             max=256,
-            help="Threads that read and reduce photos. Default: one per core.",
+            help="Threads that read and reduce photos.",
+            show_default="one per core",
             rich_help_panel=RUNNING,
         ),
     ] = None,
