@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from colorgan.data.dataset import Augment
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import Position
-from colorgan.training.loop import Loop, LoopOptions
+from colorgan.training.loop import Loop
 from colorgan.training.losses import make_loss
+from colorgan.training.options import RunOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
 from colorgan.weights import NETWORKS, build_network
 
@@ -111,9 +111,10 @@ class TimedStage:
         self.ended_s: list[float] = []
         self.averaging_s: list[float] = []
         self.epoch_ends: set[int] = set()
-        if stage.average:
-            self._update = stage.average.update_parameters
-            stage.average.update_parameters = self._average  # type: ignore[method-assign]
+        self.temperature = stage.temperature
+        if average := stage.learner.average:
+            self._update = average.update_parameters
+            average.update_parameters = self._average  # type: ignore[method-assign]
 
     def _now(self) -> float:
         finish(self.device)
@@ -171,23 +172,18 @@ def train(photos: PhotoSet, device: torch.device, args: argparse.Namespace) -> T
         generator = generator.to(memory_format=torch.channels_last)
     optimizer = OptimizerOptions(lr=1e-3, clip_norm=1.0, ema=0.999, bf16=bf16)
     stage = TimedStage(FinetuneStage(generator, make_loss("bins", photos.prior, 0.25), optimizer), device)
-    options = LoopOptions(
+    options = RunOptions(
         epochs=1000,
         max_minutes=args.train_seconds / 60,
         batch_size=args.batch_size,
         size=args.train_size,
         schedule="cosine",
         warmup=0.05,
-        augment=Augment(flip=True, crop_min=0.8, brightness=0.0, contrast=0.0),
         workers=args.workers,
-        seed=0,
-        log_every=20,
-        checkpoint_every=0,
-        save_minutes=10.0,
         val_photos=args.batch_size,
     )
     with tempfile.TemporaryDirectory() as folder:
-        Loop(stage, photos, Path(folder), options, device, lambda path, trained, figures: None, Silent()).run("")
+        Loop(stage, photos, Path(folder), options, device, lambda name, trained, figures: None, Silent()).run("")
     return stage
 
 

@@ -4,47 +4,15 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from colorgan.weights import save_model
-
 COMMON = ["--batch-size", "4", "--size", "16", "--val-photos", "6", "--log-every", "1", "--precision", "fp32"]
-
-
-@pytest.fixture
-def place(tmp_path, small_network, model_info, monkeypatch):
-    """A folder with photos, a set of them, and a small model to start from; the cache is in it too."""
-    noise = np.random.default_rng(0)
-    for index in range(20):
-        photo = Image.fromarray(noise.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((24, 24))
-        target = tmp_path / "photos" / f"class{index % 2}" / f"{index}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        photo.save(target)
-    save_model(tmp_path / "small.safetensors", small_network, model_info)
-    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    done = colorgan("prepare", "photos", "--min-side", "16", "--val-fraction", "0.2")
-    assert done.returncode == 0, done.stderr
-    return tmp_path
-
-
-def colorgan(*arguments, **options):
-    command = [sys.executable, "-m", "colorgan", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
-
-
-def start(*arguments):
-    command = [sys.executable, "-m", "colorgan", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finetune(*arguments):
@@ -68,7 +36,7 @@ def size_of(path):
     return path.stat().st_size if path.exists() else 0
 
 
-def test_the_chain_from_photos_to_a_coloured_photo(place):
+def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
     done = colorgan(*finetune("--epochs", "2"))
     assert done.returncode == 0, done.stderr
     run = place / "runs" / "finetune"
@@ -89,7 +57,7 @@ def test_the_chain_from_photos_to_a_coloured_photo(place):
         assert weights.metadata()["trained_on"].startswith("photos of nothing; then 16 photos of one's own")
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place):
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan, start):
     whole = ("--epochs", "25", "--loss", "bins", "--ema", "0.9", "--schedule", "cosine", "--save-minutes", "0.01")
     assert colorgan(*finetune(*whole, "--run", "whole")).returncode == 0
     moments = random.Random(0)
@@ -113,7 +81,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, code):
+def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, code, colorgan, start):
     running = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
     wait_for(place / "run one" / "metrics.jsonl", running)
     sent = time.monotonic()
@@ -130,7 +98,7 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, c
     assert json.loads((place / "run one" / "run.json").read_text())["options"]["batch_size"] == 4
 
 
-def test_the_same_command_over_a_finished_run_trains_nothing_again(place):
+def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorgan):
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     before = log(place / "runs" / "finetune")
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
@@ -149,7 +117,7 @@ def test_the_same_command_over_a_finished_run_trains_nothing_again(place):
         (["--device", "cuda:99"], 4, "--device"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, words):
+def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, words, colorgan):
     done = colorgan("finetune", *COMMON, "--from", "small.safetensors", *arguments)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
@@ -157,7 +125,7 @@ def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, wor
     assert not (place / "runs").exists()
 
 
-def test_without_the_published_weights_the_error_says_how_to_give_them_and_what_needs_none(place):
+def test_without_the_published_weights_the_error_says_how_to_give_them_and_what_needs_none(place, colorgan):
     done = colorgan("finetune")
     assert done.returncode == 4
     assert "colorization_release_v2-9b330a0b.pth" in done.stderr
@@ -165,7 +133,7 @@ def test_without_the_published_weights_the_error_says_how_to_give_them_and_what_
     assert not (place / "runs").exists()
 
 
-def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(place):
+def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(place, colorgan):
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1"))
     assert done.returncode == 2

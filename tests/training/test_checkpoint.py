@@ -150,7 +150,9 @@ folder, kills = Path(sys.argv[1]), int(sys.argv[2])
 stage = FinetuneStage(
     Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)), l1, OptimizerOptions()
 )
+begun = time.monotonic()
 save_checkpoint(folder, stage, Position(), {})
+one_save_s = time.monotonic() - begun
 random.seed(0)
 newest = 0
 for _ in range(kills):
@@ -158,7 +160,9 @@ for _ in range(kills):
     if child == 0:
         for step in range(newest + 1, newest + 1000):
             save_checkpoint(folder, stage, Position(epoch=1, batch=step, step=step), {})
-    time.sleep(random.uniform(0.002, 0.05))
+    while not (folder / Position(batch=newest + 1).name).exists():
+        time.sleep(0.001)
+    time.sleep(random.uniform(0.0, 3.0) * one_save_s)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     found = load_checkpoint(folder, stage, lambda text: sys.exit(f"damaged after a kill: {text}"))

@@ -9,29 +9,28 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from colorgan.data.dataset import Augment
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import Position, checkpoints
-from colorgan.training.loop import Loop, LoopOptions, rate_factor
+from colorgan.training.loop import Loop, rate_factor
 from colorgan.training.losses import l1
+from colorgan.training.options import RunOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
 
-OPTIONS = LoopOptions(
+OPTIONS = RunOptions(
     epochs=3,
-    max_minutes=0,
     batch_size=4,
     size=16,
     schedule="cosine",
     warmup=0.1,
-    augment=Augment(flip=True, crop_min=0.7, brightness=5.0, contrast=0.1),
-    workers=0,
+    crop_min=0.7,
+    brightness=5.0,
+    contrast=0.1,
     seed=1,
     log_every=1,
-    checkpoint_every=0,
     save_minutes=60,
     val_photos=6,
 )
@@ -79,8 +78,9 @@ def stage(**changes: int) -> StoppingStage:
     return made
 
 
-def loop(stage: FinetuneStage, photos: PhotoSet, folder: Path, options: LoopOptions = OPTIONS) -> Loop:
-    def save(path: Path, generator: Generator, figures: Figures) -> None:
+def loop(stage: FinetuneStage, photos: PhotoSet, folder: Path, options: RunOptions = OPTIONS) -> Loop:
+    def save(name: str, generator: Generator, figures: Figures) -> None:
+        path = folder / "weights" / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: value.clone() for name, value in generator.state_dict().items()}, path)
 

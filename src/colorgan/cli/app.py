@@ -12,6 +12,7 @@ from colorgan.cli.colorize import colorize
 from colorgan.cli.console import Console, print_bug, print_error
 from colorgan.cli.finetune import finetune
 from colorgan.cli.prepare import prepare
+from colorgan.cli.train import train
 from colorgan.errors import EXIT_SIGINT, ColorganError
 
 app = typer.Typer(
@@ -25,6 +26,9 @@ app = typer.Typer(
 app.command(epilog="Example: colorgan colorize photos -o out")(colorize)
 app.command(epilog="Example: colorgan prepare photos -o data")(prepare)
 app.command(epilog="Example: colorgan finetune --data data --from compact --loss bins --max-minutes 60")(finetune)
+app.command(
+    epilog="Example: colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"
+)(train)
 
 
 def _print_version(wanted: bool) -> None:

@@ -196,6 +196,8 @@ def training_batches(
     workers: int,
     epoch: int,
     first_batch: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Batch]:
     """Go through a split once, in an order of the epoch's own.
 
@@ -208,6 +210,8 @@ def training_batches(
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
         epoch: from 0.
         first_batch: where to go on after an interruption.
+        rank: which of several processes asks; together they get the batches that one would.
+        ranks: how many processes there are.
 
     Yields:
         `batches_per_epoch` batches, less those before `first_batch`.
@@ -216,7 +220,9 @@ def training_batches(
     starts = range(first_batch * batch_size, batches_per_epoch(split, batch_size) * batch_size, batch_size)
     yield from DataLoader(
         _Squares(split, size, augment, seed, epoch),
-        batch_sampler=(list(enumerate(order[start : start + batch_size].tolist(), start)) for start in starts),
+        batch_sampler=(
+            list(enumerate(order[start : start + batch_size].tolist(), start))[rank::ranks] for start in starts
+        ),
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_ignore_signals,

@@ -1,69 +1,39 @@
 """The one training loop: steps, logs, validates, saves, resumes, for whatever stage it is given.
 
-It knows no network and no loss; it knows the run folder, the clock and the data.
+It knows no network and no loss; it knows the run folder, the clock and the data. Where several processes train
+together, each runs this loop, takes its share of each batch, and the leader alone writes.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor
 
-from colorgan.data.dataset import Augment, batches_per_epoch, training_batches, validation_batches
+from colorgan.data.dataset import Augment, batches_per_epoch, training_batches
 from colorgan.data.photoset import PhotoSet
-from colorgan.errors import TrainingError
-from colorgan.metrics import Figures, FigureSums
+from colorgan.errors import Interrupted, TrainingError
+from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from colorgan.training.curves import draw_curves
 from colorgan.training.losses import is_finite
-from colorgan.training.monitor import SHEET_PHOTOS, MetricsLog, write_sheet
+from colorgan.training.monitor import MetricsLog
+from colorgan.training.options import RunOptions
+from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.stages import Stage
+from colorgan.training.terms import TermMeans
+from colorgan.training.validation import validate
 
-SaveWeights = Callable[[Path, Generator, Figures], None]
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """How long, how fast, how often.
-
-    Attributes:
-        epochs: passes over the training photos; with `max_minutes` set, the most of them.
-        max_minutes: minutes of training over all sittings, 0 for no limit.
-        batch_size: photos in a step.
-        size: side of the square that the network trains on, pixels.
-        schedule: constant or cosine (down to 0 at the end).
-        warmup: share of the run over which the rate climbs from 0.
-        augment: what happens to a training photo.
-        workers: processes that decode photos, 0 for none beside the main one.
-        seed: decides the order and the augmentation.
-        log_every: steps between lines of the log.
-        checkpoint_every: epochs between the checkpoints that are kept for good, 0 for none.
-        save_minutes: minutes between checkpoints inside an epoch.
-        val_photos: the most photos that are validated on.
-    """
-
-    epochs: int
-    max_minutes: float
-    batch_size: int
-    size: int
-    schedule: str
-    warmup: float
-    augment: Augment
-    workers: int
-    seed: int
-    log_every: int
-    checkpoint_every: int
-    save_minutes: float
-    val_photos: int
+BEST, LAST = "best", "last"
+SaveWeights = Callable[[str, Generator, Figures], None]
 
 
 class Watcher(Protocol):
@@ -100,8 +70,9 @@ class Loop:
         folder: the run folder.
         options: how long, how fast, how often.
         device: where the stage's networks are.
-        save_weights: writes a generator with its figures to a path.
+        save_weights: writes a generator with its figures, as `BEST` or `LAST`.
         watcher: told how it goes.
+        ranks: the processes that train together.
     """
 
     def __init__(
@@ -109,17 +80,18 @@ class Loop:
         stage: Stage,
         photos: PhotoSet,
         folder: Path,
-        options: LoopOptions,
+        options: RunOptions,
         device: torch.device,
         save_weights: SaveWeights,
         watcher: Watcher,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.stage, self.photos, self.folder, self.options = stage, photos, folder, options
-        self.device, self.save_weights, self.watcher = device, save_weights, watcher
+        self.device, self.save_weights, self.watcher, self.ranks = device, save_weights, watcher, ranks
         self.position = Position()
         self.best: dict[str, Any] = {}
-        self.log = MetricsLog(folder / "metrics.jsonl")
         self.batches = batches_per_epoch(photos.train, options.batch_size)
+        self._terms = TermMeans(ranks, device)
         self._rates = {name: [g["lr"] for g in o.param_groups] for name, o in stage.optimizers.items()}
         self._saved_at = self._resumed_at = time.monotonic()
         self._elapsed_before_s = 0.0
@@ -142,9 +114,8 @@ class Loop:
         with SignalWatch() as signals:
             while not self._done():
                 if self.position.validated:
-                    self.position = dataclasses.replace(
-                        self.position, epoch=self.position.epoch + 1, batch=0, validated=False
-                    )
+                    self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
+                    self._terms = TermMeans(self.ranks, self.device)
                 self._train_epoch(signals, advice)
                 self._finish_epoch(signals, advice)
         return Figures(**self.best["figures"])
@@ -154,22 +125,25 @@ class Loop:
         if found:
             self.position, extra = found
             self.best = extra["best"]
+            self._terms.restore(extra["terms"])
             self._elapsed_before_s = self.position.elapsed_s
+        self.ranks.wait()  # until all have read it, nobody may write the next one
+        # One reader of the log at a time: opening it takes off the half line that a kill can leave.
+        self.log = MetricsLog(self.folder / "metrics.jsonl") if self.ranks.leader else None
         self._saved_at = self._resumed_at = time.monotonic()
 
-    def _elapsed_s(self) -> float:
-        return self._elapsed_before_s + time.monotonic() - self._resumed_at
-
     def _out_of_time(self) -> bool:
-        return bool(self.options.max_minutes) and self._elapsed_s() >= 60 * self.options.max_minutes
+        return bool(self.options.max_minutes) and self.position.elapsed_s >= 60 * self.options.max_minutes
 
     def _done(self) -> bool:
-        finished = self.position.epoch >= self.options.epochs or self._out_of_time()
+        waited = self.position.epoch - self.best["epoch"] if self.best else 0
+        out_of_patience = bool(self.options.patience) and waited >= self.options.patience
+        finished = self.position.epoch >= self.options.epochs or self._out_of_time() or out_of_patience
         return self.position.validated and finished
 
     def _share(self) -> float:
         by_steps = self.position.step / (self.batches * self.options.epochs)
-        by_time = self._elapsed_s() / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
+        by_time = self.position.elapsed_s / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def _train_epoch(self, signals: SignalWatch, advice: str) -> None:
@@ -179,23 +153,25 @@ class Loop:
             batch_size=options.batch_size,
             size=options.size,
             seed=options.seed,
-            augment=options.augment,
+            augment=Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged),
             workers=options.workers,
             epoch=self.position.epoch,
             first_batch=self.position.batch,
+            rank=self.ranks.rank,
+            ranks=self.ranks.count,
         )
         for batch in batches:
             if self._out_of_time():
                 return
             self._set_rates()
             terms = self.stage.step(*batch.to_lab(self.device))
-            self._advance(len(batch.rgb))
+            self._terms.add(terms)
+            received, due = self._advance(signals)
             if self.position.step % options.log_every == 0 or self.position.step == 1:
                 self._log_terms(terms)
-            if signals.received is not None:
-                self._save()
-                signals.check(advice)
-            if time.monotonic() - self._saved_at > 60 * options.save_minutes:
+            if received:
+                self._stop(received, advice)
+            if due:
                 self._save()
 
     def _set_rates(self) -> None:
@@ -204,78 +180,97 @@ class Loop:
             for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor
 
-    def _advance(self, photos: int) -> None:
-        self.position = dataclasses.replace(
+    def _advance(self, signals: SignalWatch) -> tuple[int, bool]:
+        """Count a step; say which signal any rank received, and whether a checkpoint is due."""
+        received, due = self._look_at_the_clock(signals)
+        self.position = replace(
             self.position,
             batch=self.position.batch + 1,
             step=self.position.step + 1,
-            seen_photos=self.position.seen_photos + photos,
-            elapsed_s=self._elapsed_s(),
+            seen_photos=self.position.seen_photos + min(self.options.batch_size, len(self.photos.train)),
         )
         self.watcher.progressed(self.position, self.batches, self._share())
+        return received, due
+
+    def _look_at_the_clock(self, signals: SignalWatch) -> tuple[int, bool]:
+        """Let all ranks agree on the time, on a signal, and on whether to save."""
+        now = time.monotonic()
+        elapsed_s = self._elapsed_before_s + now - self._resumed_at
+        due = now - self._saved_at > 60 * self.options.save_minutes
+        received, elapsed_s, due_anywhere = self.ranks.highest([signals.received or 0, elapsed_s, due])
+        self.position = replace(self.position, elapsed_s=elapsed_s)
+        return int(received), bool(due_anywhere)
 
     def _log_terms(self, terms: dict[str, Tensor]) -> None:
+        read = torch.stack([term.float() for term in terms.values()])
+        self.ranks.average([read])
+        values = dict(zip(terms, read.tolist(), strict=True))
         if not is_finite(terms):
-            found = ", ".join(f"{name} {float(term)}" for name, term in terms.items())
+            found = ", ".join(f"{name} {value}" for name, value in values.items())
             raise TrainingError(
                 f"a loss that is a number at step {self.position.step}",
                 found,
                 "The last checkpoint is good. Try a lower --lr, --clip-norm 1, or --precision fp32.",
             )
-        values = {name: float(term) for name, term in terms.items()}
-        where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
-        self.log.write("train", self.position.step, where | values)
+        if self.log:
+            where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
+            self.log.write("train", self.position.step, where | values)
         self.watcher.logged(values)
 
     def _finish_epoch(self, signals: SignalWatch, advice: str) -> None:
         generator = self.stage.predicting()
         figures = self._validate(generator, signals, advice)
-        if not math.isfinite(figures.ab_l1):
-            raise TrainingError(
-                "validation figures that are numbers",
-                f"ab L1 {figures.ab_l1}",
-                "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
-            )
-        entry = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s} | figures.known()
-        self.log.write("validation", self.position.step, entry)
-        self.save_weights(self.folder / "weights" / "last.safetensors", generator, figures)
-        if not self.best or figures.auc_rebalanced + figures.auc > self.best["score"]:
-            self.best = {
-                "epoch": self.position.epoch,
-                "score": figures.auc_rebalanced + figures.auc,
-                "figures": figures.known(),
-            }
-            self.save_weights(self.folder / "weights" / "best.safetensors", generator, figures)
-        draw_curves(self.folder / "curves.png", self.log.read())
-        self.position = dataclasses.replace(self.position, validated=True)
+        means = self._terms.means()
+        self._look_at_the_clock(signals)
+        if self.log:
+            where = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s}
+            self.log.write("epoch", self.position.step, where | means)
+            self.log.write("validation", self.position.step, where | figures.known())
+            draw_curves(self.folder / "curves.png", self.log.read())
+        self._save_weights(generator, figures)
+        self.position = replace(self.position, validated=True)
         self._save()
         self.watcher.validated(self.position.epoch, figures)
 
-    @torch.inference_mode()
     def _validate(self, generator: Generator, signals: SignalWatch, advice: str) -> Figures:
-        sums = FigureSums()
-        batches = validation_batches(
-            self.photos.val, batch_size=self.options.batch_size, size=self.options.size, limit=self.options.val_photos
-        )
-        for index, batch in enumerate(batches):
-            L, truth = batch.to_lab(self.device)
-            ab = generator(L).ab
-            sums.add(L, ab, truth)
-            if index == 0:
-                count = min(SHEET_PHOTOS, len(L))
-                sheet = self.folder / "samples" / f"epoch-{self.position.epoch:03d}.jpg"
-                write_sheet(sheet, L[:count], ab[:count], truth[:count])
-            if signals.received is not None:
-                self._save()
-                signals.check(advice)
-        return sums.figures()
+        """Measure on the leader alone, for all ranks.
+
+        Raises:
+            Interrupted: a signal came.
+            TrainingError: the figures are no numbers.
+        """
+        measured: Figures | None = None
+        if self.ranks.leader:
+            sheet = self.folder / "samples" / f"epoch-{self.position.epoch:03d}.jpg"
+            measured = validate(generator, self.stage.temperature, self.photos.val, self.options, sheet, signals)
+        received, figures = self.ranks.from_leader([signals.received, measured and vars(measured)])
+        if figures is None:
+            self._stop(received, advice)
+        if not math.isfinite(figures["ab_l1"]):
+            raise TrainingError(
+                "validation figures that are numbers",
+                f"ab L1 {figures['ab_l1']}",
+                "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
+            )
+        return Figures(**figures)
+
+    def _save_weights(self, generator: Generator, figures: Figures) -> None:
+        score = figures.auc_rebalanced + figures.auc
+        better = not self.best or score > self.best["score"]
+        if better:
+            self.best = {"epoch": self.position.epoch, "score": score, "figures": figures.known()}
+        if self.ranks.leader:
+            for name in [LAST] + [BEST] * better:
+                self.save_weights(name, generator, figures)
+
+    def _stop(self, received: int, advice: str) -> NoReturn:
+        self._save()
+        raise Interrupted(received, advice)
 
     def _save(self) -> None:
-        save_checkpoint(
-            self.folder / "checkpoints",
-            self.stage,
-            self.position,
-            {"best": self.best},
-            every=self.options.checkpoint_every,
-        )
+        extra = {"best": self.best, "terms": self._terms.state()}
+        if self.ranks.leader:
+            checkpoints = self.folder / "checkpoints"
+            save_checkpoint(checkpoints, self.stage, self.position, extra, every=self.options.checkpoint_every)
         self._saved_at = time.monotonic()
+        self.ranks.wait()  # a rank that leaves earlier would have torchrun end the leader

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
-class FinetuneOptions:
-    """What decides a supervised run; the defaults are the report's recipe.
+class RunOptions:
+    """What every training run has.
 
     Attributes:
-        start: a model's name or path, or scratch.
-        network: the network that scratch builds.
-        loss: mse, l1, huber or bins.
-        rebalance: strength of the bins loss's class weights, 0..1.
-        lr: Adam's rate.
+        start: a model's name or path.
+        lr: Adam's rate for the generator.
         weight_decay: decoupled; 0 is plain Adam.
         clip_norm: bound on the gradient's norm, 0 for none.
         ema: decay of the average of the weights, 0 for none.
-        schedule: constant or cosine.
-        warmup: share of the run over which the rate climbs.
-        epochs: passes over the training photos.
-        max_minutes: minutes of training, 0 for no limit.
-        batch_size: photos in a step.
+        schedule: constant or cosine (down to 0 at the end).
+        warmup: share of the run over which the rate climbs from 0.
+        epochs: passes over the training photos; with `max_minutes` set, the most of them.
+        max_minutes: minutes of training over all sittings, 0 for no limit.
+        patience: epochs without a new best before the run ends early, 0 for no such end.
+        batch_size: photos in a step, over all processes.
         size: side of the training squares, pixels.
         flip: mirror half of the photos.
         crop_min: the smallest share of the short side that a random crop takes.
@@ -32,19 +32,17 @@ class FinetuneOptions:
         contrast: the most that L's contrast is changed by, as a share.
         aged: the share of photos whose L is made to look like an old print's.
         precision: auto, fp32 or bf16.
+        compile: let torch.compile make the networks faster.
         device: auto, cpu, cuda, cuda:N or mps.
-        workers: processes that decode photos.
+        workers: processes that decode photos, 0 for none beside the main one.
         seed: decides every random choice.
         log_every: steps between lines of the log.
-        checkpoint_every: epochs between checkpoints that are kept for good.
+        checkpoint_every: epochs between checkpoints that are kept for good, 0 for none.
         save_minutes: minutes between checkpoints inside an epoch.
         val_photos: the most photos to validate on.
     """
 
     start: str = "eccv16"
-    network: str = "compact"
-    loss: str = "mse"
-    rebalance: float = 0.25
     lr: float = 1e-4
     weight_decay: float = 0.0
     clip_norm: float = 0.0
@@ -53,6 +51,7 @@ class FinetuneOptions:
     warmup: float = 0.0
     epochs: int = 3
     max_minutes: float = 0.0
+    patience: int = 0
     batch_size: int = 16
     size: int = 256
     flip: bool = True
@@ -61,6 +60,7 @@ class FinetuneOptions:
     contrast: float = 0.0
     aged: float = 0.0
     precision: str = "auto"
+    compile: bool = False
     device: str = "auto"
     workers: int = 0
     seed: int = 0
@@ -68,3 +68,94 @@ class FinetuneOptions:
     checkpoint_every: int = 0
     save_minutes: float = 10.0
     val_photos: int = 512
+
+
+@dataclass(frozen=True)
+class FinetuneOptions(RunOptions):
+    """What decides a supervised run; the defaults are the report's recipe.
+
+    Attributes:
+        network: the network that starting from scratch builds.
+        loss: mse, l1, huber or bins.
+        rebalance: strength of the bins loss's class weights, 0..1.
+    """
+
+    network: str = "compact"
+    loss: str = "mse"
+    rebalance: float = 0.25
+
+
+@dataclass(frozen=True)
+class TrainOptions(RunOptions):
+    """What decides an adversarial run; the defaults are the report's recipe.
+
+    Attributes:
+        recipe: a key of `RECIPES`, whose values stand where nothing else was given.
+        start_discriminator: a file to take the discriminator from, or empty for a fresh one.
+        vgg_weights: a local file of the perceptual network, or empty for the published one.
+        d_lr: Adam's rate for the discriminator.
+        beta1: Adam's averaging of the gradient, for both networks.
+        beta2: likewise, of its square.
+        adversarial: bce, hinge or lsgan.
+        real_label: what the discriminator is to say of true colours.
+        d_norm: batch, instance or spectral.
+        g_norm: train, or frozen for the statistics that the generator came with.
+        lambda_adversarial: weight of fooling the discriminator.
+        lambda_l1: weight of the ab difference in Lab units.
+        lambda_perceptual: weight of the difference of VGG19's features.
+        lambda_saturation: weight of chroma above the true one.
+        lambda_bins: weight of the cross-entropy over the bins.
+        rebalance: strength of that cross-entropy's class weights, 0..1.
+        r1: weight of the gradient penalty on true photos.
+        d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
+    """
+
+    start: str = "finetuned"
+    lr: float = 2e-4
+    epochs: int = 50
+    checkpoint_every: int = 5
+    recipe: str = "report"
+    start_discriminator: str = ""
+    vgg_weights: str = ""
+    d_lr: float = 1e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    adversarial: str = "bce"
+    real_label: float = 1.0
+    d_norm: str = "batch"
+    g_norm: str = "train"
+    lambda_adversarial: float = 1.0
+    lambda_l1: float = 10.0
+    lambda_perceptual: float = 10.0
+    lambda_saturation: float = 0.0
+    lambda_bins: float = 0.0
+    rebalance: float = 0.25
+    r1: float = 0.0
+    d_target_accuracy: float = 1.0
+
+
+# The report's recipe is what the defaults are.
+RECIPES: dict[str, dict[str, Any]] = {
+    "report": {},
+    "balanced": {
+        "adversarial": "hinge",
+        "d_norm": "spectral",
+        "d_target_accuracy": 0.75,
+        "g_norm": "frozen",
+        "lr": 5e-5,
+        "ema": 0.998,
+        "lambda_l1": 1.0,
+        "lambda_perceptual": 1.0,
+        "lambda_saturation": 0.5,
+        "lambda_bins": 10.0,
+    },
+}
+
+
+def train_options(given: Mapping[str, Any]) -> TrainOptions:
+    """The options of an adversarial run: the recipe's, with those that were given over them.
+
+    Args:
+        given: options by name; without a recipe among them it is the report's.
+    """
+    return TrainOptions(**(RECIPES[given.get("recipe", TrainOptions.recipe)] | dict(given)))

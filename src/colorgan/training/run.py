@@ -19,7 +19,18 @@ FORMAT = 1
 _FILE = "run.json"
 
 # How long, how often and where: a run stays the same run when these change.
-_FREE = {"epochs", "max_minutes", "workers", "device", "log_every", "checkpoint_every", "save_minutes"}
+_FREE = {
+    "epochs",
+    "max_minutes",
+    "patience",
+    "workers",
+    "device",
+    "compile",
+    "vgg_weights",
+    "log_every",
+    "checkpoint_every",
+    "save_minutes",
+}
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Ways of training: a stage holds networks and optimizers, and turns a batch into one step.
 
-A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, and saves what it holds.
+A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, and saves what it holds. The supervised
+stage is here, the adversarial one in `gan.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorgan.networks.generator import Generator
 from colorgan.training.losses import Loss
+from colorgan.training.ranks import ALONE, Ranks
 
 
 class Stage(Protocol):
-    """What the loop needs of a way of training."""
+    """What the loop needs of a way of training.
+
+    Attributes:
+        name: what a checkpoint says it is of.
+        temperature: divides the generator's logits, in training and wherever its result is used.
+    """
 
     name: str
+    temperature: float
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -58,6 +66,46 @@ class OptimizerOptions:
     bf16: bool = False
 
 
+class Learner:
+    """A network with its optimizer and, where asked for, the average of its weights.
+
+    Args:
+        network: on its device, in the memory format that it is to train in.
+        options: how the weights move.
+        ranks: whose gradients are averaged.
+    """
+
+    def __init__(self, network: nn.Module, options: OptimizerOptions, ranks: Ranks = ALONE) -> None:
+        self.network, self.options, self._ranks = network, options, ranks
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=True
+        )
+        self.average: AveragedModel | None = None
+        if options.ema:
+            # The buffers too: an average of weights with another network's batch norm statistics is no network.
+            self.average = AveragedModel(
+                network, multi_avg_fn=get_ema_multi_avg_fn(options.ema), use_buffers=True
+            ).eval()
+
+    def learn(self) -> None:
+        """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        self._ranks.average(gradients)
+        self._ranks.average([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
+        if self.options.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update_parameters(self.network)
+
+    def predicting(self) -> Generator:
+        """The average where there is one, else a look at the network itself, in evaluation mode."""
+        network = self.average.module if self.average else self.network.eval()
+        assert isinstance(network, Generator)
+        return network
+
+
 class FinetuneStage:
     """Stage 1: the generator learns from the true colours, every layer trainable.
 
@@ -65,53 +113,46 @@ class FinetuneStage:
         generator: on its device, in the memory format that it is to train in.
         loss: from `losses.py`.
         options: how the weights move.
+        temperature: divides the generator's logits.
+        ranks: the processes that train together.
     """
 
     name = "finetune"
 
-    def __init__(self, generator: Generator, loss: Loss, options: OptimizerOptions) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        loss: Loss,
+        options: OptimizerOptions,
+        temperature: float = 1.0,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.generator = generator
         self.loss = loss
         self.options = options
-        self.optimizer = torch.optim.AdamW(
-            generator.parameters(), lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=True
-        )
-        self.average: AveragedModel | None = None
-        if options.ema:
-            # The buffers too: an average of weights with another network's batch norm statistics is no network.
-            self.average = AveragedModel(
-                generator, multi_avg_fn=get_ema_multi_avg_fn(options.ema), use_buffers=True
-            ).eval()
+        self.temperature = temperature
+        self.learner = Learner(generator, options, ranks)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The generator and, where there is one, its average."""
-        return {"generator": self.generator} | ({"average": self.average} if self.average else {})
+        return {"generator": self.generator} | ({"average": self.learner.average} if self.learner.average else {})
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
         """The one optimizer."""
-        return {"generator": self.optimizer}
+        return {"generator": self.learner.optimizer}
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss, detached."""
         self.generator.train()
-        self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
-            prediction = self.generator(L)
+            prediction = self.generator(L, self.temperature)
         loss = self.loss(prediction, ab)
         loss.backward()
-        if self.options.clip_norm:
-            nn.utils.clip_grad_norm_(self.generator.parameters(), self.options.clip_norm)
-        self.optimizer.step()
-        if self.average:
-            self.average.update_parameters(self.generator)
+        self.learner.learn()
         return {"loss": loss.detach()}
 
     def predicting(self) -> Generator:
         """The average where there is one, else a look at the generator itself, in evaluation mode."""
-        if self.average:
-            average = self.average.module
-            assert isinstance(average, Generator)
-            return average
-        return self.generator.eval()
+        return self.learner.predicting()

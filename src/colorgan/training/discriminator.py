@@ -1,0 +1,62 @@
+"""A discriminator's file: written beside a generator's, so that somebody else can go on from a shared run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from colorgan.media.files import atomic_write
+from colorgan.networks.patchgan import PatchGAN
+from colorgan.weights_format import (
+    COPY_AGAIN,
+    ModelInfo,
+    bad_weights,
+    check_digest,
+    file_bytes,
+    info_from,
+    read_tensors,
+)
+
+_ADVICE = "Give the weights/discriminator.safetensors of a run of colorgan train."
+
+
+def save_discriminator(path: Path, discriminator: PatchGAN, info: ModelInfo) -> None:
+    """Write a discriminator; the file is whole or absent.
+
+    Args:
+        path: where to.
+        discriminator: its weights are written as they are.
+        info: of the generator that it was trained with.
+    """
+    named = replace(
+        info, name="discriminator", network=PatchGAN.network, options=discriminator.options, figures={}, temperature=1.0
+    )
+    tensors = {name: value.detach().cpu().contiguous() for name, value in discriminator.state_dict().items()}
+    with atomic_write(path) as file:
+        file.writelines(file_bytes(named, tensors))
+
+
+def load_discriminator(path: Path, device: torch.device) -> PatchGAN:
+    """Load a discriminator, strictly, from what its file says of itself.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of something else.
+    """
+    metadata, tensors = read_tensors(path)
+    info = info_from(path, metadata)
+    if info is None or info.network != PatchGAN.network:
+        raise bad_weights(path, "no discriminator of colorgan's", _ADVICE)
+    check_digest(path, metadata, tensors)
+    try:
+        # On the meta device nothing is allocated, whatever a foreign file claims.
+        with torch.device("meta"):
+            discriminator = PatchGAN(info.options["norm"], tuple(info.options["channels"]))
+        # Copied, since tensors may be mapped from a file that will be replaced.
+        discriminator.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise bad_weights(path, f"another network ({str(error).splitlines()[0]})", COPY_AGAIN) from error
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise bad_weights(path, "values that are no numbers", "Take weights from an earlier state.")
+    return discriminator.to(device)

@@ -1,0 +1,228 @@
+"""The adversarial stage: a generator learns from the true colours and from a discriminator that learns beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from colorgan.networks.generator import Generator, Prediction
+from colorgan.networks.patchgan import PatchGAN
+from colorgan.training.adversarial import ADVERSARIAL, Perceptual, gradient_penalty, oversaturation
+from colorgan.training.losses import BinsLoss
+from colorgan.training.ranks import ALONE, Ranks
+from colorgan.training.stages import Learner, OptimizerOptions
+
+ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
+
+
+@dataclass(frozen=True)
+class GanOptions:
+    """What the two networks learn from; the defaults are the report's losses.
+
+    Attributes:
+        adversarial: bce, hinge or lsgan.
+        real_label: what the discriminator is to say of true colours.
+        lambda_adversarial: weight of fooling the discriminator.
+        lambda_l1: weight of the ab difference in Lab units.
+        lambda_perceptual: weight of the difference of features.
+        lambda_saturation: weight of `oversaturation`.
+        lambda_bins: weight of the cross-entropy over the bins.
+        r1: weight of the gradient penalty on true photos.
+        d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
+        frozen_norm: the generator's batch norms keep the statistics that they came with.
+    """
+
+    adversarial: str = "bce"
+    real_label: float = 1.0
+    lambda_adversarial: float = 1.0
+    lambda_l1: float = 10.0
+    lambda_perceptual: float = 10.0
+    lambda_saturation: float = 0.0
+    lambda_bins: float = 0.0
+    r1: float = 0.0
+    d_target_accuracy: float = 1.0
+    frozen_norm: bool = False
+
+
+class RunningAccuracy(nn.Module):
+    """The discriminator's accuracy over the last steps: a module, so that checkpoints hold it."""
+
+    value: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.tensor(0.5))
+
+    def update(self, accuracy: Tensor) -> None:
+        """Take in a step's accuracy, 0..1."""
+        self.value.lerp_(accuracy, 1 - ACCURACY_DECAY)
+
+
+@dataclass(frozen=True)
+class GanNetworks:
+    """The networks of the stage, each on the device and in the memory format that it is to train in.
+
+    Attributes:
+        generator: what is trained.
+        discriminator: what it learns from.
+        perceptual: the term on a frozen network's features, or None where its weight is 0.
+        bins: the cross-entropy over the bins, or None where its weight is 0.
+    """
+
+    generator: Generator
+    discriminator: PatchGAN
+    perceptual: Perceptual | None = None
+    bins: BinsLoss | None = None
+
+
+class GanStage:
+    """Stage 2: one step of the discriminator, then one of the generator, on the same prediction.
+
+    Args:
+        networks: what is trained, and with what.
+        options: the losses.
+        g_optimizer: how the generator's weights move.
+        d_optimizer: how the discriminator's weights move.
+        temperature: divides the generator's logits.
+        ranks: the processes that train together.
+    """
+
+    name = "gan"
+
+    def __init__(
+        self,
+        networks: GanNetworks,
+        options: GanOptions,
+        g_optimizer: OptimizerOptions,
+        d_optimizer: OptimizerOptions,
+        temperature: float = 1.0,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.generator, self.discriminator = networks.generator, networks.discriminator
+        self.perceptual, self.bins = networks.perceptual, networks.bins
+        self.options, self.temperature, self.bf16 = options, temperature, g_optimizer.bf16
+        self.adversarial = ADVERSARIAL[options.adversarial]
+        self.g_learner = Learner(self.generator, g_optimizer, ranks)
+        self.d_learner = Learner(self.discriminator, d_optimizer, ranks)
+        self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
+        self._ranks = ranks
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Both networks, the generator's average where there is one, and the running accuracy."""
+        average = {"average": self.g_learner.average} if self.g_learner.average else {}
+        trained = {"generator": self.generator, "discriminator": self.discriminator}
+        return trained | average | {"accuracy": self.accuracy}
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """One for each network."""
+        return {"generator": self.g_learner.optimizer, "discriminator": self.d_learner.optimizer}
+
+    def predicting(self) -> Generator:
+        """The average where there is one, else a look at the generator itself, in evaluation mode."""
+        return self.g_learner.predicting()
+
+    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        """Learn from one batch.
+
+        Args:
+            L: (B, 1, H, W), 0..100.
+            ab: (B, 2, H, W), Lab units.
+
+        Returns:
+            Scalars, detached: the terms of both losses, unweighted; the discriminator's accuracy before its step;
+            the norm of each weighted term's gradient on the predicted ab of a photo (root mean square over photos).
+        """
+        # Evaluation mode is what freezes statistics; a generator has no other layers that know of it.
+        self.generator.train(not self.options.frozen_norm)
+        with self._autocast(L):
+            prediction = self.generator(L, self.temperature)
+        return self._teach_discriminator(L, ab, prediction.ab.detach()) | self._teach_generator(L, ab, prediction)
+
+    def _autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
+        return torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16 and enabled)
+
+    def _teach_discriminator(self, L: Tensor, ab: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        truth = ab.detach().requires_grad_() if self.options.r1 else ab
+        # A gradient of a gradient loses too much in bfloat16.
+        with self._autocast(L, enabled=not self.options.r1):
+            real_logits, fake_logits = self._judge_both(L, truth, fake)
+        real = self.adversarial.real(real_logits, self.options.real_label)
+        false = self.adversarial.fake(fake_logits)
+        loss = 0.5 * (real + false)
+        if self.options.r1:
+            loss = loss + self.options.r1 * gradient_penalty(real_logits, truth)
+        loss.backward()
+        boundary = self.adversarial.boundary
+        accuracies = ((real_logits > boundary).float().mean(), (fake_logits <= boundary).float().mean())
+        taught = self._let_learn(accuracies)
+        names = ("d_loss", "d_real", "d_fake", "d_accuracy_real", "d_accuracy_fake")
+        terms = dict(zip(names, (loss.detach(), real.detach(), false.detach(), *accuracies), strict=True))
+        return terms | taught
+
+    def _judge_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        if self.discriminator.mixes_the_batch:
+            # True and predicted colours keep their own statistics, as the report's two passes do.
+            return self.discriminator(L, truth).float(), self.discriminator(L, fake).float()
+        both = self.discriminator(torch.cat([L, L]), torch.cat([truth, fake]))
+        real_logits, fake_logits = both.float().chunk(2)
+        return real_logits, fake_logits
+
+    def _let_learn(self, accuracies: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Step the discriminator, or let it rest where it is too good; the device decides, and nobody waits for it."""
+        if self.options.d_target_accuracy == 1.0:
+            self.d_learner.learn()
+            return {}
+        accuracy = (accuracies[0] + accuracies[1]) / 2
+        self._ranks.average([accuracy])
+        self.accuracy.update(accuracy)
+        rests = (self.accuracy.value > self.options.d_target_accuracy).float()
+        # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.
+        self.d_learner.optimizer.found_inf = rests  # type: ignore[attr-defined]
+        self.d_learner.optimizer.grad_scale = None  # type: ignore[attr-defined]
+        self.d_learner.learn()
+        return {"d_updates": 1 - rests}
+
+    def _teach_generator(self, L: Tensor, ab: Tensor, prediction: Prediction) -> dict[str, Tensor]:
+        # A leaf: each term's gradient stops here, so that its size is known and only their sum goes through the
+        # generator, and none reaches the discriminator's weights.
+        colours = prediction.ab.detach().requires_grad_()
+        weighted, terms = self._generator_terms(L, ab, colours)
+        total, norms = torch.zeros_like(colours), {}
+        for name, (weight, term) in weighted.items():
+            (gradient,) = torch.autograd.grad(weight * term, colours)
+            norms[f"grad_{name}"] = gradient.norm() * len(L) ** 0.5
+            total += gradient
+        loss = sum((weight * term.detach() for weight, term in weighted.values()), torch.zeros((), device=L.device))
+        if self.bins:
+            entropy = self.bins(prediction, ab)
+            terms["g_bins"] = entropy.detach()
+            loss = loss + self.options.lambda_bins * terms["g_bins"]
+            torch.autograd.backward([prediction.ab, self.options.lambda_bins * entropy], [total, None])
+        else:
+            prediction.ab.backward(total)
+        self.g_learner.learn()
+        return {"g_loss": loss} | terms | norms
+
+    def _generator_terms(
+        self, L: Tensor, ab: Tensor, colours: Tensor
+    ) -> tuple[dict[str, tuple[float, Tensor]], dict[str, Tensor]]:
+        """Each term on the predicted ab with its weight, and the same as they are logged."""
+        options = self.options
+        weighted: dict[str, tuple[float, Tensor]] = {}
+        if options.lambda_adversarial:
+            with self._autocast(L):
+                logits = self.discriminator(L, colours)
+            weighted["adversarial"] = options.lambda_adversarial, self.adversarial.fool(logits.float())
+        if options.lambda_l1:
+            weighted["l1"] = options.lambda_l1, F.l1_loss(colours, ab)
+        if self.perceptual:
+            weighted["perceptual"] = options.lambda_perceptual, self.perceptual(L, colours, ab)
+        if options.lambda_saturation:
+            weighted["saturation"] = options.lambda_saturation, oversaturation(colours, ab)
+        return weighted, {f"g_{name}": term.detach() for name, (_, term) in weighted.items()}

@@ -1,0 +1,297 @@
+"""From options to a finished run, for every way of training: set, network, stage and loop put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from colorgan import __version__
+from colorgan.data.photoset import PhotoSet
+from colorgan.devices import describe_device, has_fast_bf16
+from colorgan.download import Progress
+from colorgan.errors import CheckpointError, Interrupted, UsageError
+from colorgan.metrics import Figures
+from colorgan.networks.generator import Generator
+from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.loop import BEST, Loop, Watcher
+from colorgan.training.options import RunOptions
+from colorgan.training.ranks import Ranks, joined, restarted
+from colorgan.training.run import describe_run, open_run, read_run
+from colorgan.training.stages import Stage
+from colorgan.weights import ModelInfo, build_network, remember, save_model
+
+OWN_PHOTOS = "the terms of the photos it was trained on"
+
+Options = TypeVar("Options", bound=RunOptions)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a stage is made of.
+
+    Attributes:
+        generator: on its device, in the memory format that it is to train in.
+        temperature: divides its logits, from the model that it came from.
+        photos: the set.
+        device: where to compute.
+        bf16: compute under bfloat16 autocast.
+        going_on: a checkpoint will be read into the stage, so that what it starts from does not matter.
+        ranks: the processes that train together.
+        fetching: told of a download.
+    """
+
+    generator: Generator
+    temperature: float
+    photos: PhotoSet
+    device: torch.device
+    bf16: bool
+    going_on: bool
+    ranks: Ranks
+    fetching: Progress
+
+
+@dataclass(frozen=True)
+class Way(Generic[Options]):
+    """A way of training, as `launch` needs it.
+
+    Attributes:
+        command: the subcommand, which `run.json` names.
+        stage: the stage's name, which weights name.
+        result: the name of the result in the cache.
+        options: the class of its options.
+        load: the generator to start from, and what its file says of it, or None for fresh weights.
+        make_stage: the stage.
+        save_beside: told where weights were written, to write what belongs beside them.
+    """
+
+    command: str
+    stage: str
+    result: str
+    options: type[Options]
+    load: Callable[[Options, torch.device, Progress], tuple[Generator, ModelInfo | None]]
+    make_stage: Callable[[Options, Start], Stage]
+    save_beside: Callable[[Stage, Path, ModelInfo], None] | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run leaves.
+
+    Attributes:
+        weights: the best weights.
+        figures: theirs, on the set's validation photos.
+    """
+
+    weights: Path
+    figures: Figures
+
+
+class _Silent:
+    """A watcher for the ranks that do not lead."""
+
+    def fetching(self, received: int, total: int | None) -> None: ...
+
+    def progressed(self, position: Position, batches: int, share: float) -> None: ...
+
+    def logged(self, terms: dict[str, float]) -> None: ...
+
+    def validated(self, epoch: int, figures: Figures) -> None: ...
+
+    def warned(self, text: str) -> None: ...
+
+
+def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any]) -> Options:
+    """The options of the run in a folder, with those that were given over them.
+
+    Args:
+        way: how that run trains.
+        folder: the run folder.
+        given: options by name.
+
+    Raises:
+        UsageError: there is no run, or one of another command.
+        CheckpointError: its description is damaged.
+    """
+    run = read_run(folder)
+    if run is None:
+        raise UsageError(f"a run to go on with in {folder}", "none", "Leave --resume out to start one.")
+    if run["command"] != way.command:
+        found = f"one of `colorgan {run['command']}`"
+        raise UsageError(
+            f"a run of `colorgan {way.command}` in {folder}", found, "Give that command, or another --run."
+        )
+    try:
+        return way.options(**(run["options"] | dict(given)))
+    except TypeError as error:
+        raise CheckpointError(
+            f"the options of a {way.command} run in {folder}", str(error), "Name another --run."
+        ) from error
+
+
+def _rebuilt(folder: Path, device: torch.device) -> tuple[Generator, dict[str, Any]]:
+    """The network of a run that goes on, for its checkpoint, and what `run.json` says of the model."""
+    run = read_run(folder)
+    assert run is not None
+    model = run["model"]
+    return build_network(model["network"], model["options"]).to(device), model
+
+
+def _started(
+    way: Way[Options], options: Options, photos: PhotoSet, device: torch.device, fetching: Progress
+) -> tuple[Generator, dict[str, Any]]:
+    """The network that a new run starts from, and what `run.json` is to say of the model."""
+    generator, info = way.load(options, device, fetching)
+    trained_on, licence = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
+    if info:
+        trained_on, licence = f"{info.trained_on}; then {trained_on}", f"{info.licence}; and {OWN_PHOTOS}"
+    return generator, {
+        "network": generator.network,
+        "options": generator.options,
+        "started_from": options.start,
+        "trained_on": trained_on,
+        "licence": licence,
+        "temperature": info.temperature if info else 1.0,
+    }
+
+
+def _info(way: Way[Options], options: Options, model: Mapping[str, Any]) -> ModelInfo:
+    return ModelInfo(
+        name=way.result,
+        network=model["network"],
+        options=model["options"],
+        stage=way.stage,
+        licence=model["licence"],
+        made_by=f"colorgan {__version__}",
+        trained_on=model["trained_on"],
+        figures={},
+        render_size=options.size,
+        temperature=model["temperature"],
+    )
+
+
+def _check(data: Path, photos: PhotoSet, options: RunOptions, ranks: Ranks) -> None:
+    if not len(photos.val):
+        raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger --val-fraction.")
+    if ranks.count > 1 and (options.batch_size % ranks.count or len(photos.train) < options.batch_size):
+        raise UsageError(
+            f"a --batch-size that {ranks.count} processes can share, of at most {len(photos.train)} photos",
+            str(options.batch_size),
+            f"Give a multiple of {ranks.count}; it counts the photos of all processes together.",
+        )
+
+
+def _use_bf16(precision: str, device: torch.device) -> bool:
+    return precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
+
+
+def _compile(stage: Stage) -> None:
+    """Have the networks compiled, once it is known that this can be done here.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.ones(1, device=next(stage.networks["generator"].parameters()).device))
+    except Exception as error:
+        found = str(error).splitlines()[0]
+        raise UsageError("torch.compile to work here", found, "Leave --compile out.") from error
+    for network in stage.networks.values():
+        network.compile()
+
+
+def launch(
+    way: Way[Options],
+    data: Path,
+    folder: Path,
+    options: Options,
+    watcher: Watcher,
+    advice: str,
+    overwrite: bool = False,
+) -> RunResult:
+    """Train a generator on a set, from the start or from where the run in the folder stopped.
+
+    Args:
+        way: of training.
+        data: the set.
+        folder: the run folder.
+        options: what decides the run.
+        watcher: told how it goes.
+        advice: how to go on, said when a signal stops the run.
+        overwrite: start afresh where the folder holds a run.
+
+    Returns:
+        The best weights and their figures; the weights are also in the cache.
+
+    Raises:
+        SetError: no whole set there.
+        WeightsError: weights to start from are not at hand or damaged.
+        UsageError: the folder holds another run, or a loss that the network cannot have.
+        CheckpointError: the run's checkpoints cannot be read.
+        TrainingError: the loss stopped being a number.
+        Interrupted: a signal came; a checkpoint was saved.
+    """
+    photos = PhotoSet.open(data)
+    with joined(options.device) as (ranks, device):
+        _check(data, photos, options, ranks)
+        told = watcher if ranks.leader else _Silent()
+        torch.manual_seed(options.seed)
+        going_on = ranks.from_leader(
+            ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())
+        )
+        generator, model = (
+            _rebuilt(folder, device) if going_on else _started(way, options, photos, device, told.fetching)
+        )
+        bf16 = _use_bf16(options.precision, device)
+        if bf16:
+            # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.
+            generator = generator.to(memory_format=torch.channels_last)
+        temperature = model.setdefault("temperature", 1.0)
+        stage = way.make_stage(
+            options, Start(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching)
+        )
+        if options.compile:
+            _compile(stage)
+        if ranks.leader and not going_on:
+            describe_run(folder, way.command, asdict(options), photos.identity, describe_device(device), model)
+        save_weights = _saver(way, stage, folder, _info(way, options, model))
+        loop = Loop(stage, photos, folder, options, device, save_weights, told, ranks)
+        return _run(way, loop, folder, advice)
+
+
+def _open(way: Way[Options], folder: Path, options: Options, photos: PhotoSet, overwrite: bool) -> bool:
+    """Whether the run in the folder goes on; one stopped before its first checkpoint begins again."""
+    known = open_run(folder, way.command, asdict(options), photos.identity, overwrite)
+    return known and bool(checkpoints(folder / "checkpoints"))
+
+
+def _weights(folder: Path, name: str) -> Path:
+    return folder / "weights" / f"{name}.safetensors"
+
+
+def _saver(way: Way[Options], stage: Stage, folder: Path, info: ModelInfo) -> Callable[[str, Generator, Figures], None]:
+    def save_weights(name: str, trained: Generator, figures: Figures) -> None:
+        measured = replace(info, figures={key: float(value) for key, value in figures.known().items()})
+        save_model(_weights(folder, name), trained, measured)
+        if way.save_beside and name == BEST:
+            way.save_beside(stage, folder / "weights", measured)
+
+    return save_weights
+
+
+def _run(way: Way[Options], loop: Loop, folder: Path, advice: str) -> RunResult:
+    """Train, and put the best weights into the cache, also where a signal ends it."""
+    best = _weights(folder, BEST)
+    try:
+        figures = loop.run(advice)
+    except Interrupted:
+        if best.exists() and loop.ranks.leader:
+            remember(way.result, best)
+        raise
+    if loop.ranks.leader:
+        remember(way.result, best)
+    loop.ranks.wait()
+    return RunResult(best, figures)

@@ -1,0 +1,105 @@
+"""Stage 2, adversarial: what `launch` needs of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from colorgan.download import Progress
+from colorgan.errors import UsageError, WeightsError
+from colorgan.networks.generator import Generator
+from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
+from colorgan.training.adversarial import Perceptual
+from colorgan.training.discriminator import load_discriminator, save_discriminator
+from colorgan.training.finetune import check_bins
+from colorgan.training.gan import GanNetworks, GanOptions, GanStage
+from colorgan.training.launch import Start, Way
+from colorgan.training.losses import BinsLoss
+from colorgan.training.options import TrainOptions
+from colorgan.training.stages import OptimizerOptions, Stage
+from colorgan.weights import ModelInfo, load_model, load_vgg19, models_at_hand
+
+DISCRIMINATOR_FILE = "discriminator.safetensors"
+_FINETUNED = "finetuned"
+
+
+def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
+    if options.size < SMALLEST_PX:
+        raise UsageError(f"a --size of at least {SMALLEST_PX}", str(options.size), "The discriminator needs it.")
+    if options.start == _FINETUNED and _FINETUNED not in models_at_hand():
+        advice = "Run colorgan finetune first, or name another start: --from compact, --from eccv16, or a path."
+        raise WeightsError("a finetuned model to start from", "none in the cache", advice)
+    model = load_model(options.start, device, fetching)
+    return model.generator, model.info
+
+
+def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
+    if not options.start_discriminator or start.going_on:
+        return PatchGAN(options.d_norm).to(start.device)
+    discriminator = load_discriminator(Path(options.start_discriminator), start.device)
+    if discriminator.norm != options.d_norm:
+        raise UsageError(
+            f"a discriminator with --d-norm {options.d_norm}",
+            f"{options.start_discriminator} has {discriminator.norm}",
+            f"Give --d-norm {discriminator.norm}.",
+        )
+    return discriminator
+
+
+def _perceptual(options: TrainOptions, start: Start) -> Perceptual | None:
+    if not options.lambda_perceptual:
+        return None
+
+    features = load_vgg19(Path(options.vgg_weights) if options.vgg_weights else None, start.device, start.fetching)
+    if start.bf16:
+        features = features.to(memory_format=torch.channels_last)
+    return Perceptual(features, start.bf16)
+
+
+def _make_stage(options: TrainOptions, start: Start) -> GanStage:
+    discriminator = _discriminator(options, start)
+    if start.bf16:
+        discriminator = discriminator.to(memory_format=torch.channels_last)
+    bins = None
+    if options.lambda_bins:
+        check_bins(start.generator, "--lambda-bins")
+        bins = BinsLoss(start.photos.prior, options.rebalance)
+    losses = GanOptions(
+        adversarial=options.adversarial,
+        real_label=options.real_label,
+        lambda_adversarial=options.lambda_adversarial,
+        lambda_l1=options.lambda_l1,
+        lambda_perceptual=options.lambda_perceptual,
+        lambda_saturation=options.lambda_saturation,
+        lambda_bins=options.lambda_bins,
+        r1=options.r1,
+        d_target_accuracy=options.d_target_accuracy,
+        frozen_norm=options.g_norm == "frozen",
+    )
+    betas = (options.beta1, options.beta2)
+    return GanStage(
+        GanNetworks(start.generator, discriminator, _perceptual(options, start), bins),
+        losses,
+        OptimizerOptions(options.lr, betas, options.weight_decay, options.clip_norm, options.ema, start.bf16),
+        OptimizerOptions(options.d_lr, betas),
+        start.temperature,
+        start.ranks,
+    )
+
+
+def _save_discriminator(stage: Stage, folder: Path, info: ModelInfo) -> None:
+    discriminator = stage.networks["discriminator"]
+    assert isinstance(discriminator, PatchGAN)
+    save_discriminator(folder / DISCRIMINATOR_FILE, discriminator, info)
+
+
+TRAIN = Way(
+    command="train",
+    stage=GanStage.name,
+    result="gan",
+    options=TrainOptions,
+    load=_load,
+    make_stage=_make_stage,
+    save_beside=_save_discriminator,
+)

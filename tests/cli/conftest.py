@@ -1,0 +1,67 @@
+"""What the tests of the training commands share: a prepared set, a small model, a cache of their own."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorgan.data.options import PrepareOptions
+from colorgan.data.prepare import prepare
+from colorgan.weights import save_model
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A folder with photos, and a set of them."""
+    folder = tmp_path_factory.mktemp("prepared")
+    noise = np.random.default_rng(0)
+    for index in range(20):
+        photo = Image.fromarray(noise.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((24, 24))
+        target = folder / "photos" / f"class{index % 2}" / f"{index}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        photo.save(target)
+    options = PrepareOptions(min_side=16, val_fraction=0.2)
+    prepare([folder / "photos"], folder / "data", options, lambda done, total: None)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, prepared, small_network, model_info, monkeypatch) -> Path:
+    """The working folder of a test: photos, a set of them, a small model to start from, and the cache."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    save_model(tmp_path / "small.safetensors", small_network, model_info)
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def colorgan():
+    """Run the command to its end."""
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-m", "colorgan", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+    return run
+
+
+@pytest.fixture
+def start():
+    """Start the command, and see at the end that it is gone."""
+    started = []
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "colorgan", *arguments]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

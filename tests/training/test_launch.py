@@ -1,0 +1,95 @@
+"""What the ways of training refuse, and what they keep of the model that they start from."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from colorgan.errors import ColorganError
+from colorgan.networks.compact import Compact
+from colorgan.training.finetune import FINETUNE
+from colorgan.training.launch import Way, launch, resumable_options
+from colorgan.training.loop import Watcher
+from colorgan.training.options import FinetuneOptions, RunOptions, train_options
+from colorgan.training.train import TRAIN
+from colorgan.weights import ModelInfo, load_model, save_model
+
+SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
+
+
+class Silent(Watcher):
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def validated(self, epoch: int, figures: object) -> None:
+        self.epochs.append(epoch)
+
+
+@pytest.fixture
+def place(tmp_path: Path, small_network: Compact, model_info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> Path:
+    save_model(tmp_path / "small.safetensors", small_network, model_info)
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLORGAN_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silent:
+    watcher = Silent()
+    launch(way, data, Path(folder), options, watcher, "go on so")
+    return watcher
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ({"start": "finetuned"}, 4, "colorgan finetune"),
+        ({"size": 16}, 2, "24"),
+        ({"start_discriminator": "small.safetensors"}, 4, "discriminator"),
+        ({"lambda_perceptual": 10.0}, 4, "--lambda-perceptual 0"),
+        ({"lambda_perceptual": 10.0, "vgg_weights": "small.safetensors"}, 4, "small.safetensors"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_any_work(
+    place: Path, set_folder: Path, given: dict[str, object], code: int, words: str
+) -> None:
+    options = train_options({"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL | given)
+    with pytest.raises(ColorganError) as refused:
+        run(TRAIN, set_folder, options)
+    assert refused.value.exit_code == code
+    assert words in str(refused.value)
+    assert not (place / "run").exists()
+
+
+def test_a_discriminator_of_another_norm_is_refused_with_the_option_to_give(place: Path, set_folder: Path) -> None:
+    given = {"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL
+    run(TRAIN, set_folder, train_options(given | {"d_norm": "spectral"}))
+    again = given | {"start_discriminator": "run/weights/discriminator.safetensors"}
+    with pytest.raises(ColorganError, match="Give --d-norm spectral"):
+        run(TRAIN, set_folder, train_options(again), folder="again")
+    run(TRAIN, set_folder, train_options(again | {"d_norm": "spectral"}), folder="again")
+
+
+@pytest.mark.parametrize("way", [TRAIN, FINETUNE])
+def test_the_result_keeps_the_temperature_of_the_model_that_it_started_from(
+    place: Path, set_folder: Path, model_info: ModelInfo, way: Way
+) -> None:
+    given = {"start": "small.safetensors"} | SMALL
+    options = train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    run(way, set_folder, options)
+    info = load_model(way.result, torch.device("cpu")).info
+    assert (info.name, info.stage, info.render_size) == (way.result, way.stage, 24)
+    assert info.temperature == model_info.temperature != 1.0
+
+
+def test_a_run_of_the_other_command_is_not_gone_on_with(place: Path, set_folder: Path) -> None:
+    run(FINETUNE, set_folder, FinetuneOptions(start="small.safetensors", **SMALL))
+    assert resumable_options(FINETUNE, Path("run"), {"epochs": 2}).epochs == 2
+    with pytest.raises(ColorganError, match="colorgan finetune"):
+        resumable_options(TRAIN, Path("run"), {})
+
+
+def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, set_folder: Path) -> None:
+    # A rate of 0 and frozen statistics: no epoch is better than the first.
+    given = {"start": "small.safetensors", "lr": 0.0, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
+    assert run(TRAIN, set_folder, train_options(given | {"epochs": 9, "patience": 2})).epochs == [1, 2, 3]
