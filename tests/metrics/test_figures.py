@@ -7,7 +7,7 @@ from torch import Tensor
 
 from colorgan.color.bins import bin_centers, prior
 from colorgan.color.lab import rgb_to_lab
-from colorgan.metrics import FIGURES, Figures, FigureSums, Truth, measure
+from colorgan.metrics import FIGURES, Figures, FigureSums, Pictures, measure
 
 SIZE = 32
 
@@ -38,7 +38,7 @@ def test_the_table_and_the_set_have_the_same_figures() -> None:
 
 def test_every_photo_gets_every_figure_in_the_tables_order() -> None:
     L, truth = split(blocks())
-    measured = measure(0.5 * truth, Truth(L, truth))
+    measured = measure(Pictures(L, 0.5 * truth), Pictures(L, truth))
     assert list(measured) == list(FIGURES)
     assert all(m.value.shape == m.weight.shape == (3,) for m in measured.values())
     assert all(m.value.dtype == torch.float32 for m in measured.values())
@@ -55,10 +55,17 @@ def test_each_figure_points_the_way_its_row_says() -> None:
             assert better != 0, name
 
 
+def test_only_the_figures_that_are_ratios_weigh_photos() -> None:
+    L, truth = split(blocks())
+    measured = measure(Pictures(L, 0.5 * truth), Pictures(L, truth))
+    for name, figure in FIGURES.items():
+        assert bool((measured[name].weight == 1).all()) != figure.is_ratio, name
+
+
 def test_a_photo_counts_in_a_ratio_by_its_own_denominator() -> None:
     L, truth = split(blocks(2))
     truth[0] = 0.0  # all grey
-    measured = measure(truth + 5.0, Truth(L, truth))["grey_chroma"]
+    measured = measure(Pictures(L, truth + 5.0), Pictures(L, truth))["grey_chroma"]
     assert measured.weight.tolist() == pytest.approx([1.0, 0.25])
     both = figures_of(L, truth + 5.0, truth).grey_chroma
     expected = float((measured.value * measured.weight).sum() / measured.weight.sum())

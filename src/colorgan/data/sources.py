@@ -132,6 +132,18 @@ class FolderSource(Source):
             return file.read(limit_bytes)
 
 
+class FileSource(Source):
+    """A single photo."""
+
+    def _list(self) -> Iterator[Entry]:
+        yield Entry(self, self.path.name, "", self.path.stat().st_size)
+
+    def read(self, entry: Entry, limit_bytes: int) -> bytes:
+        """Read the file."""
+        with self.path.open("rb") as file:
+            return file.read(limit_bytes)
+
+
 class TarSource(Source):
     """An uncompressed tar file; tar files inside it are classes, named by their stems."""
 

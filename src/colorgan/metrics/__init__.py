@@ -4,6 +4,15 @@
 pair, `spill` is about edges. `figures` joins them into one table and one measurement. Definitions: docs/evaluation.md.
 """
 
-from colorgan.metrics.figures import FIGURES, Figure, Figures, FigureSums, Measured, Truth, measure
+from colorgan.metrics.figures import (
+    FIGURES,
+    FIGURES_VERSION,
+    Figure,
+    Figures,
+    FigureSums,
+    Measured,
+    Pictures,
+    measure,
+)
 
-__all__ = ["FIGURES", "Figure", "FigureSums", "Figures", "Measured", "Truth", "measure"]
+__all__ = ["FIGURES", "FIGURES_VERSION", "Figure", "FigureSums", "Figures", "Measured", "Pictures", "measure"]

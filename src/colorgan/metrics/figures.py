@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Literal
@@ -19,50 +20,14 @@ from colorgan.metrics.spill import spill
 MOST_PSNR = 100.0  # decibels: an exact photo would make a set's mean infinite
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What a figure is called and which way it points; its definition is in docs/evaluation.md.
-
-    Attributes:
-        name: in code, files and options.
-        label: in tables.
-        unit: "" where it has none.
-        better: higher, lower, or neither: where more may be better or worse.
-        decimals: that are worth printing.
-    """
-
-    name: str
-    label: str
-    unit: str
-    better: Literal["higher", "lower", "neither"]
-    decimals: int
-
-
-_ROWS: tuple[tuple[str, str, str, Literal["higher", "lower", "neither"], int], ...] = (
-    ("auc", "AuC", "%", "higher", 2),
-    ("auc_rebalanced", "rebalanced AuC", "%", "higher", 2),
-    ("psnr", "PSNR", "dB", "higher", 2),
-    ("ssim", "SSIM", "", "higher", 3),
-    ("ciede2000", "CIEDE2000", "", "lower", 2),
-    ("ab_l1", "ab L1", "Lab units", "lower", 2),
-    ("cf_hs", "colorfulness", "", "neither", 1),
-    ("cf_hs_error", "colorfulness error", "", "lower", 1),
-    ("cf", "colorfulness (absolute)", "", "neither", 1),
-    ("cf_error", "colorfulness (absolute) error", "", "lower", 1),
-    ("out_of_gamut", "out of gamut", "%", "lower", 2),
-    ("grey_chroma", "chroma on grey", "Lab units", "lower", 2),
-    ("spill", "chroma spill", "%", "lower", 1),
-)
-FIGURES: dict[str, Figure] = {row[0]: Figure(*row) for row in _ROWS}
-
-
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """True photos, and what is worth computing once however many models are measured on them.
+class Pictures:
+    """A batch of photos in some colours, and what several figures want to know of them, computed once.
 
     Attributes:
         L: (B, 1, H, W), 0..100.
-        ab: (B, 2, H, W), Lab units.
+        ab: (B, 2, H, W), Lab units; predicted ones as the network gave them. Colours that sRGB lacks are clipped by
+            channel for the figures on RGB, as the literature's code does, and stay as they are for those on Lab.
     """
 
     L: Tensor
@@ -75,17 +40,17 @@ class Truth:
 
     @cached_property
     def rgb(self) -> Tensor:
-        """(B, 3, H, W), 0..1."""
+        """(B, 3, H, W), sRGB, 0..1."""
         return lab_to_rgb(self.lab)
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """What SSIM needs of the truth."""
+        """Two of (B, 3, H', W'), for SSIM."""
         return local_moments(self.rgb)
 
     @cached_property
     def rarity(self) -> Tensor:
-        """(B, H, W)."""
+        """(B, H, W), for rebalanced figures."""
         return rarity_weights(self.ab)
 
     @cached_property
@@ -108,45 +73,104 @@ class Measured:
     weight: Tensor
 
 
+Of = Callable[[Pictures, Pictures], Measured]
+
+
+def _mean(of: Callable[[Pictures, Pictures], Tensor]) -> Of:
+    """A figure whose set's figure is the mean over photos, from a function that gives (B,)."""
+
+    def measured(predicted: Pictures, truth: Pictures) -> Measured:
+        value = of(predicted, truth)
+        return Measured(value, torch.ones_like(value))
+
+    return measured
+
+
+def _auc_rebalanced(predicted: Pictures, truth: Pictures) -> Measured:
+    weight = truth.rarity.sum((1, 2))
+    return Measured((auc_scores(predicted.ab, truth.ab) * truth.rarity).sum((1, 2)) / weight * 100.0, weight)
+
+
+def _spill(predicted: Pictures, truth: Pictures) -> Measured:
+    share, contrast = spill(predicted.L, predicted.ab, truth.ab)
+    return Measured(100.0 * share, contrast)
+
+
+Better = Literal["higher", "lower", "neither"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure is called and which way it points; its definition is in docs/evaluation.md.
+
+    Attributes:
+        name: in code, files and options.
+        label: in tables.
+        unit: "" where it has none.
+        better: higher, lower, or neither: where more may be better or worse.
+        decimals: that are worth printing.
+        of: measures it on predicted and true photos.
+        of_truth: whether it says something of the truth beside itself.
+        is_ratio: whether the set's figure is a ratio of sums.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Better
+    decimals: int
+    of: Of
+    of_truth: bool = False
+    is_ratio: bool = False
+
+
+_TABLE = (
+    Figure("auc", "AuC", "%", "higher", 2, _mean(lambda p, t: 100.0 * auc_scores(p.ab, t.ab).mean((1, 2)))),
+    Figure("auc_rebalanced", "rebalanced AuC", "%", "higher", 2, _auc_rebalanced, is_ratio=True),
+    Figure("psnr", "PSNR", "dB", "higher", 2, _mean(lambda p, t: psnr(p.rgb, t.rgb).clamp(max=MOST_PSNR))),
+    Figure("ssim", "SSIM", "", "higher", 3, _mean(lambda p, t: ssim(p.rgb, t.rgb, t.moments))),
+    Figure("ciede2000", "CIEDE2000", "", "lower", 2, _mean(lambda p, t: ciede2000(p.lab, t.lab).mean((1, 2)))),
+    Figure("ab_l1", "ab L1", "Lab units", "lower", 2, _mean(lambda p, t: ab_l1(p.ab, t.ab))),
+    Figure("cf_hs", "colorfulness", "", "neither", 1, _mean(lambda p, t: p.colorfulness[0]), of_truth=True),
+    Figure("cf_hs_error", "colorfulness error", "", "lower", 1, _mean(lambda p, t: _colorfulness_error(p, t, 0))),
+    Figure("cf", "colorfulness (abs.)", "", "neither", 1, _mean(lambda p, t: p.colorfulness[1]), of_truth=True),
+    Figure("cf_error", "colorfulness (abs.) error", "", "lower", 1, _mean(lambda p, t: _colorfulness_error(p, t, 1))),
+    Figure(
+        "out_of_gamut", "out of gamut", "%", "lower", 2, _mean(lambda p, t: 100.0 * out_of_gamut(p.lab)), of_truth=True
+    ),
+    Figure(
+        "grey_chroma",
+        "chroma on grey",
+        "Lab units",
+        "lower",
+        2,
+        lambda p, t: Measured(*grey_chroma(p.ab, t.ab)),
+        of_truth=True,
+        is_ratio=True,
+    ),
+    Figure("spill", "chroma spill", "%", "lower", 1, _spill, of_truth=True, is_ratio=True),
+)
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in _TABLE}
+FIGURES_VERSION = 1  # of the definitions: results of another version are not put beside these
+
+
+def _colorfulness_error(predicted: Pictures, truth: Pictures, which: int) -> Tensor:
+    return (predicted.colorfulness[which] - truth.colorfulness[which]).abs()
+
+
 @torch.no_grad()
-def measure(ab: Tensor, truth: Truth) -> dict[str, Measured]:
-    """Take every figure of a batch of predictions.
+def measure(predicted: Pictures, truth: Pictures, names: Iterable[str] = FIGURES) -> dict[str, Measured]:
+    """Take figures of a batch of predictions.
 
     Args:
-        ab: predicted, (B, 2, H, W), Lab units, as the network gave them. Colours that sRGB lacks are clipped by channel
-            for the figures on RGB, as the literature's code does, and stay as they are for those on Lab.
-        truth: the photos.
+        predicted: the photos as predicted.
+        truth: the same photos in their true colours.
+        names: of `FIGURES`; all of them.
 
     Returns:
-        By the names of `FIGURES`.
+        By name.
     """
-    lab = torch.cat([truth.L, ab], 1)
-    rgb = lab_to_rgb(lab)
-    cf_hs, cf = colorfulness(rgb)
-    true_cf_hs, true_cf = truth.colorfulness
-    scores = auc_scores(ab, truth.ab)
-    rarity = truth.rarity.sum((1, 2))
-    means = {
-        "auc": 100.0 * scores.mean((1, 2)),
-        "psnr": psnr(rgb, truth.rgb).clamp(max=MOST_PSNR),
-        "ssim": ssim(rgb, truth.rgb, truth.moments),
-        "ciede2000": ciede2000(lab, truth.lab).mean((1, 2)),
-        "ab_l1": ab_l1(ab, truth.ab),
-        "cf_hs": cf_hs,
-        "cf_hs_error": (cf_hs - true_cf_hs).abs(),
-        "cf": cf,
-        "cf_error": (cf - true_cf).abs(),
-        "out_of_gamut": 100.0 * out_of_gamut(lab),
-    }
-    spilled, contrast = spill(truth.L, ab, truth.ab)
-    ratios = {
-        "auc_rebalanced": (100.0 * (scores * truth.rarity).sum((1, 2)) / rarity, rarity),
-        "grey_chroma": grey_chroma(ab, truth.ab),
-        "spill": (100.0 * spilled, contrast),
-    }
-    measured = {name: Measured(value, torch.ones_like(value)) for name, value in means.items()}
-    measured |= {name: Measured(value, weight) for name, (value, weight) in ratios.items()}
-    return {name: measured[name] for name in FIGURES}
+    return {name: FIGURES[name].of(predicted, truth) for name in names}
 
 
 @dataclass(frozen=True)
@@ -193,8 +217,8 @@ class FigureSums:
             ab: predicted, (B, 2, H, W), Lab units.
             truth: true, (B, 2, H, W), Lab units.
         """
-        true = Truth(L, truth)
-        measured = measure(ab, true)
+        true = Pictures(L, truth)
+        measured = measure(Pictures(L, ab), true)
         for name, value in zip(("cf_hs_truth", "cf_truth"), true.colorfulness, strict=True):
             measured[name] = Measured(value, torch.ones_like(value))
         # One transfer for all; Python's numbers are double, so that sums of a million photos keep their digits.

@@ -37,35 +37,50 @@ def spill(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         The share, (B,), 0..1, NaN for a photo without contrast at such edges; and that contrast, (B,), Lab units
         summed over the edges' pixels, by the share of which a photo counts in a set.
     """
-    lacking, contrast = _across_columns(L, ab, truth)
-    more_lacking, more_contrast = _across_columns(L.mT, ab.mT, truth.mT)
+    lacking, contrast = _along_rows(L, ab, truth)
+    # Copied: steps through memory against its order cost more than the copy.
+    more_lacking, more_contrast = _along_rows(*(planes.mT.contiguous() for planes in (L, ab, truth)))
     lacking, contrast = lacking + more_lacking, contrast + more_contrast
     return lacking / contrast, contrast
 
 
-def _across_columns(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """The contrast that is lacking near edges crossed along rows, and the contrast there; both summed, (B,)."""
+def _along_rows(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """The contrast that is lacking near edges that rows cross, and the contrast there; both summed, (B,)."""
+    lacking, contrasts = torch.zeros(2, len(L), device=L.device)
     if L.shape[-1] <= 2 * FAR_PX:
-        return L.new_zeros(len(L)), L.new_zeros(len(L))
-    true_near, true_far = _step(truth, NEAR_PX), _step(truth, FAR_PX)
-    change = true_far.norm(dim=1)
-    edge = _crests(L) & (change >= EDGE_AB) & ((true_near - true_far).norm(dim=1) <= _SETTLED * change)
-    near, far = _step(ab, NEAR_PX), _step(ab, FAR_PX)
-    contrast = torch.where(edge, far.norm(dim=1), 0.0)
+        return lacking, contrasts
+    edges = _crests(L[:, 0])
+    true_near, true_far = _step(truth, edges, NEAR_PX), _step(truth, edges, FAR_PX)
+    change = _length(true_far)
+    settled = (change >= EDGE_AB) & (_length(true_near - true_far) <= _SETTLED * change)
+    edges = tuple(axis[settled] for axis in edges)
+    near, far = _step(ab, edges, NEAR_PX), _step(ab, edges, FAR_PX)
+    contrast = _length(far)
     along = (near * far).sum(1) / contrast.clamp(min=1e-6)
     reached = torch.minimum(along.clamp(min=0.0), contrast)
-    return (contrast - reached).flatten(1).sum(1), contrast.flatten(1).sum(1)
+    return lacking.index_add(0, edges[0], contrast - reached), contrasts.index_add(0, edges[0], contrast)
 
 
-def _step(planes: Tensor, reach_px: int) -> Tensor:
-    """The change along rows between the two pixels so far to the left and right: (..., W) -> (..., W - 2 FAR_PX)."""
-    places = planes.shape[-1] - 2 * FAR_PX
-    return planes.narrow(-1, FAR_PX + reach_px, places) - planes.narrow(-1, FAR_PX - reach_px, places)
+Places = tuple[Tensor, ...]  # of photo, row and column, (N,) each
 
 
-def _crests(L: Tensor) -> Tensor:
-    """Where L rises or falls most steeply along rows, and steeply enough: (B, 1, H, W) -> (B, H, W - 2 FAR_PX)."""
-    slope = F.pad((L[..., 2:] - L[..., :-2]).abs(), (1, 1))
-    steepest = F.max_pool2d(slope, (1, 2 * NEAR_PX + 1), stride=1, padding=(0, NEAR_PX))
-    crest = (slope >= EDGE_L) & (slope == steepest)
-    return crest[:, 0, :, FAR_PX:-FAR_PX]
+def _step(planes: Tensor, places: Places, reach_px: int) -> Tensor:
+    """The change along the row between the pixels so far to the left and right: (B, 2, H, W) -> (N, 2)."""
+    photo, row, column = places
+    return planes[photo, :, row, column + reach_px] - planes[photo, :, row, column - reach_px]
+
+
+def _length(ab: Tensor) -> Tensor:
+    """(N, 2) -> (N,)."""
+    return torch.hypot(ab[:, 0], ab[:, 1])
+
+
+def _crests(L: Tensor) -> Places:
+    """Where (B, H, W) rises or falls most steeply along rows, and steeply enough, with room to both sides."""
+    slope = F.pad((L[..., 2:] - L[..., :-2]).abs(), (1, 1))  # (B, H, W)
+    steepest = slope[..., FAR_PX - NEAR_PX : NEAR_PX - FAR_PX]
+    for shift in (1, 2, NEAR_PX):  # maxima of 2, 4 and at last 7 pixels
+        steepest = torch.maximum(steepest[..., :-shift], steepest[..., shift:])
+    slope = slope[..., FAR_PX:-FAR_PX]
+    photo, row, column = torch.nonzero((slope >= EDGE_L) & (slope == steepest), as_tuple=True)
+    return photo, row, column + FAR_PX
