@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from colorgan.compare.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row
+from colorgan.compare.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
 from colorgan.errors import UsageError
 from colorgan.intervals import Interval
 from colorgan.media.files import atomic_write
@@ -77,6 +77,8 @@ def read_earlier(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
             raise UsageError(expected, f"a file of format {str(found['format'])[:20]}, not {FORMAT}", _ADVICE)
         protocol = Protocol(**found["protocol"])
         photos = [PhotoName(**photo) for photo in found["photos"]]
+        if protocol.photo_set != photo_set(photos):
+            raise ValueError("its photos are not those of its protocol")
         rows = list(_earlier_rows(found["rows"], len(photos)))
     except OSError as error:
         raise UsageError(expected, error.strerror or str(error), _ADVICE) from error

@@ -40,12 +40,14 @@ class Crop:
         sha256: of its file.
         rgb: (S, S, 3), sRGB: the square in its middle.
         colourless: why it has no true colours (grey, tinted), or "" where it has.
+        enlarged: whether the photo was smaller.
     """
 
     entry: Entry
     sha256: str
     rgb: Pixels
     colourless: str
+    enlarged: bool
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
 
 def _colourless(rgb: Pixels) -> str:
     """Why a photo has no true colours to compare with, or ""."""
-    thumb = np.asarray(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
+    thumb = np.array(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
     lab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255)
     verdict = judge_colours(lab, MIN_CHROMA)[0]
     return verdict.reason.value if verdict else ""
@@ -123,12 +125,13 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
     """Read a photo as it is measured, or find out why it cannot be."""
     try:
         data = entry.read()
-        rgb = crop(decode(data), size_px)
+        image = decode(data)
+        rgb = crop(image, size_px)
     except PhotoError as error:
         return Unreadable(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
         return Unreadable(entry, f"{type(error).__name__}: {error}".splitlines()[0])
-    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, _colourless(rgb))
+    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, _colourless(rgb), min(image.size) < size_px)
 
 
 def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:

@@ -17,6 +17,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -99,6 +101,12 @@ class PhotoName:
     name: str
     source: str
     sha256: str
+
+
+def photo_set(photos: Iterable[PhotoName]) -> str:
+    """What a protocol calls a set of photos."""
+    digests = "\n".join(sorted(photo.sha256 for photo in photos))
+    return hashlib.sha256(digests.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""The models of a comparison: loaded once each, and asked for the colours of crops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorgan.colorize.colorizer import Colorizer
+from colorgan.colorize.rendering import Rendering
+from colorgan.compare.options import CompareOptions
+from colorgan.compare.results import GREY, ORIGINAL
+from colorgan.download import Progress
+from colorgan.errors import PhotoError, UsageError
+from colorgan.weights import models_at_hand
+
+Fetching = Callable[[str], AbstractContextManager[Progress]]
+_RENDERING = Rendering()
+
+
+@dataclass
+class Contender:
+    """A model in a comparison.
+
+    Attributes:
+        name: of its row.
+        colorizer: the loaded model.
+        network_s: seconds that its network took so far.
+    """
+
+    name: str
+    colorizer: Colorizer
+    network_s: float = field(default=0.0, init=False)
+
+    def predict(self, L: Tensor) -> list[Tensor | PhotoError]:
+        """Predict the colours of crops.
+
+        The network sees each crop as a square of its render size; its colours are brought back to the crop's size.
+
+        Args:
+            L: (B, 1, S, S), 0..100, on the CPU.
+
+        Returns:
+            (2, S, S) each, Lab units; in place of a photo that memory does not suffice for: the reason.
+        """
+        side = self.colorizer.info.render_size
+        small = F.interpolate(L, (side, side), mode="bicubic", antialias=True, align_corners=False).clamp(0.0, 100.0)
+        start = time.perf_counter()
+        predicted = self.colorizer.predict_batch(small, _RENDERING)
+        self.network_s += time.perf_counter() - start
+        return [part if isinstance(part, PhotoError) else _enlarged(part.ab, L.shape[-1]) for part in predicted]
+
+
+def _enlarged(ab: Tensor, side: int) -> Tensor:
+    return F.interpolate(ab[None], (side, side), mode="bilinear", align_corners=False)[0]
+
+
+def row_names(models: Sequence[str]) -> list[str]:
+    """A name for each model's row: its own, or for a path what tells it from others; all different.
+
+    `runs/gan/weights/best.safetensors` is called gan, the name of its run, and any other file by its stem.
+    """
+    names: list[str] = []
+    for model in models:
+        path = Path(model)
+        is_of_run = path.stem in ("best", "last") and path.parent.name == "weights" and path.parent.parent.name
+        wanted = path.parent.parent.name if is_of_run else path.stem if path.suffix else model
+        taken = {GREY, ORIGINAL, *names}
+        candidates = (wanted if number == 1 else f"{wanted}-{number}" for number in range(1, len(taken) + 2))
+        names.append(next(name for name in candidates if name not in taken))
+    return names
+
+
+def load_contenders(options: CompareOptions, notify: Callable[[str], None], fetching: Fetching) -> list[Contender]:
+    """Load the models that were asked for, or every one that is at hand.
+
+    Args:
+        options: which, and where they compute.
+        notify: told in words when memory does not suffice for the quick way.
+        fetching: shows a download of the model of that name.
+
+    Raises:
+        UsageError: no such model, or one that was named twice.
+        WeightsError: one cannot be had, or is damaged.
+        DeviceError: no such device.
+    """
+    models = options.models or tuple(models_at_hand())
+    twice = next((model for model in models if models.count(model) > 1), None)
+    if twice:
+        raise UsageError("different models", f"{twice} twice", "Name each once.")
+    return list(_loaded(models, options, notify, fetching))
+
+
+def _loaded(
+    models: Sequence[str], options: CompareOptions, notify: Callable[[str], None], fetching: Fetching
+) -> Iterator[Contender]:
+    for name, model in zip(row_names(models), models, strict=True):
+        with fetching(model) as progress:
+            colorizer = Colorizer.load(
+                model, device=options.device, precision=options.precision, notify=notify, progress=progress
+            )
+        yield Contender(name, colorizer)
+
+
+def device_of(contenders: Sequence[Contender]) -> torch.device:
+    """Where they compute."""
+    return contenders[0].colorizer.device

@@ -1,0 +1,83 @@
+"""From the figures of photos to those of a set: rows with intervals, differences, and what a reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import combinations
+
+import numpy as np
+
+from colorgan.compare.contenders import Contender
+from colorgan.compare.gathering import Gathered, Gathering
+from colorgan.compare.results import GREY, ORIGINAL, Difference, Row
+from colorgan.compare.words import difference_in_words
+from colorgan.intervals import interval, paired_difference
+from colorgan.metrics import FIGURES
+
+FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
+_BESIDE_GREY = ("auc", "auc_rebalanced", "ciede2000")
+_BESIDE_ORIGINAL = ("cf_hs", "cf")
+
+
+def rows_of(gathering: Gathering, contenders: Sequence[Contender], seed: int) -> list[Row]:
+    """The anchors and the models with the figures of the set."""
+    models = {contender.name: contender for contender in contenders}
+    return [_row(name, gathered, models.get(name), seed) for name, gathered in gathering.rows.items()]
+
+
+def _row(name: str, gathered: Gathered, model: Contender | None, seed: int) -> Row:
+    weights = gathered.weights
+    figures = {
+        figure: interval(np.asarray(values), np.asarray(weights[figure]) if figure in weights else None, seed=seed)
+        for figure, values in gathered.values.items()
+    }
+    return Row(
+        name=name,
+        kind="model" if model else "anchor",
+        model=asdict(model.colorizer.info) if model else {},
+        figures=figures,
+        values=gathered.values,
+        weights=weights,
+        chroma=gathered.chroma_shares(),
+        network_s=model.network_s if model else 0.0,
+    )
+
+
+def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
+    """Each two models in every figure; each model and grey in some; each model and the original in colorfulness."""
+    return list(_differences(rows, seed))
+
+
+def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
+    anchors = {row.name: row for row in rows if row.kind == "anchor"}
+    models = [row for row in rows if row.kind != "anchor"]
+    for first, second in combinations(models, 2):
+        yield from _between(first, second, tuple(FIGURES), seed)
+    for model in models:
+        yield from _between(model, anchors[GREY], _BESIDE_GREY, seed)
+        yield from _between(model, anchors[ORIGINAL], _BESIDE_ORIGINAL, seed)
+
+
+def _between(first: Row, second: Row, figures: Sequence[str], seed: int) -> Iterator[Difference]:
+    for name in figures:
+        if name not in first.values or name not in second.values:  # no photo had true colours
+            continue
+        weights = first.weights_of(name), second.weights_of(name)
+        found = paired_difference(first.values_of(name), second.values_of(name), weights, seed=seed)
+        words = difference_in_words(name, first.name, second.name, found)
+        yield Difference(name, first.name, second.name, found, found.excludes_zero, words)
+
+
+def notes_of(photos: int, enlarged: int) -> list[str]:
+    """What a reader of the figures should know, in words."""
+    notes = []
+    if not photos:
+        notes.append("No photo has true colours to compare with: there are no figures.")
+    elif photos == 1:
+        notes.append("The figures are of one photo, and say nothing of others.")
+    elif photos < FEW_PHOTOS:
+        notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
+    if enlarged:
+        notes.append(f"{enlarged} of the photos are smaller than the square that is measured, and were enlarged.")
+    return notes
