@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 
 import colorgan
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import fullres
 from colorgan.colorize.colorizer import Colorizer, network_size
+from colorgan.colorize.engine import Engine, Place
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
+from colorgan.media.lightness import Samples
 from colorgan.media.photo import from_image
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.weights import Model, load_model
@@ -221,3 +225,67 @@ def test_no_memory_for_the_result_fails_the_photo(tiny: Colorizer, monkeypatch: 
     monkeypatch.setattr(fullres, "widen", too_much)
     with pytest.raises(PhotoError, match="200 x 100"):
         tiny.colorize(half_and_half())
+
+
+def reference(photo: Image.Image, model: Model, side_px: int) -> NDArray[np.float64]:
+    """What the published demo makes of a photo, before it is rounded: (H, W, 3), levels of 255."""
+    rgb = photo.convert("RGB")
+    small = rgb2lab(np.asarray(rgb.resize((side_px, side_px), Image.Resampling.BICUBIC)))[..., 0]
+    with torch.inference_mode():
+        ab = model.generator(torch.from_numpy(small).float()[None, None], model.info.temperature).ab
+    ab = torch.nn.functional.interpolate(ab, (rgb.height, rgb.width), mode="bilinear")[0]
+    lab = np.dstack([rgb2lab(np.asarray(rgb))[..., 0], *ab.numpy()])
+    levels: NDArray[np.float64] = lab2rgb(lab) * 255
+    return levels
+
+
+@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+def test_fit_square_agrees_with_the_published_demo(tiny_model: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (18, 27), dtype=np.uint8)
+    photo = Image.fromarray(noise).resize((270, 180), Image.Resampling.BICUBIC)
+    coloured = Colorizer.load(str(tiny_model), device="cpu", precision="fp32")
+    wanted = reference(photo, load_model(str(tiny_model), CPU), 64)
+    found = np.asarray(coloured.colorize(photo, fit="square", render_size=64))
+    difference = np.abs(found - np.round(wanted))
+    assert difference.max() <= 2
+    assert (difference <= 1).mean() > 0.999
+    clipped = ((wanted == 0) | (wanted == 255)).any(axis=2).mean()
+    assert 0.05 < clipped < 0.95, "both kinds of colour are to be among them"
+
+
+def test_fit_square_shows_the_network_a_square(painter: Colorizer) -> None:
+    painter.colorize(half_and_half(200, 100), fit="square")
+    network = painter.engine.place.generator
+    assert isinstance(network, Painter)
+    assert network.seen[0][0] == (1, 1, 32, 32)
+
+
+def test_sixteen_bits_are_finished_from_sixteen_bits(tiny: Colorizer) -> None:
+    codes = np.linspace(20000, 40000, 40 * 50).astype(np.uint16).reshape(40, 50)
+    photo, rendering = from_image(Image.fromarray(codes)), Rendering()
+    (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
+    assert not isinstance(colours, PhotoError)
+    deep = tiny.finish(photo, colours.ab, rendering, bit_depth=16)
+    assert (deep.dtype, deep.shape) == (np.dtype(np.uint16), (40, 50, 3))
+    assert len(np.unique(deep)) > 1000
+    assert np.abs(deep / 257 - tiny.finish(photo, colours.ab, rendering)).max() < 0.55
+
+
+def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
+    tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, rendering, words = from_image(half_and_half()), Rendering(), list[str]()
+    ab, render = torch.zeros(2, 4, 4), fullres.render
+    wanted = tiny.finish(photo, ab, rendering)
+
+    def too_much(*args: Any, device: torch.device, **options: Any) -> Samples:
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return render(*args, device=device, **options)
+
+    monkeypatch.setattr(fullres, "render", too_much)
+    place = Place(tiny.engine.place.generator, torch.device("cuda"))
+    on_gpu = Colorizer(tiny.info, Engine(place, tiny.engine.place, words.append, most=4))
+    assert np.array_equal(on_gpu.finish(photo, ab, rendering), wanted)
+    assert len(words) == 1
+    assert "the CPU" in words[0]

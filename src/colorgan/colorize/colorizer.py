@@ -16,10 +16,11 @@ from torch import Tensor
 from colorgan.colorize import fullres
 from colorgan.colorize.confidence import confidence
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.rendering import Rendering
+from colorgan.colorize.rendering import Fit, Rendering
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError, WeightsError
+from colorgan.media.lightness import Samples
 from colorgan.media.photo import Photo, from_image, to_image
 from colorgan.networks.generator import Prediction
 from colorgan.weights import Model, ModelInfo, load_model
@@ -107,6 +108,7 @@ class Colorizer:
         saturation: float = 1.0,
         temperature: float | None = None,
         render_size: int | None = None,
+        fit: Fit = "shape",
     ) -> Image.Image:
         """Colour a picture in memory.
 
@@ -115,6 +117,7 @@ class Colorizer:
             saturation: multiplies the colours, 0..4.
             temperature: of the decoding, 0.01..100; the model's own where None.
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
+            fit: shape, or square as in the demo that ECCV16 was published with.
 
         Returns:
             A picture of the same size, upright where EXIF said that it lay: RGB, or RGBA where it had transparency.
@@ -123,7 +126,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range.
         """
-        rendering = Rendering(saturation, temperature, render_size)
+        rendering = Rendering(saturation, temperature, render_size, fit)
         photo = from_image(image)
         return to_image(self.colorize_photo(photo, rendering), photo.alpha)
 
@@ -138,7 +141,7 @@ class Colorizer:
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colours.
         """
-        return self.finish(photo, self._predict(photo, rendering).ab, rendering)
+        return self.finish(photo, self._predict(photo, rendering).ab, rendering).astype(np.uint8, copy=False)
 
     def _predict(self, photo: Photo, rendering: Rendering) -> Colours:
         (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
@@ -149,7 +152,7 @@ class Colorizer:
     def network_size(self, height: int, width: int, rendering: Rendering) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
         render_size = rendering.render_size or self.info.render_size
-        return network_size(height, width, render_size)
+        return (render_size, render_size) if rendering.fit == "square" else network_size(height, width, render_size)
 
     def shrink(self, photo: Photo, rendering: Rendering) -> Tensor:
         """Reduce a photo to what the network sees of it.
@@ -157,7 +160,10 @@ class Colorizer:
         Returns:
             L: (1, h, w), 0..100.
         """
-        return torch.from_numpy(photo.lightness.reduced(*self.network_size(*photo.lightness.shape, rendering)))[None]
+        size = self.network_size(*photo.lightness.shape, rendering)
+        # The published demo squeezes with the one filter, while training and the photo's own shape use the other.
+        resample = Image.Resampling.BICUBIC if rendering.fit == "square" else Image.Resampling.BILINEAR
+        return torch.from_numpy(photo.lightness.reduced(*size, resample))[None]
 
     def predict_batch(self, L: Tensor, rendering: Rendering) -> list[Colours | PhotoError]:
         """Predict the colours of photos that share a `network_size`.
@@ -201,28 +207,35 @@ class Colorizer:
                 advice = "Compute with --precision fp32; if that fails too, the weights are damaged."
             raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
 
-    def finish(self, photo: Photo, ab: Tensor, rendering: Rendering) -> NDArray[np.uint8]:
+    def finish(self, photo: Photo, ab: Tensor, rendering: Rendering, bit_depth: int = 8) -> Samples:
         """Give a photo the colours that were predicted for it.
 
         Args:
             photo: as it was read.
             ab: (2, h, w), as predicted.
             rendering: as for the prediction.
+            bit_depth: of the result, 8 or 16.
 
         Returns:
-            (H, W, 3) sRGB.
+            (H, W, 3) sRGB, uint8 or uint16.
 
         Raises:
             PhotoError: memory does not suffice.
         """
-        try:
-            return fullres.render(photo.lightness, ab, rendering.saturation)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            width, height = photo.size
-            found = f"not enough memory for a result of {width} x {height}"
-            raise PhotoError("enough memory", found, "Make the photo smaller, or end other programs.") from error
+        clip = rendering.fit == "square"
+        for device in [self.device] * (self.device.type == "cuda") + [CPU]:
+            try:
+                return fullres.render(
+                    photo.lightness, ab, rendering.saturation, bit_depth=bit_depth, clip=clip, device=device
+                )
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if device.type != "cpu":
+                self.engine.notify(f"Not enough memory on {device} for the result: going on with it on the CPU.")
+        width, height = photo.size
+        found = f"not enough memory for a result of {width} x {height}"
+        raise PhotoError("enough memory", found, "Make the photo smaller, or end other programs.")
 
 
 def network_size(height: int, width: int, render_size: int) -> tuple[int, int]:

@@ -1,9 +1,13 @@
-"""Colours at the network's size onto the photo's own lightness, strip by strip, and into the gamut of sRGB.
+"""Colours at the network's size onto the photo's own lightness, strip by strip.
 
 Each step multiplies, adds and looks up, and nothing else: a pixel then has the same bits in whichever strip it is.
 """
 
 from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -11,43 +15,156 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorgan.color.lab import RGB_FROM_XYZ, WHITE, srgb_from_linear
-from colorgan.media.lightness import Lightness
+from colorgan.color.lab import srgb_from_linear
+from colorgan.colorize.gamut import STEPS, Mixer, carried_ab, carried_lightness, is_inside, reduce_chroma
+from colorgan.media.lightness import Lightness, Samples
 
-_STRIP_PIXELS = 1 << 17  # the working tensors of a strip stay in a core's cache
-_TOLERANCE = 1e-5  # linear light, far below a level of 255: what rounding alone puts outside the gamut
-_BISECTIONS = 10  # the factor on ab is found to 1/1024: a tenth of a Lab unit at the most colourful
+CPU = torch.device("cpu")
 
-# Linear RGB = Y + _FROM_X (X - Y) + _FROM_Z (Z - Y), with XYZ relative to white. Rows of the matrix add up to 1 when
-# white is white, so this is the whole of it, and where X = Y = Z the three channels are equal to the last bit.
-_RELATIVE = RGB_FROM_XYZ * WHITE
-_RELATIVE = _RELATIVE / _RELATIVE.sum(dim=1, keepdim=True)
-_FROM_X: tuple[float, ...] = tuple(_RELATIVE[:, 0].tolist())
-_FROM_Z: tuple[float, ...] = tuple(_RELATIVE[:, 2].tolist())
-
-# Linear light in 65536 steps to levels of 255: near black, where the curve is steepest, a level is 20 steps wide.
-_LEVELS = (srgb_from_linear(torch.linspace(0.0, 1.0, 1 << 16)) * 255.0).round().to(torch.uint8)
+# On a CPU the dozen planes of a strip stay in a core's cache, and torch takes no second thread for a single step, as it
+# would for more; the strips are shared out instead. A GPU wants few and large ones.
+_STRIP_PIXELS = 1 << 15
+_LARGE_STRIP_PIXELS = 1 << 22
+_PIXELS_PER_THREAD = 1 << 19  # a thread for less than this costs more than it brings
 
 
-def render(lightness: Lightness, ab: Tensor, saturation: float = 1.0) -> NDArray[np.uint8]:
+def render(
+    lightness: Lightness,
+    ab: Tensor,
+    saturation: float = 1.0,
+    *,
+    bit_depth: int = 8,
+    clip: bool = False,
+    device: torch.device = CPU,
+) -> Samples:
     """Give a photo its colours.
 
     Args:
         lightness: of the photo.
         ab: (2, h, w) on the CPU, Lab units, of any size.
         saturation: multiplies ab; 0 is grey.
+        bit_depth: of the result, 8 or 16.
+        clip: whether a colour that sRGB does not have is clipped channel by channel, in place of losing chroma.
+        device: where to compute.
 
     Returns:
-        (H, W, 3) sRGB.
+        (H, W, 3) sRGB, uint8 or uint16.
     """
     height, width = lightness.shape
-    rgb = np.empty((height, width, 3), np.uint8)
-    wide_ab = widen(ab * saturation, height, width)
-    rows_per_strip = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows_per_strip):
-        rows = slice(top, min(top + rows_per_strip, height))
-        rgb[rows] = to_srgb(torch.from_numpy(lightness.rows(rows)), heighten(wide_ab, rows, height)).numpy()
+    rows_per_strip = max(1, (_STRIP_PIXELS if device.type == "cpu" else _LARGE_STRIP_PIXELS) // width)
+    strips = [slice(top, min(top + rows_per_strip, height)) for top in range(0, height, rows_per_strip)]
+    threads = min(torch.get_num_threads(), 1 + height * width // _PIXELS_PER_THREAD) if device.type == "cpu" else 1
+    with torch.inference_mode():
+        table = carried_lightness(torch.from_numpy(lightness.table)).to(device)
+        wide_ab = widen(carried_ab(ab * saturation).to(device), height, width)
+        between = Between.of(wide_ab.shape[1], height, device)
+    shape = height, width, 3
+    rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
+    painting = _Painting(lightness.samples, table, wide_ab, between, clip, rgb)
+
+    def paint_share(first: int) -> None:
+        workspace = _Workspace.of_size(min(rows_per_strip, height), width, device)
+        for rows in strips[first::threads]:
+            painting.paint(rows, workspace)
+
+    if threads == 1:
+        paint_share(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(paint_share, range(threads)))
     return rgb
+
+
+@dataclass(frozen=True, eq=False)
+class _Workspace:
+    """What the steps of one strip after the other are written into: one thread's own.
+
+    Attributes:
+        codes: (N,), on the CPU.
+        light: (N,).
+        ab: (2, rows, W).
+        spare: (2, rows, W).
+        steps: (N,) int32.
+        levels: (N,) uint8.
+        mixer: for N pixels.
+    """
+
+    codes: NDArray[np.int32]
+    light: Tensor
+    ab: Tensor
+    spare: Tensor
+    steps: Tensor
+    levels: Tensor
+    mixer: Mixer
+
+    @classmethod
+    def of_size(cls, rows: int, width: int, device: torch.device) -> _Workspace:
+        pixels = rows * width
+        return cls(
+            np.empty(pixels, np.int32),
+            torch.empty(pixels, device=device),
+            torch.empty(2, rows, width, device=device),
+            torch.empty(2, rows, width, device=device),
+            torch.empty(pixels, dtype=torch.int32, device=device),
+            torch.empty(pixels, dtype=torch.uint8, device=device),
+            Mixer.of_size(pixels, device),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Painting:
+    """A photo and its result.
+
+    Attributes:
+        samples: (H, W), which `table` turns into lightness as carried.
+        table: (256,) or (65536,), on the device.
+        wide_ab: (2, h, W), as carried, on the device.
+        between: where the photo's rows are among those.
+        clip: whether channels are clipped.
+        rgb: (H, W, 3), written strip by strip.
+    """
+
+    samples: Samples
+    table: Tensor
+    wide_ab: Tensor
+    between: Between
+    clip: bool
+    rgb: Samples
+
+    @torch.inference_mode()
+    def paint(self, rows: slice, workspace: _Workspace) -> None:
+        """Fill some rows of the result."""
+        width, count = self.samples.shape[1], rows.stop - rows.start
+        pixels = count * width
+        codes = workspace.codes[:pixels]
+        np.copyto(codes.reshape(count, width), self.samples[rows])
+        light = workspace.light[:pixels]
+        torch.index_select(self.table, 0, torch.from_numpy(codes).to(self.table.device), out=light)
+        ab, spare = workspace.ab[:, :count], workspace.spare[:, :count]
+        a, b = self.between.heighten(self.wide_ab, rows, ab, spare).view(2, pixels)
+        linear = workspace.mixer.mix(light, a, b)
+        if self.clip:
+            linear.clamp_(0.0, float(STEPS))
+        elif not is_inside(linear):
+            reduce_chroma(linear, light, a, b)
+        if self.rgb.dtype == np.uint8:
+            self._write_levels(rows, linear, workspace)
+        else:
+            codes16 = (srgb_from_linear((linear * (1.0 / STEPS)).clamp_(0.0, 1.0)) * 65535.0).round_().to(torch.int32)
+            self.rgb[rows] = codes16.cpu().numpy().reshape(3, count, width).transpose(1, 2, 0)
+
+    def _write_levels(self, rows: slice, linear: Tensor, workspace: _Workspace) -> None:
+        steps, levels = workspace.steps[: linear.shape[1]], workspace.levels[: linear.shape[1]]
+        for channel, plane in enumerate(linear):
+            torch.index_select(_levels(plane.device), 0, steps.copy_(plane), out=levels)
+            self.rgb[rows, :, channel] = levels.cpu().numpy().reshape(-1, self.rgb.shape[1])
+
+
+@cache
+def _levels(device: torch.device) -> Tensor:
+    """The level of 255 of each step of linear light, at the middle of the step, since what is between was cut off."""
+    middles = (torch.arange(STEPS + 1) + 0.5) * (1.0 / STEPS)
+    return (srgb_from_linear(middles.clamp_(max=1.0)) * 255.0).round().to(device, torch.uint8)
 
 
 def widen(ab: Tensor, height: int, width: int) -> Tensor:
@@ -65,73 +182,44 @@ def widen(ab: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(ab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
-def heighten(ab: Tensor, rows: slice, height: int) -> Tensor:
-    """Interpolate some of the photo's rows between those of ab, with the centres of the outer pixels half a pixel in.
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Between which rows of ab each of the photo's lies, with the centres of the outer pixels half a pixel in.
 
-    Args:
-        ab: (2, h, W).
-        rows: which rows of the photo.
-        height: of the photo, pixels, at least h.
-
-    Returns:
-        (2, rows, W).
+    Attributes:
+        above: (rows,) int64.
+        below: (rows,) int64.
+        weight: (rows, 1), of the row below, 0..1.
     """
-    last = ab.shape[1] - 1
-    position = (torch.arange(rows.start, rows.stop, dtype=torch.float32) + 0.5) * (ab.shape[1] / height) - 0.5
-    position = position.clamp(0.0, float(last))
-    above = position.to(torch.int64)
-    weight = (position - above)[:, None]
-    upper, lower = ab[:, above], ab[:, (above + 1).clamp(max=last)]
-    return upper + (lower - upper) * weight
 
+    above: Tensor
+    below: Tensor
+    weight: Tensor
 
-def to_srgb(L: Tensor, ab: Tensor) -> Tensor:
-    """Convert to sRGB; a colour that sRGB does not have loses chroma until it does, at its own L and hue.
+    @classmethod
+    def of(cls, ab_rows: int, height: int, device: torch.device) -> Between:
+        """All rows of a photo, which has at least as many as ab."""
+        position = (torch.arange(height, dtype=torch.float32) + 0.5) * (ab_rows / height) - 0.5
+        position = position.clamp_(0.0, ab_rows - 1.0)
+        above = position.to(torch.int64)
+        below = (above + 1).clamp_(max=ab_rows - 1)
+        return cls(above.to(device), below.to(device), (position - above)[:, None].to(device))
 
-    Clipping each channel instead would shift hues, and end in flat blotches.
+    def heighten(self, ab: Tensor, rows: slice, out: Tensor, spare: Tensor) -> Tensor:
+        """Interpolate some rows.
 
-    Args:
-        L: (H, W), 0..100.
-        ab: (2, H, W), Lab units.
+        Args:
+            ab: (2, h, W).
+            rows: which of the photo's.
+            out: (2, rows, W), for the result.
+            spare: (2, rows, W), for a step in between.
 
-    Returns:
-        (H, W, 3) uint8.
-    """
-    linear = _linear(L, ab[0], ab[1])
-    outside = torch.nonzero(_is_outside(linear).view(-1))[:, 0]
-    if len(outside):
-        light, a, b = (plane.reshape(-1)[outside] for plane in (L, ab[0], ab[1]))
-        factor = _chroma_factor(light, a, b)
-        linear.view(3, -1)[:, outside] = _linear(light, a * factor, b * factor)
-    steps = (linear.clamp(0.0, 1.0) * 65535.0 + 0.5).to(torch.int32)
-    return _LEVELS.index_select(0, steps.movedim(0, -1).reshape(-1)).view(*L.shape, 3)
-
-
-def _linear(L: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Linear sRGB, (3, *L.shape), of three tensors of one shape; outside 0..1 where sRGB has no such colour."""
-    f = (L + 16.0) * (1.0 / 116.0)
-    y = _uncompressed(f)
-    x_less_y = _uncompressed(f + a * (1.0 / 500.0)) - y
-    z_less_y = _uncompressed(f - b * (1.0 / 200.0)) - y
-    return torch.stack([y + x_less_y * _FROM_X[i] + z_less_y * _FROM_Z[i] for i in range(3)])
-
-
-def _uncompressed(f: Tensor) -> Tensor:
-    """The inverse of Lab's cube root (CIE 15), with its straight piece near black."""
-    return torch.where(f > 0.2068966, f * f * f, (f - 16.0 / 116.0) * (1.0 / 7.787))
-
-
-def _is_outside(linear: Tensor) -> Tensor:
-    low, high = linear.aminmax(dim=0)
-    return (low < -_TOLERANCE) | (high > 1.0 + _TOLERANCE)
-
-
-def _chroma_factor(L: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The largest factor on ab, 0..1, that keeps each colour inside sRGB, by bisection; all are (N,)."""
-    inside, outside = torch.zeros_like(L), torch.ones_like(L)
-    for _ in range(_BISECTIONS):
-        middle = (inside + outside) * 0.5
-        is_outside = _is_outside(_linear(L, a * middle, b * middle))
-        inside = torch.where(is_outside, inside, middle)
-        outside = torch.where(is_outside, middle, outside)
-    return inside
+        Returns:
+            `out`.
+        """
+        above, below, weight = self.above[rows], self.below[rows], self.weight[rows]
+        for plane, upper, lower in zip(ab, out, spare, strict=True):
+            torch.index_select(plane, 0, above, out=upper)
+            torch.index_select(plane, 0, below, out=lower)
+            torch.lerp(upper, lower, weight, out=upper)
+        return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from colorgan.errors import UsageError
 
@@ -13,6 +14,8 @@ _RANGES = (
     ("temperature", 0.01, 100.0),
 )
 
+Fit = Literal["shape", "square"]
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -22,6 +25,8 @@ class Rendering:
         saturation: multiplies the colours, 0..4; 1 is as predicted, 0 is grey.
         temperature: of the decoding, 0.01..100; lower is more decided, higher is calmer.
         render_size: the short side at which the network sees the photo, 16..4096 pixels.
+        fit: how the network sees the photo: in its own shape, or squeezed into a square, as the demo that ECCV16 was
+            published with does; then colours that sRGB does not have are clipped channel by channel as there.
         confidence: whether to tell how sure the network was.
 
     Raises:
@@ -31,6 +36,7 @@ class Rendering:
     saturation: float = 1.0
     temperature: float | None = None
     render_size: int | None = None
+    fit: Fit = "shape"
     confidence: bool = False
 
     def __post_init__(self) -> None:
@@ -39,3 +45,5 @@ class Rendering:
             if value is not None and not lowest <= value <= highest:
                 option = name.replace("_", " ")
                 raise UsageError(f"a {option} from {lowest} to {highest}", f"{value}", f"Choose another {option}.")
+        if self.fit not in get_args(Fit):
+            raise UsageError("a fit of shape or square", repr(self.fit), "Choose one of them.")

@@ -45,32 +45,35 @@ class Lightness:
         L: NDArray[np.float32] = self.table[self.samples[rows]]
         return L
 
-    def reduced(self, height: int, width: int) -> NDArray[np.float32]:
+    def reduced(
+        self, height: int, width: int, resample: Image.Resampling = Image.Resampling.BILINEAR
+    ) -> NDArray[np.float32]:
         """L at another size, antialiased: samples are averaged, then looked up, as pictures for training were.
 
         Args:
             height: pixels; may be more than the photo's own.
             width: pixels.
+            resample: the filter; as in pictures for training unless given.
 
         Returns:
             (height, width), 0..100.
         """
         if self.samples.dtype == np.uint8:
-            small = Image.fromarray(self.samples).resize((width, height), Image.Resampling.BILINEAR)
+            small = Image.fromarray(self.samples).resize((width, height), resample)
             samples: Samples = np.asarray(small)
         else:
-            samples = self._reduced_deep(height, width)
+            samples = self._reduced_deep(height, width, resample)
         L: NDArray[np.float32] = self.table[samples]
         return L
 
-    def _reduced_deep(self, height: int, width: int) -> NDArray[np.uint16]:
+    def _reduced_deep(self, height: int, width: int, resample: Image.Resampling) -> NDArray[np.uint16]:
         """Samples of 16 bits at another size: first across, strip by strip, then down, as Pillow has no such mode."""
         narrow = np.empty((self.shape[0], width), np.float32)
         for rows in strips(*self.shape):
             strip = Image.fromarray(self.samples[rows].astype(np.float32))
-            narrow[rows] = np.asarray(strip.resize((width, strip.height), Image.Resampling.BILINEAR))
-        small = np.asarray(Image.fromarray(narrow).resize((width, height), Image.Resampling.BILINEAR))
-        return _rounded(small)
+            narrow[rows] = np.asarray(strip.resize((width, strip.height), resample))
+        small = np.asarray(Image.fromarray(narrow).resize((width, height), resample))
+        return _rounded(small.clip(0, 65535))
 
 
 def _rounded(values: NDArray[np.float32]) -> NDArray[np.uint16]:

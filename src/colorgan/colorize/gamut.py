@@ -1,0 +1,167 @@
+"""From Lab to linear sRGB, in few passes over tensors that stay in the cache, and into the gamut of sRGB.
+
+Lab's f is carried less its knee (6/29), where the inverse of f changes from a line to a cube, and scaled by the cube
+root of `STEPS`, so that linear light comes out in steps of 1 / `STEPS`: the place in a table of levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from colorgan.color.lab import RGB_FROM_XYZ, WHITE
+
+STEPS = 65535  # linear light from 0 to 1: near black, where sRGB is steepest, a level of 255 is 20 steps wide
+_SCALE = STEPS ** (1 / 3)
+_KNEE = 6 / 29  # CIE 15
+_SLOPE = 3 * _KNEE**2 * _SCALE**2  # of the line, which continues below the knee
+_THRICE_KNEE = 3 * _KNEE * _SCALE
+_AT_KNEE = _KNEE**3 * STEPS
+_NOTHING = -_KNEE * _SCALE
+
+_TOLERANCE = 0.5  # steps: far below a level, what rounding alone puts outside the gamut
+
+# Linear RGB = Y + _FROM_X (X - Y) + _FROM_Z (Z - Y), with XYZ relative to white. Rows of the matrix add up to 1 when
+# white is white, so this is the whole of it, and where X = Y = Z the three channels are equal to the last bit.
+_RELATIVE = RGB_FROM_XYZ * WHITE
+_RELATIVE = _RELATIVE / _RELATIVE.sum(dim=1, keepdim=True)
+_FROM_X: tuple[float, ...] = tuple(_RELATIVE[:, 0].tolist())
+_FROM_Z: tuple[float, ...] = tuple(_RELATIVE[:, 2].tolist())
+
+
+def carried_lightness(L: Tensor) -> Tensor:
+    """What `Mixer` takes for L of 0..100: f of it, less the knee, scaled."""
+    return L.add(16.0).mul_(1.0 / 116.0).sub_(_KNEE).mul_(_SCALE)
+
+
+def carried_ab(ab: Tensor) -> Tensor:
+    """What `Mixer` takes for ab in Lab units, (2, ...): their shares of f, scaled."""
+    shares = torch.tensor([_SCALE / 500.0, -_SCALE / 200.0], device=ab.device)
+    return ab * shares.view(2, *[1] * (ab.dim() - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Mixer:
+    """Turns lightness and ab, as they are carried, into linear sRGB, inside tensors of its own.
+
+    Attributes:
+        planes: (5, N), for steps in between.
+        linear: (3, N), the latest result.
+    """
+
+    planes: Tensor
+    linear: Tensor
+
+    @classmethod
+    def of_size(cls, pixels: int, device: torch.device) -> Mixer:
+        """Make one for up to so many pixels."""
+        return cls(torch.empty(5, pixels, device=device), torch.empty(3, pixels, device=device))
+
+    def mix(self, light: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """Convert (n,) of each, as carried.
+
+        Returns:
+            (3, n) linear sRGB in steps, outside 0..STEPS where sRGB has no such colour; overwritten by the next call.
+        """
+        planes = self.planes[:, : len(light)]
+        x, y, z, scratch = planes[0], planes[1], planes[2], planes[3:]
+        _light_of(torch.add(light, a, out=x), x, scratch)
+        # A Z below none at all is taken for none, as scikit-image does: far outside, and clipped channels show it.
+        _light_of(torch.add(light, b, out=z).clamp_(min=_NOTHING), z, scratch)
+        _light_of(light, y, scratch)
+        x.sub_(y)
+        z.sub_(y)
+        y.add_(_AT_KNEE)
+        linear = self.linear[:, : len(light)]
+        for channel, from_x, from_z in zip(linear, _FROM_X, _FROM_Z, strict=True):
+            torch.add(y, x, alpha=from_x, out=channel).add_(z, alpha=from_z)
+        return linear
+
+
+def _light_of(f: Tensor, out: Tensor, scratch: Tensor) -> None:
+    """Undo f, less the light at the knee: t^2 (t + 3 knee) + slope f, with t = max(f, 0). `out` may be `f`."""
+    above = torch.clamp(f, min=0.0, out=scratch[0])
+    line = torch.mul(f, _SLOPE, out=out)
+    square = torch.mul(above, above, out=scratch[1])
+    line.addcmul_(square, above.add_(_THRICE_KNEE))
+
+
+def is_inside(linear: Tensor) -> bool:
+    """Whether sRGB has all the colours of (3, n)."""
+    for channel in linear:
+        low, high = channel.aminmax()
+        if float(low) < -_TOLERANCE or float(high) > STEPS + _TOLERANCE:
+            return False
+    return True
+
+
+def _excess(linear: Tensor) -> Tensor:
+    """How far the worst channel of each colour is outside, in steps; below 0 inside. (3, n) -> (n,)."""
+    red, green, blue = linear
+    low = torch.minimum(torch.minimum(red, green), blue)
+    return torch.maximum(torch.maximum(red, green), blue).sub_(STEPS).maximum(low.neg_())
+
+
+def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
+    """Take chroma from the colours that sRGB does not have until it has them, at their own L and hue; in `linear`.
+
+    Clipping each channel instead would shift hues, and end in flat blotches.
+
+    Args:
+        linear: (3, n), as mixed of the others; inside 0..STEPS afterwards.
+        light: (n,), as carried.
+        a: (n,).
+        b: (n,).
+    """
+    outside = torch.nonzero(_excess(linear) > _TOLERANCE)[:, 0]
+    light, a, b = (plane.index_select(0, outside) for plane in (light, a, b))
+    size = a.abs() + b.abs()
+    factor = _most_chroma(light, a, b, size).div_(size)
+    mixer = Mixer.of_size(len(outside), linear.device)
+    linear.index_copy_(1, outside, mixer.mix(light, a.mul_(factor), b.mul_(factor)))
+    linear.clamp_(0.0, float(STEPS))
+
+
+# --- the edge of the gamut -----------------------------------------------------------------------------------
+
+# Chroma is measured as |a| + |b|, both as carried, and hue by how it is shared out between them: 0..4, once round. All
+# this only multiplies and adds, and any measure does as long as the table was made with it.
+_LIGHTS, _HUES = 129, 512  # as fine as this, no channel is off by more than a level but where the edge has a crack
+_FAR = 32.0  # outside the gamut, whatever the hue
+_HALVINGS = 14
+_BLACK, _WHITE = carried_lightness(torch.tensor([0.0, 100.0])).tolist()
+
+
+@cache
+def _edge(device: torch.device) -> Tensor:
+    """The most chroma that sRGB has at each lightness (evenly, 0..100) and hue (the first again at the end), flat."""
+    hue = torch.arange(_HUES + 1) * (4 / _HUES)
+    a = torch.where(hue < 2, 1 - hue, hue - 3)
+    b = torch.where(hue < 2, 1 - a.abs(), a.abs() - 1)
+    light = torch.linspace(_BLACK, _WHITE, _LIGHTS).repeat_interleave(_HUES + 1)
+    a, b = a.repeat(_LIGHTS), b.repeat(_LIGHTS)
+    mixer = Mixer.of_size(len(light), torch.device("cpu"))
+    inside, outside = torch.zeros_like(light), torch.full_like(light, _FAR)
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) * 0.5
+        is_outside = _excess(mixer.mix(light, a * middle, b * middle)) > 0
+        inside, outside = torch.where(is_outside, inside, middle), torch.where(is_outside, middle, outside)
+    return inside.to(device)
+
+
+def _most_chroma(light: Tensor, a: Tensor, b: Tensor, size: Tensor) -> Tensor:
+    """The edge's chroma at the lightness and hue of colours (n,), `size` their own, between the table's entries."""
+    edge = _edge(light.device)
+    hue = torch.where(b < 0, 3.0, 1.0) + torch.where(b < 0, a, -a) / size
+    hue = hue.mul_(_HUES / 4).clamp_(0.0, _HUES - 1e-3)
+    row = ((light - _BLACK) * ((_LIGHTS - 1) / (_WHITE - _BLACK))).clamp_(0.0, _LIGHTS - 1.001)
+    hue_before, row_before = hue.to(torch.int32), row.to(torch.int32)
+    corner = row_before * (_HUES + 1) + hue_before
+    hue, row = hue - hue_before, row - row_before
+    upper = torch.lerp(edge.index_select(0, corner), edge.index_select(0, corner + 1), hue)
+    corner += _HUES + 1
+    lower = torch.lerp(edge.index_select(0, corner), edge.index_select(0, corner + 1), hue)
+    return torch.lerp(upper, lower, row)
