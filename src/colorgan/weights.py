@@ -17,6 +17,7 @@ from colorgan import weights_cache
 from colorgan.download import Progress, fetch
 from colorgan.errors import UsageError, WeightsError
 from colorgan.media.files import atomic_write
+from colorgan.model_info import ModelInfo
 from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
@@ -37,7 +38,6 @@ from colorgan.weights_format import (
     COPY_AGAIN,
     SAFETENSORS_SUFFIXES,
     TORCH_SUFFIXES,
-    ModelInfo,
     bad_weights,
     check_digest,
     check_tensors,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,7 +17,7 @@ import platformdirs
 from colorgan.download import Published
 from colorgan.errors import OutputError
 from colorgan.media.files import atomic_write
-from colorgan.weights_format import ModelInfo
+from colorgan.model_info import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,21 @@ def models_at_hand() -> list[str]:
             if os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
                 at_hand.append(name)
     return at_hand
+
+
+def model_digest(name_or_path: str) -> str:
+    """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
+    with file_of(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
+        if not os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
+            return ""
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+        except OSError:  # loading it says what is wrong with it
+            return ""
+    return digest.hexdigest()
 
 
 def name_advice(name: str) -> str:

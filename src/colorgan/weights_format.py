@@ -8,7 +8,7 @@ import math
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colorgan.errors import WeightsError
+from colorgan.model_info import ModelInfo
 
 FORMAT_VERSION = "1"
 SAFETENSORS_SUFFIXES, TORCH_SUFFIXES = (".safetensors",), (".pth", ".pt")
@@ -28,35 +29,6 @@ _ZIP_START, _PICKLE_START = b"PK\x03\x04", b"\x80"  # how files of torch.save be
 _LONGEST_TEXT = 1000
 _RENDER_SIZES_PX = range(8, 4097)
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a model's file says of it.
-
-    Attributes:
-        name: what it is called.
-        network: which network it is of, a key of `weights.NETWORKS`.
-        options: the keyword arguments that build the network again.
-        stage: how it was trained: published, scratch, finetune or gan.
-        licence: the terms under which the weights may be used.
-        made_by: the program and version that wrote them.
-        trained_on: the photos, in words.
-        figures: what was measured on it, by name.
-        render_size: the short side at which the network sees a photo, 8..4096 pixels.
-        temperature: what its logits are divided by before they are decoded, above 0.
-    """
-
-    name: str
-    network: str
-    options: dict[str, Any]
-    stage: str
-    licence: str
-    made_by: str
-    trained_on: str
-    figures: dict[str, float]
-    render_size: int
-    temperature: float
 
 
 def bad_weights(path: Path, found: str, advice: str) -> WeightsError:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import itertools
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -10,14 +15,18 @@ import torch
 from PIL import Image, TiffImagePlugin
 
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize import batch
-from colorgan.colorize.batch import Outcome, colorize_all
+from colorgan.colorize.batch import Batch, colorize_all
 from colorgan.colorize.colorizer import Colorizer
+from colorgan.colorize.journal import JOURNAL_NAME, Journals
+from colorgan.colorize.outcome import Outcome, Status
+from colorgan.colorize.painting import Painter, PixelBudget, Treatment
 from colorgan.colorize.rendering import Rendering
-from colorgan.errors import Interrupted, OutputError, PhotoError
-from colorgan.media import reading
-from colorgan.media.files import Job, plan_outputs
+from colorgan.colorize.sharding import Share
+from colorgan.errors import Interrupted, OutputError
+from colorgan.media import files, reading
+from colorgan.media.naming import OutputRules, plan_outputs
 from colorgan.media.photo import Photo
+from colorgan.media.writing import WriteOptions
 
 RAMP = np.tile(np.arange(40, 216, 4, dtype=np.uint8), (20, 1))  # 44 x 20
 RAMP16 = RAMP.astype(np.uint16) * 257
@@ -28,27 +37,72 @@ def colorizer(tiny_model: Path) -> Colorizer:
     return Colorizer.load(str(tiny_model), device="cpu")
 
 
+def never() -> None:
+    """No signal came."""
+
+
 @dataclass
-class Counting:
-    """A check between two photos that raises at the n-th."""
+class Folder:
+    """A run over a folder of photos, as the command makes it."""
 
-    stop_at: int = 10**9
-    calls: int = field(default=0)
+    colorizer: Colorizer
+    photos: Path
+    output: Path | None
+    treatment: Treatment = field(default_factory=Treatment)
+    model: str = "a model"
+    overwrite: bool = False
+    workers: int = 2
+    group: int = 1
+    share: Share = field(default_factory=Share)
+    check: Callable[[], None] = never
+    words: list[str] = field(default_factory=list)
+    rules: dict[str, object] = field(default_factory=dict)
 
-    def __call__(self) -> None:
-        self.calls += 1
-        if self.calls == self.stop_at:
-            raise Interrupted(2, "Go on.")
+    def outcomes(self) -> Iterator[Outcome]:
+        endings = self.treatment.endings
+        jobs = plan_outputs([self.photos], OutputRules(self.output, endings=endings, **self.rules))
+        homes = [self.output or self.photos]
+        with Journals(homes, self.words.append, beyond=self.output is None) as journals:
+            yield from colorize_all(
+                Batch(
+                    jobs,
+                    journals,
+                    self.treatment.digest(self.model),
+                    endings=endings,
+                    overwrite=self.overwrite,
+                    skip_color=self.treatment.skip_color,
+                    share=self.share,
+                ),
+                Painter(lambda: self.colorizer, self.treatment, cores=1, budget=PixelBudget()),
+                workers=self.workers,
+                group=lambda: self.group,
+                before=never,
+                check=self.check,
+            )
 
 
-def run(colorizer: Colorizer, folder: Path, output: Path | None, **options: object) -> list[Outcome]:
-    options.setdefault("check", Counting())
-    jobs = plan_outputs([folder], output)
-    return list(colorize_all(colorizer, jobs, Rendering(), **options))
+def run(colorizer: Colorizer, photos: Path, output: Path | None, **options: object) -> list[Outcome]:
+    return list(Folder(colorizer, photos, output, **options).outcomes())
 
 
 def statuses(outcomes: list[Outcome]) -> dict[str, str]:
-    return {outcome.job.source.name: outcome.status for outcome in outcomes}
+    return {Path(outcome.job.source).name: outcome.status.value for outcome in outcomes}
+
+
+def entries(folder: Path) -> list[str]:
+    """What a folder holds, but for the journal."""
+    return sorted(path.name for path in folder.iterdir() if path.name != JOURNAL_NAME)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in entries(folder)}
+
+
+def save_ramps(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate(names):
+        Image.fromarray(RAMP + np.uint8(number)).save(folder / name)
+    return folder
 
 
 def palette(transparent: bool) -> Image.Image:
@@ -145,89 +199,282 @@ def test_the_thinnest_and_plainest_photos_stay_neutral_at_their_size(
 
 
 def test_a_bad_photo_fails_with_its_reason_and_the_rest_goes_on(tmp_path: Path, colorizer: Colorizer) -> None:
-    Image.fromarray(RAMP).save(tmp_path / "a.jpg")
+    save_ramps(tmp_path, "a.jpg", "d.jpg")
     (tmp_path / "b.jpg").write_text("no photo")
     (tmp_path / "c.jpg").mkdir()
-    Image.fromarray(RAMP).save(tmp_path / "d.jpg")
     outcomes = run(colorizer, tmp_path, tmp_path / "out")
     assert statuses(outcomes) == {"a.jpg": "written", "b.jpg": "failed", "c.jpg": "failed", "d.jpg": "written"}
     assert "not a JPEG" in outcomes[1].words[0]
     assert outcomes[2].words == ("a folder",)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "d.jpg"]
+    assert entries(tmp_path / "out") == ["a.jpg", "d.jpg"]
 
 
-def test_a_photo_without_memory_fails_and_the_rest_goes_on(
-    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("error", "said"), [(MemoryError(), "memory"), (KeyError("x"), "unexpected KeyError")])
+def test_a_photo_that_nobody_foresaw_fails_and_the_rest_goes_on(
+    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     Image.fromarray(RAMP).save(tmp_path / "a.png")
     Image.fromarray(RAMP.T.copy()).save(tmp_path / "b.png")
-    paint = Colorizer.colorize_photo
+    finish = Colorizer.finish
 
-    def without_memory(self: Colorizer, photo: Photo, rendering: Rendering) -> object:
+    def fail(self: Colorizer, photo: Photo, *arguments: object) -> object:
         if photo.size == (44, 20):
-            raise MemoryError
-        return paint(self, photo, rendering)
+            raise error
+        return finish(self, photo, *arguments)
 
-    monkeypatch.setattr(Colorizer, "colorize_photo", without_memory)
+    monkeypatch.setattr(Colorizer, "finish", fail)
     outcomes = run(colorizer, tmp_path, tmp_path / "out")
     assert statuses(outcomes) == {"a.png": "failed", "b.png": "written"}
-    assert "memory" in outcomes[0].words[0]
+    assert said in outcomes[0].words[0]
 
 
-def test_results_that_are_there_are_skipped_unless_to_be_overwritten(tmp_path: Path, colorizer: Colorizer) -> None:
-    Image.fromarray(RAMP).save(tmp_path / "a.png")
+# --- what was done before ---
+
+
+def test_what_was_done_is_skipped_unless_it_is_to_be_overwritten(tmp_path: Path, colorizer: Colorizer) -> None:
+    photos = save_ramps(tmp_path / "in", "a.png", "b.png")
+    assert statuses(run(colorizer, photos, tmp_path / "out")) == {"a.png": "written", "b.png": "written"}
+    before = contents(tmp_path / "out")
+    assert statuses(run(colorizer, photos, tmp_path / "out")) == {"a.png": "skipped", "b.png": "skipped"}
+    again = run(colorizer, photos, tmp_path / "out", overwrite=True)
+    assert statuses(again) == {"a.png": "written", "b.png": "written"}
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda photos, out: {"treatment": Treatment(Rendering(saturation=0.5))},
+        lambda photos, out: {"treatment": Treatment(writing=WriteOptions(quality=50))},
+        lambda photos, out: {"model": "another"},
+        lambda photos, out: (out / "a.png").write_bytes((out / "a.png").read_bytes()[:-10]) and {},
+        lambda photos, out: (out / "a.png").unlink() or {},
+        lambda photos, out: Image.fromarray(RAMP + np.uint8(9)).save(photos / "a.png") or {},
+    ],
+    ids=["saturation", "quality", "model", "truncated", "missing", "another photo"],
+)
+def test_what_was_made_otherwise_or_is_no_more_as_it_was_made_is_made_again(
+    tmp_path: Path, colorizer: Colorizer, change: Callable[[Path, Path], dict[str, object]]
+) -> None:
+    photos, out = save_ramps(tmp_path / "in", "a.png"), tmp_path / "out"
+    run(colorizer, photos, out)
+    options = change(photos, out)
+    assert statuses(run(colorizer, photos, out, **options)) == {"a.png": "written"}
+    assert statuses(run(colorizer, photos, out, **options)) == {"a.png": "skipped"}
+    with Image.open(out / "a.png") as result:
+        result.load()
+
+
+def test_a_file_that_was_not_made_here_is_replaced_only_when_asked_for(tmp_path: Path, colorizer: Colorizer) -> None:
+    photos = save_ramps(tmp_path / "in", "a.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.png").write_bytes(b"mine")
-    assert statuses(run(colorizer, tmp_path, tmp_path / "out")) == {"a.png": "skipped"}
+    (outcome,) = run(colorizer, photos, tmp_path / "out")
+    assert outcome.status is Status.failed
+    assert "--overwrite" in outcome.words[0]
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
-    assert statuses(run(colorizer, tmp_path, tmp_path / "out", overwrite=True)) == {"a.png": "written"}
+    assert statuses(run(colorizer, photos, tmp_path / "out", overwrite=True)) == {"a.png": "written"}
     assert reading.read(tmp_path / "out" / "a.png").had_color
 
 
 def test_a_second_run_beside_the_photos_finds_nothing_new(tmp_path: Path, colorizer: Colorizer) -> None:
-    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    save_ramps(tmp_path, "a.png")
     assert statuses(run(colorizer, tmp_path, None)) == {"a.png": "written"}
     assert statuses(run(colorizer, tmp_path, None)) == {"a.png": "skipped"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-color.png", "a.png"]
+    assert entries(tmp_path) == ["a-color.png", "a.png"]
+
+
+def test_photos_in_colour_are_left_out_when_asked_for_and_remembered(
+    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = save_ramps(tmp_path / "in", "a.png")
+    Image.new("RGB", (30, 20), (200, 30, 30)).save(photos / "b.png")
+    treatment = Treatment(skip_color=True)
+    expected = {"a.png": "written", "b.png": "in colour"}
+    assert statuses(run(colorizer, photos, tmp_path / "out", treatment=treatment)) == expected
+    assert entries(tmp_path / "out") == ["a.png"]
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "read", None)
+        expected = {"a.png": "skipped", "b.png": "in colour"}
+        assert statuses(run(colorizer, photos, tmp_path / "out", treatment=treatment)) == expected
+    assert statuses(run(colorizer, photos, tmp_path / "out")) == {"a.png": "skipped", "b.png": "written"}
+
+
+def test_a_map_of_confidence_stands_beside_each_result_and_is_made_again_when_missing(
+    tmp_path: Path, colorizer: Colorizer
+) -> None:
+    photos = save_ramps(tmp_path / "in", "a.jpg")
+    treatment = Treatment(Rendering(confidence=True))
+    run(colorizer, photos, tmp_path / "out", treatment=treatment)
+    assert entries(tmp_path / "out") == ["a-confidence.png", "a.jpg"]
+    with Image.open(tmp_path / "out" / "a-confidence.png") as image:
+        assert np.asarray(image).std() > 0
+    assert statuses(run(colorizer, photos, tmp_path / "out", treatment=treatment)) == {"a.jpg": "skipped"}
+    (tmp_path / "out" / "a-confidence.png").unlink()
+    assert statuses(run(colorizer, photos, tmp_path / "out", treatment=treatment)) == {"a.jpg": "written"}
 
 
 def test_sources_are_not_touched(tmp_path: Path, colorizer: Colorizer) -> None:
-    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    save_ramps(tmp_path, "a.png")
     before = ((tmp_path / "a.png").read_bytes(), (tmp_path / "a.png").stat().st_mtime_ns)
     for output in (None, tmp_path / "out"):
         run(colorizer, tmp_path, output, overwrite=True)
     assert ((tmp_path / "a.png").read_bytes(), (tmp_path / "a.png").stat().st_mtime_ns) == before
 
 
-def test_an_interruption_comes_between_two_photos(tmp_path: Path, colorizer: Colorizer) -> None:
-    for name in ("a.png", "b.png", "c.png"):
-        Image.fromarray(RAMP).save(tmp_path / name)
-    with pytest.raises(Interrupted):
-        run(colorizer, tmp_path, tmp_path / "out", check=Counting(stop_at=3))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+# --- together ---
 
 
-def test_a_place_that_cannot_be_written_ends_the_run(
-    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+def test_results_are_the_same_however_many_work_at_once(tmp_path: Path, colorizer: Colorizer) -> None:
+    names = [f"{number}.png" for number in range(12)]
+    photos = save_ramps(tmp_path / "in", *names)
+    Image.fromarray(RAMP.T.copy()).save(photos / "5.png")
+    seen = []
+    for number, (workers, group) in enumerate(((1, 1), (3, 1), (2, 5))):
+        outcomes = run(colorizer, photos, tmp_path / f"{number}", workers=workers, group=group)
+        assert list(statuses(outcomes)) == sorted(names)
+        seen.append(contents(tmp_path / f"{number}"))
+    assert seen[0] == seen[1] == seen[2]
+    assert len(seen[0]) == 12
+
+
+def test_shares_are_each_others_rest(tmp_path: Path, colorizer: Colorizer) -> None:
+    photos = save_ramps(tmp_path / "in", *(f"{number}.png" for number in range(12)))
+    parts = [run(colorizer, photos, tmp_path / "out", share=Share(rank, 3)) for rank in range(3)]
+    names = [name for part in parts for name in statuses(part)]
+    assert sorted(names) == sorted(path.name for path in photos.iterdir())
+    assert all(parts)
+    assert set(statuses(run(colorizer, photos, tmp_path / "out")).values()) == {"skipped"}
+
+
+# --- interrupted, and failing disks ---
+
+
+def test_an_interruption_finishes_what_is_under_way_and_the_next_run_the_rest(
+    tmp_path: Path, colorizer: Colorizer
 ) -> None:
-    for name in ("a.png", "b.png"):
-        Image.fromarray(RAMP).save(tmp_path / name)
+    photos = save_ramps(tmp_path / "in", *(f"{number:02}.png" for number in range(30)))
+    came: list[bool] = []
 
-    def full(*_: object, **__: object) -> None:
-        raise OutputError("writing", "no space left on device", "Make room.")
+    def check() -> None:
+        if came:
+            raise Interrupted(2, "Go on.")
 
-    monkeypatch.setattr(batch.writing, "write", full)
-    with pytest.raises(OutputError):
-        run(colorizer, tmp_path, tmp_path / "out")
+    outcomes = Folder(colorizer, photos, tmp_path / "out", check=check).outcomes()
+    done = [next(outcomes)]
+    came.append(True)
+    with pytest.raises(Interrupted):
+        done.extend(outcomes)
+    assert 1 <= len(done) < 30
+    assert entries(tmp_path / "out") == sorted(statuses(done))
+    rest = statuses(run(colorizer, photos, tmp_path / "out"))
+    assert [name for name, status in rest.items() if status == "skipped"] == sorted(statuses(done))
+    assert len(entries(tmp_path / "out")) == 30
+
+
+def test_what_took_its_place_before_a_kill_is_not_made_again(tmp_path: Path, colorizer: Colorizer) -> None:
+    photos = save_ramps(tmp_path / "in", "a.png", "b.png")
+    outcomes = Folder(colorizer, photos, tmp_path / "out", workers=1).outcomes()
+    next(outcomes)
+    del outcomes  # closed before anything more is noted, as by a kill
+    with Journals([tmp_path / "out"], print, beyond=False) as journals:
+        assert journals is not None
+    before = (tmp_path / "out" / "a.png").stat()
+    assert statuses(run(colorizer, photos, tmp_path / "out"))["a.png"] == "skipped"
+    assert (tmp_path / "out" / "a.png").stat().st_ino == before.st_ino
+
+
+WRITES = [
+    (files.os, "fsync"),
+    (files.os, "open"),
+    (files.Path, "replace"),
+    (files.Path, "chmod"),
+    (files.Path, "mkdir"),
+]
+
+
+@dataclass
+class FailingDisk:
+    """Makes the n-th call of those that write to a disk fail, the journal's among them."""
+
+    fail_at: int
+    number: int
+    calls: int = 0
+
+    def count(self, error: Exception) -> None:
+        self.calls += 1
+        if self.calls == self.fail_at:
+            raise error
+
+    def wrap(self, call: Callable[..., object]) -> Callable[..., object]:
+        def perhaps_fail(*arguments: object, **options: object) -> object:
+            self.count(OSError(self.number, os.strerror(self.number)))
+            return call(*arguments, **options)
+
+        return perhaps_fail
+
+    def temporary_file(self, make: Callable[..., IO[bytes]]) -> Callable[..., object]:
+        def make_and_wrap(**options: object) -> object:
+            file = make(**options)
+            file.write = self.wrap(file.write)
+            return file
+
+        return self.wrap(make_and_wrap)
+
+    def connection(disk) -> type[sqlite3.Connection]:  # noqa: N805
+        class Connection(sqlite3.Connection):
+            def execute(self, statement: str, *arguments: object) -> sqlite3.Cursor:
+                if not statement.startswith(("SELECT", "PRAGMA q", "ROLLBACK")) and statement != "PRAGMA user_version":
+                    disk.count(sqlite3.OperationalError(os.strerror(disk.number)))
+                return super().execute(statement, *arguments)
+
+        return Connection
+
+    def replace_writes(self, patch: pytest.MonkeyPatch) -> None:
+        for owner, name in WRITES:
+            patch.setattr(owner, name, self.wrap(getattr(owner, name)))
+        patch.setattr(files.tempfile, "NamedTemporaryFile", self.temporary_file(files.tempfile.NamedTemporaryFile))
+        connect, failing = sqlite3.connect, self.connection()
+
+        def connect_failing(place: object, **options: object) -> sqlite3.Connection:
+            return connect(place, factory=failing if place else sqlite3.Connection, **options)
+
+        patch.setattr(sqlite3, "connect", connect_failing)
+
+
+def test_whichever_write_fails_ends_the_run_with_whole_results_and_the_next_run_makes_the_rest(
+    tmp_path: Path, colorizer: Colorizer
+) -> None:
+    photos = save_ramps(tmp_path / "in", "a.png", "b.jpg")
+    run(colorizer, photos, tmp_path / "whole")
+    whole, failed = contents(tmp_path / "whole"), []
+    for fail_at, number in enumerate(itertools.cycle((errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)), start=1):
+        out, disk = tmp_path / f"{fail_at}", FailingDisk(fail_at, number)
+        with pytest.MonkeyPatch.context() as patch:
+            disk.replace_writes(patch)
+            try:
+                run(colorizer, photos, out, workers=1)
+            except OutputError as error:
+                failed.append(error.found)
+        if disk.calls < fail_at:
+            break
+        assert failed[-1] == os.strerror(number).lower(), fail_at
+        assert len(failed) == fail_at
+        assert not out.exists() or contents(out).items() <= whole.items()
+        run(colorizer, photos, out)
+        assert contents(out) == whole
+    assert len(failed) > 20
 
 
 def test_what_was_odd_is_told(tmp_path: Path, colorizer: Colorizer) -> None:
-    with_alpha("RGBA").save(tmp_path / "a.jpg", format="PNG")
-    (outcome,) = colorize_all(
-        colorizer, [Job(tmp_path / "a.jpg", tmp_path / "b.jpg", note="renamed")], Rendering(), check=Counting()
-    )
-    assert outcome.words == (
-        "renamed",
+    (tmp_path / "in").mkdir()
+    with_alpha("RGBA").save(tmp_path / "in" / "a.jpg", format="PNG")
+    Image.fromarray(RAMP).save(tmp_path / "in" / "A.jpg")
+    if len(entries(tmp_path / "in")) < 2:
+        pytest.skip("a disk that knows no capitals")
+    outcomes = run(colorizer, tmp_path / "in", tmp_path / "out")
+    assert outcomes[1].words == (
+        "named a-2.jpg, since another photo has the place of a.jpg",
         "a PNG picture in spite of its name",
         "JPEG has no transparency; it was dropped",
     )
@@ -238,18 +485,14 @@ def test_quality_reaches_the_encoder(tmp_path: Path, colorizer: Colorizer) -> No
     (tmp_path / "in").mkdir()
     Image.fromarray(noise).save(tmp_path / "in" / "a.jpg")
     for quality in (20, 95):
-        run(colorizer, tmp_path / "in", tmp_path / f"{quality}", quality=quality)
+        treatment = Treatment(writing=WriteOptions(quality))
+        run(colorizer, tmp_path / "in", tmp_path / f"{quality}", treatment=treatment)
     assert (tmp_path / "20" / "a.jpg").stat().st_size < (tmp_path / "95" / "a.jpg").stat().st_size
 
 
 def test_leftovers_of_a_killed_run_are_gone_after_the_next(tmp_path: Path, colorizer: Colorizer) -> None:
-    (tmp_path / "in").mkdir()
-    Image.fromarray(RAMP).save(tmp_path / "in" / "a.png")
+    photos = save_ramps(tmp_path / "in", "a.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".colorgan-killed.tmp").write_bytes(b"half")
-    run(colorizer, tmp_path / "in", tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
-
-
-def test_a_photo_error_is_shown_as_its_reason_alone() -> None:
-    assert str(PhotoError("a photo", "the file is empty", "Copy it again.")) == "the file is empty"
+    run(colorizer, photos, tmp_path / "out")
+    assert entries(tmp_path / "out") == ["a.png"]

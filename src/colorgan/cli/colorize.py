@@ -2,68 +2,111 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, ProgressColumn, Task, TimeRemainingColumn
-from rich.text import Text
 
-from colorgan.cli.console import Console
-from colorgan.cli.options import FILES, DeviceOption, QuietOption
+from colorgan.cli.colorizing import DEFAULT_MODEL, colorize_photos
+from colorgan.cli.options import (
+    COLOURS,
+    FILES,
+    RUNNING,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    OverwriteOption,
+    QuietOption,
+    RenderSizeOption,
+    WorkersOption,
+)
+from colorgan.cli.request import Request
 from colorgan.colorize.rendering import Rendering
-from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
-from colorgan.media.files import Job, plan_outputs
-from colorgan.media.formats import PHOTO_SUFFIXES
-from colorgan.signals import SignalWatch
+from colorgan.errors import UsageError
 
-if TYPE_CHECKING:
-    from colorgan.colorize.batch import Outcome
-    from colorgan.colorize.colorizer import Colorizer
+RESULTS = "Results"
+_SUFFIXES = {"keep": "", "jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
-COLOURS = "Colours"
-DEFAULT_MODEL = "compact"
-_OWN_MODELS = ("finetuned", "gan")
-HOW_TO_GO_ON = "Every result so far is whole; the same command again goes on with the rest."
+
+class FormatName(str, Enum):
+    """What results can be written as."""
+
+    keep = "keep"
+    jpg = "jpg"
+    png = "png"
+    webp = "webp"
+    tiff = "tiff"
+
+
+class BitDepth(str, Enum):
+    """Bits a channel of results."""
+
+    eight = "8"
+    sixteen = "16"
+
+
+class PrecisionName(str, Enum):
+    """What the network computes in."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
 
 
 def colorize(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, and folders of photos.")],
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="Photos, and folders of photos; - reads one from standard input.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="Folder for the results, or a file where INPUT is one photo.",
+            help="Folder for the results, or a file where INPUT is one photo; - is standard output.",
             show_default="NAME-color.EXT beside each photo",
             rich_help_panel=FILES,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Colour again what has a result already.", rich_help_panel=FILES)
-    ] = False,
-    quality: Annotated[
-        int, typer.Option("--quality", min=1, max=100, help="Quality of JPEG and WebP results.", rich_help_panel=FILES)
-    ] = 95,
-    model: Annotated[
-        str,
-        typer.Option("--model", envvar="COLORGAN_MODEL", help="Name or path of the weights.", rich_help_panel=COLOURS),
-    ] = DEFAULT_MODEL,
-    render_size: Annotated[
-        int | None,
+    from_file: Annotated[
+        Path | None,
         typer.Option(
-            "--render-size",
-            help="Short side at which the network sees a photo, 16 to 4096 pixels.",
-            show_default="the model's own",
-            rich_help_panel=COLOURS,
+            "--from-file",
+            metavar="LIST",
+            help="File with the paths of photos, one a line or with NUL between; - is standard input.",
+            show_default="none",
+            rich_help_panel=FILES,
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.", rich_help_panel=FILES)
+    ] = False,
+    all_pages: Annotated[
+        bool,
+        typer.Option("--all-pages", help="Every page of a TIFF, each into a file of its own.", rich_help_panel=FILES),
+    ] = False,
+    skip_color: Annotated[
+        bool,
+        typer.Option("--skip-color", help="Leave out, and count, what is in colour already.", rich_help_panel=FILES),
+    ] = False,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(
+            "--max-megapixels",
+            min=0.001,
+            help="Megapixels of the largest photo that is accepted.",
+            rich_help_panel=FILES,
+        ),
+    ] = 500.0,
+    model: ModelOption = DEFAULT_MODEL,
+    render_size: RenderSizeOption = None,
     saturation: Annotated[
         float,
         typer.Option(
@@ -79,89 +122,79 @@ def colorize(
             rich_help_panel=COLOURS,
         ),
     ] = None,
+    confidence: Annotated[
+        bool,
+        typer.Option(
+            "--confidence",
+            help="Also write NAME-confidence.png, white where the network was sure of its colours.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False,
+    format_name: Annotated[
+        FormatName,
+        typer.Option(
+            "--format", help="File format of the results; keep is that of each photo.", rich_help_panel=RESULTS
+        ),
+    ] = FormatName.keep,
+    quality: Annotated[
+        int,
+        typer.Option("--quality", min=1, max=100, help="Quality of JPEG and WebP results.", rich_help_panel=RESULTS),
+    ] = 95,
+    strip_metadata: Annotated[
+        bool,
+        typer.Option("--strip-metadata", help="Drop EXIF data and the like from the results.", rich_help_panel=RESULTS),
+    ] = False,
     device: DeviceOption = "auto",
+    precision: Annotated[
+        PrecisionName,
+        typer.Option(
+            "--precision",
+            help="What the network computes in; auto takes half precision where the hardware has it.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = PrecisionName.auto,
+    workers: WorkersOption = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            max=1024,
+            help="Photos of like shape that are computed together.",
+            show_default="what the device likes",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    json_lines: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Turn black-and-white photos into colour ones, at their full resolution."""
-    console = Console(quiet)
-    rendering = Rendering(saturation, temperature, render_size)
-    jobs = _jobs(inputs, output)
-    with SignalWatch() as watch:
-        try:
-            check = partial(watch.check, HOW_TO_GO_ON)
-            colorizer = _load(console, model, device, check)
-            from colorgan.colorize.batch import colorize_all
+    """Turn black-and-white photos into colour ones, at their full resolution.
 
-            outcomes = colorize_all(colorizer, jobs, rendering, check=check, quality=quality, overwrite=overwrite)
-            counts = _report(console, outcomes, inputs, output)
-        except KeyboardInterrupt:  # the second one: the photo under way was dropped
-            raise Interrupted(signal.SIGINT, HOW_TO_GO_ON) from None
-    if counts["failed"]:
-        raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _jobs(inputs: list[Path], output: Path | None) -> Iterator[Job]:
-    """The photos to colour, of which there is at least one."""
-    jobs = plan_outputs(inputs, output)
-    first = next(jobs, None)
-    if first is None:
-        where = ", ".join(map(_shown, inputs))
-        advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
-        raise UsageError("photos to colour", f"none in {where}", advice)
-    return itertools.chain([first], jobs)
-
-
-def _load(console: Console, model: str, device: str, check: Callable[[], None]) -> Colorizer:
-    console.note(f"Loading {model} ...")
-    from colorgan.colorize.colorizer import Colorizer
-    from colorgan.devices import describe_device
-    from colorgan.weights import models_at_hand
-
-    with console.fetching(model, check) as progress:
-        colorizer = Colorizer.load(model, device=device, progress=progress)
-    console.note(f"Computing on {describe_device(colorizer.device)}.")
-    own = [name for name in models_at_hand() if name in _OWN_MODELS]
-    if own and model == DEFAULT_MODEL:
-        console.note(f"A model of your own is at hand: --model {own[-1]}")
-    return colorizer
-
-
-def _report(console: Console, outcomes: Iterable[Outcome], inputs: list[Path], output: Path | None) -> Counter[str]:
-    """Print what becomes of each photo while it happens, and the sums, also where the work ends early."""
-    counts: Counter[str] = Counter()
-    try:
-        with console.bar("{task.completed} of {task.total} photos", BarColumn(), _Rate(), TimeRemainingColumn()) as bar:
-            # Counting a large tree takes a while, which nobody should wait for who sees no bar.
-            total = None if bar.disable else sum(1 for _ in plan_outputs(inputs, output))
-            task = bar.add_task("", total=total)
-            for outcome in outcomes:
-                counts[outcome.status] += 1
-                _print_words(console, outcome)
-                bar.advance(task)
-    finally:
-        sums = ", ".join(f"{counts[status]} {status}" for status in ("written", "skipped", "failed"))
-        console.result(f"{sums}. Results: {_shown(output) if output else 'beside the photos, as NAME-color'}")
-    if counts["skipped"]:
-        console.note("Skipped were those with a result already; --overwrite colours them again.")
-    return counts
-
-
-def _print_words(console: Console, outcome: Outcome) -> None:
-    name, words = _shown(outcome.job.source), "; ".join(outcome.words)
-    if outcome.status == "failed":
-        console.warn(f"failed: {name}: {words}")
-    elif words:
-        console.note(f"{name}: {words}")
-
-
-def _shown(path: Path) -> str:
-    """A path as text that any terminal takes, also where its name is not UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
-
-
-class _Rate(ProgressColumn):
-    """Photos per second."""
-
-    def render(self, task: Task) -> Text:
-        """Show the speed, once there is one."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+    The same command again does what is left, and nothing twice: a journal in the output folder says what was made of
+    which photo with which settings.
+    """
+    if not inputs and not from_file:
+        raise UsageError("photos to colour", "no INPUT and no --from-file", "Name photos or folders of them.")
+    request = Request(
+        inputs=inputs or [],
+        output=output,
+        from_file=from_file,
+        suffix=_SUFFIXES[format_name.value],
+        rendering=Rendering(saturation, temperature, render_size, confidence),
+        model=model,
+        device=device,
+        precision=precision.value,
+        batch_size=batch_size,
+        max_megapixels=max_megapixels,
+        quality=quality,
+        keep_metadata=not strip_metadata,
+        all_pages=all_pages,
+        skip_color=skip_color,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        workers=workers,
+        json_lines=json_lines,
+        quiet=quiet,
+    )
+    if code := colorize_photos(request):
+        raise typer.Exit(code)

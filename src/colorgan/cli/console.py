@@ -38,12 +38,13 @@ class Console:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self._out = _rich(stderr=False)
         self._err = _rich(stderr=True)
 
     def result(self, text: str) -> None:
         """Print a line that another program may want to read."""
-        self._out.print(escape(text), soft_wrap=True)
+        # Plainly, since there may be a line for each of a million photos; each is whole when the process is killed.
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
     def note(self, text: str) -> None:
         """Print a line that tells a person what is going on."""

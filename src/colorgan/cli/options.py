@@ -8,6 +8,7 @@ import typer
 
 RUNNING = "Running"
 FILES = "Files"
+COLOURS = "Colours"
 
 DeviceOption = Annotated[
     str,
@@ -24,4 +25,45 @@ QuietOption = Annotated[
 SeedOption = Annotated[
     int,
     typer.Option("--seed", min=0, max=2**32 - 1, help="Decides every random choice.", rich_help_panel=RUNNING),
+]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        envvar="COLORGAN_MODEL",
+        metavar="NAME|PATH",
+        help="The weights: compact, eccv16, finetuned, gan, or the path of a file.",
+        rich_help_panel=COLOURS,
+    ),
+]
+RenderSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--render-size",
+        metavar="PIXELS",
+        help="Short side at which the network sees a photo, 16 to 4096 pixels.",
+        show_default="the model's own",
+        rich_help_panel=COLOURS,
+    ),
+]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Do again what is done, and replace what stands there.", rich_help_panel=FILES),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=256,
+        help="Threads that read, colour and write.",
+        show_default="one per core",
+        rich_help_panel=RUNNING,
+    ),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print JSON Lines for other programs, as docs/colorize.md describes.", rich_help_panel=RUNNING
+    ),
 ]

@@ -1,93 +1,132 @@
-"""Many photos, one after the other: each is written, skipped or failed, and none ends the others."""
+"""Many photos: which of them are to do, and what became of each, in order; none ends the others."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
 
-from colorgan.colorize.rendering import Rendering
-from colorgan.errors import PhotoError
-from colorgan.media import reading, writing
-from colorgan.media.files import Job, remove_leftovers
-from colorgan.media.formats import PHOTO_SUFFIXES
-from colorgan.media.writing import WriteOptions
+from colorgan.colorize.journal import Journal, Journals, Stamp, Verdict, file_stamp
+from colorgan.colorize.outcome import Outcome, Status
+from colorgan.colorize.painting import Painter
+from colorgan.colorize.pipeline import InOrder, ToDo, Workers
+from colorgan.colorize.sharding import Share
+from colorgan.media.files import remove_leftovers
+from colorgan.media.naming import Job
+from colorgan.media.pathset import PathSet
 
-if TYPE_CHECKING:
-    from colorgan.colorize.colorizer import Colorizer
+_IN_THE_WAY = "at {}, a file stands that was not made by colorgan; --overwrite replaces it"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a photo.
+@dataclass(eq=False)
+class Batch:
+    """The photos of a run, and what is known of their results.
 
     Attributes:
-        job: the photo and the place of its result.
-        status: what became of it.
-        words: why it failed, or what a user should know about the photo or its result.
+        jobs: photos and places; found while they are asked for.
+        journals: what was done before.
+        settings: a digest of the treatment and the model.
+        endings: of the names of what is written beside each result.
+        overwrite: do all anew.
+        skip_color: photos that are in colour already are to be left out.
+        share: of the jobs, which are this process's.
+        read_only: write nothing.
     """
 
-    job: Job
-    status: Literal["written", "skipped", "failed"]
-    words: tuple[str, ...] = ()
+    jobs: Iterable[Job]
+    journals: Journals
+    settings: bytes
+    endings: tuple[str, ...] = ()
+    overwrite: bool = False
+    skip_color: bool = False
+    share: Share = field(default_factory=Share)
+    read_only: bool = False
+    _under_way: dict[str, tuple[Journal, Stamp]] = field(default_factory=dict, init=False)
+    _cleaned: PathSet = field(default_factory=PathSet, init=False)
+    _folder: str = field(default="", init=False)
+
+    def steps(self) -> Iterator[Outcome | ToDo[Job]]:
+        """For each photo of the share, what became of it without work, or that it is to do.
+
+        Raises:
+            OutputError: a journal cannot be opened.
+        """
+        for job in self.jobs:
+            if self.share.has(job.identity):
+                yield self._step(job)
+
+    def _step(self, job: Job) -> Outcome | ToDo[Job]:
+        if job.problem:
+            return Outcome(job, Status.failed, (job.problem,))
+        self._clean(job.folder)
+        journal, name = self.journals.of(job)
+        stamp = Stamp(name, os.fsencode(job.identity), file_stamp(job.source), self.settings)
+        if not self.overwrite:
+            others = tuple(os.path.join(job.folder, job.beside(ending)) for ending in self.endings)
+            verdict = journal.verdict(stamp, job.target, others)
+            if verdict is Verdict.done:
+                return Outcome(job, Status.skipped)
+            if verdict is Verdict.in_colour and self.skip_color:
+                return Outcome(job, Status.in_colour)
+            if verdict is Verdict.in_the_way:
+                return Outcome(job, Status.failed, (_IN_THE_WAY.format(job.target),))
+        journal.begin(stamp, job.target)
+        self._under_way[job.target] = journal, stamp
+        return ToDo(job)
+
+    def _clean(self, folder: str) -> None:
+        if folder != self._folder and not self.read_only:
+            self._folder = folder
+            if self._cleaned.add(folder):
+                remove_leftovers(folder)
+
+    def record(self, outcome: Outcome) -> None:
+        """Note what became of a photo that was to do."""
+        journal, stamp = self._under_way.pop(outcome.job.target, (None, None))
+        if journal is None or stamp is None:
+            return
+        if outcome.status is Status.written:
+            journal.made(stamp, outcome.job.target)
+        elif outcome.status is Status.in_colour:
+            journal.left_in_colour(stamp)
 
 
 def colorize_all(
-    colorizer: Colorizer,
-    jobs: Iterable[Job],
-    rendering: Rendering,
+    batch: Batch,
+    painter: Painter,
     *,
+    workers: int,
+    group: Callable[[], int],
+    before: Callable[[], None],
     check: Callable[[], None],
-    quality: int = 95,
-    overwrite: bool = False,
 ) -> Iterator[Outcome]:
-    """Colour photos and write them, each when its outcome is asked for.
+    """Colour the photos that are to do, several at a time.
 
     Args:
-        colorizer: the loaded model.
-        jobs: photos and places; may be found while they are asked for.
-        rendering: how to colour them.
+        batch: the photos.
+        painter: colours them.
+        workers: threads.
+        group: tells how many photos of like shape are worth computing together.
+        before: called before photos are handed to the workers; the first time, the model is to be loaded.
         check: called between two photos; raises to stop there.
-        quality: of JPEG and WebP, 1..100.
-        overwrite: also where there is a result already.
 
     Yields:
-        One outcome for each job, in their order.
+        One outcome for each photo, in their order.
 
     Raises:
-        Whatever `check` raises; the photo under way has been finished.
+        Whatever `check` raises; the photos under way have been finished.
         OutputError: the place for the results cannot be written.
     """
-    folders = set()
-    for job in jobs:
-        check()
-        if job.target.parent not in folders:
-            folders.add(job.target.parent)
-            remove_leftovers(job.target.parent)
-        if job.problem:
-            yield Outcome(job, "failed", (job.problem,))
-        elif not overwrite and job.target.exists():
-            yield Outcome(job, "skipped")
-        else:
-            yield _colorize_one(colorizer, job, rendering, quality)
-    check()
 
+    def ready() -> None:
+        try:
+            before()
+        except BaseException:
+            batch.journals.forget()  # of what was announced, nothing begins
+            raise
+        batch.journals.flush()
 
-def _colorize_one(colorizer: Colorizer, job: Job, rendering: Rendering, quality: int) -> Outcome:
-    note = (job.note,) if job.note else ()
-    try:
-        photo = reading.read(job.source)
-        rgb = colorizer.colorize_photo(photo, rendering)
-        dropped = writing.write(
-            job.target,
-            PHOTO_SUFFIXES[job.target.suffix.lower()],
-            rgb,
-            alpha=photo.alpha,
-            metadata=photo.metadata,
-            options=WriteOptions(quality),
-        )
-    except PhotoError as error:
-        return Outcome(job, "failed", (str(error),))
-    except MemoryError:
-        return Outcome(job, "failed", ("not enough memory for a photo of its size",))
-    return Outcome(job, "written", note + photo.oddities + dropped)
+    with Workers(workers, painter) as started:
+        for outcome in InOrder(started, group=group, before=ready, check=check).results(batch.steps()):
+            batch.record(outcome)
+            yield outcome

@@ -65,6 +65,26 @@ def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> Photo
         raise PhotoError(_A_PHOTO, _reason(error), "Copy it again from where it came from.") from error
 
 
+def measure(path: Path) -> float:
+    """How large a photo is, in megapixels, without its pixels being decoded; 0 of what cannot be read."""
+    try:
+        _check_is_file(path)
+        with path.open("rb") as file, _opened(file) as image:
+            return float(image.width * image.height / 1e6)
+    except Exception:  # whatever it is, reading the photo will meet it again, and say so
+        return 0.0
+
+
+def count_pages(path: Path) -> int:
+    """How many pages a TIFF has; 1 of anything else, and of what cannot be read."""
+    try:
+        _check_is_file(path)
+        with path.open("rb") as file, _opened(file) as image:
+            return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
+    except Exception:  # whatever it is, reading the photo will meet it again, and say so
+        return 1
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return (error.strerror or str(error)).lower()

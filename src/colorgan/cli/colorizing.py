@@ -1,0 +1,295 @@
+"""A run of `colorgan colorize`, from what was asked for to the sums."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from colorgan.cli.console import Console, print_error
+from colorgan.cli.reporting import JsonReporter, PlainReporter, Reporter, Total, photo_bar
+from colorgan.cli.request import STREAM, Request, shown
+from colorgan.cli.streaming import check_stream, colorize_stream, is_stream
+from colorgan.colorize.loading import Loading
+from colorgan.colorize.outcome import Outcome, Status
+from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted, UsageError
+from colorgan.media.files import drop_unfinished
+from colorgan.media.formats import PHOTO_SUFFIXES
+from colorgan.media.naming import Job, OutputRules, count_photos, plan_outputs
+from colorgan.media.pathlist import read_paths
+from colorgan.signals import SignalWatch
+
+if TYPE_CHECKING:
+    from colorgan.colorize.batch import Batch
+    from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.painting import Treatment
+    from colorgan.colorize.sharding import Meeting
+
+DEFAULT_MODEL = "compact"
+_OWN_MODELS = ("finetuned", "gan")
+HOW_TO_GO_ON = "Every result so far is whole; the same command again goes on with the rest."
+
+
+def colorize_photos(request: Request) -> int:
+    """Colour photos as was asked for, print what becomes of them, and give the exit code.
+
+    Raises:
+        ColorganError: it cannot be done, or was interrupted.
+    """
+    # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
+    with SignalWatch(at_once=is_stream(request)) as watch:
+        run = Run(request, watch)
+        try:
+            return run.go()
+        except KeyboardInterrupt:  # what was under way is dropped
+            _leave_at_once(Interrupted(watch.received or signal.SIGINT, HOW_TO_GO_ON))
+        except Interrupted as error:
+            if run.is_loading:
+                _leave_at_once(error)
+            raise
+
+
+def _leave_at_once(error: Interrupted) -> NoReturn:
+    """End without waiting for threads that are still at work."""
+    drop_unfinished()
+    print_error(error)
+    sys.stdout.flush()
+    os._exit(error.exit_code)
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Run:
+    """A run, and what it holds while it goes on.
+
+    Args:
+        request: what was asked for.
+        watch: of signals.
+    """
+
+    def __init__(self, request: Request, watch: SignalWatch) -> None:
+        from colorgan.colorize.sharding import Share
+
+        self._request, self._watch = request, watch
+        self.share = Share.from_environment()
+        prefix = "" if self.share.is_first else f"rank {self.share.rank}: "
+        console = Console(request.quiet or not self.share.is_first)
+        self._console = console
+        self._reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console, prefix)
+        self._loading = Loading(self._load)
+        self._counts: Counter[Status] = Counter()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a thread still loads the model."""
+        return self._loading.is_under_way
+
+    def check(self) -> None:
+        """Stop where a signal came.
+
+        Raises:
+            Interrupted: one came.
+        """
+        self._watch.check(HOW_TO_GO_ON)
+
+    def go(self) -> int:
+        """Do it, and give the exit code.
+
+        Raises:
+            ColorganError: it cannot be done, or was interrupted.
+        """
+        request = self._request
+        try:
+            return self._stream() if is_stream(request) else self._photos()
+        except ColorganError as error:
+            self._reporter.stopped(error)
+            if self._counts:
+                self._reporter.summary(self._counts, Total(request.where, error.exit_code))
+            raise
+
+    def _stream(self) -> int:
+        check_stream(self._request)
+        self._load_model()
+        colorize_stream(self._request, self._console, self._loading.get())
+        return 0
+
+    def _photos(self) -> int:
+        from colorgan.colorize.batch import Batch
+        from colorgan.colorize.journal import Journals
+        from colorgan.colorize.sharding import Meeting, is_started_by_torchrun
+
+        request, treatment = self._request, self._request.treatment()
+        rules = OutputRules(request.output, request.suffix, treatment.endings, self._pages())
+        jobs = self._jobs(rules)
+        self._reporter.status("started", f"Colouring {self._what()} with {request.model}.", model=request.model)
+        meeting = Meeting(self.share) if self.share.ranks > 1 and is_started_by_torchrun() else None
+        with Journals(
+            self._homes(rules), self._console.warn, beyond=request.output is None, read_only=request.dry_run
+        ) as journals:
+            batch = Batch(
+                jobs,
+                journals,
+                treatment.digest(self._model_digest()),
+                endings=treatment.endings,
+                overwrite=request.overwrite,
+                skip_color=request.skip_color,
+                share=self.share,
+                read_only=request.dry_run,
+            )
+            if request.dry_run:
+                return self._plan(batch)
+            self._colour(batch, treatment)
+        return self._sum_up(meeting)
+
+    def _what(self) -> str:
+        named = [shown(path) for path in self._request.inputs]
+        if self._request.from_file:
+            named.append(f"the photos listed in {shown(self._request.from_file)}")
+        return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+
+    def _jobs(self, rules: OutputRules) -> Iterator[Job]:
+        """The photos to colour, of which there is at least one."""
+        listed = self._listed() if self._request.from_file else ()
+        jobs = plan_outputs(self._request.inputs, rules, listed)
+        first = next(jobs, None)
+        if first is None:
+            advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
+            raise UsageError("photos to colour", f"none in {self._what()}", advice)
+        return itertools.chain([first], jobs)
+
+    def _listed(self) -> Iterator[str]:
+        path = self._request.from_file
+        if path == STREAM:
+            yield from read_paths(sys.stdin.buffer)
+        elif path is not None:
+            try:
+                with path.open("rb") as file:
+                    yield from read_paths(file)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise UsageError(
+                    "a list of photos", f"{path}: {reason}", "Check the name after --from-file."
+                ) from error
+
+    def _pages(self) -> Callable[[str], int] | None:
+        if not self._request.all_pages:
+            return None
+        from colorgan.media.reading import count_pages
+
+        return lambda path: count_pages(Path(path))
+
+    def _homes(self, rules: OutputRules) -> list[Path]:
+        """The folders that get a journal."""
+        output = self._request.output
+        if output is not None:
+            return [output.parent if rules.is_for_one_file and not self._request.from_file else output]
+        return [path if path.is_dir() else path.parent for path in self._request.inputs]
+
+    def _model_digest(self) -> str:
+        """A digest of the weights; empty where they are not at hand and would have to be fetched."""
+        from colorgan.weights_cache import model_digest
+
+        digest = model_digest(self._request.model)
+        if not digest and not self._request.dry_run:
+            self._load_model()
+            digest = model_digest(self._request.model)
+        return digest
+
+    def _plan(self, batch: Batch) -> int:
+        """Say what would be done."""
+        for step in batch.steps():
+            self.check()
+            outcome = step if isinstance(step, Outcome) else Outcome(step.task, Status.written)
+            self._counts[outcome.status] += 1
+            self._reporter.planned(outcome)
+        self._reporter.summary(self._counts, Total(self._request.where, 0, is_dry=True))
+        return 0
+
+    def _colour(self, batch: Batch, treatment: Treatment) -> None:
+        from colorgan.colorize.batch import colorize_all
+        from colorgan.colorize.painting import Painter, PixelBudget
+
+        cores = max(1, available_cores() // self.share.local_ranks)
+        outcomes = colorize_all(
+            batch,
+            Painter(self._loading.get, treatment, cores=cores, budget=PixelBudget()),
+            workers=self._request.workers or cores,
+            group=self._group,
+            before=self._load_model,
+            check=self.check,
+        )
+        with photo_bar(self._console, self._counter()) as advance:
+            for outcome in outcomes:
+                self._counts[outcome.status] += 1
+                self._reporter.outcome(outcome)
+                advance()
+
+    def _counter(self) -> Callable[[], Iterator[int]] | None:
+        if self._request.from_file or self.share.ranks > 1:
+            return None
+        return lambda: count_photos(self._request.inputs, self._request.output)
+
+    def _group(self) -> int:
+        if self._request.batch_size:
+            return self._request.batch_size
+        return self._loading.get().batch_size if self._loading.is_done else 1
+
+    def _load_model(self) -> None:
+        """Load the model, unless that was done, and say so."""
+        if self._loading.is_done:
+            return
+        model = self._request.model
+        self._reporter.status("loading", f"Loading {model} ...", model=model)
+        colorizer = self._loading.wait(self.check)
+        from colorgan.devices import describe_device
+        from colorgan.weights_cache import models_at_hand
+
+        device = describe_device(colorizer.device)
+        self._reporter.status("computing", f"Computing on {device}.", device=str(colorizer.device))
+        own = [name for name in models_at_hand() if name in _OWN_MODELS]
+        if own and model == DEFAULT_MODEL:
+            self._console.note(f"A model of your own is at hand: --model {own[-1]}")
+
+    def _load(self) -> Colorizer:
+        from colorgan.colorize.colorizer import Colorizer
+
+        with self._console.fetching(self._request.model, self.check) as progress:
+            return Colorizer.load(
+                self._request.model,
+                device=self._device(),
+                precision=self._request.precision,
+                notify=self._console.warn,
+                progress=progress,
+            )
+
+    def _device(self) -> str:
+        """The device; of several ranks on a machine with CUDA, each has its own."""
+        if self.share.local_ranks == 1:
+            return self._request.device
+        from colorgan.devices import device_of_rank
+
+        return device_of_rank(self._request.device, self.share.local_rank)
+
+    def _sum_up(self, meeting: Meeting | None) -> int:
+        """Say what became of all photos, and give the exit code."""
+        counts, missing = self._counts, list[int]()
+        if meeting and not self.share.is_first:
+            # torchrun ends all ranks when one fails, and a bad photo is no reason for that: the first one tells.
+            meeting.leave({status.name: count for status, count in counts.items()})
+            return 0
+        if meeting:
+            sums, missing = meeting.total({status.name: count for status, count in counts.items()}, self.check)
+            counts = Counter({Status[name]: count for name, count in sums.items()})
+        code = EXIT_SOME_FAILED if counts[Status.failed] or missing else 0
+        self._reporter.summary(counts, Total(self._request.where, code, missing=missing))
+        return code

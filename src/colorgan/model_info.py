@@ -1,0 +1,35 @@
+"""What a model is, in words and numbers; torch is not needed for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model's file says of it.
+
+    Attributes:
+        name: what it is called.
+        network: which network it is of, a key of `weights.NETWORKS`.
+        options: the keyword arguments that build the network again.
+        stage: how it was trained: published, scratch, finetune or gan.
+        licence: the terms under which the weights may be used.
+        made_by: the program and version that wrote them.
+        trained_on: the photos, in words.
+        figures: what was measured on it, by name.
+        render_size: the short side at which the network sees a photo, 8..4096 pixels.
+        temperature: what its logits are divided by before they are decoded, above 0.
+    """
+
+    name: str
+    network: str
+    options: dict[str, Any]
+    stage: str
+    licence: str
+    made_by: str
+    trained_on: str
+    figures: dict[str, float]
+    render_size: int
+    temperature: float
