@@ -46,6 +46,13 @@ class BitDepth(str, Enum):
     sixteen = "16"
 
 
+class FitName(str, Enum):
+    """How the network sees a photo."""
+
+    shape = "shape"
+    square = "square"
+
+
 class PrecisionName(str, Enum):
     """What the network computes in."""
 
@@ -107,6 +114,14 @@ def colorize(
     ] = 500.0,
     model: ModelOption = DEFAULT_MODEL,
     render_size: RenderSizeOption = None,
+    fit: Annotated[
+        FitName,
+        typer.Option(
+            "--fit",
+            help="The network sees a photo in its own shape, or squeezed into a square as ECCV16's demo does it.",
+            rich_help_panel=COLOURS,
+        ),
+    ] = FitName.shape,
     saturation: Annotated[
         float,
         typer.Option(
@@ -180,7 +195,7 @@ def colorize(
         output=output,
         from_file=from_file,
         suffix=_SUFFIXES[format_name.value],
-        rendering=Rendering(saturation, temperature, render_size, confidence),
+        rendering=Rendering(saturation, temperature, render_size, fit.value, confidence),
         model=model,
         device=device,
         precision=precision.value,

@@ -212,7 +212,7 @@ class Painter:
         lost = writing.write(
             Path(job.target),
             PHOTO_SUFFIXES[Path(job.name).suffix.lower()],
-            rgb,
+            np.asarray(rgb, np.uint8),
             alpha=one.photo.alpha,
             metadata=one.photo.metadata,
             options=self._treatment.writing,

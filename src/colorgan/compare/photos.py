@@ -20,9 +20,9 @@ from colorgan.data.options import PrepareOptions
 from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
 from colorgan.data.sources import Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
-from colorgan.media.files import has_photo_suffix
 from colorgan.media.formats import FORMATS
 from colorgan.media.photo import from_image
+from colorgan.media.search import has_photo_suffix
 
 MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is grey, as `prepare` has it
 _READERS = 2
@@ -64,7 +64,9 @@ def open_inputs(inputs: Sequence[Path]) -> list[Source]:
     Raises:
         UsageError: one of them is not there or none of these, or there is no photo in any.
     """
-    sources = [FileSource(path) if path.is_file() and has_photo_suffix(path) else open_source(path) for path in inputs]
+    sources = [
+        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path) for path in inputs
+    ]
     if not any(source.entries for source in sources):
         where = ", ".join(map(str, inputs))
         advice = "Give photos, or folders or archives of them."

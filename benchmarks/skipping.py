@@ -1,0 +1,92 @@
+"""How fast photos that were done before are skipped, and what memory that takes.
+
+    python benchmarks/skipping.py                  # 10,000 and 100,000 tiny photos, 1,000 a folder
+    python benchmarks/skipping.py --flat           # all in one folder
+
+Photos and results are copies of one tiny file, and the journal is told that the ones were made of the others: colouring
+them all would take ten minutes and show nothing more. What is timed is the command itself, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from colorgan.colorize.journal import Journals, Stamp, file_stamp
+from colorgan.colorize.painting import Treatment
+from colorgan.media.naming import OutputRules, plan_outputs
+from colorgan.weights_cache import model_digest
+
+PER_FOLDER = 1000
+
+
+def tiny_photo() -> bytes:
+    """A JPEG of 8 x 8 pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), 128).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def make_photos(folder: Path, count: int, per_folder: int) -> None:
+    """Write as many photos as are wanted."""
+    data = tiny_photo()
+    for number in range(count):
+        place = folder / f"{number // per_folder:04}"
+        if number % per_folder == 0:
+            place.mkdir(parents=True)
+        (place / f"{number:07}.jpg").write_bytes(data)
+
+
+def pretend_done(photos: Path, output: Path) -> None:
+    """Write a result for each photo, and note it as made with the command's defaults."""
+    data, settings = tiny_photo(), Treatment().digest(model_digest("compact"))
+    with Journals([output], print, beyond=False) as journals:
+        for job in plan_outputs([photos], OutputRules(output)):
+            Path(job.folder).mkdir(parents=True, exist_ok=True)
+            Path(job.target).write_bytes(data)
+            journal, name = journals.of(job)
+            journal.made(Stamp(name, os.fsencode(job.identity), file_stamp(job.source), settings), job.target)
+
+
+def timed(*arguments: object) -> tuple[float, str]:
+    """Run the command, and give its time in seconds and what it printed last."""
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "colorgan", "colorize", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return time.perf_counter() - begun, done.stdout.strip()
+
+
+def peak_mb() -> float:
+    """Peak memory of the largest process so far that was waited for."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def main() -> None:
+    """Print a line for each number of photos."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000], help="numbers of photos, rising")
+    parser.add_argument("--flat", action="store_true", help="all photos in one folder")
+    arguments = parser.parse_args()
+    nothing, _ = timed("--help")
+    print(f"--help alone: {nothing:.2f} s")
+    for count in arguments.counts:
+        with tempfile.TemporaryDirectory() as folder:
+            photos, output = Path(folder, "photos"), Path(folder, "out")
+            make_photos(photos, count, count if arguments.flat else PER_FOLDER)
+            pretend_done(photos, output)
+            seconds, printed = timed(photos, "-o", output, "--quiet")
+            rate = count / seconds
+            print(f"{count} photos: {seconds:.2f} s, {rate:.0f} a second, peak {peak_mb():.0f} MB ({printed[:50]})")
+
+
+if __name__ == "__main__":
+    main()
