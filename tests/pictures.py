@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageChops, TiffImagePlugin
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.media.photo import Photo
@@ -49,12 +49,30 @@ def tiff_tags(tags: dict[int, object]) -> TiffImagePlugin.ImageFileDirectory_v2:
     return directory
 
 
-def png_bytes(width: int, height: int, depth: int, color_type: int, rows: bytes) -> bytes:
+def png_bytes(width: int, height: int, depth: int, color_type: int, rows: bytes, **chunks: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    data = b"".join(chunk(name.encode(), content) for name, content in chunks.items())
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + pixels + chunk(b"IEND", b"")
+
+
+def saved_adobe_cmyk(path: Path, transform: int) -> Path:
+    """A JPEG of paper, ink and red as Adobe's programs write it: inverted CMYK, or YCCK where transform is 2."""
+    image = Image.new("CMYK", (24, 8), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (8, 0, 16, 8))
+    image.paste((0, 255, 255, 0), (16, 0, 24, 8))
+    if transform == 2:
+        cyan, magenta, yellow, black = image.split()
+        luma, cb, cr = Image.merge("RGB", [cyan, magenta, yellow]).convert("YCbCr").split()
+        image = Image.merge("CMYK", [*(ImageChops.invert(band) for band in (luma, cb, cr)), black])
+    image.save(path, quality=100, subsampling=0)
+    data = path.read_bytes()
+    place = data.index(b"Adobe") + 11
+    path.write_bytes(data[:place] + bytes([transform]) + data[place + 1 :])
+    return path
 
 
 def twelve_bit_tiff(first: int, second: int) -> bytes:

@@ -287,3 +287,18 @@ def test_no_two_inputs_ever_share_an_output(one: list[str], two: list[str], outp
         assert all(Path(job.name).suffix == Path(job.source).suffix for job in jobs)
     finally:
         shutil.rmtree(root)
+
+
+# --- kinds of photos that are only read ---
+
+
+def test_a_result_of_a_kind_that_is_not_written_gets_another_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.heic", "in/b.gif", "in/c.avif", "in/b.png")
+    found = dict(targets([tmp_path / "in"], tmp_path / "out"))
+    assert found == {"a.heic": "a.jpg", "b.gif": "b.png", "b.png": "b-2.png", "c.avif": "c.avif"}
+
+
+def test_an_output_of_a_kind_that_is_not_written_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    with pytest.raises(UsageError, match=r"\.heic is only read"):
+        plan([tmp_path / "a.jpg"], tmp_path / "b.heic")

@@ -78,6 +78,6 @@ class Request:
         from colorgan.media.reading import ReadOptions
         from colorgan.media.writing import WriteOptions
 
-        reading = ReadOptions(self.max_megapixels)
+        reading = ReadOptions(self.max_megapixels, every_page=self.all_pages)
         writing = WriteOptions(self.quality, self.keep_metadata)
         return Treatment(self.rendering, reading, writing, self.skip_color)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,9 @@ FORMATS = {
         Format("WEBP", (".webp",), most_side_px=16383, keeps_alpha=True, lossy=True),
         Format("TIFF", (".tif", ".tiff"), keeps_alpha=True),
         Format("BMP", (".bmp", ".dib")),
+        Format("AVIF", (".avif",), most_side_px=65536, keeps_alpha=True, lossy=True),
+        Format("HEIF", (".heic", ".heif", ".hif"), written_as=".jpg"),
+        Format("GIF", (".gif",), written_as=".png"),
     )
 }
 
@@ -42,13 +44,7 @@ FORMATS = {
 PHOTO_SUFFIXES = {suffix: row.name for row in FORMATS.values() for suffix in row.suffixes}
 
 
-def named_format(path: Path) -> Format | None:
-    """The format that a file's name says, or None."""
-    name = PHOTO_SUFFIXES.get(path.suffix.lower())
-    return FORMATS[name] if name else None
-
-
-def written_suffix(path: Path) -> str:
-    """The suffix of a result of the photo's own kind, or of another where that kind is not written."""
-    row = named_format(path)
-    return row.written_as if row and row.written_as else path.suffix
+def written_suffix(suffix: str) -> str:
+    """The suffix of a result of a photo's own kind: its own, or that of another kind where its own is not written."""
+    name = PHOTO_SUFFIXES.get(suffix.lower())
+    return (FORMATS[name].written_as if name else "") or suffix

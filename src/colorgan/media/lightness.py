@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,8 @@ def strips(height: int, width: int) -> Iterator[slice]:
 _Y_FROM_RGB = np.array([0.212671, 0.715160, 0.072169])
 
 
-def _linear_from_srgb(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
+def linear_from_srgb(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Undo the transfer curve of sRGB (IEC 61966-2-1), 0..1."""
     return np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
 
 
@@ -106,14 +107,20 @@ def _lightness_of_luminance(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _grey_table(codes: int) -> NDArray[np.float32]:
-    return _lightness_of_luminance(_linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
+    return _lightness_of_luminance(linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
+
+
+def _luminance_tables(codes: int) -> NDArray[np.float32]:
+    return (_Y_FROM_RGB[:, None] * linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
 
 
 # L of sRGB grey with 8 and 16 bits, and of the steps in which the L of colours is held.
 L_OF_GREY8 = _grey_table(1 << 8)
 L_OF_GREY16 = _grey_table(1 << 16)
 L_OF_CODE = np.linspace(0.0, 100.0, _STEPS + 1, dtype=np.float32)
-_LUMINANCE8 = (_Y_FROM_RGB[:, None] * _linear_from_srgb(np.linspace(0.0, 1.0, 1 << 8))).astype(np.float32)
+# The luminance that each sample of red, green and blue adds.
+LUMINANCE_OF_RGB8 = _luminance_tables(1 << 8)
+LUMINANCE_OF_RGB16 = _luminance_tables(1 << 16)
 
 
 def codes_of_lightness(L: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -121,7 +128,13 @@ def codes_of_lightness(L: NDArray[np.float32]) -> NDArray[np.uint16]:
     return _rounded(L * np.float32(_STEPS / 100))
 
 
-def lightness_of_rgb(red: Plane, green: Plane, blue: Plane) -> NDArray[np.float32]:
-    """L of three planes of sRGB."""
-    L: NDArray[np.float32] = _lightness_of_luminance(_LUMINANCE8[0][red] + _LUMINANCE8[1][green] + _LUMINANCE8[2][blue])
+def lightness_of_rgb(planes: Sequence[Samples], luminance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """L of three planes.
+
+    Args:
+        planes: red, green and blue.
+        luminance: (3, 256) or (3, 65536), what each of their samples adds.
+    """
+    red, green, blue = (table[plane] for table, plane in zip(luminance, planes, strict=True))
+    L: NDArray[np.float32] = _lightness_of_luminance(red + green + blue)
     return L

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from colorgan.errors import UsageError
-from colorgan.media.formats import PHOTO_SUFFIXES
+from colorgan.media.formats import PHOTO_SUFFIXES, written_suffix
 from colorgan.media.pathset import PathSet, spelling
 from colorgan.media.search import Listing, find_photos, has_photo_suffix, split_name
 
@@ -124,6 +124,8 @@ def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
     source = inputs[0]
     if _place(source) == _place(output) or (output.exists() and source.exists() and output.samefile(source)):
         raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
+    if (suffix := written_suffix(output.suffix)) != output.suffix:
+        raise UsageError("an output that can be written", f"{output.suffix} is only read", f"Name it {suffix}.")
     return Job(str(source), _identity(source), str(output.parent), output.name)
 
 
@@ -305,7 +307,7 @@ class _Planner:
             yield Job(source, identity, folder.path, stem + suffix, problem=problem)
             return
         wanted = stem + _BESIDE if self._output is None else stem
-        suffix = self._rules.suffix or suffix
+        suffix = self._rules.suffix or written_suffix(suffix)
         pages = self._rules.pages(source) if self._rules.pages else 1
         if pages <= 1:
             yield self._named(Job(source, identity, folder.path, wanted + suffix), folder)

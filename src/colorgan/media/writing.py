@@ -8,22 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colorgan.errors import OutputError, PhotoError
+import numpy as np
+from numpy.typing import NDArray
+
+from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.media import deep_tiff, nested_tags
+from colorgan.media.describing import described
 from colorgan.media.files import atomic_write
 from colorgan.media.formats import FORMATS
-from colorgan.media.lightness import Plane
+from colorgan.media.lightness import Plane, strips
 from colorgan.media.metadata import Metadata
 from colorgan.media.photo import to_image
-
-_MOST_JPEG_EXIF_BYTES = 65533
+from colorgan.media.profiles import SRGB_PROFILE
 
 # What is wrong with one name alone; every other failure to write would meet the next photo too.
 _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 
-# Further arguments of Pillow's encoders. A JPEG's colours at half resolution would bleed over the photo's own edges.
-_ENCODING: dict[str, dict[str, Any]] = {"JPEG": {"subsampling": "4:4:4"}, "TIFF": {"compression": "tiff_lzw"}}
-# The fields of `Metadata` that each format has a place for.
-_METADATA = {"JPEG": ("exif", "dpi"), "PNG": ("exif", "dpi"), "WEBP": ("exif",), "TIFF": ("dpi",), "BMP": ("dpi",)}
+# Further arguments of Pillow's encoders. Colours at half resolution would bleed over the photo's own edges.
+_ENCODING: dict[str, dict[str, Any]] = {
+    "JPEG": {"subsampling": "4:4:4"},
+    "AVIF": {"subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_lzw"},
+}
 
 
 @dataclass(frozen=True)
@@ -33,16 +39,20 @@ class WriteOptions:
     Attributes:
         quality: of lossy formats, 1..100.
         keep_metadata: whether what the photo's file said goes into the result.
+        mark: the name of the model that coloured it, where the result is to say so, or None.
+        bit_depth: bits a channel, 8 or 16; 16 where the format is TIFF.
     """
 
     quality: int = 95
     keep_metadata: bool = True
+    mark: str | None = None
+    bit_depth: int = 8
 
 
 def write(
     target: Path | BinaryIO,
     format_name: str,
-    rgb: Plane,
+    rgb: Plane | NDArray[np.uint16],
     *,
     alpha: Plane | None = None,
     metadata: Metadata | None = None,
@@ -52,8 +62,8 @@ def write(
 
     Args:
         target: a path, where a file is replaced and a missing folder made, or a file that is open for writing.
-        format_name: a key of `FORMATS`.
-        rgb: (H, W, 3) uint8, sRGB.
+        format_name: a key of `FORMATS` that is written.
+        rgb: (H, W, 3) uint8 or uint16, sRGB.
         alpha: (H, W) uint8, or None.
         metadata: what to say about it, as far as the format has a place for it.
         options: how.
@@ -63,10 +73,16 @@ def write(
 
     Raises:
         PhotoError: the picture does not fit the format, or its name the disk.
-        OutputError: the place cannot be written.
+        OutputError: the place cannot be written, or 16 bits without tifffile.
+        UsageError: the format is only read.
     """
+    if suffix := FORMATS[format_name].written_as:
+        raise UsageError(
+            "a format that is written", f"{format_name} is only read", f"Choose another, such as {suffix}."
+        )
     kept = metadata if metadata and options.keep_metadata else Metadata()
-    data, words = _encode(format_name, rgb, alpha, kept, options)
+    words = _words_on_depth(format_name, metadata, options.bit_depth)
+    data, lost = _encode(format_name, rgb, alpha, kept, options)
     name = target.name if isinstance(target, Path) else "the output"
     try:
         if isinstance(target, Path):
@@ -80,28 +96,48 @@ def write(
             raise PhotoError("a name that can be written", f"cannot write {name}: {reason}", "Rename.") from error
         advice = "Make room there, or name another folder with --output; then give the command again."
         raise OutputError(f"writing {target if isinstance(target, Path) else name}", reason, advice) from error
-    return words
+    return (*words, *lost)
+
+
+def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:
+    if bit_depth == 16:
+        return [] if format_name == "TIFF" else [f"{format_name} is written with 8 bits a channel; TIFF has 16"]
+    had_more = metadata is not None and metadata.bit_depth > 8
+    return ["16 bits a channel, written with 8 (a TIFF with --bit-depth 16 keeps them)"] if had_more else []
 
 
 def _encode(
-    format_name: str, rgb: Plane, alpha: Plane | None, metadata: Metadata, how: WriteOptions
-) -> tuple[memoryview, tuple[str, ...]]:
+    format_name: str, rgb: Plane | NDArray[np.uint16], alpha: Plane | None, metadata: Metadata, how: WriteOptions
+) -> tuple[memoryview, list[str]]:
     """Encode in memory, so that a failing disk is not mistaken for a failing encoder."""
     target = FORMATS[format_name]
     if max(rgb.shape) > target.most_side_px:
         found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"
         raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
-    words = []
-    picture = to_image(rgb, alpha if target.keeps_alpha else None)
-    if alpha is not None and not target.keeps_alpha and alpha.min() < 255:
-        words.append(f"{target.name} has no transparency; it was dropped")
-    arguments = _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
-    for key in _METADATA[target.name]:
-        if (value := getattr(metadata, key)) is not None:
-            arguments[key] = value
-    if target.name == "JPEG" and len(arguments.get("exif", b"")) > _MOST_JPEG_EXIF_BYTES:
-        del arguments["exif"]
-        words.append("more EXIF data than a JPEG can hold, left out")
+    arguments, words = described(format_name, metadata, how.mark)
+    if alpha is not None and not target.keeps_alpha:
+        if alpha.min() < 255:
+            words.append(f"{target.name} has no transparency; it was dropped")
+        alpha = None
     buffer = io.BytesIO()
-    picture.save(buffer, target.name, **arguments)
-    return buffer.getbuffer(), tuple(words)
+    nested = arguments.pop("nested", {})
+    if how.bit_depth == 16 and format_name == "TIFF":
+        deep_tiff.write(buffer, _with_depth(rgb, np.uint16), alpha, arguments)
+    else:
+        arguments |= _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
+        picture = to_image(_with_depth(rgb, np.uint8), alpha)
+        picture.save(buffer, target.name, icc_profile=SRGB_PROFILE, **arguments)
+    nested_tags.append(buffer, nested)
+    return buffer.getbuffer(), words
+
+
+def _with_depth(rgb: NDArray[Any], dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
+    """The picture in samples of 8 or 16 bits."""
+    if rgb.dtype == dtype:
+        return rgb
+    if dtype == np.uint16:
+        return rgb.astype(np.uint16) * np.uint16(257)
+    narrow = np.empty(rgb.shape, np.uint8)
+    for rows in strips(*rgb.shape[:2]):
+        narrow[rows] = (rgb[rows].astype(np.uint32) + 128) // 257
+    return narrow
