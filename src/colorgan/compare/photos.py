@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
 from colorgan.data.options import PrepareOptions
 from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
 from colorgan.data.sources import Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
-from colorgan.media.formats import FORMATS
+from colorgan.media.opening import opened
 from colorgan.media.photo import from_image
 from colorgan.media.search import has_photo_suffix
 
@@ -81,7 +81,7 @@ def decode(data: bytes) -> Image.Image:
         PhotoError: it cannot be read, with the reason.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
+        with opened(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PhotoError("a photo", f"{image.width} x {image.height} pixels are too many", "Reduce it.")
             if image.mode.startswith(("I", "F")):  # deep grey, which Pillow would clip to 8 bits
@@ -90,9 +90,6 @@ def decode(data: bytes) -> Image.Image:
             return image.convert("RGB")
     except PhotoError:
         raise
-    except UnidentifiedImageError as error:
-        found = f"not a picture in one of {', '.join(FORMATS)}"
-        raise PhotoError("a photo", found, "Convert it.") from error
     except Exception as error:  # damaged files make decoders raise whatever they like
         found = f"damaged or incomplete ({str(error) or type(error).__name__})"
         raise PhotoError("a photo", found, "Copy it again from where it came from.") from error

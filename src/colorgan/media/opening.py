@@ -101,6 +101,6 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
             return factory(file)
         except _NOT_MINE as error:
             if factory is _UnlimitedTiff:
-                raise UnknownTiffError from error
+                raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
             reason = f"damaged or incomplete ({str(error) or type(error).__name__})"
     raise PhotoError(A_PHOTO, reason, "Open it elsewhere.")
