@@ -42,7 +42,7 @@ def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
     run = place / "runs" / "finetune"
     assert done.stdout.strip() == str(Path("runs/finetune/weights/best.safetensors"))
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    assert {"run.json", "metrics.jsonl", "curves.png", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
+    assert {"run.json", "metrics.jsonl", "report.html", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
     assert "colorgan colorize PHOTOS -o out --model runs/finetune/weights/best.safetensors" in done.stderr
     for model in ("finetuned", "runs/finetune/weights/best.safetensors"):
         coloured = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)

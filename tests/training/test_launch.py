@@ -92,4 +92,4 @@ def test_a_run_of_the_other_command_is_not_gone_on_with(place: Path, set_folder:
 def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, set_folder: Path) -> None:
     # A rate of 0 and frozen statistics: no epoch is better than the first.
     given = {"start": "small.safetensors", "lr": 0.0, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
-    assert run(TRAIN, set_folder, train_options(given | {"epochs": 9, "patience": 2})).epochs == [1, 2, 3]
+    assert run(TRAIN, set_folder, train_options(given | {"epochs": 9, "patience": 2})).epochs == [0, 1, 2, 3]

@@ -1,6 +1,7 @@
 import json
 import math
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ class Silent:
 
     def warned(self, text: str) -> None:
         self.warnings.append(text)
+
+    def judged(self, lines: Sequence[str]) -> None:
+        self.verdict = lines
 
 
 class StoppingStage(FinetuneStage):
@@ -112,15 +116,15 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_the_same_log(
     assert lines(tmp_path / "stopped") == lines(tmp_path / "straight")
 
 
-def test_a_run_leaves_a_log_samples_curves_weights_and_two_checkpoints(photo_set: PhotoSet, tmp_path: Path) -> None:
+def test_a_run_leaves_a_log_samples_a_report_weights_and_two_checkpoints(photo_set: PhotoSet, tmp_path: Path) -> None:
     figures = loop(stage(), photo_set, tmp_path).run("")
     entries = lines(tmp_path)
     batches = len(photo_set.train) // 4
     assert [line["step"] for line in entries if line["kind"] == "train"] == list(range(1, 3 * batches + 1))
-    assert [line["epoch"] for line in entries if line["kind"] == "validation"] == [1, 2, 3]
+    assert [line["epoch"] for line in entries if line["kind"] == "validation"] == [0, 1, 2, 3]
     assert figures.photos == len(photo_set.val)
-    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [f"epoch-00{i}.jpg" for i in (1, 2, 3)]
-    assert (tmp_path / "curves.png").exists()
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [f"epoch-00{i}.jpg" for i in range(4)]
+    assert (tmp_path / "report.html").exists()
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-002", "epoch-003"]
 
 

@@ -1,69 +1,214 @@
+"""A run watched: each trouble provoked on purpose in a small training, the report and the verdict at its end."""
+
+import importlib.util
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
-from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from colorgan.training.curves import draw_curves, series
-from colorgan.training.monitor import MetricsLog, write_sheet
+from colorgan.data.photoset import PhotoSet
+from colorgan.errors import TrainingError
+from colorgan.metrics import Figures
+from colorgan.networks.generator import Generator, Prediction
+from colorgan.networks.patchgan import PatchGAN
+from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.diagnosis import NAN
+from colorgan.training.gan import GanNetworks, GanOptions, GanStage
+from colorgan.training.loop import Loop
+from colorgan.training.losses import l1
+from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.stages import FinetuneStage, OptimizerOptions
+
+OPTIONS = TrainOptions(epochs=4, batch_size=6, size=32, crop_min=0.7, log_every=1, lambda_perceptual=0.0)
+BETAS = (0.5, 0.999)
 
 
-def test_a_reopened_log_takes_no_line_twice_and_mends_a_torn_one(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    log = MetricsLog(path)
-    for step in (1, 2, 3):
-        log.write("train", step, {"loss": float(step)})
-    with path.open("ab") as file:
-        file.write(b'{"kind": "train", "st')
-    log = MetricsLog(path)
-    for step in (2, 3, 4):
-        log.write("train", step, {"loss": float(step)})
-    log.write("validation", 3, {"auc": 88.0})
-    assert [(line["kind"], line["step"]) for line in log.read()] == [
-        ("train", 1),
-        ("train", 2),
-        ("train", 3),
-        ("train", 4),
-        ("validation", 3),
+class Listener:
+    """Remembers what the run tells a person."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.verdict: Sequence[str] = ()
+
+    def fetching(self, received: int, total: int | None) -> None: ...
+
+    def progressed(self, position: Position, batches: int, share: float) -> None: ...
+
+    def logged(self, terms: dict[str, float]) -> None: ...
+
+    def validated(self, epoch: int, figures: Figures) -> None: ...
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def judged(self, lines: Sequence[str]) -> None:
+        self.verdict = lines
+
+
+class Tint(Generator):
+    """A generator of twenty weights, which begins by giving each photo colours after its lightness."""
+
+    network = "tint"
+    multiple = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 2, 3, padding=1)
+        nn.init.constant_(self.layer.weight, 100 / 9)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def compute(self, L: Tensor, temperature: float) -> Prediction:
+        return Prediction(self.layer((L - 50) / 100), None)
+
+
+def stage(options: TrainOptions) -> GanStage:
+    torch.manual_seed(0)
+    generator = Tint()
+    return GanStage(
+        GanNetworks(generator, PatchGAN(channels=(8, 8, 8, 8))),
+        GanOptions(options.adversarial, options.real_label, options.lambda_adversarial, options.lambda_l1, 0.0),
+        OptimizerOptions(options.lr, BETAS, options.weight_decay),
+        OptimizerOptions(options.d_lr, BETAS),
+    )
+
+
+def loop(photos: PhotoSet, folder: Path, options: TrainOptions) -> tuple[Loop, Listener]:
+    def save(name: str, generator: Generator, figures: Figures) -> None:
+        path = folder / "weights" / f"{name}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.clone() for name, value in generator.state_dict().items()}, path)
+
+    folder.mkdir(exist_ok=True)
+    listener = Listener()
+    return Loop(stage(options), photos, folder, options, torch.device("cpu"), save, listener), listener
+
+
+def log(folder: Path, kind: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
+def named(folder: Path) -> list[str]:
+    return [line["name"] for line in log(folder, "trouble")]
+
+
+def test_a_run_without_trouble_gives_no_word_and_a_verdict_of_three_lines(photo_set: PhotoSet, tmp_path: Path) -> None:
+    run, listener = loop(photo_set, tmp_path, replace(OPTIONS, lr=5e-3, d_lr=1e-3))
+    run.run("")
+    assert listener.warnings == named(tmp_path) == []
+    assert [line[: line.index(" ", 10)] for line in listener.verdict] == [
+        "The adversarial",
+        "The discriminator",
+        "Epoch 4 was",
     ]
+    written = json.loads((tmp_path / "verdict.json").read_text())
+    assert written["lines"] == list(listener.verdict)
+    assert set(written["differences"]) == {"auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1"}
+    page = (tmp_path / "report.html").read_text()
+    assert "None so far" in page
+    assert all(line.replace("'", "&#39;") in page for line in listener.verdict)
 
 
-def test_every_line_is_json_that_any_program_reads(tmp_path: Path) -> None:
-    log = MetricsLog(tmp_path / "metrics.jsonl")
-    log.write("train", 1, {"loss": float("nan")})
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    for line in log.path.read_text().splitlines():
-        json.loads(line, parse_constant=refuse)
+TROUBLES = {
+    # The discriminator races on while the generator stands still.
+    "the discriminator is saturated": {"lr": 1e-9, "d_lr": 2e-2, "real_label": 0.9, "epochs": 8},
+    "the discriminator learns nothing": {"d_lr": 1e-9},
+    # Decay takes all weights but the bias, so that all photos get the same tint.
+    "the generator has collapsed": {"lr": 0.03, "weight_decay": 20.0, "d_lr": 3e-3},
+}
 
 
-def test_a_sheet_has_a_row_per_photo_and_three_columns(tmp_path: Path) -> None:
-    L = torch.full((4, 1, 16, 24), 60.0)
-    truth = torch.zeros(4, 2, 16, 24)
-    truth[:, 0] = 60.0
-    write_sheet(tmp_path / "epoch-001.jpg", L, -truth, truth)
-    with Image.open(tmp_path / "epoch-001.jpg") as sheet:
-        assert sheet.size == (3 * 24, 4 * 16)
-        grey, predicted, true = (sheet.getpixel((x, 20)) for x in (8, 36, 60))
-    assert max(grey) - min(grey) < 6
-    assert predicted[1] > predicted[0] + 30
-    assert true[0] > true[1] + 30
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_trouble_is_named_in_the_log_in_the_report_and_to_the_person_once(
+    photo_set: PhotoSet, tmp_path: Path, name: str
+) -> None:
+    run, listener = loop(photo_set, tmp_path, replace(OPTIONS, **TROUBLES[name]))
+    run.run("")
+    assert named(tmp_path) == [name]
+    (line,) = log(tmp_path, "trouble")
+    assert line["epoch"] - line["since"] < 2
+    (warning,) = listener.warnings
+    assert f"epoch {line['epoch']}: {name}" in warning
+    assert line["advice"] in warning
+    assert f"{name}</h3>" in (tmp_path / "report.html").read_text()
 
 
-def test_curves_show_every_finite_figure(tmp_path: Path) -> None:
-    lines = [
-        {"kind": "train", "step": step, "epoch": 1, "elapsed_s": 1.0, "loss": 1.0 / step, "odd": "nan"}
-        for step in range(1, 5)
-    ] + [{"kind": "validation", "step": 4, "auc": 88.0}]
-    assert set(series(lines)) == {"train loss", "validation auc"}
-    draw_curves(tmp_path / "curves.png", lines)
-    with Image.open(tmp_path / "curves.png") as image:
-        assert image.width > image.height
-        assert len(image.getcolors(1000)) > 4
+def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoSet, tmp_path: Path) -> None:
+    run, _ = loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))
+    run.run("")
+    with pytest.raises(TrainingError):
+        loop(photo_set, tmp_path, replace(OPTIONS, epochs=2, lr=1e38))[0].run("")
+    assert named(tmp_path) == [NAN]
+    assert log(tmp_path, "trouble")[0]["epoch"] == 2
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
+    page = (tmp_path / "report.html").read_text()
+    assert f"Epoch 2: {NAN}" in page
+    assert "The run was stopped" in page
+    for text in (tmp_path / "metrics.jsonl").read_text().splitlines():
+        json.loads(text, parse_constant=lambda word: pytest.fail(word))
 
 
-def test_a_log_without_figures_draws_nothing(tmp_path: Path) -> None:
-    draw_curves(tmp_path / "curves.png", [])
-    assert not (tmp_path / "curves.png").exists()
+class StoppedOnceError(Exception):
+    """Stands for a kill."""
+
+
+def test_a_run_that_was_killed_says_at_its_end_what_an_uninterrupted_one_does(
+    photo_set: PhotoSet, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, d_lr=1e-9)
+    straight, listener = loop(photo_set, tmp_path / "straight", options)
+    straight.run("")
+    killed, told = loop(photo_set, tmp_path / "killed", options)
+
+    def kill(terms: dict[str, float]) -> None:
+        if len(log(tmp_path / "killed", "train")) > 10:  # in the fourth epoch, of three steps each
+            raise StoppedOnceError
+
+    told.logged = kill  # type: ignore[method-assign]
+    with pytest.raises(StoppedOnceError):
+        killed.run("")
+    assert "Epoch 3 of 4 is done" in (tmp_path / "killed" / "report.html").read_text()
+    resumed, heard = loop(photo_set, tmp_path / "killed", options)
+    resumed.run("")
+    assert heard.verdict == listener.verdict
+    assert heard.warnings == []  # it was named before
+    for kind in ("train", "epoch", "validation", "trouble"):
+        before, after = (
+            [{**line, "elapsed_s": 0} for line in log(tmp_path / name, kind)] for name in ("straight", "killed")
+        )
+        assert before == after
+
+
+def test_a_supervised_run_has_the_same_report_and_a_verdict(photo_set: PhotoSet, tmp_path: Path) -> None:
+    listener = Listener()
+    stage = FinetuneStage(Tint(), l1, OptimizerOptions(lr=1e-2))
+    options = RunOptions(epochs=2, batch_size=6, size=32)
+    Loop(stage, photo_set, tmp_path, options, torch.device("cpu"), lambda *_: None, listener).run("")
+    assert listener.verdict[0].startswith("The training ")
+    assert len(listener.verdict) == 2
+    page = (tmp_path / "report.html").read_text()
+    assert "Discriminator" not in page
+    assert "How it went" in page
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the extra tensorboard is not installed")
+def test_tensorboard_events_tell_what_the_log_does(photo_set: PhotoSet, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))[0].run("")
+    loop(photo_set, tmp_path, replace(OPTIONS, epochs=2, tensorboard=True))[0].run("")
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    for kind, name in (("train", "d_loss"), ("epoch", "g_l1"), ("validation", "auc")):
+        told = [(event.step, event.value) for event in events.Scalars(f"{kind}/{name}")]
+        assert told == [(line["step"], pytest.approx(line[name])) for line in log(tmp_path, kind)]
+        assert len(told) >= 2

@@ -37,6 +37,7 @@ from colorgan.cli.training import (
     ScheduleName,
     ScheduleOption,
     SizeOption,
+    TensorboardOption,
     ValPhotosOption,
     WarmupOption,
     WeightDecayOption,
@@ -108,6 +109,7 @@ def finetune(
     aged: AgedOption = DEFAULTS.aged,
     precision: PrecisionOption = PrecisionName(DEFAULTS.precision),
     compile: CompileOption = DEFAULTS.compile,  # noqa: A002
+    tensorboard: TensorboardOption = DEFAULTS.tensorboard,
     device: DeviceOption = DEFAULTS.device,
     workers: WorkersOption = DEFAULTS.workers,
     seed: SeedOption = DEFAULTS.seed,

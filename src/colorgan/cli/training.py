@@ -184,6 +184,12 @@ CompileOption = Annotated[
     bool,
     typer.Option("--compile", help="Compile the networks first: minutes once, faster steps.", rich_help_panel=RUNNING),
 ]
+TensorboardOption = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard", help="Also write TensorBoard events (the extra tensorboard).", rich_help_panel=RUNNING
+    ),
+]
 WorkersOption = Annotated[
     int,
     typer.Option(
@@ -233,7 +239,7 @@ class TrainingBar:
     def validated(self, epoch: int, figures: Figures) -> None:
         """Print a validation's figures."""
         self.console.note(
-            f"epoch {epoch}: ab L1 {figures.ab_l1:.2f}, PSNR {figures.psnr:.2f} dB, "
+            f"{f'epoch {epoch}' if epoch else 'start'}: ab L1 {figures.ab_l1:.2f}, PSNR {figures.psnr:.2f} dB, "
             f"AuC {figures.auc:.2f}, rebalanced {figures.auc_rebalanced:.2f}, "
             f"colorfulness {figures.cf_hs:.1f} (true {figures.cf_hs_truth:.1f}) "
             f"on {figures.photos} photos"
@@ -242,6 +248,11 @@ class TrainingBar:
     def warned(self, text: str) -> None:
         """Print a warning."""
         self.console.warn(text)
+
+    def judged(self, lines: Sequence[str]) -> None:
+        """Print how the run went."""
+        for line in lines:
+            self.console.note(line)
 
 
 def given_options(ctx: typer.Context, kind: type[RunOptions]) -> dict[str, Any]:
@@ -284,7 +295,7 @@ def run_with_bar(
 
 
 def _print_result(console: Console, name: str, run: Path, result: RunResult) -> None:
-    console.note(f"The run is in {run}; its best weights are also in the cache as `{name}`.")
+    console.note(f"The run is in {run}, with its report.html; its best weights are also in the cache as `{name}`.")
     console.result(str(result.weights))
     console.note(f"Use them: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
 

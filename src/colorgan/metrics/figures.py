@@ -209,13 +209,16 @@ class FigureSums:
         self.photos = 0
         self._sums: dict[str, tuple[float, float]] = {}
 
-    def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> None:
+    def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> dict[str, Measured]:
         """Take in a batch.
 
         Args:
             L: (B, 1, H, W), 0..100.
             ab: predicted, (B, 2, H, W), Lab units.
             truth: true, (B, 2, H, W), Lab units.
+
+        Returns:
+            The figures of its photos, and the truth's own colorfulness, by name.
         """
         true = Pictures(L, truth)
         measured = measure(Pictures(L, ab), true)
@@ -228,6 +231,7 @@ class FigureSums:
             counted = weight > 0  # a value without weight is NaN
             self._sums[name] = (total + float((value * weight)[counted].sum()), weights + float(weight.sum()))
         self.photos += len(L)
+        return measured
 
     def figures(self) -> Figures:
         """Compute the figures of all photos taken in, of which there must be one."""

@@ -1,70 +1,175 @@
-"""`curves.png`: the figures of a run over its steps, drawn small, one panel each."""
+"""Curves over the epochs of a run: gathered from its log, and drawn as SVG that stands in a page."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+import numpy as np
+from markupsafe import Markup
 
-from colorgan.media.files import atomic_write
-
-WIDTH_PX, HEIGHT_PX, MARGIN_PX, COLUMNS = 420, 240, 44, 2
-_INK, _GRID, _LINE = (40, 40, 40), (225, 225, 225), (31, 104, 180)
-_NOT_FIGURES = {"kind", "step", "epoch", "photos", "seen_photos", "elapsed_s"}
+WIDTH, HEIGHT = 380, 210
+LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26
+# More points than pixels show nothing, and a long run's page would grow without end.
+MOST_POINTS = 200
+NOT_FIGURES = {"kind", "step", "epoch", "photos", "seen_photos", "elapsed_s"}
 
 Point = tuple[float, float]
 
 
-def series(lines: Sequence[dict[str, Any]]) -> dict[str, list[Point]]:
-    """Gather the finite figures of a metrics log: "kind name" -> (step, value), in order."""
-    gathered: dict[str, list[Point]] = {}
+@dataclass(frozen=True)
+class Curve:
+    """A figure over the epochs of a run, as (epoch, value); an epoch's end is a whole number.
+
+    Attributes:
+        steps: values of single steps, thinned by averaging.
+        epochs: one value for each epoch.
+    """
+
+    steps: list[Point] = field(default_factory=list)
+    epochs: list[Point] = field(default_factory=list)
+
+    @property
+    def values(self) -> list[float]:
+        """All values."""
+        return [value for _, value in [*self.steps, *self.epochs]]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A height in a panel that means something, drawn dotted.
+
+    Attributes:
+        name: what it means.
+        value: where it is.
+    """
+
+    name: str
+    value: float
+
+
+def gather(lines: Sequence[dict[str, Any]]) -> dict[str, Curve]:
+    """Gather the finite figures of a metrics log by their names, in the order in which they first appear."""
+    ends = [(0.0, 0.0)] + [(line["step"], line["epoch"]) for line in lines if line["kind"] in ("epoch", "validation")]
+    steps, epochs = (np.array(sorted(column)) for column in zip(*ends, strict=True))
+    rate = epochs[-1] / steps[-1] if steps[-1] else 0.0  # epochs in a step
+    curves: dict[str, Curve] = {}
     for line in lines:
+        if line["kind"] not in ("train", "epoch", "validation"):
+            continue
+        beyond = max(0.0, line["step"] - steps[-1]) * rate
+        x = float(np.interp(line["step"], steps, epochs)) + float(beyond)
         for name, value in line.items():
-            if name not in _NOT_FIGURES and isinstance(value, (int, float)) and math.isfinite(value):
-                gathered.setdefault(f"{line['kind']} {name}", []).append((line["step"], value))
-    return gathered
+            if name not in NOT_FIGURES and isinstance(value, (int, float)) and math.isfinite(value):
+                curve = curves.setdefault(name, Curve())
+                (curve.steps if line["kind"] == "train" else curve.epochs).append((x, float(value)))
+    return {name: Curve(_thinned(curve.steps), curve.epochs) for name, curve in curves.items()}
 
 
-def _draw_panel(draw: ImageDraw.ImageDraw, left: int, top: int, title: str, points: Sequence[Point]) -> None:
-    font = ImageFont.load_default(13)
-    steps, values = zip(*points, strict=True)
+def _thinned(points: list[Point]) -> list[Point]:
+    size = -(-len(points) // MOST_POINTS)
+    chunks = [points[start : start + size] for start in range(0, len(points), size)] if size > 1 else []
+    return [(_mean(x for x, _ in chunk), _mean(y for _, y in chunk)) for chunk in chunks] or points
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+# --- drawing -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A stretch of numbers laid over a stretch of the picture.
+
+    Attributes:
+        low: the least number.
+        high: the greatest, above the least.
+        start: where the least is, in the picture.
+        end: where the greatest is.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """At most so many round numbers (1, 2, 2.5 or 5 times a power of ten apart) in a stretch."""
+    least_step = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(least_step))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10, 20) if factor * power >= least_step)
+    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _stretch(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    span_x, span_y = max(steps) - min(steps) or 1, high - low or 1
-    inner_width, inner_height = WIDTH_PX - 2 * MARGIN_PX, HEIGHT_PX - 2 * MARGIN_PX
-    x0, y0 = left + MARGIN_PX, top + MARGIN_PX
-    draw.rectangle((x0, y0, x0 + inner_width, y0 + inner_height), outline=_GRID)
-    draw.text((x0, top + 16), f"{title}: {values[-1]:.4g}", fill=_INK, font=font)
-    draw.text((left + 2, y0 - 6), f"{high:.3g}", fill=_INK, font=font)
-    draw.text((left + 2, y0 + inner_height - 8), f"{low:.3g}", fill=_INK, font=font)
-    draw.text((x0, y0 + inner_height + 6), f"step {min(steps)} to {max(steps)}", fill=_INK, font=font)
-    path = [
-        (x0 + (step - min(steps)) / span_x * inner_width, y0 + (high - value) / span_y * inner_height)
-        for step, value in points
-    ]
-    if len(path) == 1:
-        draw.circle(path[0], 2, fill=_LINE)
-    else:
-        draw.line(path, fill=_LINE, width=2)
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - room, high + room
 
 
-def draw_curves(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """Draw every figure of a metrics log over its steps.
+def draw(curves: Sequence[tuple[str, Curve]], levels: Sequence[Level], label: str) -> Markup:
+    """Draw curves into one panel.
+
+    The classes `line-0`, `line-1`, ..., `thin`, `level`, `word`, `grid` and `tick` leave the colours to the page.
 
     Args:
-        path: a PNG to be.
-        lines: of `metrics.jsonl`; without a figure among them nothing is written.
+        curves: each with its word in the legend; at least one value among them.
+        levels: heights that are always in view.
+        label: what the picture shows, for those who do not see it.
+
+    Returns:
+        An SVG element; all text in it is escaped.
     """
-    panels = list(series(lines).items())
-    if not panels:
-        return
-    rows = -(-len(panels) // COLUMNS)
-    image = Image.new("RGB", (COLUMNS * WIDTH_PX, rows * HEIGHT_PX), "white")
-    draw = ImageDraw.Draw(image)
-    for index, (title, points) in enumerate(panels):
-        row, column = divmod(index, COLUMNS)
-        _draw_panel(draw, column * WIDTH_PX, row * HEIGHT_PX, title, points)
-    with atomic_write(path) as file:
-        image.save(file, "PNG")
+    values = [value for _, curve in curves for value in curve.values] + [level.value for level in levels]
+    last = max(x for _, curve in curves for x, _ in [*curve.steps, *curve.epochs])
+    x = _Axis(0, max(1, math.ceil(last)), LEFT, WIDTH - RIGHT)
+    y = _Axis(*_stretch(values), HEIGHT - BOTTOM, TOP)
+    parts = [_grid(x, y), *(_level(level, y) for level in levels)]
+    parts += [_curve(index, word, curve, x, y) for index, (word, curve) in enumerate(curves)]
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, HEIGHT, label, Markup("").join(parts)
+    )
+
+
+def _grid(x: _Axis, y: _Axis) -> Markup:
+    line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}" {}>{}</text>')
+    rows = [
+        line.format(LEFT, WIDTH - RIGHT, y(v), y(v), LEFT - 6, y(v) + 4, Markup('text-anchor="end"'), f"{v:.4g}")
+        for v in ticks(y.low, y.high, 5)
+    ]
+    columns = [
+        line.format(x(v), x(v), TOP, HEIGHT - BOTTOM, x(v), HEIGHT - 9, Markup('text-anchor="middle"'), f"{v:.0f}")
+        for v in ticks(x.low, x.high, 8)
+        if v == int(v)
+    ]
+    return Markup("").join(rows + columns)
+
+
+def _level(level: Level, y: _Axis) -> Markup:
+    at = y(level.value)
+    line = Markup('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDTH - RIGHT, at, at)
+    word = Markup('<text class="word" x="{}" y="{}" text-anchor="end">{}</text>')
+    # Above its line, but for one at the top of the panel.
+    return line + word.format(WIDTH - RIGHT - 2, at + (12 if at < TOP + 16 else -4), level.name)
+
+
+def _curve(index: int, word: str, curve: Curve, x: _Axis, y: _Axis) -> Markup:
+    dot = Markup('<circle class="line-{}" cx="{}" cy="{}" r="2.2"><title>{}</title></circle>')
+    dots = [dot.format(index, x(e), y(v), f"epoch {e:.0f}, {word}: {v:.5g}") for e, v in curve.epochs]
+    paths = [_path(f"thin line-{index}", curve.steps, x, y), _path(f"line-{index}", curve.epochs, x, y)]
+    return Markup("").join(paths + dots)
+
+
+def _path(classes: str, points: Sequence[Point], x: _Axis, y: _Axis) -> Markup:
+    if len(points) < 2:
+        return Markup("")
+    return Markup('<polyline class="{}" points="{}"/>').format(classes, " ".join(f"{x(a)},{y(b)}" for a, b in points))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +17,7 @@ from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.events import check_tensorboard
 from colorgan.training.loop import BEST, Loop, Watcher
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import Ranks, joined, restarted
@@ -102,6 +103,8 @@ class _Silent:
     def validated(self, epoch: int, figures: Figures) -> None: ...
 
     def warned(self, text: str) -> None: ...
+
+    def judged(self, lines: Sequence[str]) -> None: ...
 
 
 def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any]) -> Options:
@@ -229,11 +232,13 @@ def launch(
     Raises:
         SetError: no whole set there.
         WeightsError: weights to start from are not at hand or damaged.
-        UsageError: the folder holds another run, or a loss that the network cannot have.
-        CheckpointError: the run's checkpoints cannot be read.
+        UsageError: the folder holds another run, a loss that the network cannot have, or no TensorBoard for its events.
+        CheckpointError: the run's checkpoints or its log cannot be read.
         TrainingError: the loss stopped being a number.
         Interrupted: a signal came; a checkpoint was saved.
     """
+    if options.tensorboard:
+        check_tensorboard()
     photos = PhotoSet.open(data)
     with joined(options.device) as (ranks, device):
         _check(data, photos, options, ranks)

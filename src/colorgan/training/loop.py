@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -23,14 +23,13 @@ from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from colorgan.training.curves import draw_curves
 from colorgan.training.losses import is_finite
-from colorgan.training.monitor import MetricsLog
+from colorgan.training.monitor import Monitor
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.stages import Stage
 from colorgan.training.terms import TermMeans
-from colorgan.training.validation import validate
+from colorgan.training.validation import Validation, validate
 
 BEST, LAST = "best", "last"
 SaveWeights = Callable[[str, Generator, Figures], None]
@@ -49,10 +48,13 @@ class Watcher(Protocol):
         """The terms of the loss were read off the device."""
 
     def validated(self, epoch: int, figures: Figures) -> None:
-        """An epoch was validated."""
+        """An epoch was validated, or before the first (0) the model that the run starts from."""
 
     def warned(self, text: str) -> None:
         """Something a person should not miss."""
+
+    def judged(self, lines: Sequence[str]) -> None:
+        """The run is over, and this is how it went."""
 
 
 def rate_factor(schedule: str, warmup: float, share: float) -> float:
@@ -95,6 +97,7 @@ class Loop:
         self._rates = {name: [g["lr"] for g in o.param_groups] for name, o in stage.optimizers.items()}
         self._saved_at = self._resumed_at = time.monotonic()
         self._elapsed_before_s = 0.0
+        self.monitor: Monitor | None = None
 
     def run(self, advice: str) -> Figures:
         """Train to the end.
@@ -111,14 +114,30 @@ class Loop:
             CheckpointError: no checkpoint of the run can be read.
         """
         self._resume()
-        with SignalWatch() as signals:
-            while not self._done():
-                if self.position.validated:
-                    self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
-                    self._terms = TermMeans(self.ranks, self.device)
-                self._train_epoch(signals, advice)
-                self._finish_epoch(signals, advice)
+        try:
+            with SignalWatch() as signals:
+                self._train(signals, advice)
+            if self.monitor:
+                self.watcher.judged(self.monitor.finished(self.position, self.best["epoch"]).lines)
+        except TrainingError as error:
+            if self.monitor:
+                self.monitor.diverged(self.position, self.best.get("epoch", 0), error)
+            raise
+        finally:
+            if self.monitor:
+                self.monitor.close()
         return Figures(**self.best["figures"])
+
+    def _train(self, signals: SignalWatch, advice: str) -> None:
+        if not self.position.step:
+            # What the result is compared with at the end.
+            self._tell_figures(0, *self._validate(0, signals, advice))
+        while not self._done():
+            if self.position.validated:
+                self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
+                self._terms = TermMeans(self.ranks, self.device)
+            self._train_epoch(signals, advice)
+            self._finish_epoch(signals, advice)
 
     def _resume(self) -> None:
         found = load_checkpoint(self.folder / "checkpoints", self.stage, self.watcher.warned)
@@ -129,7 +148,7 @@ class Loop:
             self._elapsed_before_s = self.position.elapsed_s
         self.ranks.wait()  # until all have read it, nobody may write the next one
         # One reader of the log at a time: opening it takes off the half line that a kill can leave.
-        self.log = MetricsLog(self.folder / "metrics.jsonl") if self.ranks.leader else None
+        self.monitor = Monitor(self.folder, self.options, self.watcher.warned) if self.ranks.leader else None
         self._saved_at = self._resumed_at = time.monotonic()
 
     def _out_of_time(self) -> bool:
@@ -212,56 +231,66 @@ class Loop:
                 found,
                 "The last checkpoint is good. Try a lower --lr, --clip-norm 1, or --precision fp32.",
             )
-        if self.log:
+        if self.monitor:
             where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
-            self.log.write("train", self.position.step, where | values)
+            self.monitor.log.write("train", self.position.step, where | values)
         self.watcher.logged(values)
 
     def _finish_epoch(self, signals: SignalWatch, advice: str) -> None:
-        generator = self.stage.predicting()
-        figures = self._validate(generator, signals, advice)
+        figures, spread = self._validate(self.position.epoch, signals, advice)
         means = self._terms.means()
         self._look_at_the_clock(signals)
-        if self.log:
+        if self.monitor:
             where = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s}
-            self.log.write("epoch", self.position.step, where | means)
-            self.log.write("validation", self.position.step, where | figures.known())
-            draw_curves(self.folder / "curves.png", self.log.read())
-        self._save_weights(generator, figures)
+            self.monitor.log.write("epoch", self.position.step, where | means)
+        self._tell_figures(self.position.epoch, figures, spread)
+        self._save_weights(figures)
+        if self.monitor:
+            self.monitor.epoch_done(self.position, self.best["epoch"])
         self.position = replace(self.position, validated=True)
         self._save()
-        self.watcher.validated(self.position.epoch, figures)
 
-    def _validate(self, generator: Generator, signals: SignalWatch, advice: str) -> Figures:
-        """Measure on the leader alone, for all ranks.
+    def _validate(self, epoch: int, signals: SignalWatch, advice: str) -> tuple[Figures, dict[str, float]]:
+        """Measure on the leader alone, for all ranks: the figures, and how far the photos' colours are apart.
 
         Raises:
             Interrupted: a signal came.
             TrainingError: the figures are no numbers.
         """
-        measured: Figures | None = None
-        if self.ranks.leader:
-            sheet = self.folder / "samples" / f"epoch-{self.position.epoch:03d}.jpg"
-            measured = validate(generator, self.stage.temperature, self.photos.val, self.options, sheet, signals)
-        received, figures = self.ranks.from_leader([signals.received, measured and vars(measured)])
-        if figures is None:
+        measured: Validation | None = None
+        if self.monitor:
+            sheet = self.folder / "samples" / f"epoch-{epoch:03d}.jpg"
+            generator, temperature = self.stage.predicting(), self.stage.temperature
+            measured = validate(generator, temperature, self.photos.val, self.options, sheet, epoch, signals)
+            if measured:
+                self.monitor.measured(epoch, measured.photos)
+        summary = measured and [vars(measured.figures), measured.spread]
+        received, summary = self.ranks.from_leader([signals.received, summary])
+        if summary is None:
             self._stop(received, advice)
+        figures, spread = summary
         if not math.isfinite(figures["ab_l1"]):
             raise TrainingError(
                 "validation figures that are numbers",
                 f"ab L1 {figures['ab_l1']}",
                 "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
             )
-        return Figures(**figures)
+        return Figures(**figures), spread
 
-    def _save_weights(self, generator: Generator, figures: Figures) -> None:
+    def _tell_figures(self, epoch: int, figures: Figures, spread: dict[str, float]) -> None:
+        if self.monitor:
+            where = {"epoch": epoch, "elapsed_s": self.position.elapsed_s}
+            self.monitor.log.write("validation", self.position.step, where | figures.known() | spread)
+        self.watcher.validated(epoch, figures)
+
+    def _save_weights(self, figures: Figures) -> None:
         score = figures.auc_rebalanced + figures.auc
         better = not self.best or score > self.best["score"]
         if better:
             self.best = {"epoch": self.position.epoch, "score": score, "figures": figures.known()}
         if self.ranks.leader:
             for name in [LAST] + [BEST] * better:
-                self.save_weights(name, generator, figures)
+                self.save_weights(name, self.stage.predicting(), figures)
 
     def _stop(self, received: int, advice: str) -> NoReturn:
         self._save()

@@ -1,79 +1,110 @@
-"""What a run says of itself while it goes: `metrics.jsonl` and the sample sheets."""
+"""Watches a run: keeps its log, and after each epoch looks for troubles and writes the report."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-
-from colorgan.color.lab import lab_to_rgb
-from colorgan.media.files import atomic_write
-
-SHEET_PHOTOS = 8
-
-
-def _jsonable(value: Any) -> Any:
-    # JSON has no NaN; a line that only Python reads back is no JSON.
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one line per log step and per validation, only ever appended to.
-
-    A line that an earlier sitting wrote already (it was stopped after the line and before its next checkpoint) is not
-    written again. The half line that a kill can leave is taken off on opening.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._last_step: dict[str, int] = {}
-        if path.exists():
-            whole = path.read_bytes()
-            whole = whole[: whole.rfind(b"\n") + 1]
-            os.truncate(path, len(whole))
-            for line in whole.splitlines():
-                entry = json.loads(line)
-                self._last_step[entry["kind"]] = entry["step"]
-
-    def write(self, kind: str, step: int, entry: Mapping[str, Any]) -> None:
-        """Append a line.
-
-        Args:
-            kind: what the line is about, such as train or validation.
-            step: optimizer steps so far.
-            entry: JSON-serializable.
-        """
-        if step <= self._last_step.get(kind, -1):
-            return
-        self._last_step[kind] = step
-        line = {"kind": kind, "step": step} | {name: _jsonable(value) for name, value in entry.items()}
-        with self.path.open("ab") as file:
-            file.write(json.dumps(line).encode() + b"\n")
-
-    def read(self) -> list[dict[str, Any]]:
-        """All lines so far."""
-        return [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
+from colorgan.errors import TrainingError
+from colorgan.training.checkpoint import Position
+from colorgan.training.diagnosis import Objective, diagnose, divergence
+from colorgan.training.events import Events
+from colorgan.training.metrics_log import MetricsLog
+from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.report import Standing, write_report
+from colorgan.training.verdict import (
+    PhotoFigures,
+    Verdict,
+    judge,
+    read_photo_figures,
+    write_photo_figures,
+    write_verdict,
+)
 
 
-def write_sheet(path: Path, L: Tensor, ab: Tensor, truth: Tensor) -> None:
-    """Write a sheet of photos, a row each: grey, predicted, true.
+class Monitor:
+    """What the loop tells how a run goes, and what tells it on: to the log, the report, and a person.
 
     Args:
-        path: a JPEG to be.
-        L: (B, 1, H, W), 0..100.
-        ab: predicted, (B, 2, H, W), Lab units.
-        truth: true, the same.
+        folder: the run folder.
+        options: of the run.
+        warn: told of each trouble.
+
+    Raises:
+        CheckpointError: the run's log is damaged.
     """
-    columns = [lab_to_rgb(torch.cat([L, colours], 1)) for colours in (torch.zeros_like(ab), ab, truth)]
-    rows = torch.cat(columns, dim=3)  # (B, 3, H, 3W)
-    sheet = torch.cat(list(rows), dim=1)  # (3, B * H, 3W)
-    pixels = (sheet * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    with atomic_write(path) as file:
-        Image.fromarray(pixels).save(file, "JPEG", quality=92)
+
+    def __init__(self, folder: Path, options: RunOptions, warn: Callable[[str], None]) -> None:
+        self.folder, self.options, self.warn = folder, options, warn
+        self.objective = _objective(options)
+        self.log = MetricsLog(folder / "metrics.jsonl")
+        self.events: Events | None = None
+        if options.tensorboard:
+            self.events = Events(folder, self.log.read())
+            self.log.mirror = self.events.write
+
+    def measured(self, epoch: int, figures: PhotoFigures) -> None:
+        """Keep the validation photos' figures where the verdict will want them.
+
+        Args:
+            epoch: after which they were measured, 0 for the model that the run starts from.
+            figures: by name.
+        """
+        write_photo_figures(self._photo_figures(epoch), figures)
+
+    def epoch_done(self, position: Position, kept: int) -> None:
+        """Look for troubles in an epoch whose lines are in the log, and write the report.
+
+        Args:
+            position: where the run stands.
+            kept: the epoch whose weights are the best so far.
+        """
+        if self.objective:
+            for trouble in diagnose(self.log.read(), self.objective):
+                if trouble.epoch == position.epoch:
+                    self.log.write("trouble", position.step, asdict(trouble))
+                    self.warn(str(trouble))
+        self._report(Standing(position.epoch, self.options.epochs, kept))
+
+    def diverged(self, position: Position, kept: int, error: TrainingError) -> None:
+        """Write down that a loss or weight was no number any more, which ends the run.
+
+        Args:
+            position: where the run stands.
+            kept: the epoch whose weights are the best so far, 0 for none.
+            error: what the loop raises, and so what a person is told.
+        """
+        self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
+        ended = "The run was stopped: see its troubles."
+        self._report(Standing(position.epoch - 1, self.options.epochs, kept, ended))
+
+    def finished(self, position: Position, kept: int) -> Verdict:
+        """Judge the run, and write `verdict.json` and the report.
+
+        Args:
+            position: where the run ended.
+            kept: the epoch whose weights are the run's result.
+        """
+        start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, kept))
+        verdict = judge(start, best, self.log.read(), self.objective, kept)
+        write_verdict(self.folder / "verdict.json", verdict)
+        self._report(Standing(position.epoch, self.options.epochs, kept, "The run is finished.", verdict.lines))
+        return verdict
+
+    def close(self) -> None:
+        """Let the files go."""
+        if self.events:
+            self.events.close()
+
+    def _photo_figures(self, epoch: int) -> Path:
+        return self.folder / "figures" / f"epoch-{epoch:03d}.json"
+
+    def _report(self, standing: Standing) -> None:
+        if self.events:
+            self.events.flush()
+        write_report(self.folder, self.log.read(), standing, self.objective)
+
+
+def _objective(options: RunOptions) -> Objective | None:
+    return Objective(options.adversarial, options.real_label) if isinstance(options, TrainOptions) else None

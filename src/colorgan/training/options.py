@@ -33,6 +33,7 @@ class RunOptions:
         aged: the share of photos whose L is made to look like an old print's.
         precision: auto, fp32 or bf16.
         compile: let torch.compile make the networks faster.
+        tensorboard: also write TensorBoard events.
         device: auto, cpu, cuda, cuda:N or mps.
         workers: processes that decode photos, 0 for none beside the main one.
         seed: decides every random choice.
@@ -61,6 +62,7 @@ class RunOptions:
     aged: float = 0.0
     precision: str = "auto"
     compile: bool = False
+    tensorboard: bool = False
     device: str = "auto"
     workers: int = 0
     seed: int = 0

@@ -23,6 +23,7 @@ _FREE = {
     "epochs",
     "max_minutes",
     "patience",
+    "tensorboard",
     "workers",
     "device",
     "compile",

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
-from colorgan.metrics import Figures, FigureSums
+from colorgan.intervals import Values
+from colorgan.metrics import Figures, FigureSums, Measured
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
-from colorgan.training.monitor import SHEET_PHOTOS, write_sheet
 from colorgan.training.options import RunOptions
+from colorgan.training.sheets import SHEET_PHOTOS, write_sheet
+from colorgan.training.verdict import JUDGED, PhotoFigures
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was measured.
+
+    Attributes:
+        figures: of all photos.
+        spread: how far the photos' mean colours are apart, as `ab_spread`, and the true ones', as `ab_spread_truth`.
+        photos: the figures of each photo that a verdict needs.
+    """
+
+    figures: Figures
+    spread: dict[str, float]
+    photos: PhotoFigures
+
+
+def colour_spread(means: Tensor) -> float:
+    """How far photos' mean colours are apart: root mean square distance from their common mean.
+
+    A generator that has collapsed gives different photos the same colours: its spread is near 0, the truth's is not.
+
+    Args:
+        means: mean ab of each photo, (B, 2), Lab units.
+
+    Returns:
+        Lab units.
+    """
+    return float((means - means.mean(0)).square().sum(1).mean().sqrt())
 
 
 @torch.inference_mode()
@@ -22,8 +55,9 @@ def validate(
     photos: Split,
     options: RunOptions,
     sheet: Path,
+    epoch: int,
     signals: SignalWatch,
-) -> Figures | None:
+) -> Validation | None:
     """Measure a generator, and draw the first photos.
 
     Args:
@@ -32,21 +66,33 @@ def validate(
         photos: held back from training.
         options: how many of them, and at which size.
         sheet: a JPEG to be.
+        epoch: that is named on it.
         signals: asked between batches.
 
     Returns:
-        The figures, or None where a signal came.
+        What was measured, or None where a signal came.
     """
     device = next(generator.parameters()).device
     sums = FigureSums()
+    measured: list[dict[str, Measured]] = []
+    means: list[Tensor] = []  # of predicted and true ab, (B, 2, 2) each
     batches = validation_batches(photos, batch_size=options.batch_size, size=options.size, limit=options.val_photos)
     for index, batch in enumerate(batches):
         if signals.received is not None:
             return None
         L, truth = batch.to_lab(device)
         ab = generator(L, temperature).ab
-        sums.add(L, ab, truth)
+        measured.append(sums.add(L, ab, truth))
+        means.append(torch.stack([ab.mean((2, 3)), truth.mean((2, 3))], 1))
         if index == 0:
             count = min(SHEET_PHOTOS, len(L))
-            write_sheet(sheet, L[:count], ab[:count], truth[:count])
-    return sums.figures()
+            write_sheet(sheet, epoch, L[:count], ab[:count], truth[:count])
+    predicted, true = torch.cat(means).unbind(1)
+    spread = {"ab_spread": colour_spread(predicted), "ab_spread_truth": colour_spread(true)}
+    return Validation(sums.figures(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
+
+
+def _by_photo(measured: list[Measured]) -> tuple[Values, Values]:
+    """A figure's values and weights over the photos of all batches."""
+    values, weights = (torch.cat(parts) for parts in ([m.value for m in measured], [m.weight for m in measured]))
+    return values.cpu().double().numpy(), weights.cpu().double().numpy()

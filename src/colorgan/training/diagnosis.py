@@ -1,0 +1,291 @@
+"""What is wrong with an adversarial run, told from its log alone: each trouble named once, with what to try.
+
+Nothing here reads or writes a file: a list of the lines of `metrics.jsonl` goes in, a list of troubles comes out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from colorgan.errors import TrainingError
+
+# A trouble is named when it has lasted for two epochs, and has gone when two passed without it: what one epoch shows
+# may be chance, and a figure that wavers about its threshold must not be named at each crossing.
+PATIENCE_EPOCHS = 2
+
+# Saturated: D's loss has come this share of the way down from that of a D that cannot tell to that of one that is
+# always right. The report's run (t = 0.9) stood at 11% in its first epoch, while its GAN term still taught, and at
+# 0.5% or less from the third on, when nothing was left to learn from it.
+SATURATED_SHARE = 0.05
+# ... and it is right about nearly every patch: under R1 or label noise a loss can be low beside a D that errs.
+SATURATED_ACCURACY = 0.95
+
+# Blind: D is right about hardly more patches than a coin, and its loss has hardly fallen. A D that helps is right
+# about 55% at least (the lower end of what the balanced recipe aims at).
+BLIND_ACCURACY = 0.55
+BLIND_SHARE = 0.95
+
+# Collapsed: the mean colours of different photos spread less than this share of what the true ones do. The bundled
+# model's spread half as far as the truth's, a brown wash's not at all.
+COLLAPSED_SHARE = 0.2
+# Photos whose true colours are nearly alike, in Lab units, cannot show a collapse.
+COLLAPSED_LEAST_TRUTH = 1.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a discriminator learns by, which decides what its loss can be at best and at worst.
+
+    The loss is 0.5 x (loss on real patches + loss on generated ones); what R1 adds to it does not count here.
+
+    Attributes:
+        kind: bce, hinge or lsgan.
+        real_label: the target of real patches, under hinge their margin.
+    """
+
+    kind: str
+    real_label: float = 1.0
+
+    @property
+    def floor(self) -> float:
+        """The loss of a discriminator that is right about every patch: under BCE half the entropy of the label."""
+        return 0.5 * _entropy(self.real_label) if self.kind == "bce" else 0.0
+
+    @property
+    def blind(self) -> float:
+        """The least loss of a discriminator that answers the same to every patch."""
+        half = 0.5 * self.real_label
+        return {"bce": _entropy(half), "hinge": half + 0.5, "lsgan": half * half}[self.kind]
+
+    def share(self, loss: float) -> float:
+        """Where a loss stands between the floor, 0, and blindness, 1."""
+        return (loss - self.floor) / (self.blind - self.floor)
+
+
+def _entropy(p: float) -> float:
+    """Of a coin that falls on one side with probability p, nats."""
+    return -sum(q * math.log(q) for q in (p, 1.0 - p) if q > 0.0)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What the log says of one epoch.
+
+    Attributes:
+        number: 0 for the model that the run started from, 1 for the first epoch.
+        terms: the finite figures by name, of the training and of the validation.
+        broken: the names of those that are no numbers.
+    """
+
+    number: int
+    terms: dict[str, float]
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that a person should know and can act on.
+
+    Attributes:
+        name: in a few words, the same each time.
+        since: the epoch in which it began.
+        epoch: the epoch after which it was named.
+        found: what shows it, with figures.
+        advice: what to try.
+    """
+
+    name: str
+    since: int
+    epoch: int
+    found: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}: {self.name}. {self.found} {self.advice}"
+
+
+def epochs_of(lines: Iterable[Mapping[str, Any]]) -> list[Epoch]:
+    """Gather the lines of a log by epoch, in order; those that are per step do not count."""
+    gathered: dict[int, dict[str, Any]] = {}
+    for line in lines:
+        if line["kind"] in ("epoch", "validation"):
+            gathered.setdefault(line["epoch"], {}).update(line)
+    return [_epoch(number, terms) for number, terms in sorted(gathered.items())]
+
+
+def _epoch(number: int, line: Mapping[str, Any]) -> Epoch:
+    # A figure that is no number stands in the log as a word: JSON has no NaN.
+    numbers = {name: float(value) for name, value in line.items() if _is_number(value)}
+    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    return Epoch(number, finite, tuple(name for name in numbers if name not in finite))
+
+
+def _is_number(value: Any) -> bool:
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)) or value in ("nan", "inf", "-inf")
+
+
+# --- what to look for ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Symptom:
+    """A trouble to look for.
+
+    Attributes:
+        name: the trouble's.
+        shows: whether an epoch shows it, None where the epoch's figures cannot tell.
+        words: what shows it, from the epochs so far.
+        advice: what to try.
+        patience_epochs: how long it lasts before it is named.
+    """
+
+    name: str
+    shows: Callable[[Epoch, Objective], bool | None]
+    words: Callable[[Sequence[Epoch], Objective], str]
+    advice: str
+    patience_epochs: int = PATIENCE_EPOCHS
+
+
+def _accuracies(epoch: Epoch) -> list[float]:
+    names = ("d_accuracy_real", "d_accuracy_fake")
+    return [epoch.terms[name] for name in names if name in epoch.terms]
+
+
+def _d_loss(epoch: Epoch) -> float | None:
+    """The discriminator's loss, without R1 where the parts are known."""
+    real, fake = epoch.terms.get("d_real"), epoch.terms.get("d_fake")
+    return epoch.terms.get("d_loss") if real is None or fake is None else 0.5 * (real + fake)
+
+
+def _shows_saturation(epoch: Epoch, objective: Objective) -> bool | None:
+    loss = _d_loss(epoch)
+    if loss is None:
+        return None
+    certain = all(accuracy >= SATURATED_ACCURACY for accuracy in _accuracies(epoch))
+    return certain and objective.share(loss) <= SATURATED_SHARE
+
+
+def _saturation_words(epochs: Sequence[Epoch], objective: Objective) -> str:
+    loss = f"The discriminator's loss is {_d_loss(epochs[-1]):.4g}, at its floor of {objective.floor:.4g}"
+    accuracies = _accuracies(epochs[-1])
+    if len(accuracies) == 2:
+        loss += f"; it is right about {accuracies[0]:.1%} of the real and {accuracies[1]:.1%} of the generated patches"
+    adversarial = [epoch.terms["g_adversarial"] for epoch in epochs if "g_adversarial" in epoch.terms]
+    if len(adversarial) > 1:
+        loss += f"; the GAN term went from {adversarial[0]:.3g} to {adversarial[-1]:.3g}"
+    return f"{loss}. The generator learns from the other terms alone."
+
+
+def _shows_blindness(epoch: Epoch, objective: Objective) -> bool | None:
+    loss, accuracies = _d_loss(epoch), _accuracies(epoch)
+    if loss is None or len(accuracies) < 2:
+        return None
+    # The mean of the two: a discriminator that calls everything real is right about all the real patches.
+    return sum(accuracies) / 2 < BLIND_ACCURACY and objective.share(loss) >= BLIND_SHARE
+
+
+def _blindness_words(epochs: Sequence[Epoch], objective: Objective) -> str:
+    real, fake = _accuracies(epochs[-1])
+    return (
+        f"It is right about {real:.0%} of the real and {fake:.0%} of the generated patches, and its loss is "
+        f"{_d_loss(epochs[-1]):.3g}, where one that answers the same to all has {objective.blind:.3g}."
+    )
+
+
+def _shows_collapse(epoch: Epoch, objective: Objective) -> bool | None:
+    spread, truth = epoch.terms.get("ab_spread"), epoch.terms.get("ab_spread_truth")
+    if spread is None or truth is None or truth < COLLAPSED_LEAST_TRUTH or epoch.number == 0:
+        return None
+    return spread < COLLAPSED_SHARE * truth
+
+
+def _collapse_words(epochs: Sequence[Epoch], objective: Objective) -> str:
+    spread, truth = (epochs[-1].terms[name] for name in ("ab_spread", "ab_spread_truth"))
+    return (
+        f"The mean colours of different validation photos lie {spread:.2f} Lab units from their common mean, "
+        f"where the true ones lie {truth:.2f}: every photo gets much the same colours."
+    )
+
+
+def _shows_nan(epoch: Epoch, objective: Objective) -> bool | None:
+    return bool(epoch.broken)
+
+
+def _nan_words(epochs: Sequence[Epoch], objective: Objective) -> str:
+    return f"No numbers: {', '.join(epochs[-1].broken)}."
+
+
+NAN = "a figure is no number"
+
+_SYMPTOMS = (
+    _Symptom(
+        "the discriminator is saturated",
+        _shows_saturation,
+        _saturation_words,
+        "Try --recipe balanced, or of its parts --adversarial hinge, --d-norm spectral, a lower --d-lr, or --r1.",
+    ),
+    _Symptom(
+        "the discriminator learns nothing",
+        _shows_blindness,
+        _blindness_words,
+        "Try a higher --d-lr, a lower --r1, or a lower --lr for the generator.",
+    ),
+    _Symptom(
+        "the generator has collapsed",
+        _shows_collapse,
+        _collapse_words,
+        "Go back to a checkpoint from before it, with a lower --lr or a higher --lambda-l1.",
+    ),
+    _Symptom(
+        NAN,
+        _shows_nan,
+        _nan_words,
+        "The checkpoints from before it are good. Try a lower --lr, --clip-norm 1, or --precision fp32.",
+        patience_epochs=1,
+    ),
+)
+
+
+def diagnose(lines: Iterable[Mapping[str, Any]], objective: Objective) -> list[Trouble]:
+    """Name the troubles of an adversarial run, each once, and again when it comes back.
+
+    Args:
+        lines: of `metrics.jsonl`; those of kind epoch and validation count.
+        objective: what the run's discriminator learns by.
+
+    Returns:
+        Them in the order in which they were there to be named.
+    """
+    epochs = epochs_of(lines)
+    troubles = [trouble for symptom in _SYMPTOMS for trouble in _episodes(symptom, epochs, objective)]
+    return sorted(troubles, key=lambda trouble: trouble.epoch)
+
+
+def _episodes(symptom: _Symptom, epochs: Sequence[Epoch], objective: Objective) -> Iterable[Trouble]:
+    lasted, absent, since, named = 0, 0, 0, False
+    for index, epoch in enumerate(epochs):
+        shows = symptom.shows(epoch, objective)
+        if shows is None:
+            continue
+        lasted, absent = (lasted + 1, 0) if shows else (0, absent + 1)
+        since = epoch.number if lasted == 1 else since
+        if lasted >= symptom.patience_epochs and not named:
+            named = True
+            words = symptom.words(epochs[: index + 1], objective)
+            yield Trouble(symptom.name, since, epoch.number, words, symptom.advice)
+        if absent >= symptom.patience_epochs:
+            named = False
+
+
+def divergence(epoch: int, error: TrainingError) -> Trouble:
+    """The trouble of a run that was stopped because a loss or weight was no number any more."""
+    return Trouble(NAN, epoch, epoch, f"Not {error.expected}: {error.found}.", error.advice)
+
+
+def lifeless(epoch: Epoch, objective: Objective) -> bool | None:
+    """Whether the discriminator taught nothing in an epoch, as a saturated or a blind one; None where none is known."""
+    saturated = _shows_saturation(epoch, objective)
+    return None if saturated is None else saturated or bool(_shows_blindness(epoch, objective))

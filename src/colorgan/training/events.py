@@ -1,0 +1,60 @@
+"""TensorBoard events: a view of `metrics.jsonl` for those who watch several runs side by side."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from colorgan.errors import UsageError
+from colorgan.training.curves import NOT_FIGURES
+
+
+def check_tensorboard() -> None:
+    """See that events can be written here.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        advice = 'Install it: pip install "colorgan[tensorboard]"'
+        raise UsageError("TensorBoard for --tensorboard", "it is not installed", advice)
+
+
+class Events:
+    """Writes each line of a run's log as events, beginning with those that are there.
+
+    Events of an earlier sitting are replaced: a killed one leaves some out, and a log can be written anew in a second.
+
+    Args:
+        folder: the run folder; the events go into its `tensorboard/`.
+        lines: of the log so far.
+    """
+
+    def __init__(self, folder: Path, lines: Iterable[dict[str, Any]]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+        self._writer = SummaryWriter(folder / "tensorboard")
+        for line in lines:
+            self.write(line)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Write one line: each finite figure as a scalar named kind/figure, a trouble as text."""
+        if line["kind"] == "trouble":
+            self._writer.add_text("trouble", f"{line['name']}. {line['found']} {line['advice']}", line["step"])
+            return
+        for name, value in line.items():
+            if name not in NOT_FIGURES and isinstance(value, (int, float)) and math.isfinite(value):
+                self._writer.add_scalar(f"{line['kind']}/{name}", value, line["step"])
+
+    def flush(self) -> None:
+        """Let TensorBoard see what was written so far."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write the rest and let the files go."""
+        self._writer.close()

@@ -1,0 +1,79 @@
+"""`metrics.jsonl`: what a run wrote down of itself, a line at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from colorgan.errors import CheckpointError
+
+
+def _jsonable(value: Any) -> Any:
+    # JSON has no NaN; a line that only Python reads back is no JSON.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one line per log step and per validation, only ever appended to.
+
+    A line that an earlier sitting wrote already (it was stopped after the line and before its next checkpoint) is not
+    written again. The half line that a kill can leave is taken off on opening.
+
+    Args:
+        path: the file.
+        mirror: told of each line as it is written.
+
+    Raises:
+        CheckpointError: the file is there and is no log.
+    """
+
+    def __init__(self, path: Path, mirror: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.path, self.mirror = path, mirror
+        self._last_step: dict[tuple[str, str], int] = {}
+        if path.exists():
+            whole = path.read_bytes()
+            whole = whole[: whole.rfind(b"\n") + 1]
+            os.truncate(path, len(whole))
+            for entry in self.read():
+                self._last_step[entry["kind"], entry.get("name", "")] = entry["step"]
+
+    def write(self, kind: str, step: int, entry: Mapping[str, Any]) -> None:
+        """Append a line.
+
+        Args:
+            kind: what the line is about, such as train or validation.
+            step: optimizer steps so far: one line for each step and kind (and name, where the entry has one).
+            entry: JSON-serializable.
+        """
+        key = kind, entry.get("name", "")
+        if step <= self._last_step.get(key, -1):
+            return
+        self._last_step[key] = step
+        line = {"kind": kind, "step": step} | {name: _jsonable(value) for name, value in entry.items()}
+        with self.path.open("ab") as file:
+            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        if self.mirror:
+            self.mirror(line)
+
+    def read(self) -> list[dict[str, Any]]:
+        """All lines so far.
+
+        Raises:
+            CheckpointError: one of them is no line of a log.
+        """
+        lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+        return [self._parsed(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry["kind"], str) or not isinstance(entry["step"], int):
+                raise TypeError("its kind is no word or its step no number")
+        except (ValueError, KeyError, TypeError) as error:
+            found = f"line {number}: {type(error).__name__}: {error}"
+            raise CheckpointError(f"the log of a run in {self.path}", found, "Remove that line.") from error
+        return dict(entry)

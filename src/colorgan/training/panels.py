@@ -1,0 +1,157 @@
+"""What a run's report shows of its figures: which go into one panel, what they are, and what they should look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a run's report.
+
+    Attributes:
+        title: in words.
+        lines: the figures' names in the log, each with its word in the panel's legend.
+        should: what the curve of a run that goes well looks like, in one sentence.
+    """
+
+    title: str
+    lines: dict[str, str]
+    should: str
+
+
+VALIDATION = (
+    Panel(
+        "AuC, %",
+        {"auc": "predicted"},
+        "Rises, or holds its level while the rebalanced one rises; a fall of both means that the run does harm.",
+    ),
+    Panel(
+        "AuC rebalanced, %",
+        {"auc_rebalanced": "predicted"},
+        "Rises: rare colours are met more often. With plain AuC falling as far, it only trades one for the other.",
+    ),
+    Panel(
+        "Colorfulness",
+        {"cf_hs": "predicted", "cf_hs_truth": "true"},
+        "Comes near the true photos' and stays there; far above them the colours are oversaturated, far below timid.",
+    ),
+    Panel(
+        "Colorfulness error",
+        {"cf_hs_error": "of a photo"},
+        "Falls: each photo comes near its own colorfulness, not only their mean near the true one.",
+    ),
+    Panel("CIEDE2000", {"ciede2000": "predicted"}, "Falls, then levels off; about 1 is the least that an eye can see."),
+    Panel(
+        "ab L1, Lab units",
+        {"ab_l1": "predicted"},
+        "Falls, then levels off; an adversarial stage may hold it a little higher, the price of bolder colours.",
+    ),
+    Panel("PSNR, dB", {"psnr": "predicted"}, "Rises, then levels off; it rewards caution, so a small fall is no harm."),
+    Panel("SSIM", {"ssim": "predicted"}, "Stays where it is: lightness is given, so there is little to win or lose."),
+    Panel(
+        "Spread of mean colours, Lab units",
+        {"ab_spread": "predicted", "ab_spread_truth": "true"},
+        "Stays above a third of the true photos'; near 0 every photo gets the same colours, and G has collapsed.",
+    ),
+    Panel(
+        "Chroma spill, %",
+        {"spill": "predicted"},
+        "Falls, or stays: colours keep to their side of an edge. A rise means that they bleed.",
+    ),
+    Panel(
+        "Chroma on grey, Lab units",
+        {"grey_chroma": "predicted"},
+        "Falls, or stays low: what is truly grey stays grey. It climbs where G paints for the sake of colour.",
+    ),
+    Panel(
+        "Out of gamut, %",
+        {"out_of_gamut": "predicted"},
+        "Stays under a few percent: a climb is the first sign of oversaturated colours.",
+    ),
+    Panel(
+        "Colorfulness by absolute values",
+        {"cf": "predicted", "cf_truth": "true", "cf_error": "error of a photo"},
+        "The same as colorfulness, as CT2's and DDColor's tables define it: nears the true photos' and stays there.",
+    ),
+)
+
+DISCRIMINATOR = (
+    Panel(
+        "Loss of D",
+        {"d_loss": "loss"},
+        "Stays between the dotted lines: at the lower D is right about every patch and teaches nothing, at the upper "
+        "it cannot tell.",
+    ),
+    Panel(
+        "Loss of D by kind of patch",
+        {"d_real": "real", "d_fake": "generated"},
+        "Both waver at much the same height; one that goes down alone means that D answers the same to everything.",
+    ),
+    Panel(
+        "Accuracy of D",
+        {"d_accuracy_real": "real patches", "d_accuracy_fake": "generated patches"},
+        "Both stay between 0.55 and 0.9: near 1 D is saturated, near 0.5 it learns nothing.",
+    ),
+    Panel(
+        "Share of steps in which D learns",
+        {"d_updates": "share"},
+        "Wavers below 1 where D is let rest while it is too good; at 0 G has stopped answering.",
+    ),
+)
+
+GENERATOR = (
+    Panel(
+        "Loss of G",
+        {"g_loss": "loss"},
+        "The weighted sum of its terms: it may rise while D gets better, so the terms say more than their sum.",
+    ),
+    Panel(
+        "GAN term of G",
+        {"g_adversarial": "term"},
+        "Wavers about a level; a steady climb means that D wins and G has no answer.",
+    ),
+    Panel("L1 term of G, Lab units", {"g_l1": "term"}, "Falls slowly, or stays where the model it started from was."),
+    Panel("Perceptual term of G", {"g_perceptual": "term"}, "Falls slowly and levels off."),
+    Panel(
+        "Saturation term of G",
+        {"g_saturation": "term"},
+        "Falls near 0: no more colour than the true photos have, and none where they are grey.",
+    ),
+    Panel(
+        "Cross-entropy over the bins",
+        {"g_bins": "term"},
+        "Falls, then levels off; a climb means that the colours move away from the true ones.",
+    ),
+    Panel(
+        "Length of the gradient that reaches G from each term",
+        {
+            "grad_adversarial": "GAN",
+            "grad_l1": "L1",
+            "grad_perceptual": "perceptual",
+            "grad_saturation": "saturation",
+        },
+        "Of one order of magnitude: a term far above the others rules, and one that falls to nothing counts no more.",
+    ),
+)
+
+SUPERVISED = (
+    Panel(
+        "Loss",
+        {"loss": "loss"},
+        "Falls fast at first, then slowly; with the validation figures getting worse, photos are learnt by heart.",
+    ),
+)
+
+GROUPS = {
+    "Validation photos": VALIDATION,
+    "Loss": SUPERVISED,
+    "Discriminator (D)": DISCRIMINATOR,
+    "Generator (G)": GENERATOR,
+}
+_NAMED = {name for panels in GROUPS.values() for panel in panels for name in panel.lines}
+
+
+def other_panels(names: list[str]) -> list[Panel]:
+    """A panel for each figure that has no place above, so that none goes unseen."""
+    return [Panel(name.replace("_", " "), {name: name}, "") for name in names if name not in _NAMED]

@@ -1,0 +1,164 @@
+"""`report.html`: how a run is doing, on one page that loads nothing; made anew from what lies in the run folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from colorgan.media.files import atomic_write
+from colorgan.training.curves import Curve, Level, draw, gather
+from colorgan.training.diagnosis import Objective
+from colorgan.training.panels import GROUPS, Panel, other_panels
+from colorgan.training.run import read_run
+from colorgan.training.sheets import embed_sheets
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands, as far as its folder does not say it.
+
+    Attributes:
+        epoch: the last that is done.
+        epochs: how many there are to be, at most.
+        kept: the epoch whose weights are the best so far, 0 for none yet.
+        ended: why no further epoch comes, or empty.
+        verdict: how it went, in lines, once it is known.
+    """
+
+    epoch: int
+    epochs: int
+    kept: int
+    ended: str = ""
+    verdict: Sequence[str] = ()
+
+
+def write_report(
+    folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None
+) -> None:
+    """Write a run's report.
+
+    Args:
+        folder: the run folder.
+        lines: of its `metrics.jsonl`.
+        standing: where the run stands.
+        objective: what its discriminator learns by, None in a supervised run.
+    """
+    page = _page(folder, lines, standing, objective)
+    with atomic_write(folder / "report.html") as file:
+        file.write(page.encode())
+
+
+def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    script = _part("report.js")
+    curves = gather(lines)
+    validations = {line["epoch"]: line for line in lines if line["kind"] == "validation"}
+    return environment.from_string(_part("report.html.j2")).render(
+        name=folder.resolve().name,
+        standing=standing,
+        written=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
+        minutes=max((line.get("elapsed_s", 0.0) for line in lines), default=0.0) / 60,
+        style=Markup(_part("report.css")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        troubles=[line for line in lines if line["kind"] == "trouble"],
+        adversarial=objective is not None,
+        milestones=_milestones(validations, standing),
+        sheets=embed_sheets(folder / "samples", standing.kept),
+        groups=_groups(curves, objective),
+        table=_table(curves),
+        run=_described(folder),
+    )
+
+
+def _part(name: str) -> str:
+    return (files("colorgan.training") / name).read_text("utf-8")
+
+
+# --- figures -------------------------------------------------------------------------------------------------
+
+
+def _milestones(validations: Mapping[int, dict[str, Any]], standing: Standing) -> list[tuple[str, dict[str, Any]]]:
+    """The validations worth comparing: before the first step, of the kept weights, the last."""
+    wanted = {
+        0: "start",
+        standing.kept: f"epoch {standing.kept}, kept",
+        standing.epoch: f"epoch {standing.epoch}, last",
+    }
+    if standing.kept == standing.epoch != 0:
+        wanted[standing.epoch] = f"epoch {standing.epoch}, last and kept"
+    return [(word, validations[epoch]) for epoch, word in sorted(wanted.items()) if epoch in validations]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A panel with its curve.
+
+    Attributes:
+        panel: what it shows.
+        svg: the curve.
+        keys: the words of its legend.
+        latest: the last value of each of its figures, by the legend's word.
+    """
+
+    panel: Panel
+    svg: Markup
+    keys: list[str]
+    latest: dict[str, float]
+
+
+def _groups(curves: Mapping[str, Curve], objective: Objective | None) -> dict[str, list[_Drawn]]:
+    groups = {**GROUPS, "Other figures": other_panels(list(curves))}
+    drawn = {title: [_draw(panel, curves, objective) for panel in panels] for title, panels in groups.items()}
+    return {title: [panel for panel in panels if panel] for title, panels in drawn.items() if any(panels)}
+
+
+def _draw(panel: Panel, curves: Mapping[str, Curve], objective: Objective | None) -> _Drawn | None:
+    shown = [(word, curves[name]) for name, word in panel.lines.items() if name in curves]
+    if not shown:
+        return None
+    levels = []
+    if objective and "d_loss" in panel.lines:
+        levels = [Level("right about every patch", objective.floor), Level("cannot tell", objective.blind)]
+    latest = {word: curve.values[-1] for word, curve in shown}
+    label = f"{panel.title}. " + "; ".join(_in_words(word, curve) for word, curve in shown)
+    return _Drawn(panel, draw(shown, levels, label), [word for word, _ in shown], latest)
+
+
+def _in_words(word: str, curve: Curve) -> str:
+    values = [value for _, value in curve.epochs or curve.steps]
+    if len(values) == 1:
+        return f"{word}: {values[0]:.4g}"
+    return f"{word}: from {values[0]:.4g} to {values[-1]:.4g}, least {min(values):.4g}, most {max(values):.4g}"
+
+
+def _table(curves: Mapping[str, Curve]) -> tuple[list[str], list[tuple[int, list[float | None]]]]:
+    """All figures that have one value for each epoch: the head, and a row for each epoch."""
+    columns = {name: dict(curve.epochs) for name, curve in curves.items() if curve.epochs}
+    epochs = sorted({epoch for values in columns.values() for epoch in values})
+    return list(columns), [(int(epoch), [values.get(epoch) for values in columns.values()]) for epoch in epochs]
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What `run.json` says, in the words of the page."""
+    run = read_run(folder)
+    if run is None:
+        return {}
+    facts: dict[str, Any] = {
+        "command": run["command"],
+        "set": run["set"][:12],
+        "device": run["device"],
+        "network": run["model"]["network"],
+        "started from": run["model"].get("started_from", ""),
+    }
+    versions = {f"version of {name}": version for name, version in run["versions"].items()}
+    return {**facts, **run["options"], **versions}

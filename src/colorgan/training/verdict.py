@@ -1,0 +1,207 @@
+"""How a run went, once it is over: whether it helped, whether its discriminator lived, and which epoch was kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorgan.intervals import Interval, Values, paired_difference
+from colorgan.media.files import atomic_write
+from colorgan.metrics import FIGURES
+from colorgan.training.diagnosis import Epoch, Objective, epochs_of, lifeless
+
+# What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colours are.
+JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
+
+# A figure's values over the photos, and how much each of them counts.
+PhotoFigures = Mapping[str, tuple[Values, Values]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run went.
+
+    Attributes:
+        outcome: helped, harmed, traded (better in some, worse in others), no difference, or unknown.
+        lines: the same and the rest, in words.
+        differences: of each judged figure, the kept weights less the model that the run started from.
+        alive_share: of the epochs in which the discriminator taught something, None in a supervised run.
+        kept: the epoch whose weights are the run's result.
+    """
+
+    outcome: str
+    lines: tuple[str, ...]
+    differences: dict[str, Interval]
+    alive_share: float | None
+    kept: int
+
+
+def judge(
+    start: PhotoFigures | None,
+    kept: PhotoFigures | None,
+    lines: Iterable[Mapping[str, Any]],
+    objective: Objective | None,
+    kept_epoch: int,
+) -> Verdict:
+    """Say how a run went.
+
+    Args:
+        start: the validation photos' figures under the model that the run started from, None where they were lost.
+        kept: those of the same photos under the kept weights.
+        lines: of `metrics.jsonl`.
+        objective: what the discriminator learns by, None in a supervised run.
+        kept_epoch: the epoch of the kept weights.
+    """
+    epochs = epochs_of(lines)
+    differences = _differences(start, kept) if start and kept else {}
+    outcome, helped = _help(differences, "adversarial stage" if objective else "training")
+    alive, lived = _life(epochs, objective) if objective else (None, "")
+    words = tuple(line for line in (helped, lived, _keeping(epochs, kept_epoch)) if line)
+    return Verdict(outcome, words, differences, alive, kept_epoch)
+
+
+# --- did it help ---------------------------------------------------------------------------------------------
+
+
+def _differences(start: PhotoFigures, kept: PhotoFigures) -> dict[str, Interval]:
+    return {
+        name: paired_difference(kept[name][0], start[name][0], (kept[name][1], start[name][1]))
+        for name in JUDGED
+        if name in start and name in kept and len(start[name][0]) == len(kept[name][0])
+    }
+
+
+def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
+    if not differences:
+        return (
+            "unknown",
+            f"Whether the {what} helped cannot be told: the figures of its start are not in the run folder.",
+        )
+    better: list[str] = []
+    worse: list[str] = []
+    level: list[str] = []
+    for name, difference in differences.items():
+        good = difference.value > 0 if FIGURES[name].better == "higher" else difference.value < 0
+        (level if not _tells(name, difference) else better if good else worse).append(name)
+    photos = next(iter(differences.values())).photos
+    outcomes = {
+        (True, False): ("helped", f"The {what} helped"),
+        (False, True): ("harmed", f"The {what} did harm"),
+        (True, True): ("traded", f"The {what} gained in some figures and lost in others"),
+        (False, False): ("no difference", f"The {what} made no difference that {photos} photos can show"),
+    }
+    outcome, words = outcomes[bool(better), bool(worse)]
+    told = (("better", better), ("worse", worse))
+    parts = [f"{title} in {_listed(names, differences)}" for title, names in told if names]
+    if level and (better or worse):
+        parts.append(f"no difference in {', '.join(FIGURES[name].label for name in level)} can be told")
+    if not parts:
+        return outcome, f"{words}."
+    against = f"against the model that it started from, on {photos} validation photos with 95% intervals"
+    return outcome, f"{words}, {against}: {'; '.join(parts)}."
+
+
+def _tells(name: str, difference: Interval) -> bool:
+    """Whether a difference can be told from none, and is not too small to be printed."""
+    return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -FIGURES[name].decimals
+
+
+def _listed(names: Sequence[str], differences: Mapping[str, Interval]) -> str:
+    return ", ".join(f"{FIGURES[name].label} {_in_words(name, differences[name])}" for name in names)
+
+
+def _in_words(name: str, difference: Interval) -> str:
+    decimals = FIGURES[name].decimals
+    value, low, high = (f"{end:+.{decimals}f}" for end in (difference.value, difference.low, difference.high))
+    return f"({value} [{low}, {high}])"
+
+
+# --- was the discriminator alive -----------------------------------------------------------------------------
+
+
+def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
+    judged = [(epoch, dead) for epoch in epochs if (dead := lifeless(epoch, objective)) is not None]
+    if not judged:
+        return None, "Nothing is known of the discriminator: no epoch was finished."
+    alive = sum(not dead for _, dead in judged)
+    words = f"The discriminator was alive in {alive} of {len(judged)} epochs ({alive / len(judged):.0%})"
+    accuracies = [
+        0.5 * (epoch.terms["d_accuracy_real"] + epoch.terms["d_accuracy_fake"])
+        for epoch, _ in judged[len(judged) // 2 :]
+        if {"d_accuracy_real", "d_accuracy_fake"} <= set(epoch.terms)
+    ]
+    if accuracies:
+        low, high = f"{min(accuracies):.0%}", f"{max(accuracies):.0%}"
+        shares = low if low == high else f"{low} to {high}"
+        words += f"; over the second half it was right about {shares} of the patches"
+    return alive / len(judged), f"{words}."
+
+
+# --- which epoch was kept ------------------------------------------------------------------------------------
+
+
+def _keeping(epochs: Sequence[Epoch], kept: int) -> str:
+    scores = {
+        epoch.number: epoch.terms["auc"] + epoch.terms["auc_rebalanced"]
+        for epoch in epochs
+        if {"auc", "auc_rebalanced"} <= set(epoch.terms)
+    }
+    start = scores.pop(0, None)
+    if kept not in scores:
+        return f"Epoch {kept} was kept."
+    why = f"the highest of {len(scores)}" if len(scores) > 1 else "the only one"
+    words = f"Epoch {kept} was kept: its sum of AuC and rebalanced AuC is {why}, {scores[kept]:.2f}"
+    last = max(scores)
+    if last != kept:
+        words += f" (the last epoch's is {scores[last]:.2f})"
+    if start is not None and start > scores[kept]:
+        words += f", but below the {start:.2f} that it started from: go on with that model"
+    return f"{words}."
+
+
+# --- files ---------------------------------------------------------------------------------------------------
+
+
+def write_photo_figures(path: Path, figures: PhotoFigures) -> None:
+    """Keep photos' figures.
+
+    Args:
+        path: a JSON file to be.
+        figures: by name.
+    """
+    numbers = {
+        name: {"values": _numbers(values), "weights": _numbers(weights)} for name, (values, weights) in figures.items()
+    }
+    with atomic_write(path) as file:
+        file.write(json.dumps(numbers, allow_nan=False).encode())
+
+
+def _numbers(values: Values) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]  # JSON has no NaN
+
+
+def read_photo_figures(path: Path) -> PhotoFigures | None:
+    """What `write_photo_figures` wrote, or None where nothing readable is: a verdict is worth no failing run."""
+    try:
+        numbers = json.loads(path.read_bytes())
+        return {
+            name: (np.array(entry["values"], dtype=np.float64), np.array(entry["weights"], dtype=np.float64))
+            for name, entry in numbers.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_verdict(path: Path, verdict: Verdict) -> None:
+    """Write `verdict.json`; an end that an interval of one photo does not have is null."""
+    entry = asdict(verdict)
+    for difference in entry["differences"].values():
+        for name, value in difference.items():
+            difference[name] = value if np.isfinite(value) else None
+    with atomic_write(path) as file:
+        file.write(json.dumps(entry, indent=1, allow_nan=False).encode() + b"\n")

@@ -1,0 +1,136 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from colorgan.training.diagnosis import Objective
+from colorgan.training.verdict import JUDGED, judge, read_photo_figures, write_photo_figures, write_verdict
+
+BCE = Objective("bce")
+PHOTOS = 40
+Photos = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def photos(**shifts: float) -> Photos:
+    """Figures of made-up photos: the same for each model but for what is shifted."""
+    random = np.random.default_rng(0)
+    made = {}
+    for name in JUDGED:
+        values, weights = random.normal(60.0, 9.0, PHOTOS), random.uniform(0.5, 2.0, PHOTOS)
+        noise = np.random.default_rng(1).normal(0.0, 0.5, PHOTOS) if name in shifts else 0.0
+        made[name] = values + shifts.get(name, 0.0) + noise, weights
+    return made
+
+
+def log(scores: list[float], accuracies: list[float]) -> list[dict[str, Any]]:
+    """Of a run whose epochs, from 0 for the start, have these sums of AuC, and from 1 these accuracies of D."""
+    lines: list[dict[str, Any]] = [
+        {"kind": "validation", "step": epoch, "epoch": epoch, "auc": 88.0, "auc_rebalanced": score - 88.0}
+        for epoch, score in enumerate(scores)
+    ]
+    for epoch, accuracy in enumerate(accuracies, start=1):
+        loss = 0.01 if accuracy > 0.98 else 0.6
+        terms = {"d_loss": loss, "d_accuracy_real": accuracy - 0.01, "d_accuracy_fake": accuracy + 0.01}
+        lines.append({"kind": "epoch", "step": epoch, "epoch": epoch} | terms)
+    return lines
+
+
+LOG = log([148.0, 149.0, 151.0, 150.5, 150.0], [0.6, 0.7, 0.8, 0.75])
+
+
+@pytest.mark.parametrize(
+    ("shifts", "outcome", "words"),
+    [
+        ({"auc_rebalanced": 1.5, "cf_hs_error": -3.0}, "helped", ["better in rebalanced AuC (+1.", "error (-"]),
+        ({"auc": -1.5}, "harmed", ["did harm", "worse in AuC (-1."]),
+        ({"auc_rebalanced": 1.5, "ab_l1": 2.0}, "traded", ["better in rebalanced AuC", "worse in ab L1 (+"]),
+        ({}, "no difference", ["no difference that 40 photos can show"]),
+    ],
+)
+def test_whether_it_helped_is_said_by_the_figures_whose_interval_excludes_no_difference(
+    shifts: dict[str, float], outcome: str, words: list[str]
+) -> None:
+    verdict = judge(photos(), photos(**shifts), LOG, BCE, kept_epoch=2)
+    assert verdict.outcome == outcome
+    assert all(word in verdict.lines[0] for word in words), verdict.lines[0]
+    for name, shift in shifts.items():
+        assert verdict.differences[name].value == pytest.approx(shift, abs=0.4)
+        assert verdict.differences[name].low < verdict.differences[name].value < verdict.differences[name].high
+
+
+def test_a_difference_that_chance_explains_is_not_claimed() -> None:
+    kept = photos()
+    kept["auc"] = kept["auc"][0] + np.random.default_rng(2).normal(0.0, 5.0, PHOTOS), kept["auc"][1]
+    assert judge(photos(), kept, LOG, BCE, kept_epoch=2).outcome == "no difference"
+
+
+def test_a_difference_too_small_to_print_is_none() -> None:
+    kept = photos()
+    kept["auc"] = kept["auc"][0] + 0.001, kept["auc"][1]
+    assert judge(photos(), kept, LOG, BCE, kept_epoch=2).outcome == "no difference"
+
+
+def test_whether_the_discriminator_lived_is_its_epochs_without_trouble_and_its_later_accuracy() -> None:
+    verdict = judge(photos(), photos(), log([148.0] * 5, [0.6, 0.7, 0.8, 0.996]), BCE, kept_epoch=1)
+    assert verdict.alive_share == 0.75
+    assert verdict.lines[1] == (
+        "The discriminator was alive in 3 of 4 epochs (75%); over the second half it was right about 80% to 100% "
+        "of the patches."
+    )
+
+
+def test_which_epoch_was_kept_is_said_with_the_reason() -> None:
+    lines = judge(photos(), photos(), LOG, BCE, kept_epoch=2).lines
+    assert lines[2] == (
+        "Epoch 2 was kept: its sum of AuC and rebalanced AuC is the highest of 4, 151.00 (the last epoch's is 150.00)."
+    )
+
+
+def test_a_run_that_never_came_up_to_its_start_says_so() -> None:
+    lines = judge(photos(), photos(), log([152.0, 149.0, 148.0], [0.7, 0.7]), BCE, kept_epoch=1).lines
+    assert "below the 152.00 that it started from: go on with that model" in lines[2]
+
+
+def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:
+    verdict = judge(photos(), photos(auc=2.0), log([148.0, 149.0], []), None, kept_epoch=1)
+    assert verdict.alive_share is None
+    assert verdict.lines == (
+        verdict.lines[0],
+        "Epoch 1 was kept: its sum of AuC and rebalanced AuC is the only one, 149.00.",
+    )
+    assert verdict.lines[0].startswith("The training helped")
+
+
+def test_photos_figures_come_back_as_they_were(tmp_path: Path) -> None:
+    figures = photos()
+    figures["auc"][0][3] = np.nan
+    write_photo_figures(tmp_path / "start.json", figures)
+    read = read_photo_figures(tmp_path / "start.json")
+    assert read is not None
+    for name, columns in figures.items():
+        for before, after in zip(columns, read[name], strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"auc": 3}', '{"auc": {"values": ["x"], "weights": [1]}}'])
+def test_without_readable_figures_of_the_start_the_rest_is_said(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "start.json").write_text(text)
+    verdict = judge(read_photo_figures(tmp_path / "start.json"), photos(), LOG, BCE, kept_epoch=2)
+    assert verdict.outcome == "unknown"
+    assert "cannot be told" in verdict.lines[0]
+    assert len(verdict.lines) == 3
+
+
+def test_a_verdict_on_one_photo_claims_nothing_and_is_json(tmp_path: Path) -> None:
+    one = {name: (values[:1], weights[:1]) for name, (values, weights) in photos().items()}
+    other = {name: (values + 5, weights) for name, (values, weights) in one.items()}
+    verdict = judge(one, other, LOG, BCE, kept_epoch=2)
+    write_verdict(tmp_path / "verdict.json", verdict)
+    written = json.loads((tmp_path / "verdict.json").read_text(), parse_constant=lambda word: pytest.fail(word))
+    assert written["outcome"] == "no difference"
+    assert written["differences"]["auc"]["low"] is None
+    assert written["lines"] == list(verdict.lines)
