@@ -163,3 +163,14 @@ def test_film_that_sees_as_the_eye_does_changes_nothing(photo_set: PhotoSet) -> 
     aged = Aged(rows=torch.tensor([0, 2]), film=eye, texture=torch.zeros(2, 1, 16, 16))
     light = torch.tensor([[1.0, 0.0]] * 4)
     assert torch.allclose(Batch(rgb, light, aged).to_lab(CPU)[0], Batch(rgb, light).to_lab(CPU)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_shares_of_two_ranks_make_up_the_batches_of_one(photo_set: PhotoSet, workers: int) -> None:
+    shares = [list(epoch_of(photo_set, rank=rank, ranks=2, workers=workers)) for rank in range(2)]
+    whole = list(epoch_of(photo_set))
+    assert len(whole) == len(shares[0]) == len(shares[1])
+    for batch, *halves in zip(whole, *shares, strict=True):
+        assert torch.equal(batch.rgb[0::2], halves[0].rgb)
+        assert torch.equal(batch.rgb[1::2], halves[1].rgb)
+        assert torch.equal(batch.light[1::2], halves[1].light)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from colorgan.devices import resolve_device
 
@@ -76,9 +77,13 @@ class Ranks:
 ALONE = Ranks()
 
 
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
 def restarted() -> bool:
     """Whether torchrun started these processes again after one was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _restarts() > 0
 
 
 @contextmanager
@@ -102,7 +107,11 @@ def joined(device_name: str) -> Iterator[tuple[Ranks, torch.device]]:
     if device.type == "cuda":
         device = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    store, rank, count = next(rendezvous("env://"))
+    # Under the restart's number: torchrun keeps one store, in which the lost processes' addresses still stand.
+    store = dist.PrefixStore(f"start-{_restarts()}", store)  # type: ignore[attr-defined]
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
     try:
         yield Ranks(dist.get_rank(), count), device
     finally:

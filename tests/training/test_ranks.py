@@ -1,0 +1,116 @@
+"""Several processes that train together, as torchrun starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from colorgan.networks.compact import Compact
+from colorgan.training.launch import launch
+from colorgan.training.loop import Watcher
+from colorgan.training.options import train_options
+from colorgan.training.ranks import ALONE
+from colorgan.training.train import TRAIN
+from colorgan.weights import ModelInfo, save_model
+
+# Norms that do not depend on the batch, so that two halves of one give what the whole does.
+GIVEN = {
+    "start": "small.safetensors",
+    "lambda_perceptual": 0.0,
+    "d_norm": "instance",
+    "g_norm": "frozen",
+    "d_target_accuracy": 0.9,
+    "lr": 5e-5,
+    "d_lr": 2e-5,
+    "batch_size": 4,
+    "size": 24,
+    "epochs": 8,
+    "val_photos": 4,
+    "log_every": 1,
+    "precision": "fp32",
+    "device": "cpu",
+}
+TERMS = ("d_loss", "g_loss", "g_adversarial", "g_l1", "d_accuracy_real", "d_accuracy_fake")
+
+
+def log(folder: Path, kind: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
+def torchrun(data: Path, folder: str) -> "subprocess.Popen[str]":
+    options = [
+        text for name, value in GIVEN.items() if name != "start" for text in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--max-restarts=1"]
+    # The two dashes keep torchrun from taking --run for its own --run-path.
+    command = [
+        "-m",
+        "--",
+        "colorgan",
+        "train",
+        "--from",
+        "small.safetensors",
+        "--data",
+        str(data),
+        "--run",
+        folder,
+        *options,
+    ]
+    # With --overwrite too: a restart must not take it for its own.
+    whole = [*launcher, *command, "--overwrite"]
+    return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def workers_of(process: "subprocess.Popen[str]") -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc")
+def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
+    tmp_path: Path, set_folder: Path, small_network: Compact, model_info: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    save_model(tmp_path / "small.safetensors", small_network, model_info)
+    running = torchrun(set_folder, "two")
+    try:
+        while len(list(Path("two/checkpoints").glob("epoch-*"))) < 2:
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.02)
+        victim = workers_of(running)[-1]
+        os.kill(victim, signal.SIGKILL)
+        output, words = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert running.returncode == 0, words
+    assert "falling back" not in words
+    assert output.count("best.safetensors") == 1
+    launch(TRAIN, set_folder, Path("one"), train_options(GIVEN), SilentWatcher(), "")
+    alone, together = log(Path("one"), "train"), log(Path("two"), "train")
+    assert [line["step"] for line in together] == [line["step"] for line in alone]
+    for one, two in zip(alone, together, strict=True):
+        assert {name: two[name] for name in TERMS} == pytest.approx({name: one[name] for name in TERMS}, rel=1e-4)
+    for one, two in zip(log(Path("one"), "epoch"), log(Path("two"), "epoch"), strict=True):
+        assert two["g_loss"] == pytest.approx(one["g_loss"], rel=1e-4)
+    assert json.loads(Path("two/run.json").read_text())["options"]["batch_size"] == 4
+
+
+class SilentWatcher(Watcher):
+    pass
+
+
+def test_a_process_alone_agrees_with_itself() -> None:
+    tensor = torch.tensor([1.0, 2.0])
+    ALONE.average([tensor])
+    assert tensor.tolist() == [1.0, 2.0]
+    assert ALONE.highest([2.0, 0.0]) == [2.0, 0.0]
+    assert ALONE.from_leader({"figures": None}) == {"figures": None}
+    assert ALONE.leader
