@@ -40,6 +40,10 @@ def test_the_reports_recipe_from_a_model_to_a_named_one_and_on_from_its_discrimi
     with safe_open(run / "weights" / "best.safetensors", "np") as weights:
         assert weights.metadata()["stage"] == "gan"
         assert weights.metadata()["temperature"] == "0.38"  # of the model that it started from
+    verdict = json.loads((run / "verdict.json").read_text())["lines"]
+    assert len(verdict) == 3
+    assert "\n".join(verdict) in done.stderr
+    assert (run / "report.html").exists()
     epochs = [line for line in log(run) if line["kind"] == "epoch"]
     assert [line["epoch"] for line in epochs] == [1, 2]
     assert {"d_loss", "d_real", "d_fake", "d_accuracy_real", "d_accuracy_fake", "g_loss", "g_adversarial", "g_l1"} < (

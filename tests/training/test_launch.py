@@ -1,5 +1,6 @@
 """What the ways of training refuse, and what they keep of the model that they start from."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,17 @@ def test_what_cannot_be_trained_is_said_before_any_work(
         run(TRAIN, set_folder, options)
     assert refused.value.exit_code == code
     assert words in str(refused.value)
+    assert not (place / "run").exists()
+
+
+def test_without_tensorboard_its_events_are_refused_before_any_work(
+    place: Path, set_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    options = train_options({"start": "small.safetensors", "tensorboard": True} | SMALL)
+    with pytest.raises(ColorganError, match=r"pip install \"colorgan\[tensorboard\]\"") as refused:
+        run(TRAIN, set_folder, options)
+    assert refused.value.exit_code == 2
     assert not (place / "run").exists()
 
 
