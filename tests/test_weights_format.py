@@ -130,7 +130,7 @@ def test_safetensors_renamed_to_pth_are_refused(small_file):
     assert refusal(renamed).startswith("no file of plain tensors by torch.save")
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"state_dict": {}, "epoch": 3}, torch.zeros(3)])
+@pytest.mark.parametrize("content", [[1, 2], {"weights": {}, "epoch": 3}, {"params": {"a": [1]}}, torch.zeros(3)])
 def test_a_pth_that_is_no_table_of_tensors_is_refused(tmp_path, content):
     path = tmp_path / "model.pth"
     torch.save(content, path)
@@ -141,7 +141,14 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path):
     path = tmp_path / "model.pt"
     torch.save({"layer1.0.conv1.weight": torch.zeros(3)}, path)
     found = refusal(path)
-    assert "82 missing (such as 'model1.0.weight')" in found
+    assert found == "tensors of no network that is known here (such as 'layer1.0.conv1.weight')"
+
+
+def test_published_weights_with_other_tensors_are_refused_by_name(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"layer1.0.conv1.weight": torch.zeros(3), "model_out.weight": torch.zeros(2, 313, 1, 1)}, path)
+    found = refusal(path)
+    assert "81 missing (such as 'model1.0.weight')" in found
     assert "1 foreign (such as 'layer1.0.conv1.weight')" in found
 
 

@@ -23,6 +23,7 @@ from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
 from colorgan.networks.siggraph17 import SIGGRAPH17
 from colorgan.networks.vgg19 import VGG19
+from colorgan.peers import load_peer
 from colorgan.weights_cache import (
     NAMED_MODELS,
     VGG19_INFO,
@@ -43,6 +44,7 @@ from colorgan.weights_format import (
     check_tensors,
     file_bytes,
     info_from,
+    own_copies,
     read_tensors,
     read_torch,
 )
@@ -114,7 +116,7 @@ def load_model(name_or_path: str, device: torch.device, progress: Progress | Non
 
     Args:
         name_or_path: a name of the table, a `.safetensors` file of ours or with published tensors, or a published
-            `.pth`.
+            `.pth`; with the extra `peers`, also of DDColor.
         device: where its weights are to be.
         progress: called while it is fetched, as `download.fetch` says.
 
@@ -154,8 +156,8 @@ def _load_file(path: Path, device: torch.device) -> Model:
         model = _model(path, described, tensors)
         check_digest(path, metadata, tensors)
     else:
-        info = next((info for name, info in _PUBLISHED.items() if name in tensors), weights_cache.ECCV16.info)
-        model = _published_model(path, info, tensors)
+        info = next((info for name, info in _PUBLISHED.items() if name in tensors), None)
+        model = _published_model(path, info, tensors) if info else Model(*load_peer(path, tensors))
     model.generator.to(device)
     return model
 
@@ -177,16 +179,8 @@ def _model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
     except UsageError as error:
         raise bad_weights(path, f"{error.expected} {error.found}", COPY_AGAIN) from error
     check_tensors(path, info.network, generator.state_dict(), tensors)
-    generator.load_state_dict(_own_copies(tensors), strict=True, assign=True)
+    generator.load_state_dict(own_copies(tensors), strict=True, assign=True)
     return Model(generator.eval(), info)
-
-
-def _own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """In float32, and copied, since tensors may be mapped from a file that will be replaced."""
-    return {
-        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
-        for name, tensor in tensors.items()
-    }
 
 
 def _cut_vgg19(source: Path, target: Path) -> None:
@@ -227,7 +221,7 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
         check_digest(path, metadata, tensors)
     with torch.device("meta"):
         network = VGG19()
-    network.load_state_dict(_own_copies(used), strict=True, assign=True)
+    network.load_state_dict(own_copies(used), strict=True, assign=True)
     return network.requires_grad_(False).eval().to(device)
 
 

@@ -202,10 +202,20 @@ def read_torch(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a foreign file can make the reader fail in any way
         found = f"no file of plain tensors by torch.save ({type(error).__name__})"
         raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.") from error
+    state = _unwrapped(state)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         found = f"a {type(state).__name__} that is no table of tensors"
         raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.")
     return {str(name): tensor.detach() for name, tensor in state.items()}
+
+
+def _unwrapped(state: object) -> object:
+    """The table of tensors itself, where a training program put it under a name (BasicSR: params, params_ema)."""
+    if isinstance(state, dict):
+        for name in ("params_ema", "params", "state_dict"):
+            if isinstance(state.get(name), dict):
+                return state[name]
+    return state
 
 
 def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
@@ -233,8 +243,26 @@ def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found:
         if tensor.shape != wanted[name].shape or not tensor.numel():
             shapes = f"{tuple(tensor.shape)}, where {network} has {tuple(wanted[name].shape)}"
             raise bad_weights(path, f"{name} of the shape {shapes}", advice)
-        usual = _FLOATS if wanted[name].is_floating_point() else (torch.int64,)
-        if tensor.dtype not in usual or tensor.layout is not torch.strided or tensor.device.type != "cpu":
-            raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)
-        if not bool(tensor.isfinite().all()):
-            raise bad_weights(path, f"{name} holds values that are no numbers", "Take weights from an earlier state.")
+        if tensor.is_floating_point() != wanted[name].is_floating_point():
+            raise bad_weights(path, f"{name} as {tensor.dtype}", advice)
+        check_values(path, name, tensor, advice)
+
+
+def check_values(path: Path, name: str, tensor: Tensor, advice: str) -> None:
+    """Refuse a tensor of an odd kind, or with values that are no numbers.
+
+    Raises:
+        WeightsError: it is such a tensor.
+    """
+    if tensor.dtype not in (*_FLOATS, torch.int64) or tensor.layout is not torch.strided or tensor.device.type != "cpu":
+        raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)
+    if not bool(tensor.isfinite().all()):
+        raise bad_weights(path, f"{name} holds values that are no numbers", "Take weights from an earlier state.")
+
+
+def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In float32, and copied, since tensors may be mapped from a file that will be replaced."""
+    return {
+        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        for name, tensor in tensors.items()
+    }
