@@ -12,7 +12,10 @@ from safetensors.torch import save_file
 
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.errors import WeightsError
+from colorgan.errors import UsageError, WeightsError
+from colorgan.training import launch
+from colorgan.training.finetune import FINETUNE
+from colorgan.training.options import FinetuneOptions
 from colorgan.weights import load_model
 
 CPU = torch.device("cpu")
@@ -92,6 +95,12 @@ def test_a_photo_is_coloured_by_it_like_any_other(ddcolor):
     found = np.asarray(Colorizer.load(str(ddcolor), device="cpu").colorize(photo, render_size=32))
     assert found.shape == (40, 48, 3)
     assert (found.max(axis=2) != found.min(axis=2)).any()
+
+
+def test_it_is_not_trained_here(ddcolor):
+    options = FinetuneOptions(start=str(ddcolor))
+    with pytest.raises(UsageError, match="a network that is trained here"):
+        launch._started(FINETUNE, options, None, CPU, lambda received, total: None)
 
 
 def test_loading_draws_no_random_numbers(ddcolor):

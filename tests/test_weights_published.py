@@ -9,9 +9,11 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 from colorgan import weights, weights_cache
+from colorgan.cli.app import main
 from colorgan.cli.console import Console
 from colorgan.errors import OutputError, WeightsError
 from colorgan.networks.vgg19 import VGG19
@@ -231,6 +233,33 @@ def test_offline_without_vgg19_the_error_names_the_ways_out(monkeypatch):
         load_vgg19(None, CPU)
     assert "--vgg-weights PATH" in caught.value.advice
     assert "--lambda-perceptual 0" in caught.value.advice
+
+
+def run(monkeypatch, *arguments):
+    """The exit code of a command, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["colorgan", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return left.value.code
+
+
+def test_colorize_fetches_a_model_by_its_name_and_then_needs_no_network(
+    web, tmp_path, small_online, monkeypatch, capsys
+):
+    photo, out = tmp_path / "photo.png", tmp_path / "out"
+    Image.new("L", (20, 30), 99).save(photo)
+    command = ("colorize", photo, "-o", out, "--model", "eccv16", "--device", "cpu")
+    monkeypatch.setenv("COLORGAN_OFFLINE", "1")
+    assert run(monkeypatch, *command) == 4
+    assert "give its path in place of the name, as in --model PATH" in capsys.readouterr().err
+    monkeypatch.setenv("COLORGAN_OFFLINE", "0")
+    assert run(monkeypatch, *command) == 0
+    assert "Fetching eccv16" in capsys.readouterr().err
+    monkeypatch.setenv("COLORGAN_OFFLINE", "1")
+    assert run(monkeypatch, *command, "--overwrite") == 0
+    assert "Fetching" not in capsys.readouterr().err
+    assert len(web.requests) == 1
+    assert (out / "photo.png").exists()
 
 
 WITHOUT_SOCKETS = """

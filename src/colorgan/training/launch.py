@@ -23,7 +23,7 @@ from colorgan.training.options import RunOptions
 from colorgan.training.ranks import Ranks, joined, restarted
 from colorgan.training.run import describe_run, open_run, read_run
 from colorgan.training.stages import Stage
-from colorgan.weights import ModelInfo, build_network, remember, save_model
+from colorgan.weights import NETWORKS, ModelInfo, build_network, remember, save_model
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 
@@ -148,6 +148,9 @@ def _started(
 ) -> tuple[Generator, dict[str, Any]]:
     """The network that a new run starts from, and what `run.json` is to say of the model."""
     generator, info = way.load(options, device, fetching)
+    if generator.network not in NETWORKS:
+        advice = "Its weights can be used and compared; start from another model."
+        raise UsageError("a network that is trained here", f"{options.start} is of {generator.network}", advice)
     trained_on, licence = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
     if info:
         trained_on, licence = f"{info.trained_on}; then {trained_on}", f"{info.licence}; and {OWN_PHOTOS}"
