@@ -1,3 +1,4 @@
+import ast
 import dataclasses
 import errno
 import hashlib
@@ -10,6 +11,7 @@ import sys
 
 import pytest
 
+import colorgan
 from colorgan import download
 from colorgan.download import Published, fetch
 from colorgan.errors import Interrupted, OutputError, WeightsError
@@ -349,6 +351,21 @@ def test_a_cache_that_cannot_be_a_folder_is_said_in_words(published, tmp_path):
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(OutputError, match="to write"):
         fetch(published, tmp_path / "cache" / "weights.bin", os.replace)
+
+
+CONNECTORS = ("socket", "ssl", "urllib.request", "http.client", "ftplib", "urllib3", "requests", "httpx", "aiohttp")
+
+
+def test_connections_are_opened_in_one_place_only():
+    opening = set()
+    for path in pathlib.Path(colorgan.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "", *(f"{node.module}.{name}" for name in names)]
+            if any(name == known or name.startswith(f"{known}.") for name in names for known in CONNECTORS):
+                opening.add(path.name)
+    assert opening == {"download.py"}
 
 
 PROCESS = """

@@ -1,5 +1,6 @@
 """DDColor by its file: a small one with random weights, as spandrel builds it."""
 
+import copy
 import subprocess
 import sys
 import warnings
@@ -74,6 +75,9 @@ def test_a_ddcolor_is_a_model_like_any_other(model):
     assert both.logits is None
     assert both.ab.std() > 1
     assert torch.allclose(both.ab[1:], second.ab, atol=1e-3)
+    with torch.inference_mode():
+        copied = copy.deepcopy(model.generator)  # as for another device
+        assert torch.allclose(copied(L).ab, both.ab, atol=1e-3)
 
 
 def test_it_gives_what_spandrel_gives(model, tensors):

@@ -17,6 +17,8 @@ from colorgan.cli.app import main
 from colorgan.cli.console import Console
 from colorgan.errors import OutputError, WeightsError
 from colorgan.networks.vgg19 import VGG19
+from colorgan.training.finetune import FINETUNE
+from colorgan.training.options import FinetuneOptions
 from colorgan.weights import load_model, load_vgg19, models_at_hand, remember, save_model
 
 CPU = torch.device("cpu")
@@ -260,6 +262,13 @@ def test_colorize_fetches_a_model_by_its_name_and_then_needs_no_network(
     assert "Fetching" not in capsys.readouterr().err
     assert len(web.requests) == 1
     assert (out / "photo.png").exists()
+
+
+def test_a_training_fetches_the_model_that_it_starts_from(web, small_online, small_network):
+    seen = []
+    generator, _ = FINETUNE.load(FinetuneOptions(start="eccv16"), CPU, lambda *numbers: seen.append(numbers))
+    assert seen[-1][0] == seen[-1][1] == len(web.files["/x.pth"])
+    assert all(torch.equal(tensor, small_network.state_dict()[name]) for name, tensor in generator.state_dict().items())
 
 
 WITHOUT_SOCKETS = """
