@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils import remove_spectral_norm, remove_weight_norm
 
 from colorgan.color.lab import lab_to_rgb
+from colorgan.model_info import ModelInfo
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.weights_format import ModelInfo, bad_weights, check_values, own_copies
+from colorgan.weights_format import bad_weights, check_values, own_copies
 
 # A network is built from what the shapes and names claim, before they are compared with it: DDColor's largest has
 # 6,144 channels and 27 blocks in a row.
