@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from colorgan.cli.colorize import colorize
+from colorgan.cli.compare import compare
 from colorgan.cli.console import Console, print_bug, print_error
 from colorgan.cli.finetune import finetune
 from colorgan.cli.prepare import prepare
@@ -29,6 +30,7 @@ app.command(epilog="Example: colorgan finetune --data data --from compact --loss
 app.command(
     epilog="Example: colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"
 )(train)
+app.command(epilog="Example: colorgan compare photos -o comparison")(compare)
 
 
 def _print_version(wanted: bool) -> None:

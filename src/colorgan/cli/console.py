@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich import box
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.progress import (
@@ -19,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
 from colorgan.errors import EXIT_BUG, ColorganError
 
@@ -45,6 +47,22 @@ class Console:
         # Plainly, since there may be a line for each of a million photos; each is whole when the process is killed.
         encoding = sys.stdout.encoding or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table, numbers to the right; a row of one cell is a heading among the rows.
+
+        Args:
+            title: above it.
+            header: of the columns, the first of which names the rows.
+            rows: of as many cells, or of one.
+        """
+        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for number, name in enumerate(header):
+            table.add_column(escape(name), justify="right" if number else "left", overflow="fold")
+        for row in rows:
+            cells = [escape(cell) for cell in row]
+            table.add_row(*cells, style="bold" if len(cells) == 1 else None)
+        self._out.print(table, soft_wrap=False)
 
     def note(self, text: str) -> None:
         """Print a line that tells a person what is going on."""

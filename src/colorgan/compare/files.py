@@ -23,16 +23,16 @@ JSON_NAME, CSV_NAME = "results.json", "results.csv"
 
 def to_json(comparison: Comparison) -> str:
     """The text of `results.json`."""
-    return json.dumps({"format": FORMAT} | _finite(asdict(comparison)), indent=1, allow_nan=False) + "\n"
+    return json.dumps({"format": FORMAT} | plain(asdict(comparison)), indent=1, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same with null for what JSON cannot say."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list) else value
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
 
 
 def to_csv(comparison: Comparison) -> str:

@@ -71,9 +71,9 @@ class Protocol:
     def line(self) -> str:
         """All of it in one line, as it stands under tables."""
         programs = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        side = self.size_px
+        side, count = self.size_px, "1 photo" if self.photos == 1 else f"{self.photos} photos"
         return (
-            f"{self.photos} photos (set {self.photo_set[:12]}), short side {side} px ({self.resize}), "
+            f"{count} (set {self.photo_set[:12]}), short side {side} px ({self.resize}), "
             f"{self.crop} {side} x {side}, {self.color}; networks in {self.precision} on {self.device}; prior "
             f"{self.prior[:12]}; figures version {self.figures_version}; {100 * self.level:g}% intervals from "
             f"{self.resamples} bootstrap resamples, seed {self.seed}; {programs}"

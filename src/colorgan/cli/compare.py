@@ -1,0 +1,153 @@
+"""`colorgan compare`: models side by side on the same photos."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from colorgan.cli.console import Console
+from colorgan.cli.options import FILES, RUNNING, DeviceOption, QuietOption, SeedOption
+from colorgan.compare.options import CompareOptions
+from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.signals import SignalWatch
+
+if TYPE_CHECKING:
+    from colorgan.compare.results import Comparison
+    from colorgan.download import Progress
+
+DEFAULTS = CompareOptions()
+WHAT = "What is compared"
+_STOPPED = "There are no results; the same command starts anew."
+
+
+def compare(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Photos, folders of them, .tar and .zip files.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for results, sheets and pictures.", rich_help_panel=FILES)
+    ] = Path("comparison"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results in that folder.", rich_help_panel=FILES)
+    ] = False,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--models",
+            metavar="NAMES|PATHS",
+            help="Names or paths of weights, with commas between; may be given again.",
+            show_default="every model at hand",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            metavar="RESULTS.JSON",
+            help="Put the models of earlier results beside these; they must be of the same photos and protocol.",
+            show_default="none",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    size: Annotated[
+        int,
+        typer.Option(
+            "--size", min=32, max=2048, help="Pixels: the side of the square that is measured.", rich_help_panel=WHAT
+        ),
+    ] = DEFAULTS.size,
+    photos: Annotated[
+        int,
+        typer.Option(
+            "--photos", min=0, help="Photos to write in every model's colours, at most.", rich_help_panel=WHAT
+        ),
+    ] = DEFAULTS.examples,
+    device: DeviceOption = DEFAULTS.device,
+    seed: SeedOption = DEFAULTS.seed,
+    json_lines: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print JSON Lines for other programs, as docs/evaluation.md describes.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare models on the same photos: figures with intervals, in words, and pictures side by side.
+
+    Photos without colour of their own get pictures and no figures.
+    """
+    from colorgan.cli.comparing import print_json, print_words
+
+    console = Console(quiet)
+    options = CompareOptions(
+        models=_split(models or []),
+        size=size,
+        examples=photos,
+        device=device,
+        seed=seed,
+        earlier=tuple(earlier or ()),
+        overwrite=overwrite,
+    )
+    with SignalWatch() as watch:
+        try:
+            comparison = _compare(console, inputs, output, options, watch)
+        except KeyboardInterrupt:  # the second one
+            raise Interrupted(signal.SIGINT, _STOPPED) from None
+    (print_json if json_lines else print_words)(console, comparison, output)
+    if comparison.failures:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _split(given: list[str]) -> tuple[str, ...]:
+    """Names and paths from what has commas between; a path that has some itself is left whole."""
+    models: list[str] = []
+    for part in given:
+        models += [part] if os.path.exists(part) else [name for piece in part.split(",") if (name := piece.strip())]  # noqa: PTH110
+    if given and not models:
+        raise UsageError("--models", "it names none", "Give names or paths with commas between, or leave it out.")
+    return tuple(models)
+
+
+def _compare(
+    console: Console, inputs: list[Path], output: Path, options: CompareOptions, watch: SignalWatch
+) -> Comparison:
+    """Compare under a progress bar."""
+    console.note("Loading ...")
+    from colorgan.compare.compare import compare as compare_models
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with console.bar(*columns) as bar:
+        return compare_models(inputs, output, options, _Watcher(console, bar, watch))
+
+
+class _Watcher:
+    """Draws the bar and asks for signals."""
+
+    def __init__(self, console: Console, bar: Bar, watch: SignalWatch) -> None:
+        self._console, self._bar, self._watch = console, bar, watch
+        self._task = bar.add_task("Comparing", total=None)
+
+    def check(self) -> None:
+        """Raise if a signal came."""
+        self._watch.check(_STOPPED)
+
+    def progressed(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def warned(self, text: str) -> None:
+        """Print a warning."""
+        self._console.warn(text)
+
+    def fetching(self, model: str) -> AbstractContextManager[Progress]:
+        """Show a download."""
+        return self._console.fetching(model, self.check)

@@ -1,0 +1,118 @@
+"""`compare` as a user meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pictures import noise, saved
+from typer.testing import CliRunner
+
+from colorgan.cli.app import app
+from colorgan.errors import ColorganError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)], env={"COLUMNS": "80"})
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(4):
+        saved(folder / f"{seed}.png", noise(40 + seed))
+    return folder
+
+
+def test_a_folder_gets_a_table_sentences_and_files(photos, tmp_path, tiny_model):
+    done = run(photos, "-o", tmp_path / "out", "--models", f"compact,{tiny_model}", "--size", 32)
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.stdout.splitlines()[:40])) <= 80
+    for word in ("4 photos", "CIEDE2000", "grey", "original", "compact", "tiny", "Higher is better"):
+        assert word in done.stdout
+    assert "more colourful than" in done.stdout
+    assert "set " in done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"results.json", "results.csv", "pictures", "sheets"}
+
+
+def test_one_photo_gets_a_sheet(photos, tmp_path, tiny_model):
+    done = run(photos / "0.png", "-o", tmp_path / "out", "--models", tiny_model, "--size", 32)
+    assert done.exit_code == 0, done.output
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Sheet: ")]
+    assert Path(line.removeprefix("Sheet: ")).is_file()
+    assert "can be told" not in done.stdout
+
+
+def test_by_default_every_model_at_hand_is_compared(photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+    done = run(photos / "0.png", "-o", tmp_path / "out", "--size", 32)
+    assert done.exit_code == 0, done.output
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows][:3] == ["grey", "original", "compact"]
+
+
+def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
+    (photos / "broken.png").write_bytes(b"nonsense")
+    done = run(photos, "-o", tmp_path / "out", "--models", tiny_model, "--size", 32, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 3
+    assert {line["schema"] for line in lines} == {1}
+    kinds = [line["type"] for line in lines]
+    assert [kind for number, kind in enumerate(kinds) if kind not in kinds[:number]] == [
+        "error",
+        "row",
+        "difference",
+        "note",
+        "summary",
+    ]
+    assert lines[0]["photo"] == "broken.png"
+    assert (lines[-1]["photos"], lines[-1]["failed"]) == (4, 1)
+
+
+def test_a_bad_photo_is_named_and_the_exit_code_says_so(photos, tmp_path, tiny_model):
+    (photos / "broken.png").write_bytes(b"nonsense")
+    done = run(photos, "-o", tmp_path / "out", "--models", tiny_model, "--size", 32)
+    assert done.exit_code == 3
+    assert "failed: broken.png: not a picture" in done.stderr
+
+
+def test_quiet_leaves_results_and_failures(photos, tmp_path, tiny_model):
+    done = run(photos, "-o", tmp_path / "out", "--models", tiny_model, "--size", 32, "--quiet")
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    assert "CIEDE2000" in done.stdout
+
+
+def test_a_model_that_cannot_be_had_is_an_error(photos, tmp_path):
+    done = run(photos, "-o", tmp_path / "out", "--models", "compct")
+    assert isinstance(done.exception, ColorganError)
+    assert "Did you mean compact" in str(done.exception)
+
+
+def test_a_path_with_a_comma_is_one_model(photos, tmp_path, tiny_model):
+    odd = tmp_path / "a,b.safetensors"
+    odd.write_bytes(tiny_model.read_bytes())
+    done = run(photos / "0.png", "-o", tmp_path / "out", "--models", odd, "--models", "compact", "--size", 32)
+    assert done.exit_code == 0, done.output
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["grey", "original", "a,b", "compact"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_it_with_130_and_no_results(photos, tmp_path, tiny_model):
+    code = (
+        "import os, signal, sys\nfrom colorgan.cli.app import main\nimport colorgan.compare.compare as module\n"
+        "measure = module._measure_batch\n"
+        "def interrupted(*arguments):\n    os.kill(os.getpid(), signal.SIGINT)\n    measure(*arguments)\n"
+        "module._measure_batch = interrupted\n"
+        f"sys.argv = ['colorgan', 'compare', {str(photos)!r}, '-o', {str(tmp_path / 'out')!r}, "
+        f"'--models', {str(tiny_model)!r}, '--size', '32']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 128 + signal.SIGINT
+    assert "no results" in done.stderr
+    assert not (tmp_path / "out" / "results.json").exists()
