@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from colorgan.cli.console import Console
-from colorgan.cli.options import FILES, RUNNING, DeviceOption, QuietOption, SeedOption
+from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption
 from colorgan.compare.options import CompareOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
 from colorgan.signals import SignalWatch
@@ -34,9 +34,7 @@ def compare(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for results, sheets and pictures.", rich_help_panel=FILES)
     ] = Path("comparison"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the results in that folder.", rich_help_panel=FILES)
-    ] = False,
+    overwrite: Annotated[XX] = False,
     models: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,14 +69,7 @@ def compare(
     ] = DEFAULTS.examples,
     device: DeviceOption = DEFAULTS.device,
     seed: SeedOption = DEFAULTS.seed,
-    json_lines: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print JSON Lines for other programs, as docs/evaluation.md describes.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = False,
+    json_lines: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compare models on the same photos: figures with intervals, in words, and pictures side by side.

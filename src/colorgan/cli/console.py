@@ -62,7 +62,7 @@ class Console:
         for row in rows:
             cells = [escape(cell) for cell in row]
             table.add_row(*cells, style="bold" if len(cells) == 1 else None)
-        self._out.print(table, soft_wrap=False)
+        _rich(stderr=False).print(table, soft_wrap=False)
 
     def note(self, text: str) -> None:
         """Print a line that tells a person what is going on."""

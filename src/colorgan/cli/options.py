@@ -63,7 +63,5 @@ WorkersOption = Annotated[
 ]
 JsonOption = Annotated[
     bool,
-    typer.Option(
-        "--json", help="Print JSON Lines for other programs, as docs/colorize.md describes.", rich_help_panel=RUNNING
-    ),
+    typer.Option("--json", help="Print JSON Lines for other programs, as the docs describe.", rich_help_panel=RUNNING),
 ]
