@@ -1,65 +1,63 @@
-"""Measure models on a folder or archive of colour photos, by the protocol of Zhang et al. 2016.
+"""Figures of models at other render sizes and temperatures than their own: for choosing those that a model ships with.
 
-Each photo is reduced to a short side of 256 (bicubic) and centre-cropped to 256 x 256; the network sees that crop at
-its render size, and ab is compared at 256 x 256. Grey (ab = 0) stands beside every model.
+Measured as `colorgan compare` does, which see for anything else.
 
-    python benchmarks/figures.py PHOTOS.tar --model compact --model runs/finetune/weights/best.safetensors
+    python benchmarks/figures.py PHOTOS.tar --model compact --render-size 64 --render-size 96 --temperature 1.5
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
-from torch.nn import functional as F
 
-from colorgan.color.lab import rgb_to_lab
-from colorgan.data.sources import open_source
-from colorgan.metrics import Figures, FigureSums
-from colorgan.weights import Model, load_model
+from colorgan.colorize.colorizer import Colorizer
+from colorgan.colorize.rendering import Rendering
+from colorgan.compare.contenders import Contender
+from colorgan.compare.gathering import Gathering
+from colorgan.compare.measuring import measure_all
+from colorgan.compare.photos import open_inputs
+from colorgan.compare.summary import rows_of
+from colorgan.compare.words import bounds, number
+from colorgan.download import Progress
+from colorgan.metrics import FIGURES
 
-SIDE_PX = 256
-
-
-def crops(source: Path, batch: int = 8) -> Iterator[Tensor]:
-    """Lab crops of a source's photos, (B, 3, 256, 256)."""
-    gathered: list[Tensor] = []
-    for entry in open_source(source).entries:
-        image = Image.open(io.BytesIO(entry.read())).convert("RGB")
-        scale = SIDE_PX / min(image.size)
-        image = image.resize([max(SIDE_PX, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
-        left, top = ((side - SIDE_PX) // 2 for side in image.size)
-        pixels = np.array(image.crop((left, top, left + SIDE_PX, top + SIDE_PX)))
-        gathered.append(torch.from_numpy(pixels).permute(2, 0, 1).float() / 255)
-        if len(gathered) == batch:
-            yield rgb_to_lab(torch.stack(gathered))
-            gathered = []
-    if gathered:
-        yield rgb_to_lab(torch.stack(gathered))
+SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
 
 
-def predict(model: Model, L: Tensor, render_size: int, temperature: float) -> Tensor:
-    """The model's ab at the crop's own size."""
-    small = F.interpolate(L, (render_size, render_size), mode="bicubic", antialias=True, align_corners=False)
-    ab = model.generator(small.clamp(0, 100), temperature).ab
-    return F.interpolate(ab, L.shape[-2:], mode="bilinear", align_corners=False)
+class Silent:
+    """Is told how it goes, and says nothing."""
+
+    def check(self) -> None:
+        """Nothing ends it."""
+
+    def progressed(self, done: int, total: int) -> None:
+        """No bar."""
+
+    def warned(self, text: str) -> None:
+        """Print it."""
+        print(text)
+
+    def fetching(self, model: str) -> AbstractContextManager[Progress]:
+        """No bar."""
+        return nullcontext(lambda received, total: None)
 
 
-def row(name: str, figures: Figures) -> str:
-    """One line of the table."""
-    return (
-        f"{name:<44} {figures.auc:6.2f} {figures.auc_rebalanced:7.2f} {figures.psnr:6.2f} {figures.ab_l1:6.2f} "
-        f"{figures.cf_hs:6.1f} {figures.cf_hs_truth:6.1f}"
-    )
+def variants(arguments: argparse.Namespace) -> list[Contender]:
+    """Each model at each render size and temperature."""
+    contenders = []
+    for name in arguments.model:
+        colorizer = Colorizer.load(name, device=arguments.device, precision="fp32")
+        for size, temperature in product(arguments.render_size or [None], arguments.temperature or [None]):
+            info = colorizer.info
+            label = f"{Path(name).name} at {size or info.render_size}, T {temperature or info.temperature:g}"
+            contenders.append(Contender(label, colorizer, Rendering(render_size=size, temperature=temperature)))
+    return contenders
 
 
-@torch.inference_mode()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,23 +65,18 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[], help="name or path; may be given again")
     parser.add_argument("--render-size", type=int, action="append", default=[], help="pixels; the model's own")
     parser.add_argument("--temperature", type=float, action="append", default=[], help="the model's own")
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    variants = []
-    for name in arguments.model:
-        model = load_model(name, torch.device("cpu"))
-        for size in arguments.render_size or [model.info.render_size]:
-            for temperature in arguments.temperature or [model.info.temperature]:
-                variants.append((f"{Path(name).name} at {size}, T {temperature}", model, size, temperature))
-    sums = {"grey": FigureSums()} | {label: FigureSums() for label, *_ in variants}
-    for lab in crops(arguments.photos):
-        L, truth = lab[:, :1], lab[:, 1:]
-        sums["grey"].add(L, torch.zeros_like(truth), truth)
-        for label, model, size, temperature in variants:
-            sums[label].add(L, predict(model, L, size, temperature), truth)
-    print(f"{sums['grey'].photos} photos of {arguments.photos.name}, {SIDE_PX} x {SIDE_PX}")
-    print(f"{'':<44} {'AuC':>6} {'rebal.':>7} {'PSNR':>6} {'ab L1':>6} {'cf':>6} {'cf true':>7}")
-    for label, gathered in sums.items():
-        print(row(label, gathered.figures()))
+    contenders = variants(arguments)
+    gathering = Gathering([contender.name for contender in contenders], torch.device(arguments.device))
+    seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, Silent())
+    print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
+    for row in rows_of(gathering, contenders, seed=0):
+        print(row.name)
+        for name in SHOWN:
+            if name in row.figures:
+                figure, found = FIGURES[name], row.figures[name]
+                print(f"    {figure.label:<24} {number(found.value, figure):>8} {bounds(found, figure)}")
 
 
 if __name__ == "__main__":

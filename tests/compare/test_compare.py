@@ -83,7 +83,7 @@ def test_the_same_photos_in_an_archive_and_in_other_batches_give_the_same_figure
         for path in sorted(photos.iterdir()):
             file.write(path, f"of/{path.name}")
     folder = compare([photos], tmp_path / "a", options, watching)
-    monkeypatch.setattr("colorgan.compare.compare._BATCH", 4)
+    monkeypatch.setattr("colorgan.compare.measuring._BATCH", 4)
     zipped = compare([archive], tmp_path / "b", options, watching)
     single = compare(sorted(photos.iterdir()), tmp_path / "c", options, watching)
     for other in (zipped, single):

@@ -34,7 +34,7 @@ def compare(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for results, sheets and pictures.", rich_help_panel=FILES)
     ] = Path("comparison"),
-    overwrite: Annotated[XX] = False,
+    overwrite: OverwriteOption = False,
     models: Annotated[
         list[str] | None,
         typer.Option(

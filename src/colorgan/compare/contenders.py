@@ -21,7 +21,6 @@ from colorgan.errors import PhotoError, UsageError
 from colorgan.weights import models_at_hand
 
 Fetching = Callable[[str], AbstractContextManager[Progress]]
-_RENDERING = Rendering()
 
 
 @dataclass
@@ -31,11 +30,13 @@ class Contender:
     Attributes:
         name: of its row.
         colorizer: the loaded model.
+        rendering: how its network sees photos and decodes colours.
         network_s: seconds that its network took so far.
     """
 
     name: str
     colorizer: Colorizer
+    rendering: Rendering = field(default_factory=Rendering)
     network_s: float = field(default=0.0, init=False)
 
     def predict(self, L: Tensor) -> list[Tensor | PhotoError]:
@@ -49,10 +50,10 @@ class Contender:
         Returns:
             (2, S, S) each, Lab units; in place of a photo that memory does not suffice for: the reason.
         """
-        side = self.colorizer.info.render_size
+        side = self.rendering.render_size or self.colorizer.info.render_size
         small = F.interpolate(L, (side, side), mode="bicubic", antialias=True, align_corners=False).clamp(0.0, 100.0)
         start = time.perf_counter()
-        predicted = self.colorizer.predict_batch(small, _RENDERING)
+        predicted = self.colorizer.predict_batch(small, self.rendering)
         self.network_s += time.perf_counter() - start
         return [part if isinstance(part, PhotoError) else _enlarged(part.ab, L.shape[-1]) for part in predicted]
 
