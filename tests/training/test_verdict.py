@@ -90,8 +90,11 @@ def test_which_epoch_was_kept_is_said_with_the_reason() -> None:
 
 
 def test_a_run_that_never_came_up_to_its_start_says_so() -> None:
-    lines = judge(photos(), photos(), log([152.0, 149.0, 148.0], [0.7, 0.7]), BCE, kept_epoch=1).lines
-    assert "below the 152.00 that it started from: go on with that model" in lines[2]
+    history = log([152.0, 149.0, 148.0], [0.7, 0.7])
+    lines = judge(photos(), photos(), history, BCE, kept_epoch=1).lines
+    assert lines[2].endswith("but below the 152.00 that it started from.")
+    lines = judge(photos(), photos(auc=-2.0), history, BCE, kept_epoch=1).lines
+    assert lines[2].endswith("but below the 152.00 that it started from: go on with that model.")
 
 
 def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:

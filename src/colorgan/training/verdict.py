@@ -61,7 +61,7 @@ def judge(
     differences = _differences(start, kept) if start and kept else {}
     outcome, helped = _help(differences, "adversarial stage" if objective else "training")
     alive, lived = _life(epochs, objective) if objective else (None, "")
-    words = tuple(line for line in (helped, lived, _keeping(epochs, kept_epoch)) if line)
+    words = tuple(line for line in (helped, lived, _keeping(epochs, kept_epoch, outcome)) if line)
     return Verdict(outcome, words, differences, alive, kept_epoch)
 
 
@@ -145,7 +145,7 @@ def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, 
 # --- which epoch was kept ------------------------------------------------------------------------------------
 
 
-def _keeping(epochs: Sequence[Epoch], kept: int) -> str:
+def _keeping(epochs: Sequence[Epoch], kept: int, outcome: str) -> str:
     scores = {
         epoch.number: epoch.terms["auc"] + epoch.terms["auc_rebalanced"]
         for epoch in epochs
@@ -160,7 +160,8 @@ def _keeping(epochs: Sequence[Epoch], kept: int) -> str:
     if last != kept:
         words += f" (the last epoch's is {scores[last]:.2f})"
     if start is not None and start > scores[kept]:
-        words += f", but below the {start:.2f} that it started from: go on with that model"
+        words += f", but below the {start:.2f} that it started from"
+        words += ": go on with that model" if outcome == "harmed" else ""
     return f"{words}."
 
 
