@@ -289,3 +289,23 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     assert np.array_equal(on_gpu.finish(photo, ab, rendering), wanted)
     assert len(words) == 1
     assert "the CPU" in words[0]
+
+
+def test_variants_start_with_the_plain_one_and_differ_from_each_other(tiny: Colorizer) -> None:
+    first, *others = tiny.colorize_variants(half_and_half(), 4)
+    assert first.tobytes() == tiny.colorize(half_and_half()).tobytes()
+    assert len({picture.tobytes() for picture in (first, *others)}) == 4
+    assert all((lightness(picture) - lightness(first)).abs().max() < 1 for picture in others)
+    assert [picture.tobytes() for picture in tiny.colorize_variants(half_and_half(), 4)[1:]] == [
+        picture.tobytes() for picture in others
+    ]
+
+
+def test_variants_of_a_network_without_bins_are_refused(painter: Colorizer) -> None:
+    with pytest.raises(UsageError, match="no variants"):
+        painter.colorize_variants(half_and_half(), 2)
+
+
+def test_confidence_is_a_small_grey_picture(tiny: Colorizer) -> None:
+    sure = tiny.confidence(half_and_half())
+    assert (sure.mode, sure.size) == ("L", (16, 8))

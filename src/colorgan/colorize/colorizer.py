@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.colorize import fullres
-from colorgan.colorize.confidence import confidence
+from colorgan.colorize.confidence import confidence, confidence_image
 from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.rendering import Fit, Rendering
+from colorgan.colorize.variants import variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError, WeightsError
@@ -33,12 +34,17 @@ class Colours:
     """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
 
     Attributes:
-        ab: (2, h, w), Lab units.
+        variants: (N, 2, h, w), Lab units; the first is the plain prediction.
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
     """
 
-    ab: Tensor
+    variants: Tensor
     confidence: Tensor | None = None
+
+    @property
+    def ab(self) -> Tensor:
+        """The plain prediction, (2, h, w), Lab units."""
+        return self.variants[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +136,40 @@ class Colorizer:
         photo = from_image(image)
         return to_image(self.colorize_photo(photo, rendering), photo.alpha)
 
+    def colorize_variants(self, image: Image.Image, count: int, *, seed: int = 0) -> list[Image.Image]:
+        """Colour a picture in memory in several plausible ways, out of one forward pass.
+
+        Args:
+            image: of any mode; it stays as it is.
+            count: how many, 1..16; the first is what `colorize` gives.
+            seed: of the others; the same seed gives the same ones.
+
+        Raises:
+            PhotoError: a picture of a mode that is not known, or too large for the memory.
+            UsageError: a value out of its range, or a network without bins.
+        """
+        rendering = Rendering(variants=count, seed=seed)
+        photo = from_image(image)
+        found = self._predict(photo, rendering).variants
+        return [to_image(self.finish(photo, ab, rendering).astype(np.uint8, copy=False), photo.alpha) for ab in found]
+
+    def confidence(self, image: Image.Image) -> Image.Image:
+        """Tell how sure the network is of a picture's colours: white where it is certain, black where it knows nothing.
+
+        Args:
+            image: of any mode; it stays as it is.
+
+        Returns:
+            A small grey picture of like shape; `confidence.confidence` says what its values mean.
+
+        Raises:
+            PhotoError: a picture of a mode that is not known, or too large for the memory.
+            UsageError: a network without bins.
+        """
+        sure = self._predict(from_image(image), Rendering(confidence=True)).confidence
+        assert sure is not None
+        return confidence_image(sure)
+
     def colorize_photo(self, photo: Photo, rendering: Rendering) -> NDArray[np.uint8]:
         """Colour a photo as it was read.
 
@@ -186,20 +226,24 @@ class Colorizer:
 
         def read(prediction: Prediction) -> Results:
             self._check(prediction, rendering)
+            coloured = variants(prediction, temperature, rendering.variants, rendering.seed)
             if prediction.logits is None or not rendering.confidence:
-                return (prediction.ab,)
-            return prediction.ab, confidence(prediction.logits)
+                return (coloured,)
+            return coloured, confidence(prediction.logits)
 
         results = self.engine.run(L, temperature, read)
         return [part if isinstance(part, PhotoError) else Colours(*part) for part in results]
 
     def _check(self, prediction: Prediction, rendering: Rendering) -> None:
         if prediction.logits is None:
-            wanted = (("temperature", rendering.temperature is not None), ("confidence", rendering.confidence))
-            for name, is_wanted in wanted:
-                if is_wanted:
-                    advice = f"Leave the {name} out, or choose another model."
-                    raise UsageError("a model that decodes bins", f"{self.info.name} has no {name}", advice)
+            wanted = {
+                "temperature": rendering.temperature is not None,
+                "confidence": rendering.confidence,
+                "variants": rendering.variants > 1,
+            }
+            for name in (name for name, is_wanted in wanted.items() if is_wanted):
+                found = f"{self.info.name} has no bins, and so no {name}"
+                raise UsageError("a model that decodes bins", found, f"Leave {name} out, or choose another model.")
         if not bool(prediction.ab.isfinite().all()):
             if self.engine.place.dtype is torch.float32:
                 advice = "The weights are damaged or were trained to nothing: choose another model."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import torch
+from PIL import Image
 from torch import Tensor
 
 from colorgan.color.bins import BINS
@@ -24,3 +26,8 @@ def confidence(logits: Tensor) -> Tensor:
     log_shares = logits.movedim(1, -1).float().log_softmax(dim=-1)  # (B, h, w, 313)
     entropy = -(log_shares.exp() * log_shares).sum(dim=-1)
     return (1.0 - entropy / math.log(BINS)).clamp(0.0, 1.0)
+
+
+def confidence_image(sure: Tensor) -> Image.Image:
+    """A grey picture of (h, w), 0..1: black is 0, white is 1."""
+    return Image.fromarray((sure * 255.0).round().to(torch.uint8).cpu().numpy())

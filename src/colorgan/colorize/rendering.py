@@ -12,6 +12,8 @@ _RANGES = (
     ("render_size", 16, 4096),
     ("saturation", 0.0, 4.0),
     ("temperature", 0.01, 100.0),
+    ("variants", 1, 16),
+    ("seed", 0, 2**63 - 1),
 )
 
 Fit = Literal["shape", "square"]
@@ -28,6 +30,8 @@ class Rendering:
         fit: how the network sees the photo: in its own shape, or squeezed into a square, as the demo that ECCV16 was
             published with does; then colours that sRGB does not have are clipped channel by channel as there.
         confidence: whether to tell how sure the network was.
+        variants: how many colourings to make, 1..16; the first is the plain one.
+        seed: of the other variants' hues, 0 or more.
 
     Raises:
         UsageError: a value out of its range.
@@ -38,6 +42,8 @@ class Rendering:
     render_size: int | None = None
     fit: Fit = "shape"
     confidence: bool = False
+    variants: int = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:
