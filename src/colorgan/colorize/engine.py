@@ -52,8 +52,14 @@ def place(generator: Generator, device: torch.device, dtype: torch.dtype) -> Pla
     for name, module in generator.named_modules():
         # The rest is left to autocast, which finds these weights as it wants them.
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and name not in generator.float32_parts:
-            module.to(dtype)
-    return Place(generator.to(device).to(memory_format=torch.channels_last), device, dtype)
+            for key, weight in list(module.named_parameters(recurse=False)):
+                layout = torch.channels_last if weight.dim() == 4 else torch.preserve_format
+                module.register_parameter(key, _frozen(weight.to(device, dtype, memory_format=layout)))
+    return Place(generator.to(device), device, dtype)
+
+
+def _frozen(weight: Tensor) -> nn.Parameter:
+    return nn.Parameter(weight.detach(), requires_grad=False)
 
 
 @dataclass(eq=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+import torch
+from torch import Tensor, nn
 
 
 def fold_batch_norms(module: nn.Module) -> int:
@@ -22,10 +22,25 @@ def fold_batch_norms(module: nn.Module) -> int:
     before: tuple[str, nn.Module] = ("", module)
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(before[1], nn.Conv2d):
-            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
+            _fold(before[1], child)
             setattr(module, name, nn.Identity())
             folded += 1
         else:
             folded += fold_batch_norms(child)
         before = (name, child)
     return folded
+
+
+@torch.no_grad()
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    mean, variance = _tensor(norm.running_mean), _tensor(norm.running_var)
+    scale = _tensor(norm.weight) * (variance + norm.eps).rsqrt()
+    shift = _tensor(norm.bias) - mean * scale
+    conv.weight.mul_(scale[:, None, None, None])
+    conv.bias = nn.Parameter(shift if conv.bias is None else shift + conv.bias * scale, requires_grad=False)
+
+
+def _tensor(value: Tensor | None) -> Tensor:
+    if value is None:
+        raise ValueError("a batch norm without a scale of its own, or without statistics")
+    return value
