@@ -1,0 +1,112 @@
+"""MkDocs hooks: the pages of the site that the program itself writes, and those that lie beside `docs/`.
+
+The reference of a command is made of the command, so that it cannot go stale. Used by mkdocs.yml.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from colorgan.cli.app import app
+
+CHECKOUT = Path(__file__).parents[1]
+# Pages that must lie at the top of the repository, and where they stand in the site.
+BESIDE_DOCS = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "THIRD_PARTY_NOTICES.md": "notices.md",
+}
+# What would make a reader's browser fetch something from elsewhere.
+_LOADS = re.compile(
+    r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?(?:https?:)?//"""
+)
+
+
+def on_config(config: Any) -> Any:
+    """Put the commands' pages into the navigation."""
+    (reference,) = [entry["Reference"] for entry in config.nav if isinstance(entry, dict) and "Reference" in entry]
+    reference[:0] = [{f"colorgan {name}": f"reference/{name}.md"} for name in _group().commands]
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages of the commands and those from beside `docs/`."""
+    from mkdocs.structure.files import File
+
+    for name, text in generated_pages():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links between `docs/` and what lies beside it into links of the site."""
+    return site_links(markdown, page.file.src_uri)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuse a page that would load something from a network."""
+    from mkdocs.exceptions import PluginError
+
+    if found := _LOADS.search(output):
+        raise PluginError(f"{page.file.src_uri} loads something from a network: {found[0]}")
+    return output
+
+
+def generated_pages() -> Iterator[tuple[str, str]]:
+    """Every page that is not a file of `docs/`: its path in the site, and its text."""
+    for name in _group().commands:
+        yield f"reference/{name}.md", command_page(name)
+    for source, name in BESIDE_DOCS.items():
+        yield name, (CHECKOUT / source).read_text(encoding="utf-8").replace("](docs/", "](")
+
+
+def _group() -> Any:
+    return typer.main.get_command(app)
+
+
+def command_page(name: str) -> str:
+    """Write the reference of a command: what it does, an example, its arguments, its options panel by panel."""
+    group = _group()
+    command = group.commands[name]
+    context = type(group.make_context("colorgan", [], resilient_parsing=True))(command, info_name=name)
+    example = command.epilog.removeprefix("Example: ")
+    parts = [f"# colorgan {name}", command.help, f"```sh\n{example}\n```"]
+    if arguments := [(p.metavar or p.name, p.help) for p in command.params if _is_argument(p)]:
+        parts += ["## Arguments", _table(arguments)]
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for option in (p for p in command.params if not _is_argument(p) and not p.hidden):
+        panels.setdefault(option.rich_help_panel or "Options", []).append(option.get_help_record(context))
+    for panel, rows in panels.items():
+        parts += [f"## {panel}", _table(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _is_argument(parameter: Any) -> bool:
+    return bool(parameter.param_type_name == "argument")
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    lines = [f"| `{left}` | {html.escape(right, quote=False).replace('|', '&#124;')} |" for left, right in rows]
+    return "\n".join(["| | what |", "|---|---|", *lines])
+
+
+def site_links(markdown: str, place: str) -> str:
+    """Rewrite a page's links to files at the top of the repository.
+
+    Args:
+        markdown: the page.
+        place: its path in the site.
+    """
+    up = posixpath.relpath(".", posixpath.dirname(place) or ".")
+    for source, name in BESIDE_DOCS.items():
+        target = posixpath.normpath(posixpath.join(up, name))
+        markdown = re.sub(rf"\]\((?:\.\./)*{re.escape(source)}(#[^)]*)?\)", rf"]({target}\1)", markdown)
+    return markdown
