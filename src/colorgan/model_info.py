@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+SAFETENSORS_SUFFIXES, TORCH_SUFFIXES = (".safetensors",), (".pth", ".pt")
+
 
 @dataclass(frozen=True)
 class ModelInfo:

@@ -17,7 +17,7 @@ from colorgan import weights_cache
 from colorgan.download import Progress, fetch
 from colorgan.errors import UsageError, WeightsError
 from colorgan.media.files import atomic_write
-from colorgan.model_info import ModelInfo
+from colorgan.model_info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
@@ -37,8 +37,6 @@ from colorgan.weights_cache import (
 )
 from colorgan.weights_format import (
     COPY_AGAIN,
-    SAFETENSORS_SUFFIXES,
-    TORCH_SUFFIXES,
     bad_weights,
     check_digest,
     check_tensors,

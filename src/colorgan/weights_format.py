@@ -18,10 +18,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colorgan.errors import WeightsError
-from colorgan.model_info import ModelInfo
+from colorgan.model_info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 
 FORMAT_VERSION = "1"
-SAFETENSORS_SUFFIXES, TORCH_SUFFIXES = (".safetensors",), (".pth", ".pt")
 COPY_AGAIN = "The file is damaged or incomplete: copy or download it again."
 
 _FORMAT_KEY, _DIGEST_KEY = "colorgan_format", "sha256"

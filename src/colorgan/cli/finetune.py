@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from colorgan.cli.completion import complete_start
 from colorgan.cli.options import FILES, DeviceOption, QuietOption, SeedOption
 from colorgan.cli.training import (
     RECIPE,
@@ -72,7 +73,12 @@ def finetune(
     run: RunOption = Path("runs/finetune"),
     start: Annotated[
         str,
-        typer.Option("--from", help="The model to start from: a name, a path, or scratch.", rich_help_panel=FILES),
+        typer.Option(
+            "--from",
+            autocompletion=complete_start,
+            help="The model to start from: a name, a path, or scratch.",
+            rich_help_panel=FILES,
+        ),
     ] = DEFAULTS.start,
     resume: ResumeOption = False,
     overwrite: OverwriteRunOption = False,

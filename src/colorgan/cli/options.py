@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from colorgan.cli.completion import complete_model
+
 RUNNING = "Running"
 FILES = "Files"
 COLOURS = "Colours"
@@ -33,6 +35,7 @@ ModelOption = Annotated[
         envvar="COLORGAN_MODEL",
         metavar="NAME|PATH",
         help="The weights: compact, eccv16, finetuned, gan, or the path of a file.",
+        autocompletion=complete_model,
         rich_help_panel=COLOURS,
     ),
 ]

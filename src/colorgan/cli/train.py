@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from colorgan.cli.completion import complete_model
 from colorgan.cli.options import FILES, DeviceOption, QuietOption, SeedOption
 from colorgan.cli.training import (
     RECIPE,
@@ -94,7 +95,13 @@ def train(
     data: DataOption = Path("data"),
     run: RunOption = Path("runs/train"),
     start: Annotated[
-        str, typer.Option("--from", help="The model to start from: a name or a path.", rich_help_panel=FILES)
+        str,
+        typer.Option(
+            "--from",
+            autocompletion=complete_model,
+            help="The model to start from: a name or a path.",
+            rich_help_panel=FILES,
+        ),
     ] = DEFAULTS.start,
     start_discriminator: Annotated[
         str,

@@ -1,0 +1,24 @@
+"""What a shell offers behind an option that takes models; it completes files by itself where nothing is offered."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+from colorgan.model_info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
+from colorgan.weights_cache import NAMED_MODELS
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """The names and the files of weights here that start like this."""
+    names = [name for name in NAMED_MODELS if name.startswith(incomplete)]
+    return names + [path for path in sorted(glob.glob(glob.escape(incomplete) + "*")) if _is_weights(path)]  # noqa: PTH207
+
+
+def complete_start(incomplete: str) -> list[str]:
+    """The same for a training's start, which may be from scratch."""
+    return complete_model(incomplete) + [name for name in ("scratch",) if name.startswith(incomplete)]
+
+
+def _is_weights(path: str) -> bool:
+    return path.lower().endswith(SAFETENSORS_SUFFIXES + TORCH_SUFFIXES) and os.path.isfile(path)  # noqa: PTH113

@@ -1,0 +1,76 @@
+"""Completion as a shell asks for it."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+
+def offered(line, folder=None):
+    """What is offered behind a line, through the protocol of bash."""
+    asked = {"_COLORGAN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-c", "from colorgan.cli.app import main; main()"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=folder,
+        env=os.environ | asked,
+    )
+    return done.stdout.split()
+
+
+def test_commands_and_options_are_completed():
+    assert offered("colorgan prep") == ["prepare"]
+    assert offered("colorgan colorize --mod") == ["--model"]
+
+
+@pytest.mark.parametrize("option", ["colorize --model", "train --from"])
+def test_models_are_completed_by_name(option):
+    assert offered(f"colorgan {option} comp") == ["compact"]
+    assert set(offered(f"colorgan {option} ")) >= {"compact", "eccv16", "siggraph17", "finetuned", "gan"}
+
+
+def test_models_are_completed_by_file(tmp_path):
+    for name in ("mine.safetensors", "mine.txt", "other.pth", "comrade.safetensors"):
+        (tmp_path / name).write_bytes(b"")
+    assert offered("colorgan colorize --model mi", tmp_path) == ["mine.safetensors"]
+    assert offered("colorgan colorize --model com", tmp_path) == ["compact", "comrade.safetensors"]
+
+
+def test_a_training_starts_from_scratch_too():
+    assert offered("colorgan finetune --from scr") == ["scratch"]
+
+
+def test_choices_are_completed():
+    assert offered("colorgan train --recipe ") == ["report", "balanced"]
+
+
+@pytest.mark.skipif(not shutil.which("bash") or os.name == "nt", reason="needs bash")
+def test_bash_itself_completes_models_and_leaves_files_to_itself(tmp_path):
+    """Where nothing is offered, `complete -o default` makes bash offer files."""
+    program = tmp_path / "colorgan"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m colorgan "$@"\n')
+    program.chmod(0o755)
+    script = f"""
+        PATH={shlex.quote(str(tmp_path))}:$PATH
+        eval "$(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 colorgan --show-completion bash)"
+        complete -p colorgan
+        COMP_WORDS=(colorgan colorize --model comp) COMP_CWORD=3
+        _colorgan_completion colorgan; echo "models: ${{COMPREPLY[*]}}"
+        COMP_WORDS=(colorgan colorize gran) COMP_CWORD=2
+        _colorgan_completion colorgan; echo "photos: ${{COMPREPLY[*]}}"
+    """
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    assert "-o default" in done.stdout
+    assert "models: compact\n" in done.stdout
+    assert done.stdout.endswith("photos: \n")
+
+
+def test_torch_is_not_waited_for():
+    code = "import sys, colorgan.cli.app; from colorgan.cli.completion import complete_model; complete_model('c')"
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, timeout=60)
