@@ -88,3 +88,20 @@ def test_decoding_soft_targets_gives_roughly_the_colour_back() -> None:
     bins, shares = soft_targets(ab)
     logits = torch.full((BINS, BINS, 1, 1), -50.0).scatter(1, bins, shares.log())
     assert (decode(logits) - ab).norm(dim=1).mean() < 3.0
+
+
+def test_points_far_outside_belong_to_the_bin_in_their_direction() -> None:
+    far = torch.tensor([[-500.0, -500.0], [500.0, -500.0], [-500.0, 500.0], [500.0, 500.0]])
+    found = bin_centers()[nearest_bin(far.T[None, :, None, :])[0, 0]]
+    assert torch.equal(found.sign(), far.sign())
+    assert torch.equal(found, bin_centers()[torch.cdist(far, bin_centers()).argmin(1)])
+
+
+def test_bins_stand_where_their_pixels_stood() -> None:
+    assert nearest_bin(torch.zeros(2, 2, 5, 1)).shape == (2, 5, 1)
+
+
+def test_logits_are_decoded_as_they_are_when_no_temperature_is_given() -> None:
+    logits = torch.randn(1, BINS, 2, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(decode(logits), decode(logits, 1.0))
+    assert not torch.equal(decode(logits), decode(logits, 2.0))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
-from colorgan.color.lab import lab_to_linear, lab_to_rgb, rgb_to_lab
+from colorgan.color.lab import lab_to_linear, lab_to_rgb, lightness, linear_from_srgb, rgb_to_lab
 
 
 def cube(steps: int) -> torch.Tensor:
@@ -58,3 +58,8 @@ def test_colours_outside_the_gamut_show_before_clipping_and_not_after() -> None:
 def test_any_leading_shape_is_taken() -> None:
     rgb = torch.rand(2, 5, 3, 4, 6)
     assert torch.allclose(rgb_to_lab(rgb)[1, 3], rgb_to_lab(rgb[1, 3]), atol=1e-4)
+
+
+def test_lightness_is_that_of_the_whole_conversion() -> None:
+    grey = torch.linspace(0, 1, 101).reshape(1, 1, 101, 1).repeat(1, 3, 1, 1)
+    assert (lightness(linear_from_srgb(grey[:, 0])) - rgb_to_lab(grey)[:, 0]).abs().max() < 1e-3
