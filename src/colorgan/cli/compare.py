@@ -67,6 +67,14 @@ def compare(
             "--photos", min=0, help="Photos to write in every model's colours, at most.", rich_help_panel=WHAT
         ),
     ] = DEFAULTS.examples,
+    perceptual: Annotated[
+        bool,
+        typer.Option(
+            "--perceptual",
+            help="FID, KID and LPIPS too, of 50 photos or more (the extra `metrics`; fetches two networks once).",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
     device: DeviceOption = DEFAULTS.device,
     seed: SeedOption = DEFAULTS.seed,
     json_lines: JsonOption = False,
@@ -86,6 +94,7 @@ def compare(
         device=device,
         seed=seed,
         earlier=tuple(earlier or ()),
+        perceptual=perceptual,
         overwrite=overwrite,
     )
     with SignalWatch() as watch:

@@ -18,7 +18,8 @@ from colorgan.metrics import FIGURES, Figure
 SCHEMA = 1  # of the JSON Lines; docs/evaluation.md describes it
 _COLUMNS = 3  # of rows in a table: with the figures' names they fit 80 characters
 _TOLD = ("cf_hs", "ciede2000", "auc", "auc_rebalanced", "grey_chroma", "spill")  # the others are in the results
-_HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "How much, and no better or worse"}
+_PERCEPTUAL = (("fid", "FID"), ("kid", "KID"), ("kid_std", "KID, deviation"), ("lpips", "LPIPS"))
+_HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
 
 
 def print_json(console: Console, comparison: Comparison, folder: Path) -> None:
@@ -32,7 +33,7 @@ def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str
         yield "error", vars(failure)
     for row in comparison.rows:
         figures = {name: vars(figure) for name, figure in row.figures.items()}
-        yield "row", {"name": row.name, "kind": row.kind, "figures": figures}
+        yield "row", {"name": row.name, "kind": row.kind, "figures": figures, "perceptual": row.perceptual}
     for difference in comparison.differences:
         yield "difference", vars(difference) | {"interval": vars(difference.interval)}
     for note in comparison.notes:
@@ -48,6 +49,7 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
         console.warn(f"failed: {_shown(failure.photo)}: {failure.reason}")
     if comparison.photos:
         _print_tables(console, comparison)
+        _print_perceptual(console, comparison.rows)
         for difference in comparison.differences:
             if difference.figure in _TOLD and comparison.protocol.photos > 1:
                 console.result(f"{difference.words}.")
@@ -76,6 +78,15 @@ def _print_tables(console: Console, comparison: Comparison) -> None:
     for start in range(0, len(comparison.rows), _COLUMNS):
         columns = comparison.rows[start : start + _COLUMNS]
         console.table(photos if start == 0 else "", ["", *(row.name for row in columns)], list(_cells(columns)))
+
+
+def _print_perceptual(console: Console, rows: Sequence[Row]) -> None:
+    """FID, KID and LPIPS, where they were measured."""
+    measured = [row for row in rows if row.perceptual]
+    for start in range(0, len(measured), _COLUMNS):
+        columns = measured[start : start + _COLUMNS]
+        cells = [[label, *(f"{row.perceptual[name]:.4g}" for row in columns)] for name, label in _PERCEPTUAL]
+        console.table("Lower is better", ["", *(row.name for row in columns)], cells)
 
 
 def _cells(columns: Sequence[Row]) -> Iterator[list[str]]:

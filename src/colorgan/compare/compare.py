@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
 
@@ -23,9 +23,10 @@ from colorgan.compare.files import JSON_NAME, write_results
 from colorgan.compare.gathering import Gathering
 from colorgan.compare.measuring import Seen, Watcher, measure_all, name_of, read_all_crops
 from colorgan.compare.options import CompareOptions
+from colorgan.compare.perceptual import Perceptual, check_perceptual, notes_on
 from colorgan.compare.photos import Crop, open_inputs
 from colorgan.compare.published import published_beside
-from colorgan.compare.results import Comparison, Example, PhotoName, Protocol, Row, photo_set
+from colorgan.compare.results import GREY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.compare.summary import differences_of, notes_of, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
@@ -51,6 +52,8 @@ def compare(inputs: Sequence[Path], folder: Path, options: CompareOptions, watch
     check_folder(folder, options.overwrite)
     sources = open_inputs(inputs)
     try:
+        if options.perceptual:
+            check_perceptual(sum(len(source.entries) for source in sources))
         earlier = read_all(options.earlier)
         if earlier:
             _check_earlier(earlier, sources, options, watcher)
@@ -90,10 +93,13 @@ def _measured(
     options: CompareOptions,
     watcher: Watcher,
 ) -> Comparison:
-    gathering = Gathering([contender.name for contender in contenders], device_of(contenders))
-    seen = measure_all(sources, contenders, gathering, options.size, watcher)
+    names, device = [contender.name for contender in contenders], device_of(contenders)
+    with Perceptual([GREY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
+        gathering = Gathering(names, device, perceptual)
+        seen = measure_all(sources, contenders, gathering, options.size, watcher)
+        others = perceptual.figures() if perceptual else {}
     protocol = _protocol(seen.photos, contenders, options)
-    rows = rows_of(gathering, contenders, options.seed)
+    rows = rows_of(gathering, contenders, options.seed, others)
     for part in earlier:
         rows += list(part.rows_beside(protocol, seen.photos, [row.name for row in rows]))
     examples = _write_examples(folder, seen, contenders, rows, options, watcher)
@@ -106,7 +112,7 @@ def _measured(
         failures=seen.failures,
         left_out=dict(Counter(chosen.why for chosen in seen.colourless)),
         published=published_beside((photo.name for photo in seen.photos), options.size),
-        notes=notes_of(len(seen.photos), seen.enlarged),
+        notes=notes_of(len(seen.photos), seen.enlarged) + (notes_on(len(seen.photos)) if options.perceptual else []),
     )
 
 

@@ -94,8 +94,17 @@ def _earlier_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
         figures = {name: _interval(row["figures"][name]) for name in FIGURES}
         values = {name: _numbers(row["values"][name], photos) for name in FIGURES}
         weights = {str(name): _numbers(part, photos) for name, part in row["weights"].items() if name in FIGURES}
-        chroma = _numbers(row["chroma"], CHROMA_BINS)
-        yield Row(str(row["name"]), "earlier", dict(row["model"]), figures, values, weights, chroma, row["network_s"])
+        yield Row(
+            name=str(row["name"]),
+            kind="earlier",
+            model=dict(row["model"]),
+            figures=figures,
+            values=values,
+            weights=weights,
+            chroma=_numbers(row["chroma"], CHROMA_BINS),
+            network_s=float(row["network_s"]),
+            perceptual={str(name): float(value) for name, value in row["perceptual"].items()},
+        )
 
 
 def _interval(found: dict[str, Any]) -> Interval:

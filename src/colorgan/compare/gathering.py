@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from colorgan.compare.perceptual import Perceptual
 from colorgan.compare.results import CHROMA_BINS, CHROMA_STEP, GREY, ORIGINAL
 from colorgan.metrics import FIGURES, Measured, Pictures, measure
 
@@ -50,11 +51,13 @@ class Gathering:
     Args:
         models: the rows' names beside the anchors.
         device: where the figures are computed.
+        perceptual: gets the photos too.
     """
 
-    def __init__(self, models: list[str], device: torch.device) -> None:
+    def __init__(self, models: Sequence[str], device: torch.device, perceptual: Perceptual | None = None) -> None:
         self.rows = {name: Gathered() for name in (GREY, ORIGINAL, *models)}
         self._device = device
+        self._perceptual = perceptual
 
     def add(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
         """Take in a batch.
@@ -70,9 +73,10 @@ class Gathering:
             self._measure(lab[part].to(self._device), {name: ab[part] for name, ab in predicted.items()})
 
     def _measure(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
-        L, true_ab = lab[:, :1].contiguous(), lab[:, 1:].contiguous()
-        truth = Pictures(L, true_ab)
-        self.rows[ORIGINAL].add(measure(truth, truth, _OF_TRUTH), true_ab)
-        for name, ab in ({GREY: torch.zeros_like(true_ab)} | dict(predicted)).items():
-            pictures = Pictures(L, ab.to(self._device))
-            self.rows[name].add(measure(pictures, truth), pictures.ab)
+        truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
+        self.rows[ORIGINAL].add(measure(truth, truth, _OF_TRUTH), truth.ab)
+        coloured = {GREY: torch.zeros_like(truth.ab)} | {name: ab.to(self._device) for name, ab in predicted.items()}
+        for name, ab in coloured.items():
+            self.rows[name].add(measure(Pictures(truth.L, ab), truth), ab)
+        if self._perceptual:
+            self._perceptual.add(truth.L, coloured | {ORIGINAL: truth.ab})

@@ -19,6 +19,7 @@ class CompareOptions:
         precision: of their convolutions.
         seed: decides the bootstrap's draws and which photos are examples.
         earlier: `results.json` of other comparisons, whose models are put beside these.
+        perceptual: measure FID, KID and LPIPS too.
         overwrite: replace results that are in the folder.
     """
 
@@ -29,4 +30,5 @@ class CompareOptions:
     precision: str = "fp32"
     seed: int = 0
     earlier: tuple[Path, ...] = ()
+    perceptual: bool = False
     overwrite: bool = False

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -124,6 +124,7 @@ class Row:
         chroma: the share of pixels by chroma, `CHROMA_BINS` of `CHROMA_STEP` Lab units each; empty for an earlier row
             whose results have none.
         network_s: seconds that the network took, all photos together.
+        perceptual: fid, kid, kid_std and lpips of the set, where they were asked for.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Row:
     weights: dict[str, list[float]]
     chroma: list[float]
     network_s: float = 0.0
+    perceptual: dict[str, float] = field(default_factory=dict)
 
     def values_of(self, figure: str) -> Values:
         """A figure of each photo, (N,)."""

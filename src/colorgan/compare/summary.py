@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,13 +21,28 @@ _BESIDE_GREY = ("auc", "auc_rebalanced", "ciede2000")
 _BESIDE_ORIGINAL = ("cf_hs", "cf")
 
 
-def rows_of(gathering: Gathering, contenders: Sequence[Contender], seed: int) -> list[Row]:
-    """The anchors and the models with the figures of the set."""
+def rows_of(
+    gathering: Gathering,
+    contenders: Sequence[Contender],
+    seed: int,
+    perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
+) -> list[Row]:
+    """The anchors and the models with the figures of the set.
+
+    Args:
+        gathering: the figures of photos.
+        contenders: the models.
+        seed: decides the bootstrap's draws.
+        perceptual: by row, what `Perceptual` measured.
+    """
     models = {contender.name: contender for contender in contenders}
-    return [_row(name, gathered, models.get(name), seed) for name, gathered in gathering.rows.items()]
+    return [
+        _row(name, gathered, models.get(name), perceptual.get(name, {}), seed)
+        for name, gathered in gathering.rows.items()
+    ]
 
 
-def _row(name: str, gathered: Gathered, model: Contender | None, seed: int) -> Row:
+def _row(name: str, gathered: Gathered, model: Contender | None, perceptual: dict[str, float], seed: int) -> Row:
     weights = gathered.weights
     figures = {
         figure: interval(np.asarray(values), np.asarray(weights[figure]) if figure in weights else None, seed=seed)
@@ -41,6 +57,7 @@ def _row(name: str, gathered: Gathered, model: Contender | None, seed: int) -> R
         weights=weights,
         chroma=gathered.chroma_shares(),
         network_s=model.network_s if model else 0.0,
+        perceptual=perceptual,
     )
 
 
