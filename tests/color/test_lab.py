@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
-from colorgan.color.lab import lab_to_linear, lab_to_rgb, lightness, linear_from_srgb, rgb_to_lab
+from colorgan.color.lab import lab_to_linear, lab_to_rgb, lightness, linear_from_bytes, linear_from_srgb, rgb_to_lab
 
 
 def cube(steps: int) -> torch.Tensor:
@@ -63,3 +63,9 @@ def test_any_leading_shape_is_taken() -> None:
 def test_lightness_is_that_of_the_whole_conversion() -> None:
     grey = torch.linspace(0, 1, 101).reshape(1, 1, 101, 1).repeat(1, 3, 1, 1)
     assert (lightness(linear_from_srgb(grey[:, 0])) - rgb_to_lab(grey)[:, 0]).abs().max() < 1e-3
+
+
+def test_bytes_become_the_same_light_by_the_table_as_by_the_formula() -> None:
+    photo = torch.arange(256, dtype=torch.uint8).expand(2, 3, 4, 256)
+    expected = linear_from_srgb(torch.arange(256) / 255).expand(2, 3, 4, 256)
+    assert torch.allclose(linear_from_bytes(photo), expected, rtol=1e-6)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from colorgan.color.lab import lightness, linear_from_srgb, rgb_to_lab
+from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
 from colorgan.data.aging import Age, draw_age
 from colorgan.data.photoset import Split
 
@@ -53,10 +53,10 @@ class Aged:
     film: Tensor
     texture: Tensor
 
-    def lightness_of(self, rgb: Tensor) -> Tensor:
-        """The L that their films saw: (B, 3, S, S) sRGB of the whole batch -> (A, 1, S, S), 0..100."""
-        linear = linear_from_srgb(rgb[self.rows.to(rgb.device)])
-        return lightness((linear * self.film.to(rgb.device)[:, :, None, None]).sum(1, keepdim=True))
+    def lightness_of(self, linear: Tensor) -> Tensor:
+        """The L that their films saw: (B, 3, S, S) linear light of the whole batch -> (A, 1, S, S), 0..100."""
+        seen = linear[self.rows.to(linear.device)] * self.film.to(linear.device)[:, :, None, None]
+        return lightness(seen.sum(1, keepdim=True))
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class Batch:
         Returns:
             L (B, 1, S, S), 0..100, and ab (B, 2, S, S), Lab units.
         """
-        rgb = self.rgb.to(device, non_blocking=True).float() / 255
-        lab = rgb_to_lab(rgb)
+        linear = linear_from_bytes(self.rgb.to(device, non_blocking=True))
+        lab = linear_to_lab(linear)
         L = lab[:, :1]
         if self.aged is not None:
-            L = L.index_copy(0, self.aged.rows.to(device), self.aged.lightness_of(rgb))
+            L = L.index_copy(0, self.aged.rows.to(device), self.aged.lightness_of(linear))
         spread, shift = self.light.to(device, non_blocking=True)[:, :, None, None, None].unbind(1)
         L = (L - 50) * spread + 50 + shift
         if self.aged is not None:
