@@ -1,7 +1,8 @@
 import json
 import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from colorgan.color.bins import prior
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
+from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.gan import GanNetworks, GanOptions, GanStage
 from colorgan.training.loop import Loop, rate_factor
-from colorgan.training.losses import l1
+from colorgan.training.losses import BinsLoss, l1
 from colorgan.training.options import RunOptions
-from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.stages import FinetuneStage, OptimizerOptions, Stage
 
 OPTIONS = RunOptions(
     epochs=3,
@@ -58,19 +62,42 @@ class Silent:
         self.verdict = lines
 
 
-class StoppingStage(FinetuneStage):
-    """Raises a signal, or spoils the loss, at a given step of its life."""
+class Stopping:
+    """Raises a signal, or spoils the loss, at a given step of its life; mixed into a stage."""
 
     stop_at = 0
     spoil_at = 0
     taken = 0
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        terms = super().step(L, ab)
+        terms: dict[str, Tensor] = super().step(L, ab)  # type: ignore[misc]
         self.taken += 1
         if self.taken == self.stop_at:
             signal.raise_signal(signal.SIGINT)
-        return {"loss": terms["loss"] * math.nan} if self.taken == self.spoil_at else terms
+        return {name: term * math.nan for name, term in terms.items()} if self.taken == self.spoil_at else terms
+
+
+class StoppingStage(Stopping, FinetuneStage):
+    pass
+
+
+class StoppingGanStage(Stopping, GanStage):
+    pass
+
+
+def gan_stage(**changes: int) -> StoppingGanStage:
+    torch.manual_seed(0)
+    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+    networks = GanNetworks(network, PatchGAN("batch", (4, 4, 8, 8)), bins=BinsLoss(prior(), 0.25))
+    options = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.55)
+    made = StoppingGanStage(
+        networks, options, OptimizerOptions(lr=1e-3, ema=0.9), OptimizerOptions(lr=1e-2), temperature=0.5
+    )
+    # It rests for some steps, which has to be gone on with too.
+    made.accuracy.value.fill_(0.6)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
 
 
 def stage(**changes: int) -> StoppingStage:
@@ -82,7 +109,7 @@ def stage(**changes: int) -> StoppingStage:
     return made
 
 
-def loop(stage: FinetuneStage, photos: PhotoSet, folder: Path, options: RunOptions = OPTIONS) -> Loop:
+def loop(stage: Stage, photos: PhotoSet, folder: Path, options: RunOptions = OPTIONS) -> Loop:
     def save(name: str, generator: Generator, figures: Figures) -> None:
         path = folder / "weights" / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,16 +128,24 @@ def same(a: Path, b: Path) -> bool:
     return a.read_bytes() == b.read_bytes()
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 4, 5, 8, 12])
-def test_a_stopped_run_goes_on_to_the_same_weights_and_the_same_log(
-    photo_set: PhotoSet, tmp_path: Path, stop_at: int
+@pytest.mark.parametrize(
+    ("make", "size", "stop_at"),
+    [(stage, 16, stop_at) for stop_at in (1, 3, 4, 5, 8, 12)] + [(gan_stage, 24, stop_at) for stop_at in (3, 4, 9)],
+)
+def test_a_stopped_run_goes_on_to_the_same_networks_and_the_same_log(
+    photo_set: PhotoSet, tmp_path: Path, make: Callable[..., Stage], size: int, stop_at: int
 ) -> None:
-    straight = loop(stage(), photo_set, tmp_path / "straight").run("")
+    options = replace(OPTIONS, size=size)
+    ended, begun = make(), make()
+    straight = loop(ended, photo_set, tmp_path / "straight", options).run("")
     with pytest.raises(Interrupted, match="go on so") as stopped:
-        loop(stage(stop_at=stop_at), photo_set, tmp_path / "stopped").run("go on so")
+        loop(make(stop_at=stop_at), photo_set, tmp_path / "stopped", options).run("go on so")
     assert stopped.value.exit_code == 130
-    resumed = loop(stage(), photo_set, tmp_path / "stopped").run("")
+    resumed = loop(begun, photo_set, tmp_path / "stopped", options).run("")
     assert resumed == straight
+    for name, network in ended.networks.items():
+        for one, other in zip(network.state_dict().values(), begun.networks[name].state_dict().values(), strict=True):
+            assert torch.equal(one, other), name
     for name in ("best.safetensors", "last.safetensors"):
         assert same(tmp_path / "straight" / "weights" / name, tmp_path / "stopped" / "weights" / name)
     assert lines(tmp_path / "stopped") == lines(tmp_path / "straight")
@@ -155,3 +190,21 @@ def test_the_rate_climbs_then_falls_to_nothing() -> None:
     assert rate_factor("cosine", 0.1, 0.05) == pytest.approx(0.5, abs=0.02)
     assert rate_factor("cosine", 0.0, 0.5) == pytest.approx(0.5)
     assert rate_factor("cosine", 0.1, 1.0) == pytest.approx(0.0)
+
+
+def test_an_epochs_line_holds_the_mean_of_its_steps(photo_set: PhotoSet, tmp_path: Path) -> None:
+    loop(gan_stage(), photo_set, tmp_path, replace(OPTIONS, size=24)).run("")
+    entries = lines(tmp_path)
+    for line in (line for line in entries if line["kind"] == "epoch"):
+        steps = [step for step in entries if step["kind"] == "train" and step["epoch"] == line["epoch"]]
+        for name in ("d_loss", "d_accuracy_real", "g_loss", "g_l1", "g_bins", "grad_l1", "d_updates"):
+            assert line[name] == pytest.approx(sum(step[name] for step in steps) / len(steps), rel=1e-5)
+    assert {0.0, 1.0} == {line["d_updates"] for line in entries if line["kind"] == "train"}
+
+
+def test_a_gan_whose_terms_are_no_numbers_stops_and_leaves_the_good_checkpoint(
+    photo_set: PhotoSet, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="nan"):
+        loop(gan_stage(spoil_at=6), photo_set, tmp_path, replace(OPTIONS, size=24)).run("")
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]

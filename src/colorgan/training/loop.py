@@ -23,7 +23,6 @@ from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from colorgan.training.losses import is_finite
 from colorgan.training.monitor import Monitor
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import ALONE, Ranks
@@ -224,7 +223,7 @@ class Loop:
         read = torch.stack([term.float() for term in terms.values()])
         self.ranks.average([read])
         values = dict(zip(terms, read.tolist(), strict=True))
-        if not is_finite(terms):
+        if not all(map(math.isfinite, values.values())):
             found = ", ".join(f"{name} {value}" for name, value in values.items())
             raise TrainingError(
                 f"a loss that is a number at step {self.position.step}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -78,8 +77,3 @@ def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
         return BinsLoss(prior, rebalance)
     plain: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
     return plain[name]
-
-
-def is_finite(terms: dict[str, Tensor]) -> bool:
-    """Whether every term of a step's loss is a number."""
-    return all(bool(torch.isfinite(term)) for term in terms.values())
