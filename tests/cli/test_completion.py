@@ -42,6 +42,10 @@ def test_models_are_completed_by_file(tmp_path):
     assert offered("colorgan colorize --model com", tmp_path) == ["compact", "comrade.safetensors"]
 
 
+def test_the_last_of_several_models_is_completed():
+    assert offered("colorgan compare photos --models eccv16,comp") == ["eccv16,compact"]
+
+
 def test_a_training_starts_from_scratch_too():
     assert offered("colorgan finetune --from scr") == ["scratch"]
 

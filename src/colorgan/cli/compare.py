@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console
 from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption
 from colorgan.compare.options import CompareOptions
@@ -40,6 +41,7 @@ def compare(
         typer.Option(
             "--models",
             metavar="NAMES|PATHS",
+            autocompletion=complete_models,
             help="Names or paths of weights, with commas between; may be given again.",
             show_default="every model at hand",
             rich_help_panel=WHAT,

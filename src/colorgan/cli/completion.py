@@ -15,6 +15,12 @@ def complete_model(incomplete: str) -> list[str]:
     return names + [path for path in sorted(glob.glob(glob.escape(incomplete) + "*")) if _is_weights(path)]  # noqa: PTH207
 
 
+def complete_models(incomplete: str) -> list[str]:
+    """The same for the last of several with commas between; what stands before stays."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in complete_model(last)]
+
+
 def complete_start(incomplete: str) -> list[str]:
     """The same for a training's start, which may be from scratch."""
     return complete_model(incomplete) + [name for name in ("scratch",) if name.startswith(incomplete)]
