@@ -16,6 +16,7 @@ DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
 
 # What Pillow unpacks the more significant byte of each 16-bit sample with, and what gives the other one.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_PLANAR_CONFIGURATION, _SEPARATE = 284, 2
 _TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
 
 
@@ -81,6 +82,8 @@ def colour_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raste
         again: opens the same picture once more.
     """
     raw = raw_mode(image)
+    if getattr(image, "tag_v2", {}).get(_PLANAR_CONFIGURATION) == _SEPARATE:
+        return None
     if raw == "LA;16B":  # four bytes a pixel, as of RGBA
         _unpack_with(image, "RGBA")
         image.load()

@@ -106,9 +106,18 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
         colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
-        if colours is None or not colours <= page.samplesperpixel <= colours + 2 or page.imagedepth != 1:
-            raise PhotoError("a photo", f"a TIFF of an unknown kind ({page.photometric!s})", "Save it as RGB or grey.")
+        if (
+            not page.size
+            or colours is None
+            or not colours <= page.samplesperpixel <= colours + 2
+            or page.imagedepth != 1
+        ):
+            raise PhotoError(
+                "a photo", f"a TIFF of an unknown kind ({page.samplesperpixel} channels)", "Save it as RGB or grey."
+            )
         check_size(page.imagewidth, page.imagelength)
+        if not page.size:
+            raise PhotoError("a photo", "no pixels in it", "Copy it again from where it came from.")
         values = page.asarray()
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)

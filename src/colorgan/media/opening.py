@@ -23,7 +23,8 @@ from colorgan.errors import PhotoError
 
 A_PHOTO = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
 _MAGIC_BYTES = 16
-_BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _IPTC, _ORIENTATION = 258, 284, 33723, 274  # tags of a TIFF
+_COMPRESSION, _BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _IPTC, _ORIENTATION = 259, 258, 284, 33723, 274  # tags of a TIFF
+_DECODED_ELSEWHERE = (1, 8, 32773, 32946)  # none, Deflate and PackBits, which tifffile decodes by itself
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _NOT_MINE = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # how plugins say so
 
@@ -37,8 +38,8 @@ class _UnlimitedTiff(TiffImagePlugin.TiffImageFile):
 
     def _open(self) -> None:
         super()._open()
-        planes, bits = self.tag_v2.get(_PLANAR_CONFIGURATION, 1), self.tag_v2.get(_BITS_PER_SAMPLE, (8,))
-        if planes == 2 and max(bits) > 8:
+        bits, compression = self.tag_v2.get(_BITS_PER_SAMPLE, (8,)), self.tag_v2.get(_COMPRESSION, 1)
+        if self.tag_v2.get(_PLANAR_CONFIGURATION) == 2 and max(bits) > 8 and compression in _DECODED_ELSEWHERE:
             raise SyntaxError("Pillow mixes up the bytes of deep channels that stand one after the other")
 
     def _setup(self) -> None:
@@ -99,6 +100,8 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
         file.seek(0)
         try:
             return factory(file)
+        except Image.DecompressionBombError as error:
+            raise PhotoError(A_PHOTO, "more pixels than are ever read", "Make it smaller first.") from error
         except _NOT_MINE as error:
             if factory is _UnlimitedTiff:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error

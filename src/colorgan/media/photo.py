@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from colorgan.errors import PhotoError
 from colorgan.media import deep
 from colorgan.media.lightness import (
     L_OF_CODE,
@@ -76,8 +77,10 @@ def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = Non
         again: opens the same picture once more, where it comes from a file and is not decoded yet.
 
     Raises:
-        PhotoError: a mode that is no picture.
+        PhotoError: it has no pixels, or a mode that is no picture.
     """
+    if not image.width or not image.height:
+        raise PhotoError("a picture", "no pixels in it", "Copy it again from where it came from.")
     words: list[str] = []
     raster = deep.colour_raster(image, again) if again else None
     is_cut = raster is None and not image.mode.startswith("I") and ";16" in (deep.raw_mode(image) or "")

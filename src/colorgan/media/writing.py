@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +15,7 @@ from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.media import deep_tiff, nested_tags
 from colorgan.media.describing import described
 from colorgan.media.files import atomic_write
-from colorgan.media.formats import FORMATS
+from colorgan.media.formats import FORMATS, Format
 from colorgan.media.lightness import Plane, strips
 from colorgan.media.metadata import Metadata
 from colorgan.media.photo import to_image
@@ -114,21 +114,35 @@ def _encode(
     if max(rgb.shape) > target.most_side_px:
         found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"
         raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
-    arguments, words = described(format_name, metadata, how.mark)
+    words = []
     if alpha is not None and not target.keeps_alpha:
         if alpha.min() < 255:
             words.append(f"{target.name} has no transparency; it was dropped")
         alpha = None
+    arguments, lost = described(format_name, metadata, how.mark)
+    try:
+        return _encoded(target, rgb, alpha, arguments, how), words + lost
+    except (OutputError, MemoryError):
+        raise
+    except Exception:  # fields of damaged EXIF data, of which encoders raise whatever they like
+        arguments, lost = described(format_name, replace(metadata, exif=None), how.mark)
+        words.append("EXIF data that cannot be written anew, left out")
+        return _encoded(target, rgb, alpha, arguments, how), words + lost
+
+
+def _encoded(
+    target: Format, rgb: NDArray[Any], alpha: Plane | None, arguments: dict[str, Any], how: WriteOptions
+) -> memoryview:
     buffer = io.BytesIO()
     nested = arguments.pop("nested", {})
-    if how.bit_depth == 16 and format_name == "TIFF":
+    if how.bit_depth == 16 and target.name == "TIFF":
         deep_tiff.write(buffer, _with_depth(rgb, np.uint16), alpha, arguments)
     else:
         arguments |= _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
         picture = to_image(_with_depth(rgb, np.uint8), alpha)
         picture.save(buffer, target.name, icc_profile=SRGB_PROFILE, **arguments)
     nested_tags.append(buffer, nested)
-    return buffer.getbuffer(), words
+    return buffer.getbuffer()
 
 
 def _with_depth(rgb: NDArray[Any], dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
