@@ -159,6 +159,22 @@ def colorize(
         bool,
         typer.Option("--strip-metadata", help="Drop EXIF data and the like from the results.", rich_help_panel=RESULTS),
     ] = False,
+    mark: Annotated[
+        bool,
+        typer.Option(
+            "--mark/--no-mark",
+            help="Say in the results, as IPTC's standard has it, that a trained model coloured them, and which.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = True,
+    bit_depth: Annotated[
+        BitDepth,
+        typer.Option(
+            "--bit-depth",
+            help="Bits a channel; 16 in TIFFs, with the extra tiff.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = BitDepth.eight,
     device: DeviceOption = "auto",
     precision: Annotated[
         PrecisionName,
@@ -203,6 +219,8 @@ def colorize(
         max_megapixels=max_megapixels,
         quality=quality,
         keep_metadata=not strip_metadata,
+        mark=mark,
+        bit_depth=int(bit_depth.value),
         all_pages=all_pages,
         skip_color=skip_color,
         overwrite=overwrite,

@@ -38,6 +38,8 @@ class Request:
         max_megapixels: of the largest photo that is accepted.
         quality: of lossy results, 1..100.
         keep_metadata: of the photos, in their results.
+        mark: say in the results that they were coloured.
+        bit_depth: of the results, 8 or 16.
         all_pages: each page of a file is a photo.
         skip_color: leave out what is in colour.
         overwrite: do again what is done.
@@ -59,6 +61,8 @@ class Request:
     max_megapixels: float
     quality: int
     keep_metadata: bool
+    mark: bool
+    bit_depth: int
     all_pages: bool
     skip_color: bool
     overwrite: bool
@@ -79,5 +83,5 @@ class Request:
         from colorgan.media.writing import WriteOptions
 
         reading = ReadOptions(self.max_megapixels, every_page=self.all_pages)
-        writing = WriteOptions(self.quality, self.keep_metadata)
-        return Treatment(self.rendering, reading, writing, self.skip_color)
+        writing = WriteOptions(self.quality, self.keep_metadata, bit_depth=self.bit_depth)
+        return Treatment(self.rendering, reading, writing, self.mark, self.skip_color)

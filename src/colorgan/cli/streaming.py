@@ -60,15 +60,16 @@ def colorize_stream(request: Request, console: Console, colorizer: Colorizer) ->
     photo = reading.read(_standard_input() if source == STREAM else source, treatment.reading)
     if request.skip_color and photo.had_color:
         raise UsageError("a photo without colours", f"{shown(source)} is in colour", "Leave --skip-color out.")
-    rgb = colorizer.colorize_photo(photo, request.rendering)
+    format_name = _format(request, target, photo)
+    rgb = colorizer.colorize_photo(photo, request.rendering, treatment.bit_depth(format_name))
     with nullcontext(sys.stdout.buffer if target == STREAM else target) as place:
         lost = writing.write(
             place,
-            _format(request, target, photo),
+            format_name,
             rgb,
             alpha=photo.alpha,
             metadata=photo.metadata,
-            options=treatment.writing,
+            options=treatment.written_by(colorizer.info.name),
         )
     for word in photo.oddities + lost:
         console.note(f"{shown(source)}: {word}")

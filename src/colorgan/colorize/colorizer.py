@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -134,7 +133,7 @@ class Colorizer:
         """
         rendering = Rendering(saturation, temperature, render_size, fit)
         photo = from_image(image)
-        return to_image(self.colorize_photo(photo, rendering), photo.alpha)
+        return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
 
     def colorize_variants(self, image: Image.Image, count: int, *, seed: int = 0) -> list[Image.Image]:
         """Colour a picture in memory in several plausible ways, out of one forward pass.
@@ -170,18 +169,23 @@ class Colorizer:
         assert sure is not None
         return confidence_image(sure)
 
-    def colorize_photo(self, photo: Photo, rendering: Rendering) -> NDArray[np.uint8]:
+    def colorize_photo(self, photo: Photo, rendering: Rendering, bit_depth: int = 8) -> Samples:
         """Colour a photo as it was read.
 
+        Args:
+            photo: as it was read.
+            rendering: how.
+            bit_depth: of the result, 8 or 16.
+
         Returns:
-            (H, W, 3) sRGB at the photo's own size.
+            (H, W, 3) sRGB at the photo's own size, uint8 or uint16.
 
         Raises:
             PhotoError: memory does not suffice.
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colours.
         """
-        return self.finish(photo, self._predict(photo, rendering).ab, rendering).astype(np.uint8, copy=False)
+        return self.finish(photo, self._predict(photo, rendering).ab, rendering, bit_depth)
 
     def _predict(self, photo: Photo, rendering: Rendering) -> Colours:
         (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)

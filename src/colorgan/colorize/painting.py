@@ -40,12 +40,14 @@ class Treatment:
         rendering: their colours.
         reading: their files.
         writing: their results.
+        mark: say in the results which model coloured them.
         skip_color: leave those out that are in colour already.
     """
 
     rendering: Rendering = field(default_factory=Rendering)
     reading: ReadOptions = field(default_factory=ReadOptions)
     writing: WriteOptions = field(default_factory=WriteOptions)
+    mark: bool = True
     skip_color: bool = False
 
     def digest(self, model: str) -> bytes:
@@ -54,8 +56,21 @@ class Treatment:
         Args:
             model: a digest of its weights.
         """
-        settings = {"model": model, "rendering": asdict(self.rendering), "writing": asdict(self.writing)}
+        settings = {
+            "model": model,
+            "rendering": asdict(self.rendering),
+            "writing": asdict(self.writing),
+            "mark": self.mark,
+        }
         return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16).digest()
+
+    def written_by(self, model: str) -> WriteOptions:
+        """How results of a model of that name are written."""
+        return replace(self.writing, mark=model if self.mark else None)
+
+    def bit_depth(self, format_name: str) -> int:
+        """Bits a channel of results in that format."""
+        return self.writing.bit_depth if format_name == "TIFF" else 8
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -204,18 +219,20 @@ class Painter:
         if isinstance(colours, PhotoError):
             raise colours
         colorizer, job = self._colorizer(), one.job
-        rgb = colorizer.finish(one.photo, colours.ab, self._treatment.rendering)
+        format_name = PHOTO_SUFFIXES[Path(job.name).suffix.lower()]
+        bit_depth = self._treatment.bit_depth(format_name)
+        rgb = colorizer.finish(one.photo, colours.ab, self._treatment.rendering, bit_depth)
         if colours.confidence is not None:
             grey = (colours.confidence.numpy() * 255).round().astype(np.uint8)
             writing.write(Path(job.folder, job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2))
         # The result itself comes last: where it stands, all that belongs to it does.
         lost = writing.write(
             Path(job.target),
-            PHOTO_SUFFIXES[Path(job.name).suffix.lower()],
-            np.asarray(rgb, np.uint8),
+            format_name,
+            rgb,
             alpha=one.photo.alpha,
             metadata=one.photo.metadata,
-            options=self._treatment.writing,
+            options=self._treatment.written_by(colorizer.info.name),
         )
         note = (job.note,) if job.note else ()
         return Outcome(job, Status.written, note + one.photo.oddities + lost)
