@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from hypothesis import given, settings
@@ -243,6 +245,40 @@ def test_a_large_grey_scan_takes_two_bytes_a_pixel(tmp_path: Path) -> None:
     words, grown, _ = memory_mb(tmp_path / "a.png")
     assert words == ""
     assert grown < 2.3 * 40
+
+
+# Where each format says how large it is: before which bytes, how many further on, and how.
+SIZE_FIELDS = {
+    "JPEG": (b"\xff\xc0", 5, ">HH"),
+    "PNG": (b"IHDR", 4, ">II"),
+    "WEBP": (b"\x9d\x01\x2a", 3, "<HH"),
+    "GIF": (b"GIF", 6, "<HH"),
+    "BMP": (b"BM", 18, "<ii"),
+    "AVIF": (b"ispe", 8, ">II"),
+    "HEIF": (b"ispe", 8, ">II"),
+}
+
+
+def claiming(name: str, side: int) -> bytes:
+    """A tiny picture whose header says that it is huge."""
+    stream = io.BytesIO()
+    if name == "HEIF":
+        pillow_heif.from_pillow(noise()).save(stream)
+    else:
+        noise().save(stream, name)
+    data, (mark, offset, layout) = bytearray(stream.getvalue()), SIZE_FIELDS[name]
+    for place in [match.start() for match in re.finditer(re.escape(mark), bytes(data))]:
+        struct.pack_into(layout, data, place + offset, side, side)
+    return bytes(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize("name", SIZE_FIELDS)
+def test_a_header_that_claims_a_huge_picture_costs_little_memory(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.bin").write_bytes(claiming(name, 16383 if name == "WEBP" else 30_000))
+    words, grown, _ = memory_mb(tmp_path / "a.bin", max_megapixels=100)
+    assert words
+    assert grown < 30
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".bmp", ".gif", ".webp", ".avif"])
