@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,17 @@ def test_a_result_carries_a_profile_for_rgb_and_never_the_grey_one(
 
 def test_the_same_profile_is_written_on_any_day() -> None:
     assert SRGB_PROFILE[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+
+
+def test_threads_share_a_profile(tmp_path: Path) -> None:
+    profile = rgb_profile(ADOBE_RGB, gamma_curve(2.2))
+    noises = [np.random.default_rng(seed).integers(0, 256, (60, 70, 3), dtype=np.uint8) for seed in range(4)]
+    paths = [
+        saved(tmp_path / f"{index}.png", Image.fromarray(noise), icc_profile=profile)
+        for index, noise in enumerate(noises)
+    ]
+    alone = [lightness_of(read(path)) for path in paths]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(read, paths * 20))
+    for index, photo in enumerate(together):
+        assert np.array_equal(lightness_of(photo), alone[index % 4])

@@ -124,14 +124,16 @@ def _lab() -> Colours:
 
 
 def _converter(profile: ImageCms.ImageCmsProfile, mode: str, target: bytes, target_mode: str) -> Convert:
+    # Threads share a transform, and so must not share the pixel that it remembers. And its shortcut for deep samples is
+    # off by several units of L near black.
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
     transform = ImageCms.buildTransform(
         profile,
         ImageCms.ImageCmsProfile(io.BytesIO(target)),
         mode,
         target_mode,
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        # LittleCMS's shortcut for deep samples is off by several units of L near black.
-        ImageCms.Flags.BLACKPOINTCOMPENSATION | (ImageCms.Flags.NOOPTIMIZE if target_mode == "I;16" else 0),
+        flags | (ImageCms.Flags.NOOPTIMIZE if target_mode == "I;16" else 0),
     )
 
     def convert(image: Image.Image) -> Image.Image:
