@@ -48,7 +48,7 @@ def make_photos(folder: Path, count: int, per_folder: int) -> None:
 
 def pretend_done(photos: Path, output: Path) -> None:
     """Write a result for each photo, and note it as made with the command's defaults."""
-    data, settings = tiny_photo(), Treatment().digest(model_digest("compact"))
+    data, settings = tiny_photo(), Treatment().digest(f"{model_digest('compact')} auto")
     with Journals([output], print, beyond=False) as journals:
         for job in plan_outputs([photos], OutputRules(output)):
             Path(job.folder).mkdir(parents=True, exist_ok=True)

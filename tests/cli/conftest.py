@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.cli.app import main
 from colorgan.data.options import PrepareOptions
 from colorgan.data.prepare import prepare
 from colorgan.weights import save_model
@@ -65,3 +66,26 @@ def start():
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No models, variables or terminal of whoever runs the tests."""
+    for name in ("COLORGAN_MODEL", "COLORGAN_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "no cache"))
+    monkeypatch.setenv("TERM", "dumb")
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, alone):
+    """Run colorize without a new process; gives exit code, standard output, standard error."""
+
+    def call_main(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["colorgan", "colorize", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return call_main

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from colorizing import DEADLINE_S, Call, check_whole, command, hashes, make_photos, run, tree
 from PIL import Image
 
-from colorgan.cli.app import main
-from colorgan.colorize.journal import JOURNAL_NAME
+pytestmark = pytest.mark.usefixtures("alone")
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX")
-DEADLINE_S = 120.0
-
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No models, variables or terminal of whoever runs the tests."""
-    for name in ("COLORGAN_MODEL", "COLORGAN_DEVICE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "no cache"))
-    monkeypatch.setenv("TERM", "dumb")
 
 
 @pytest.fixture
@@ -38,59 +25,6 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "old photos"
     make_photos(folder, "Broadway, N.Y. ca. 1900-1915.jpg", "Köln, 写真.png", "sub. folder/a.b.c.tif")
     return folder
-
-
-def make_photos(folder: Path, *names: str) -> None:
-    noise = np.random.default_rng(0).integers(30, 220, (20, 30), dtype=np.uint8)
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noise).save(path)
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "colorgan", "colorize", *map(str, arguments)]
-
-
-def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False, **options
-    )
-
-
-@pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """The same without a new process, for what no process is needed for: exit code, standard output, standard error."""
-
-    def call_main(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["colorgan", "colorize", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call_main
-
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-def tree(folder: Path) -> list[str]:
-    """All files but the journals."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != JOURNAL_NAME)
-    return sorted(path.relative_to(folder).as_posix() for path in paths)
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in tree(folder)}
-
-
-def check_whole(folder: Path) -> None:
-    for name in tree(folder):
-        with Image.open(folder / name) as image:
-            image.load()
 
 
 # --- what it does ---

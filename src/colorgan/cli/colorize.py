@@ -19,6 +19,7 @@ from colorgan.cli.options import (
     OverwriteOption,
     QuietOption,
     RenderSizeOption,
+    SeedOption,
     WorkersOption,
 )
 from colorgan.cli.request import Request
@@ -145,6 +146,16 @@ def colorize(
             rich_help_panel=RESULTS,
         ),
     ] = False,
+    variants: Annotated[
+        int,
+        typer.Option(
+            "--variants",
+            min=1,
+            max=16,
+            help="Number of plausible colourings of each photo; further ones are written as NAME-variant-2 and so on.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = 1,
     format_name: Annotated[
         FormatName,
         typer.Option(
@@ -175,6 +186,7 @@ def colorize(
             rich_help_panel=RESULTS,
         ),
     ] = BitDepth.eight,
+    seed: SeedOption = 0,
     device: DeviceOption = "auto",
     precision: Annotated[
         PrecisionName,
@@ -211,7 +223,7 @@ def colorize(
         output=output,
         from_file=from_file,
         suffix=_SUFFIXES[format_name.value],
-        rendering=Rendering(saturation, temperature, render_size, fit.value, confidence),
+        rendering=Rendering(saturation, temperature, render_size, fit.value, confidence, variants, seed),
         model=model,
         device=device,
         precision=precision.value,

@@ -139,7 +139,7 @@ class Run:
             batch = Batch(
                 jobs,
                 journals,
-                treatment.digest(self._model_digest()),
+                treatment.digest(f"{self._model_digest()} {request.precision}"),
                 endings=treatment.endings,
                 overwrite=request.overwrite,
                 skip_color=request.skip_color,

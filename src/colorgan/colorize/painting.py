@@ -75,7 +75,12 @@ class Treatment:
     @property
     def endings(self) -> tuple[str, ...]:
         """Of the names of what is written beside each result."""
-        return (CONFIDENCE,) if self.rendering.confidence else ()
+        return ((CONFIDENCE,) if self.rendering.confidence else ()) + self.variant_endings
+
+    @property
+    def variant_endings(self) -> tuple[str, ...]:
+        """Of the names of the further colourings."""
+        return tuple(f"-variant-{number}" for number in range(2, self.rendering.variants + 1))
 
 
 class PixelBudget:
@@ -216,26 +221,27 @@ class Painter:
             return colorizer.predict_batch(torch.stack([one.L for one in alike]), self._treatment.rendering)
 
     def _write(self, one: _Held, colours: Colours | PhotoError) -> Outcome:
+        """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
         if isinstance(colours, PhotoError):
             raise colours
-        colorizer, job = self._colorizer(), one.job
-        format_name = PHOTO_SUFFIXES[Path(job.name).suffix.lower()]
-        bit_depth = self._treatment.bit_depth(format_name)
-        rgb = colorizer.finish(one.photo, colours.ab, self._treatment.rendering, bit_depth)
         if colours.confidence is not None:
             grey = (colours.confidence.numpy() * 255).round().astype(np.uint8)
-            writing.write(Path(job.folder, job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2))
-        # The result itself comes last: where it stands, all that belongs to it does.
-        lost = writing.write(
-            Path(job.target),
-            format_name,
-            rgb,
-            alpha=one.photo.alpha,
-            metadata=one.photo.metadata,
-            options=self._treatment.written_by(colorizer.info.name),
-        )
-        note = (job.note,) if job.note else ()
-        return Outcome(job, Status.written, note + one.photo.oddities + lost)
+            writing.write(
+                Path(one.job.folder, one.job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
+            )
+        for ending, ab in zip(self._treatment.variant_endings, colours.variants[1:], strict=True):
+            self._write_colours(one, Path(one.job.folder, one.job.beside(ending)), ab)
+        lost = self._write_colours(one, Path(one.job.target), colours.ab)
+        note = (one.job.note,) if one.job.note else ()
+        return Outcome(one.job, Status.written, note + one.photo.oddities + lost)
+
+    def _write_colours(self, one: _Held, target: Path, ab: Tensor) -> tuple[str, ...]:
+        """Write the photo with some colours, and give what was lost, in words."""
+        colorizer, photo = self._colorizer(), one.photo
+        format_name = PHOTO_SUFFIXES[target.suffix.lower()]
+        rgb = colorizer.finish(photo, ab, self._treatment.rendering, self._treatment.bit_depth(format_name))
+        options = self._treatment.written_by(colorizer.info.name)
+        return writing.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+"""What tests of the colorize command share: photos, the command as a process, what it left."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from colorgan.colorize.journal import JOURNAL_NAME
+
+DEADLINE_S = 120.0
+Call = Callable[..., tuple[int, str, str]]  # to exit code, standard output, standard error
+
+
+def make_photos(folder: Path, *names: str) -> None:
+    noise = np.random.default_rng(0).integers(30, 220, (20, 30), dtype=np.uint8)
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).save(path)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "colorgan", "colorize", *map(str, arguments)]
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False, **options
+    )
+
+
+def tree(folder: Path) -> list[str]:
+    """All files but the journals."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != JOURNAL_NAME)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in tree(folder)}
+
+
+def check_whole(folder: Path) -> None:
+    for name in tree(folder):
+        with Image.open(folder / name) as image:
+            image.load()
