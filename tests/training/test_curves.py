@@ -1,9 +1,8 @@
-import math
 from xml.etree import ElementTree
 
 import pytest
 
-from colorgan.training.curves import HEIGHT, MOST_POINTS, WIDTH, Curve, Level, draw, gather, ticks
+from colorgan.training.curves import HEIGHT, MOST_POINTS, WIDTH, Curve, Level, draw, gather
 
 
 def test_figures_are_gathered_over_the_epochs_and_what_is_no_number_is_left_out() -> None:
@@ -27,16 +26,6 @@ def test_a_long_curve_is_thinned_by_averaging() -> None:
     points = gather([*train, {"kind": "epoch", "step": 4000, "epoch": 1}])["loss"].steps
     assert len(points) == MOST_POINTS
     assert all(value == pytest.approx(0.5) for _, value in points)
-
-
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.1601, 0.1652), (-3e-5, 2e-5), (12.0, 9e6), (5.6, 13.7)])
-def test_ticks_are_a_few_round_numbers_inside(low: float, high: float) -> None:
-    marks = ticks(low, high, 5)
-    assert 2 <= len(marks) <= 6
-    slack = 1e-9 * (high - low)
-    assert all(low - slack <= mark <= high + slack for mark in marks)
-    mantissa = (marks[1] - marks[0]) / 10 ** math.floor(math.log10(marks[1] - marks[0]))
-    assert min(abs(mantissa - round_number) for round_number in (1, 2, 2.5, 5, 10)) < 1e-6
 
 
 def test_a_panel_is_svg_with_everything_inside_the_frame() -> None:

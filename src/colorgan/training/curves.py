@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from colorgan.pages.axes import Axis, ticks
+
 WIDTH, HEIGHT = 380, 210
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26
 # More points than pixels show nothing, and a long run's page would grow without end.
@@ -82,34 +84,6 @@ def _mean(values: Iterable[float]) -> float:
 # --- drawing -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """A stretch of numbers laid over a stretch of the picture.
-
-    Attributes:
-        low: the least number.
-        high: the greatest, above the least.
-        start: where the least is, in the picture.
-        end: where the greatest is.
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
-
-
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """At most so many round numbers (1, 2, 2.5 or 5 times a power of ten apart) in a stretch."""
-    least_step = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(least_step))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10, 20) if factor * power >= least_step)
-    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def _stretch(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
@@ -131,8 +105,8 @@ def draw(curves: Sequence[tuple[str, Curve]], levels: Sequence[Level], label: st
     """
     values = [value for _, curve in curves for value in curve.values] + [level.value for level in levels]
     last = max(x for _, curve in curves for x, _ in [*curve.steps, *curve.epochs])
-    x = _Axis(0, max(1, math.ceil(last)), LEFT, WIDTH - RIGHT)
-    y = _Axis(*_stretch(values), HEIGHT - BOTTOM, TOP)
+    x = Axis(0, max(1, math.ceil(last)), LEFT, WIDTH - RIGHT)
+    y = Axis(*_stretch(values), HEIGHT - BOTTOM, TOP)
     parts = [_grid(x, y), *(_level(level, y) for level in levels)]
     parts += [_curve(index, word, curve, x, y) for index, (word, curve) in enumerate(curves)]
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
@@ -140,7 +114,7 @@ def draw(curves: Sequence[tuple[str, Curve]], levels: Sequence[Level], label: st
     )
 
 
-def _grid(x: _Axis, y: _Axis) -> Markup:
+def _grid(x: Axis, y: Axis) -> Markup:
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}" {}>{}</text>')
     rows = [
         line.format(LEFT, WIDTH - RIGHT, y(v), y(v), LEFT - 6, y(v) + 4, Markup('text-anchor="end"'), f"{v:.4g}")
@@ -154,7 +128,7 @@ def _grid(x: _Axis, y: _Axis) -> Markup:
     return Markup("").join(rows + columns)
 
 
-def _level(level: Level, y: _Axis) -> Markup:
+def _level(level: Level, y: Axis) -> Markup:
     at = y(level.value)
     line = Markup('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDTH - RIGHT, at, at)
     word = Markup('<text class="word" x="{}" y="{}" text-anchor="end">{}</text>')
@@ -162,14 +136,14 @@ def _level(level: Level, y: _Axis) -> Markup:
     return line + word.format(WIDTH - RIGHT - 2, at + (12 if at < TOP + 16 else -4), level.name)
 
 
-def _curve(index: int, word: str, curve: Curve, x: _Axis, y: _Axis) -> Markup:
+def _curve(index: int, word: str, curve: Curve, x: Axis, y: Axis) -> Markup:
     dot = Markup('<circle class="line-{}" cx="{}" cy="{}" r="2.2"><title>{}</title></circle>')
     dots = [dot.format(index, x(e), y(v), f"epoch {e:.0f}, {word}: {v:.5g}") for e, v in curve.epochs]
     paths = [_path(f"thin line-{index}", curve.steps, x, y), _path(f"line-{index}", curve.epochs, x, y)]
     return Markup("").join(paths + dots)
 
 
-def _path(classes: str, points: Sequence[Point], x: _Axis, y: _Axis) -> Markup:
+def _path(classes: str, points: Sequence[Point], x: Axis, y: Axis) -> Markup:
     if len(points) < 2:
         return Markup("")
     return Markup('<polyline class="{}" points="{}"/>').format(classes, " ".join(f"{x(a)},{y(b)}" for a, b in points))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from colorgan.media.files import atomic_write
+from colorgan.pages import render
 from colorgan.training.curves import Curve, Level, draw, gather
 from colorgan.training.diagnosis import Objective
 from colorgan.training.panels import GROUPS, Panel, other_panels
@@ -58,18 +55,15 @@ def write_report(
 
 
 def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    script = _part("report.js")
     curves = gather(lines)
     validations = {line["epoch"]: line for line in lines if line["kind"] == "validation"}
-    return environment.from_string(_part("report.html.j2")).render(
+    return render(
+        "colorgan.training",
+        "report",
         name=folder.resolve().name,
         standing=standing,
         written=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
         minutes=max((line.get("elapsed_s", 0.0) for line in lines), default=0.0) / 60,
-        style=Markup(_part("report.css")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         troubles=[line for line in lines if line["kind"] == "trouble"],
         adversarial=objective is not None,
         milestones=_milestones(validations, standing),
@@ -78,10 +72,6 @@ def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, obj
         table=_table(curves),
         run=_described(folder),
     )
-
-
-def _part(name: str) -> str:
-    return (files("colorgan.training") / name).read_text("utf-8")
 
 
 # --- figures -------------------------------------------------------------------------------------------------

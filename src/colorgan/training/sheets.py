@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.media.files import atomic_write
+from colorgan.pages import embedded
 
 SHEET_PHOTOS = 8
 HEAD_PX = 42
@@ -100,4 +100,4 @@ def _column(path: Path, name: str, modified_ns: int) -> str:
     small = column.resize((round(width * scale), round(column.height * scale)), Image.Resampling.BOX)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return embedded(buffer.getvalue())
