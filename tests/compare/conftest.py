@@ -46,7 +46,7 @@ def draw_blocks(seed: int, height: int = 40, width: int = 56) -> Image.Image:
     return Image.fromarray(np.clip(blocks + random.normal(0, 8, blocks.shape), 0, 255).astype(np.uint8))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def coloured() -> Callable[..., Image.Image]:
     """Draws a photo with colours by its seed."""
     return draw_blocks

@@ -26,6 +26,7 @@ from colorgan.compare.options import CompareOptions
 from colorgan.compare.perceptual import Perceptual, check_perceptual, notes_on
 from colorgan.compare.photos import Crop, open_inputs
 from colorgan.compare.published import published_beside
+from colorgan.compare.report import write_report
 from colorgan.compare.results import GREY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.compare.summary import differences_of, notes_of, rows_of
 from colorgan.data.sources import Source
@@ -40,7 +41,7 @@ def compare(inputs: Sequence[Path], folder: Path, options: CompareOptions, watch
 
     Args:
         inputs: photos, folders, .tar and .zip files.
-        folder: for `results.json`, `results.csv`, pictures and sheets.
+        folder: for `results.json`, `results.csv`, `report.html`, pictures and sheets.
         options: which models, and how.
         watcher: told how it goes.
 
@@ -63,7 +64,8 @@ def compare(inputs: Sequence[Path], folder: Path, options: CompareOptions, watch
         for source in sources:
             source.close()
     with _writing(folder):
-        write_results(folder, comparison)
+        write_report(folder, comparison)
+        write_results(folder, comparison)  # last: where there are results, everything else is there too
     return comparison
 
 
