@@ -15,13 +15,12 @@ from PIL import Image
 
 from colorgan.compare.compare import compare
 from colorgan.compare.options import CompareOptions
-from colorgan.compare.report import HTML_NAME
-from colorgan.compare.results import Comparison
+from colorgan.compare.report import HTML_NAME, write_report
+from colorgan.compare.results import Comparison, PublishedRow
+from colorgan.compare.words import PERCEPTUAL
 from colorgan.metrics import FIGURES
 
-HOSTILE = (
-    '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="document.title=\'taken\'">'
-)
+HOSTILE = '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="alert(\'taken\')">'
 HOSTILE_FOLDER = "second" if os.name == "nt" else "\"><img src=x onerror=document.title='taken'>"
 WATCHER = SimpleNamespace(
     check=lambda: None,
@@ -211,3 +210,14 @@ def test_one_photo_has_a_page_without_intervals(
     text = (tmp_path / "old" / HTML_NAME).read_text("utf-8")
     assert 'id="figures"' not in text
     assert "Photos without true colours" in text
+
+
+def test_figures_of_the_set_and_published_ones_stand_where_there_are_any(written: tuple[Comparison, Path]) -> None:
+    rows = [replace(row, perceptual=dict.fromkeys(PERCEPTUAL, 0.123456)) for row in written[0].rows]
+    published = [PublishedRow("ECCV16", "a table", {"cf": 31.6, "psnr": 22.64})]
+    write_report(written[1].parent, replace(written[0], rows=rows, published=published))
+    text = written[1].read_text("utf-8")
+    write_report(written[1].parent, written[0])
+    assert text.count("<td>0.1235</td>") == len(PERCEPTUAL) * len(rows)
+    assert "ECCV16: PSNR 22.64, colorfulness (abs.) 31.6" in text
+    assert "Of the set" not in written[1].read_text("utf-8")

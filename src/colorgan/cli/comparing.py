@@ -11,14 +11,13 @@ from pathlib import Path
 from colorgan.cli.console import Console
 from colorgan.compare.files import JSON_NAME, plain
 from colorgan.compare.results import Comparison, Example, Row
-from colorgan.compare.words import bounds, number
+from colorgan.compare.words import PERCEPTUAL, bounds, number
 from colorgan.intervals import Interval
 from colorgan.metrics import FIGURES, Figure
 
 SCHEMA = 1  # of the JSON Lines; docs/evaluation.md describes it
 _COLUMNS = 3  # of rows in a table: with the figures' names they fit 80 characters
 _TOLD = ("cf_hs", "ciede2000", "auc", "auc_rebalanced", "grey_chroma", "spill")  # the others are in the results
-_PERCEPTUAL = (("fid", "FID"), ("kid", "KID"), ("kid_std", "KID, deviation"), ("lpips", "LPIPS"))
 _HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
 
 
@@ -85,7 +84,7 @@ def _print_perceptual(console: Console, rows: Sequence[Row]) -> None:
     measured = [row for row in rows if row.perceptual]
     for start in range(0, len(measured), _COLUMNS):
         columns = measured[start : start + _COLUMNS]
-        cells = [[label, *(f"{row.perceptual[name]:.4g}" for row in columns)] for name, label in _PERCEPTUAL]
+        cells = [[label, *(f"{row.perceptual[name]:.4g}" for row in columns)] for name, label in PERCEPTUAL.items()]
         console.table("Lower is better", ["", *(row.name for row in columns)], cells)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from colorgan.compare.histograms import histograms
 from colorgan.compare.results import GREY, Comparison, Difference, Example, Row
-from colorgan.compare.words import bounds, number
+from colorgan.compare.words import PERCEPTUAL, bounds, number
 from colorgan.media.files import atomic_write
 from colorgan.metrics import FIGURES, Figure
 from colorgan.pages import embedded, render
@@ -18,7 +18,7 @@ from colorgan.pages import embedded, render
 HTML_NAME = "report.html"
 _WITHOUT_COLOURS = "Photos without true colours"
 _HEADINGS = {"best": "Best photos", "between": "Photos between", "worst": "Worst photos"}
-_BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither is better"}
+_BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither better nor worse"}
 
 
 def write_report(folder: Path, comparison: Comparison) -> None:
@@ -52,6 +52,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         figures=FIGURES.values(),
         better=_BETTER,
         rows=[(row, _cells(row, comparison)) for row in comparison.rows],
+        perceptual=PERCEPTUAL,
         pairs=list(_pairs(comparison)),
         names=shown,
         left=GREY,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from colorgan.intervals import Interval
 from colorgan.metrics import FIGURES, Figure
 
+PERCEPTUAL = {"fid": "FID", "kid": "KID", "kid_std": "KID, deviation", "lpips": "LPIPS"}  # labels of `Row.perceptual`
+
 
 def number(value: float, figure: Figure) -> str:
     """A value of a figure as it is printed, without its unit."""
