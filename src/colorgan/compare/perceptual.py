@@ -145,7 +145,7 @@ class Perceptual:
         }
 
     def _against_original(self, folder: Path) -> dict[str, float]:
-        from torch_fidelity import calculate_metrics  # type: ignore[import-untyped]
+        from torch_fidelity import calculate_metrics
 
         if _EXTRACTOR is None:
             _check_offline("Inception", "weights-inception-2015-12-05-6726825d.pth")

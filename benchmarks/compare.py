@@ -1,0 +1,115 @@
+"""What a comparison costs beside the networks, and whether its memory grows with the photos.
+
+Two networks of the published size (ECCV16's, with made-up weights) see each photo; all core figures are taken. Printed:
+the networks' share of the whole time (loading, reading, figures, intervals and examples are the rest), and the peak
+memory after a third of the photos and after all.
+
+    python benchmarks/compare.py PHOTOS.tar --photos 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+
+from colorgan.compare.compare import compare
+from colorgan.compare.options import CompareOptions
+from colorgan.compare.photos import open_inputs
+from colorgan.devices import describe_device, resolve_device
+from colorgan.download import Progress
+from colorgan.networks.eccv16 import ECCV16
+from colorgan.weights import ModelInfo, save_model
+
+MADE_UP = ModelInfo(
+    name="made-up",
+    network="eccv16",
+    options={},
+    stage="scratch",
+    licence="MIT",
+    made_by="benchmarks/compare.py",
+    trained_on="nothing",
+    figures={},
+    render_size=256,
+    temperature=1.0,
+)
+
+
+def peak_mb() -> float:
+    """The most memory that the process had, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+class Watching:
+    """Notes the peak memory on the way."""
+
+    def __init__(self) -> None:
+        self.peaks_mb: dict[int, float] = {}
+
+    def check(self) -> None:
+        """Nothing ends it."""
+
+    def progressed(self, done: int, total: int) -> None:
+        """Look at the memory now and then."""
+        if done % 25 == 0 or done == total:
+            self.peaks_mb[done] = peak_mb()
+
+    def warned(self, text: str) -> None:
+        """Print it."""
+        print(text)
+
+    def fetching(self, model: str) -> AbstractContextManager[Progress]:
+        """No bar."""
+        return nullcontext(lambda received, total: None)
+
+
+def copied(photos: Path, folder: Path, count: int) -> None:
+    """Put so many photos of a source into a folder, some of them again where there are too few."""
+    entries = open_inputs([photos])[0].entries
+    for number in range(count):
+        entry = entries[number % len(entries)]
+        (folder / f"{number:05d}{Path(entry.name).suffix}").write_bytes(entry.read())
+
+
+def made_up_models(folder: Path) -> tuple[str, ...]:
+    """Two files of networks of the published size."""
+    paths = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        path = folder / f"model{seed}.safetensors"
+        save_model(path, ECCV16(), MADE_UP)
+        paths.append(str(path))
+    return tuple(paths)
+
+
+def main() -> None:
+    """Print both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="a folder, .tar or .zip of photos")
+    parser.add_argument("--photos", type=int, default=300)
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder, watching = Path(name), Watching()
+        (folder / "photos").mkdir()
+        copied(arguments.source, folder / "photos", arguments.photos)
+        options = CompareOptions(models=made_up_models(folder), device=arguments.device)
+        start = time.perf_counter()
+        found = compare([folder / "photos"], folder / "out", options, watching)
+        whole_s = time.perf_counter() - start
+    network_s = sum(row.network_s for row in found.models)
+    print(f"{len(found.photos)} photos, 2 x ECCV16 in fp32 on {describe_device(resolve_device(arguments.device))}")
+    print(f"{whole_s:.1f} s, of which the networks {network_s:.1f} s: {100 * network_s / whole_s:.1f}%")
+    third = min(watching.peaks_mb, key=lambda done: abs(done - arguments.photos / 3))
+    print(f"peak memory after {third} photos {watching.peaks_mb[third]:.0f} MB, after all {peak_mb():.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
