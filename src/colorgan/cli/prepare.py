@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -129,9 +130,9 @@ def prepare(
     for reason, count in report.left_out.items():
         console.result(f"left out, {reason}: {count}")
     if report.ignored:
-        console.result(f"no photos: {report.ignored} other files, links or devices")
+        console.result(f"no photos, and so not counted: {report.ignored} other files, links or devices")
     console.note(f"The set is in {output}; its manifest.jsonl says what became of each photo.")
-    console.note(f"Next: colorgan finetune --data {output}")
+    console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))} --from compact --loss bins")
 
 
 def _prepare(
