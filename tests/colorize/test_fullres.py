@@ -56,8 +56,8 @@ def test_both_depths_give_the_same_colours() -> None:
 def test_clipping_leaves_colours_that_srgb_has_as_they_are_and_moves_the_others() -> None:
     L = np.full((64, 64), 60.0, np.float32)
     pale, strong = torch.tensor([10.0, 10.0]).view(2, 1, 1), torch.tensor([0.0, -110.0]).view(2, 1, 1)
-    assert np.array_equal(render(L, pale, clip=True), render(L, pale))
-    assert not np.array_equal(render(L, strong, clip=True), render(L, strong))
+    assert np.array_equal(render(L, pale, is_clipped=True), render(L, pale))
+    assert not np.array_equal(render(L, strong, is_clipped=True), render(L, strong))
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])

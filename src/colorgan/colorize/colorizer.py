@@ -270,11 +270,11 @@ class Colorizer:
         Raises:
             PhotoError: memory does not suffice.
         """
-        clip = rendering.fit == "square"
+        is_clipped = rendering.fit == "square"
         for device in [self.device] * (self.device.type == "cuda") + [CPU]:
             try:
                 return fullres.render(
-                    photo.lightness, ab, rendering.saturation, bit_depth=bit_depth, clip=clip, device=device
+                    photo.lightness, ab, rendering.saturation, bit_depth=bit_depth, is_clipped=is_clipped, device=device
                 )
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):

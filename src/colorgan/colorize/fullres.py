@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.lab import srgb_from_linear
-from colorgan.colorize.gamut import STEPS, Mixer, carried_ab, carried_lightness, is_inside, reduce_chroma
+from colorgan.colorize.gamut import STEPS, Mixer, carried_ab, carried_lightness, clip, is_inside, reduce_chroma
 from colorgan.media.lightness import Lightness, Samples
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def render(
     saturation: float = 1.0,
     *,
     bit_depth: int = 8,
-    clip: bool = False,
+    is_clipped: bool = False,
     device: torch.device = CPU,
 ) -> Samples:
     """Give a photo its colours.
@@ -44,7 +44,7 @@ def render(
         ab: (2, h, w) on the CPU, Lab units, of any size.
         saturation: multiplies ab; 0 is grey.
         bit_depth: of the result, 8 or 16.
-        clip: whether a colour that sRGB does not have is clipped channel by channel, in place of losing chroma.
+        is_clipped: whether a colour that sRGB does not have is clipped channel by channel, in place of losing chroma.
         device: where to compute.
 
     Returns:
@@ -60,7 +60,7 @@ def render(
         between = Between.of(wide_ab.shape[1], height, device)
     shape = height, width, 3
     rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
-    painting = _Painting(lightness.samples, table, wide_ab, between, clip, rgb)
+    painting = _Painting(lightness.samples, table, wide_ab, between, is_clipped, rgb)
 
     def paint_share(first: int) -> None:
         workspace = _Workspace.of_size(min(rows_per_strip, height), width, device)
@@ -120,7 +120,7 @@ class _Painting:
         table: (256,) or (65536,), on the device.
         wide_ab: (2, h, W), as carried, on the device.
         between: where the photo's rows are among those.
-        clip: whether channels are clipped.
+        is_clipped: whether channels are clipped.
         rgb: (H, W, 3), written strip by strip.
     """
 
@@ -128,7 +128,7 @@ class _Painting:
     table: Tensor
     wide_ab: Tensor
     between: Between
-    clip: bool
+    is_clipped: bool
     rgb: Samples
 
     @torch.inference_mode()
@@ -143,15 +143,19 @@ class _Painting:
         ab, spare = workspace.ab[:, :count], workspace.spare[:, :count]
         a, b = self.between.heighten(self.wide_ab, rows, ab, spare).view(2, pixels)
         linear = workspace.mixer.mix(light, a, b)
-        if self.clip:
-            linear.clamp_(0.0, float(STEPS))
+        if self.is_clipped:
+            clip(linear)
         elif not is_inside(linear):
             reduce_chroma(linear, light, a, b)
         if self.rgb.dtype == np.uint8:
             self._write_levels(rows, linear, workspace)
         else:
-            codes16 = (srgb_from_linear((linear * (1.0 / STEPS)).clamp_(0.0, 1.0)) * 65535.0).round_().to(torch.int32)
-            self.rgb[rows] = codes16.cpu().numpy().reshape(3, count, width).transpose(1, 2, 0)
+            self._write_deep(rows, linear)
+
+    def _write_deep(self, rows: slice, linear: Tensor) -> None:
+        for channel, plane in enumerate(linear):
+            levels = srgb_from_linear(plane.mul_(1.0 / STEPS).clamp_(0.0, 1.0)).mul_(65535.0).round_()
+            self.rgb[rows, :, channel] = levels.cpu().numpy().reshape(-1, self.rgb.shape[1])
 
     def _write_levels(self, rows: slice, linear: Tensor, workspace: _Workspace) -> None:
         steps, levels = workspace.steps[: linear.shape[1]], workspace.levels[: linear.shape[1]]

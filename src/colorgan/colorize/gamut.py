@@ -111,7 +111,7 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
     Clipping each channel instead would shift hues, and end in flat blotches.
 
     Args:
-        linear: (3, n), as mixed of the others; inside 0..STEPS afterwards.
+        linear: (3, n), as mixed of the others.
         light: (n,), as carried.
         a: (n,).
         b: (n,).
@@ -121,8 +121,16 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
     size = a.abs() + b.abs()
     factor = _most_chroma(light, a, b, size).div_(size)
     mixer = Mixer.of_size(len(outside), linear.device)
-    linear.index_copy_(1, outside, mixer.mix(light, a.mul_(factor), b.mul_(factor)))
-    linear.clamp_(0.0, float(STEPS))
+    mixed = mixer.mix(light, a.mul_(factor), b.mul_(factor))
+    clip(mixed)  # what the table leaves outside
+    for channel, inside in zip(linear, mixed, strict=True):
+        channel.index_copy_(0, outside, inside)
+
+
+def clip(linear: Tensor) -> None:
+    """Clip each channel of (3, n) to what sRGB has."""
+    for channel in linear:
+        channel.clamp_(0.0, float(STEPS))
 
 
 # --- the edge of the gamut -----------------------------------------------------------------------------------
