@@ -1,5 +1,6 @@
 """The executable itself: what it answers at once, and how it ends."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -45,6 +46,19 @@ def test_the_module_is_the_executable():
     done = colorgan("--version")
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == f"colorgan {__version__}"
+
+
+@pytest.mark.parametrize(("chosen", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_before_torch_is_imported_unless_the_user_says_otherwise(chosen, found):
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": chosen} if chosen else {}
+    code = (
+        "import atexit, os, sys\nfrom colorgan.cli.app import main\nsys.argv = ['colorgan', '--help']\n"
+        "atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules))\nmain()"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    assert done.stdout.splitlines()[-1] == f"{found} False"
 
 
 def test_the_version_says_what_a_bug_report_needs(monkeypatch, tmp_path, capsys):
