@@ -1,13 +1,16 @@
 """What the ways of training refuse, and what they keep of the model that they start from."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from colorgan.errors import ColorganError
 from colorgan.networks.compact import Compact
+from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune import FINETUNE
 from colorgan.training.launch import Way, launch, resumable_options
 from colorgan.training.loop import Watcher
@@ -105,3 +108,16 @@ def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, s
     # A rate of 0 and frozen statistics: no epoch is better than the first.
     given = {"start": "small.safetensors", "lr": 0.0, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
     assert run(TRAIN, set_folder, train_options(given | {"epochs": 9, "patience": 2})).epochs == [0, 1, 2, 3]
+
+
+def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, set_folder: Path) -> None:
+    torch.manual_seed(0)
+    save_file(VGG19().state_dict(), "vgg.safetensors")
+    run(TRAIN, set_folder, train_options({"start": "small.safetensors", "vgg_weights": "vgg.safetensors"} | SMALL))
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    (epoch,) = [line for line in lines if line["kind"] == "epoch"]
+    assert epoch["g_perceptual"] > 0
+    assert epoch["grad_perceptual"] > 0
+    assert epoch["g_loss"] == pytest.approx(
+        epoch["g_adversarial"] + 10 * epoch["g_l1"] + 10 * epoch["g_perceptual"], rel=1e-4
+    )
