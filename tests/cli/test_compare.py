@@ -12,7 +12,7 @@ from pictures import noise, saved
 from typer.testing import CliRunner
 
 from colorgan.cli.app import app
-from colorgan.errors import ColorganError
+from colorgan.errors import ColorganError, UsageError
 
 
 def run(*arguments):
@@ -116,3 +116,15 @@ def test_ctrl_c_ends_it_with_130_and_no_results(photos, tmp_path, tiny_model):
     assert done.returncode == 128 + signal.SIGINT
     assert "no results" in done.stderr
     assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_without_photos_it_says_what_to_give(tmp_path):
+    done = run("-o", tmp_path / "out")
+    assert isinstance(done.exception, UsageError)
+    assert "--app" in done.exception.advice
+
+
+def test_the_app_takes_no_photos_from_the_command(photos):
+    done = run(photos, "--app")
+    assert isinstance(done.exception, UsageError)
+    assert "browser" in done.exception.advice

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
@@ -16,6 +17,7 @@ from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console
 from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption
 from colorgan.compare.options import CompareOptions
+from colorgan.compare.serving import STOPPED, AppOptions, check_app, serve
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
 from colorgan.signals import SignalWatch
 
@@ -25,13 +27,19 @@ if TYPE_CHECKING:
 
 DEFAULTS = CompareOptions()
 WHAT = "What is compared"
+APP = "The app"
 _STOPPED = "There are no results; the same command starts anew."
 
 
 def compare(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Photos, folders of them, .tar and .zip files.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Photos, folders, .tar and .zip files; none with --app.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for results, sheets and pictures.", rich_help_panel=FILES)
     ] = Path("comparison"),
@@ -77,6 +85,25 @@ def compare(
             rich_help_panel=WHAT,
         ),
     ] = False,
+    app: Annotated[
+        bool,
+        typer.Option(
+            "--app",
+            help="Try photos in the browser, on this machine alone (the extra `app`).",
+            rich_help_panel=APP,
+        ),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=1024,
+            max=65535,
+            help="Number of the port where the app listens.",
+            show_default="8501, or the next that is free",
+            rich_help_panel=APP,
+        ),
+    ] = None,
     device: DeviceOption = DEFAULTS.device,
     seed: SeedOption = DEFAULTS.seed,
     json_lines: JsonOption = False,
@@ -99,6 +126,12 @@ def compare(
         perceptual=perceptual,
         overwrite=overwrite,
     )
+    if app:
+        _serve(console, inputs, options, port)
+    if not inputs:
+        raise UsageError(
+            "photos to compare models on", "none named", "Name photos, folders or archives, or give --app."
+        )
     with SignalWatch() as watch:
         try:
             comparison = _compare(console, inputs, output, options, watch)
@@ -117,6 +150,29 @@ def _split(given: list[str]) -> tuple[str, ...]:
     if given and not models:
         raise UsageError("--models", "it names none", "Give names or paths with commas between, or leave it out.")
     return tuple(models)
+
+
+def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions, port: int | None) -> NoReturn:
+    """Run the app until a signal comes."""
+    if inputs:
+        raise UsageError("--app without photos", f"{inputs[0]}", "Give photos to the app in the browser.")
+    check_app()
+    _check_models(console, options)
+    told = AppOptions(options.models, options.device, options.size)
+    console.note("Starting the app; Ctrl-C ends it.")
+    serve(told, port, lambda address: console.result(f"App: {address}"))
+
+
+def _check_models(console: Console, options: CompareOptions) -> None:
+    """Load the models once, so that one that cannot be had is an error here, and one to be fetched shows a bar."""
+    console.note("Loading ...")
+    with SignalWatch() as watch:
+        from colorgan.compare.contenders import load_contenders
+
+        check = partial(watch.check, STOPPED)
+        check()
+        load_contenders(options, console.warn, lambda model: console.fetching(model, check))
+        check()
 
 
 def _compare(

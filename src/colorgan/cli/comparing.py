@@ -10,6 +10,7 @@ from pathlib import Path
 
 from colorgan.cli.console import Console
 from colorgan.compare.files import JSON_NAME, plain
+from colorgan.compare.report import HTML_NAME
 from colorgan.compare.results import Comparison, Example, Row
 from colorgan.compare.words import PERCEPTUAL, bounds, number
 from colorgan.intervals import Interval
@@ -39,7 +40,9 @@ def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str
         yield "note", {"text": note}
     counts = {"photos": len(comparison.photos), "left_out": comparison.left_out, "failed": len(comparison.failures)}
     protocol = {"protocol": comparison.protocol.line()}
-    yield "summary", counts | protocol | {"results": os.fsdecode(os.fsencode(folder / JSON_NAME))}
+    places = {"page": HTML_NAME, "results": JSON_NAME}
+    paths = {kind: os.fsdecode(os.fsencode(folder / name)) for kind, name in places.items()}
+    yield "summary", counts | protocol | paths
 
 
 def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
@@ -62,6 +65,7 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
         console.result(f"Sheet: {_shown(folder / comparison.examples[0].sheet)}")
     elif comparison.examples:
         console.result(f"Sheets of {_count(comparison.examples)}: {_shown(folder / 'sheets')}")
+    console.result(f"Page: {_shown(folder / HTML_NAME)}")
     console.result(f"Results: {_shown(folder / JSON_NAME)}")
 
 

@@ -112,7 +112,7 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
     return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
 
-def _colourless(rgb: Pixels) -> str:
+def colourless_because(rgb: Pixels) -> str:
     """Why a photo has no true colours to compare with, or ""."""
     thumb = np.array(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
     lab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255)
@@ -130,7 +130,7 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
         return Unreadable(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
         return Unreadable(entry, f"{type(error).__name__}: {error}".splitlines()[0])
-    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, _colourless(rgb), min(image.size) < size_px)
+    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colourless_because(rgb), min(image.size) < size_px)
 
 
 def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:

@@ -25,6 +25,7 @@ def render(package: str, *parts: str, **values: Any) -> str:
     Args:
         package: where its files are.
         parts: their stems: first that of the template `.html.j2`, then of others; each may have a `.css` and a `.js`.
+            The first's come last, and so may build on the others'.
         values: for the template; whatever is no `Markup` is escaped.
     """
 
@@ -50,7 +51,8 @@ def _read(package: str, name: str) -> str:
 
 
 def _joined(package: str, parts: tuple[str, ...], suffix: str) -> str:
-    return "".join(_read(package, part + suffix) for part in parts if (files(package) / (part + suffix)).is_file())
+    names = [part + suffix for part in (*parts[1:], parts[0])]
+    return "".join(_read(package, name) for name in names if (files(package) / name).is_file())
 
 
 def _policy(style: str, script: str) -> Markup:
