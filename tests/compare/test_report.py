@@ -205,6 +205,7 @@ def test_one_photo_has_a_page_without_intervals(
     assert "first, second on 1 photo<" in text
     assert 'id="pairs"' not in text
     assert "nan" not in text
+    assert "more lie beside" not in text
     coloured(3).convert("L").save(tmp_path / "grey.png")
     compare([tmp_path / "grey.png"], tmp_path / "old", replace(options, models=models[:1]), WATCHER)
     text = (tmp_path / "old" / HTML_NAME).read_text("utf-8")
@@ -221,3 +222,16 @@ def test_figures_of_the_set_and_published_ones_stand_where_there_are_any(written
     assert text.count("<td>0.1235</td>") == len(PERCEPTUAL) * len(rows)
     assert "ECCV16: PSNR 22.64, colorfulness (abs.) 31.6" in text
     assert "Of the set" not in written[1].read_text("utf-8")
+
+
+def test_a_page_holds_so_many_photos_and_says_where_the_others_are(
+    written: tuple[Comparison, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = [replace(written[0].examples[0], photo=f"photo {number}") for number in range(5)]
+    monkeypatch.setattr("colorgan.compare.report.MOST_SHOWN", 2)
+    write_report(written[1].parent, replace(written[0], examples=best))
+    text = written[1].read_text("utf-8")
+    write_report(written[1].parent, written[0])
+    assert "photo 1" in text
+    assert "photo 2" not in text
+    assert "3 more lie beside this page" in text

@@ -16,6 +16,7 @@ from colorgan.metrics import FIGURES, Figure
 from colorgan.pages import embedded, render
 
 HTML_NAME = "report.html"
+MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
 _WITHOUT_COLOURS = "Photos without true colours"
 _HEADINGS = {"best": "Best photos", "between": "Photos between", "worst": "Worst photos"}
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither better nor worse"}
@@ -141,6 +142,21 @@ def _pairs(comparison: Comparison) -> Iterator[_Pair]:
 
 
 @dataclass(frozen=True)
+class _Group:
+    """Examples under one heading.
+
+    Attributes:
+        heading: what they are.
+        shown: as many of them as the page holds.
+        more: how many others lie beside it.
+    """
+
+    heading: str
+    shown: list[_Shown]
+    more: int
+
+
+@dataclass(frozen=True)
 class _Shown:
     """An example as the page holds it.
 
@@ -153,9 +169,11 @@ class _Shown:
     pictures: dict[str, str]
 
 
-def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[tuple[str, list[_Shown]]]:
+def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[_Group]:
     for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLOURS)):
-        yield heading, [_shown(folder, example) for example in group]
+        found = list(group)
+        shown = [_shown(folder, example) for example in found[:MOST_SHOWN]]
+        yield _Group(heading, shown, len(found) - len(shown))
 
 
 def _shown(folder: Path, example: Example) -> _Shown:
