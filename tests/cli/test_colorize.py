@@ -234,6 +234,23 @@ def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
 
 
 @posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_model_is_loaded_ends_it_at_once(
+    photos: Path, tiny_model: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    line = command(photos, "-o", tmp_path / "out", "--model", tiny_model)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+    while "Loading" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (code, "")
+    assert "the same command again goes on" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+@posix
 def test_a_second_interrupt_drops_the_photo_under_way(tiny_model: Path, tmp_path: Path) -> None:
     make_photos(tmp_path / "in", "000.png")
     Image.fromarray(np.tile(np.arange(250, dtype=np.uint8), (4000, 16))).save(tmp_path / "in" / "slow.png")

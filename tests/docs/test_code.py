@@ -14,7 +14,16 @@ GROUP = typer.main.get_command(app)
 COMMANDS = GROUP.commands
 SHOWING = [name for name in NAMES if any(not block.reason for block in blocks_of(CHECKOUT / name))]
 # Options of other programs that the documentation names, and one that docs/decisions.md says there is not.
-FOREIGN = {"--weights", "--upgrade-deps", "--group", "--editable", "--nproc_per_node", "--max-restarts", "--strict"}
+FOREIGN = {
+    "--weights",
+    "--upgrade-deps",
+    "--group",
+    "--editable",
+    "--nproc_per_node",
+    "--nnodes",
+    "--max-restarts",
+    "--strict",
+}
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="lines for a shell need bash")

@@ -219,11 +219,10 @@ class Run:
         from colorgan.colorize.batch import colorize_all
         from colorgan.colorize.painting import Painter, PixelBudget
 
-        cores = max(1, available_cores() // self.share.local_ranks)
         outcomes = colorize_all(
             batch,
-            Painter(self._loading.get, treatment, cores=cores, budget=PixelBudget()),
-            workers=self._request.workers or cores,
+            Painter(self._loading.get, treatment, cores=self._workers, budget=PixelBudget()),
+            workers=self._workers,
             group=self._group,
             before=self._load_model,
             check=self.check,
@@ -233,6 +232,10 @@ class Run:
                 self._counts[outcome.status] += 1
                 self._reporter.outcome(outcome)
                 advance()
+
+    @property
+    def _workers(self) -> int:
+        return self._request.workers or max(1, available_cores() // self.share.local_ranks)
 
     def _counter(self) -> Callable[[], Iterator[int]] | None:
         if self._request.from_file or self.share.ranks > 1:
@@ -254,8 +257,10 @@ class Run:
         from colorgan.devices import describe_device
         from colorgan.weights_cache import models_at_hand
 
-        device = describe_device(colorizer.device)
-        self._reporter.status("computing", f"Computing on {device}.", device=str(colorizer.device))
+        device = str(colorizer.device)
+        threads = f"{self._workers} thread{'s' * (self._workers > 1)}"
+        where = f"cpu ({threads})" if device == "cpu" else describe_device(colorizer.device)
+        self._reporter.status("computing", f"Computing on {where}.", device=device)
         own = [name for name in models_at_hand() if name in _OWN_MODELS]
         if own and model == DEFAULT_MODEL:
             self._console.note(f"A model of your own is at hand: --model {own[-1]}")

@@ -6,11 +6,12 @@ import glob
 import os
 
 from colorgan.model_info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
-from colorgan.weights_cache import NAMED_MODELS
 
 
 def complete_model(incomplete: str) -> list[str]:
     """The names and the files of weights here that start like this."""
+    from colorgan.weights_cache import NAMED_MODELS  # late: it brings what fetches files, which takes as long as typer
+
     names = [name for name in NAMED_MODELS if name.startswith(incomplete)]
     return names + [path for path in sorted(glob.glob(glob.escape(incomplete) + "*")) if _is_weights(path)]  # noqa: PTH207
 

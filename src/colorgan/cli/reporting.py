@@ -18,7 +18,7 @@ from colorgan.cli.request import shown
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.errors import ColorganError
 
-SCHEMA = 1  # of the JSON Lines; docs/colorize.md describes it
+SCHEMA = 1  # of the JSON Lines; docs/reference/many-photos.md describes it
 _BAR_EVERY_S = 0.1
 
 
