@@ -35,7 +35,8 @@ WANTED = (
     ".dist-info/entry_points.txt",
 )
 # Beside Python, these kinds of files only, and those only where the table says.
-DATA_SUFFIXES = {"assets": (".safetensors", ".csv"), "compare": (".j2",), "training": (".j2",)}
+_PAGES = (".j2", ".css", ".js")
+DATA_SUFFIXES = {"assets": (".safetensors", ".csv"), "compare": _PAGES, "pages": _PAGES, "training": _PAGES}
 # Imported by the fresh environment's Python before anything else.
 FORBID_NETWORK = """
 import sys
@@ -80,7 +81,8 @@ def check_contents(wheel: Path) -> None:
         names = archive.namelist()
     print(f"{wheel.name}: {size / 1e6:.1f} MB, {len(names)} files")
     missing = [wanted for wanted in WANTED if not any(name.endswith(wanted) for name in names)]
-    sources = {path.relative_to(CHECKOUT / "src").as_posix() for path in (CHECKOUT / "src").rglob("*.py")}
+    written = [path for path in (CHECKOUT / "src").rglob("*") if path.suffix in (".py", *_PAGES)]
+    sources = {path.relative_to(CHECKOUT / "src").as_posix() for path in written}
     missing += sorted(sources - set(names))
     foreign = sorted(set(foreign_names(names)))
     if missing or foreign or size > MOST_BYTES:
