@@ -130,7 +130,7 @@ def cache_folder() -> Path:
 def file_of(name: str) -> Iterator[Path]:
     """Where a named model's file is, or would be."""
     if NAMED_MODELS[name].bundled:
-        with resources.as_file(resources.files("colorgan").joinpath("assets", f"{name}.safetensors")) as path:
+        with resources.as_file(resources.files("colorgan").joinpath(f"assets/{name}.safetensors")) as path:
             yield path
     else:
         yield cache_folder() / f"{name}.safetensors"

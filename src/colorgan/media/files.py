@@ -119,10 +119,9 @@ def drop_unfinished() -> None:
 
 def _lock(file: IO[bytes]) -> bool:
     """Mark the file as this process's own until it is closed, by death too, and tell whether that could be."""
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
     return True
