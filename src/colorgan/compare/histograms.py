@@ -42,9 +42,9 @@ def histograms(comparison: Comparison) -> list[Histogram]:
 def _in_words(row: Row, original: Row) -> str:
     def said(of: Row) -> str:
         half, most = chroma_at(of.chroma, 0.5), chroma_at(of.chroma, 0.95)
-        return f"half of the pixels of {of.name} have a chroma below {half:.0f}, and 95% below {most:.0f}"
+        return f"half of the pixels have a chroma below {half:.0f}, and 95% below {most:.0f}"
 
-    return f"{said(row)}; {said(original)}."
+    return f"{row.name}: {said(row)}. {original.name}: {said(original)}."
 
 
 def chroma_at(shares: Sequence[float], share: float) -> float:
