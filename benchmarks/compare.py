@@ -1,8 +1,8 @@
 """What a comparison costs beside the networks, and whether its memory grows with the photos.
 
 Two networks of the published size (ECCV16's, with made-up weights) see each photo; all core figures are taken. Printed:
-the networks' share of the whole time (loading, reading, figures, intervals and examples are the rest), and the peak
-memory after a third of the photos and after all.
+the networks' share of the whole time (loading, reading, figures and intervals are the rest; no examples are written),
+and the peak memory after a third of the photos and after all. On a machine that does nothing else.
 
     python benchmarks/compare.py PHOTOS.tar --photos 300
 """
@@ -57,9 +57,8 @@ class Watching:
         """Nothing ends it."""
 
     def progressed(self, done: int, total: int) -> None:
-        """Look at the memory now and then."""
-        if done % 25 == 0 or done == total:
-            self.peaks_mb[done] = peak_mb()
+        """Look at the memory."""
+        self.peaks_mb[done] = peak_mb()
 
     def warned(self, text: str) -> None:
         """Print it."""
@@ -100,14 +99,14 @@ def main() -> None:
         folder, watching = Path(name), Watching()
         (folder / "photos").mkdir()
         copied(arguments.source, folder / "photos", arguments.photos)
-        options = CompareOptions(models=made_up_models(folder), device=arguments.device)
+        options = CompareOptions(models=made_up_models(folder), examples=0, device=arguments.device)
         start = time.perf_counter()
         found = compare([folder / "photos"], folder / "out", options, watching)
         whole_s = time.perf_counter() - start
     network_s = sum(row.network_s for row in found.models)
     print(f"{len(found.photos)} photos, 2 x ECCV16 in fp32 on {describe_device(resolve_device(arguments.device))}")
     print(f"{whole_s:.1f} s, of which the networks {network_s:.1f} s: {100 * network_s / whole_s:.1f}%")
-    third = min(watching.peaks_mb, key=lambda done: abs(done - arguments.photos / 3))
+    third = arguments.photos // 3
     print(f"peak memory after {third} photos {watching.peaks_mb[third]:.0f} MB, after all {peak_mb():.0f} MB")
 
 
