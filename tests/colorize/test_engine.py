@@ -114,6 +114,17 @@ def test_any_other_error_is_not_taken_for_a_lack_of_memory() -> None:
         coloured.run(PHOTOS, 1.0, ab)
 
 
+def norms(generator: Generator) -> int:
+    return sum(isinstance(module, torch.nn.BatchNorm2d) for module in generator.modules())
+
+
+def test_norms_are_folded_where_the_network_allows_it(small_network: Generator) -> None:
+    other = copy.deepcopy(small_network)
+    other.can_fold = False
+    assert norms(Engine.start(small_network, CPU, torch.float32, pytest.fail).place.generator) == 0
+    assert norms(Engine.start(other, CPU, torch.float32, pytest.fail).place.generator) == norms(other) > 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_on_a_cpu_a_photo_has_the_same_bits_in_any_company(small_network: Generator, dtype: torch.dtype) -> None:
     coloured = Engine.start(small_network, CPU, dtype, pytest.fail)

@@ -48,7 +48,8 @@ class Place:
 def place(generator: Generator, device: torch.device, dtype: torch.dtype) -> Place:
     """Make a generator ready to compute: norms folded, weights in the precision, channels last. In place."""
     generator.eval().requires_grad_(False)
-    fold_batch_norms(generator)
+    if generator.can_fold:
+        fold_batch_norms(generator)
     for name, module in generator.named_modules():
         # The rest is left to autocast, which finds these weights as it wants them.
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and name not in generator.float32_parts:

@@ -64,6 +64,7 @@ class Compact(Generator):
     """
 
     network = "compact"
+    can_fold = True
 
     def __init__(
         self,

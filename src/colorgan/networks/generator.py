@@ -33,12 +33,14 @@ class Generator(nn.Module, ABC):
         network: the name that `weights.py` knows this class by.
         multiple: the inner computation sees heights and widths divisible by this.
         float32_parts: the submodules that compute in float32 also where the others run in half precision.
+        can_fold: whether modules stand in the order in which they are applied, so that `folding.py` may rely on it.
         unused: tensors of its published file that play no part in the colours.
     """
 
     network: str
     multiple: int
     float32_parts: tuple[str, ...] = ()
+    can_fold: bool = False
     unused: tuple[str, ...] = ()
 
     @property
