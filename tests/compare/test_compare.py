@@ -201,9 +201,22 @@ def test_a_file_that_is_no_results_is_refused(
         found["rows"][2]["values"]["psnr"].pop()
     if damage == "photo":
         found["photos"][0]["sha256"] = "0"
-    path.write_text(damage if damage not in ("row", "photo") else json.dumps(found))
+    if damage == "count":
+        found["rows"][2]["figures"]["psnr"]["photos"] = float("inf")
+    path.write_text(damage if damage not in ("row", "photo", "count") else json.dumps(found))
     with pytest.raises(UsageError, match="earlier results"):
         compare([photos], tmp_path / "b", replace(options, earlier=(path,)), watching)
+
+
+def test_an_earlier_row_cannot_bring_control_codes_into_a_terminal(
+    photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
+) -> None:
+    compare([photos], tmp_path / "a", options, watching)
+    path = tmp_path / "a" / "results.json"
+    found = json.loads(path.read_text())
+    found["rows"][2]["name"] = "\x1b[2Jred" + "d" * 200
+    path.write_text(json.dumps(found))
+    assert read_earlier(path)[2][0].name == "[2Jred" + "d" * 73
 
 
 def test_results_are_only_replaced_when_asked(

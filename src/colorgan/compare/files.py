@@ -18,6 +18,7 @@ from colorgan.media.files import atomic_write
 from colorgan.metrics import FIGURES
 
 FORMAT = 1
+_MOST_NAME = 80  # letters of a foreign row's name
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 
 
@@ -82,7 +83,7 @@ def read_earlier(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
         rows = list(_earlier_rows(found["rows"], len(photos)))
     except OSError as error:
         raise UsageError(expected, error.strerror or str(error), _ADVICE) from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(expected, f"something else, or a damaged file ({type(error).__name__})", _ADVICE) from error
     return protocol, photos, rows
 
@@ -95,7 +96,7 @@ def _earlier_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
         values = {name: _numbers(row["values"][name], photos) for name in FIGURES}
         weights = {str(name): _numbers(part, photos) for name, part in row["weights"].items() if name in FIGURES}
         yield Row(
-            name=str(row["name"]),
+            name="".join(letter for letter in str(row["name"])[:_MOST_NAME] if letter.isprintable()),
             kind="earlier",
             model=dict(row["model"]),
             figures=figures,
