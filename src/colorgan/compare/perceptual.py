@@ -76,8 +76,9 @@ def load_lpips() -> Lpips:
 
 def _check_offline(name: str, file: str) -> None:
     """Refuse before another library opens a connection that COLORGAN_OFFLINE forbids."""
-    if is_offline() and not (Path(torch.hub.get_dir()) / "checkpoints" / file).is_file():
-        found = f"no {file} in {torch.hub.get_dir()}/checkpoints, and COLORGAN_OFFLINE is set"
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    if is_offline() and not Path(folder, file).is_file():
+        found = f"no {file} in {folder}, and COLORGAN_OFFLINE is set"
         raise WeightsError(f"the {name} network", found, _ADVICE)
 
 
