@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -206,3 +207,15 @@ def test_no_photo_on_standard_input_is_a_photo_that_failed(
     assert code == 3
     assert "not a JPEG" in err
     assert not (tmp_path / "a.jpg").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_reader_that_goes_away_ends_it_with_a_word(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", *(f"{number}.jpg" for number in range(500)))
+    line = command(tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, "--dry-run", "--json", "--quiet")
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read().startswith("colorgan: printing results: whoever read them has gone")
+    assert process.wait() == 4
+    process.stderr.close()

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from colorgan.errors import EXIT_BUG, ColorganError
+from colorgan.errors import EXIT_BUG, ColorganError, OutputError
 
 
 def _rich(*, stderr: bool) -> RichConsole:
@@ -46,7 +46,13 @@ class Console:
         """Print a line that another program may want to read."""
         # Plainly, since there may be a line for each of a million photos; each is whole when the process is killed.
         encoding = sys.stdout.encoding or "utf-8"
-        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+        try:
+            print(text.encode(encoding, "replace").decode(encoding), flush=True)
+        except BrokenPipeError as error:
+            # What is left in the buffer goes nowhere, or Python would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            advice = "Give the command again: it goes on with the rest."
+            raise OutputError("printing results", "whoever read them has gone", advice) from error
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, numbers to the right; a row of one cell is a heading among the rows.
