@@ -266,6 +266,7 @@ def test_a_second_interrupt_drops_the_photo_under_way(tiny_model: Path, tmp_path
 
 
 @posix
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_results_alone_and_the_next_finishes(
     many: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

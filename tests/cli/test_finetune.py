@@ -36,6 +36,7 @@ def size_of(path):
     return path.stat().st_size if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
     done = colorgan(*finetune("--epochs", "2"))
     assert done.returncode == 0, done.stderr
@@ -57,6 +58,7 @@ def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
         assert weights.metadata()["trained_on"].startswith("photos of nothing; then 16 photos of one's own")
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan, start):
     whole = ("--epochs", "25", "--loss", "bins", "--ema", "0.9", "--schedule", "cosine", "--save-minutes", "0.01")
     assert colorgan(*finetune(*whole, "--run", "whole")).returncode == 0
@@ -81,6 +83,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan,
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, code, colorgan, start):
     running = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
     wait_for(place / "run one" / "metrics.jsonl", running)
@@ -98,6 +101,7 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, c
     assert json.loads((place / "run one" / "run.json").read_text())["options"]["batch_size"] == 4
 
 
+@pytest.mark.slow
 def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorgan):
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     before = log(place / "runs" / "finetune")
@@ -133,6 +137,7 @@ def test_without_the_published_weights_the_error_says_how_to_give_them_and_what_
     assert not (place / "runs").exists()
 
 
+@pytest.mark.slow
 def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(place, colorgan):
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1"))

@@ -31,6 +31,7 @@ def size_of(path):
     return path.stat().st_size if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_the_reports_recipe_from_a_model_to_a_named_one_and_on_from_its_discriminator(place, colorgan):
     done = colorgan(*train("--epochs", "2"))
     assert done.returncode == 0, done.stderr
@@ -61,6 +62,7 @@ def test_the_reports_recipe_from_a_model_to_a_named_one_and_on_from_its_discrimi
     assert first["d_loss"] < epochs[0]["d_loss"]
 
 
+@pytest.mark.slow
 def test_a_balanced_run_killed_at_any_moment_goes_on_to_the_same_networks(place, colorgan, start):
     whole = ("--recipe", "balanced", "--epochs", "6", "--schedule", "cosine", "--save-minutes", "0.01")
     assert colorgan(*train(*whole, "--run", "whole")).returncode == 0
@@ -84,6 +86,7 @@ def test_a_balanced_run_killed_at_any_moment_goes_on_to_the_same_networks(place,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
+@pytest.mark.slow
 def test_a_signal_finishes_the_step_saves_and_a_damaged_checkpoint_falls_back_with_a_word(place, colorgan, start):
     running = start(*train("--epochs", "100000", "--run", "stopped", "--save-minutes", "0.01"))
     while len(list((place / "stopped" / "checkpoints").glob("epoch-*"))) < 2:

@@ -28,6 +28,7 @@ FOREIGN = {
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="lines for a shell need bash")
 @pytest.mark.parametrize("name", SHOWING)
+@pytest.mark.slow
 def test_the_code_of_a_page_runs(name, reader, monkeypatch):
     monkeypatch.setattr(weights, "NETWORKS", dict(weights.NETWORKS))
     namespace = {"__name__": "page"}
@@ -41,6 +42,7 @@ def test_the_code_of_a_page_runs(name, reader, monkeypatch):
                 run_line(line)
 
 
+@pytest.mark.slow
 def test_the_examples_at_the_end_of_the_help_run(reader):
     for command in ("colorize", "prepare", "finetune", *sorted(set(COMMANDS) - {"colorize", "prepare", "finetune"})):
         run_line(COMMANDS[command].epilog.removeprefix("Example: "))

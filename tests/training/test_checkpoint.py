@@ -174,6 +174,7 @@ print(newest, sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+@pytest.mark.slow
 def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", KILLER, str(tmp_path), "50"], capture_output=True, text=True, timeout=120, check=False

@@ -74,6 +74,7 @@ def workers_of(process: "subprocess.Popen[str]") -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc")
+@pytest.mark.slow
 def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     tmp_path: Path, set_folder: Path, small_network: Compact, model_info: ModelInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
