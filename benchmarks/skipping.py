@@ -21,7 +21,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from colorgan.colorize.journal import Journals, Stamp, file_stamp
+from colorgan.colorize.journal import Stamp, file_stamp
+from colorgan.colorize.journals import Journals
 from colorgan.colorize.painting import Treatment
 from colorgan.media.naming import OutputRules, plan_outputs
 from colorgan.weights_cache import model_digest

@@ -17,7 +17,8 @@ from PIL import Image, TiffImagePlugin
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.batch import Batch, colorize_all
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.journal import JOURNAL_NAME, Journals
+from colorgan.colorize.journal import JOURNAL_NAME
+from colorgan.colorize.journals import Journals
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.colorize.painting import Painter, PixelBudget, Treatment
 from colorgan.colorize.rendering import Rendering

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from colorgan.colorize.journal import JOURNAL_NAME, Journal, Journals, Stamp, Verdict
+from colorgan.colorize.journal import JOURNAL_NAME, Journal, Stamp, Verdict
+from colorgan.colorize.journals import Journals
 from colorgan.errors import OutputError
 from colorgan.media.naming import Job
 

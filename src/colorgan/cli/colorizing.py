@@ -125,7 +125,7 @@ class Run:
 
     def _photos(self) -> int:
         from colorgan.colorize.batch import Batch
-        from colorgan.colorize.journal import Journals
+        from colorgan.colorize.journals import Journals
         from colorgan.colorize.sharding import Meeting, is_started_by_torchrun
 
         request, treatment = self._request, self._request.treatment()

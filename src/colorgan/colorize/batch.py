@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from colorgan.colorize.journal import Journal, Journals, Stamp, Verdict, file_stamp
+from colorgan.colorize.journal import Journal, Stamp, Verdict, file_stamp
+from colorgan.colorize.journals import Journals
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.colorize.painting import Painter
 from colorgan.colorize.pipeline import InOrder, ToDo, Workers

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from colorgan.errors import UsageError
+from colorgan.media.beside import BESIDE, has_photo_beside, photo_stem, with_ending, without_own_results
 from colorgan.media.formats import PHOTO_SUFFIXES, written_suffix
 from colorgan.media.pathset import PathSet, spelling
 from colorgan.media.search import Listing, find_photos, has_photo_suffix, split_name
-
-_BESIDE = "-color"
-_OWN_RESULT = re.compile(rf"(.+){_BESIDE}(-page-\d+)?(-\d+)?(-confidence|-variant-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Job:
         Args:
             ending: of its name; also with a suffix, where that is not the result's.
         """
-        return _with_ending(self.name, ending)
+        return with_ending(self.name, ending)
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
     for folder in inputs:
         if folder.is_dir():
             for listing in find_photos(str(folder), entered):
-                names = listing.names if output else _without_own_results(listing.names)
+                names = listing.names if output else without_own_results(listing.names)
                 yield len(names) or bool(listing.problem)
 
 
@@ -156,35 +153,6 @@ def _identity(source: str | Path) -> str:
 def _is_below(place: str, folder: str) -> bool:
     """Whether a real path is the folder's, itself a real path, or below it."""
     return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _with_ending(name: str, ending: str) -> str:
-    stem, suffix = split_name(name)
-    return stem + ending if "." in ending else stem + ending + suffix
-
-
-def _photo_stem(name: str) -> str | None:
-    """The stem of the photo that a file beside it would be the result of, going by its name alone."""
-    match = _OWN_RESULT.fullmatch(split_name(name)[0]) if _BESIDE in name else None
-    return match[1] if match else None
-
-
-def _without_own_results(names: list[str]) -> list[str]:
-    """The names without those of results whose photo is among them."""
-    if not any(_BESIDE in name for name in names):
-        return names
-    stems = {split_name(name)[0] for name in names}
-    return [name for name in names if _photo_stem(name) not in stems]
-
-
-def _has_photo_beside(source: str) -> bool:
-    """Whether a file is named as the result of a photo that stands beside it."""
-    folder, name = os.path.split(source)
-    stem = _photo_stem(name)
-    if stem is None:
-        return False
-    suffixes = [spelled for suffix in PHOTO_SUFFIXES for spelled in (suffix, suffix.upper())]
-    return any(os.path.lexists(os.path.join(folder, stem + suffix)) for suffix in suffixes)
 
 
 @dataclass
@@ -237,7 +205,7 @@ class _Planner:
         return {
             place: path
             for (place, path), (folder, name) in zip(files.items(), places, strict=True)
-            if (folder, _photo_stem(name)) not in stems
+            if (folder, photo_stem(name)) not in stems
         }
 
     def _inputs_in_output(self) -> list[str]:
@@ -266,7 +234,7 @@ class _Planner:
         prefix = "/".join([root, *listing.relative.split(os.sep), ""]) if listing.relative else root + "/"
         if listing.problem:
             yield Job(listing.folder, prefix, folder.path, "", problem=listing.problem)
-        names = listing.names if self._output is not None else _without_own_results(listing.names)
+        names = listing.names if self._output is not None else without_own_results(listing.names)
         place = os.path.join(os.path.realpath(listing.folder), "") if self._files else ""
         for name in names:
             if not self._files or place + name not in self._files:
@@ -276,7 +244,7 @@ class _Planner:
         place = _place(path)
         if not self._listed.add(place) or place in self._files:
             return
-        if self._output is None and _has_photo_beside(path):
+        if self._output is None and has_photo_beside(path):
             return
         parts = [part for part in Path(path).parts[:-1] if part not in (Path(path).anchor, "..")]
         folder = self._target_folder(os.path.dirname(path), os.path.join("", *parts))
@@ -306,7 +274,7 @@ class _Planner:
         if problem:
             yield Job(source, identity, folder.path, stem + suffix, problem=problem)
             return
-        wanted = stem + _BESIDE if self._output is None else stem
+        wanted = stem + BESIDE if self._output is None else stem
         suffix = self._rules.suffix or written_suffix(suffix)
         pages = self._rules.pages(source) if self._rules.pages else 1
         if pages <= 1:
@@ -334,7 +302,7 @@ class _Planner:
         place = folder.spelled + spelling(name)
         if not self._rules.endings:
             return self._taken.add(place)
-        others = [folder.spelled + spelling(_with_ending(name, ending)) for ending in self._rules.endings]
+        others = [folder.spelled + spelling(with_ending(name, ending)) for ending in self._rules.endings]
         if place in self._taken or any(other in self._taken for other in others):
             return False
         for spelled in (place, *others):
