@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -94,3 +95,26 @@ def test_what_is_being_written_can_be_dropped_at_once(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         write_and_drop()
+
+
+def test_the_unfinished_file_lies_beside_its_place_under_the_name_that_cleaning_up_looks_for(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "photo.jpg") as file:
+        file.write(b"half")
+        (beside,) = tmp_path.iterdir()
+        assert (beside.name[:10], beside.suffix) == (".colorgan-", ".tmp")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot open a folder, and orders renames itself")
+def test_file_and_folder_are_flushed_to_disk_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with atomic_write(tmp_path / "photo.jpg") as file:
+        file.write(b"whole")
+    assert flushed == ["file", "folder"]
