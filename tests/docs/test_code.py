@@ -20,6 +20,7 @@ FOREIGN = {
     "--group",
     "--editable",
     "--nproc_per_node",
+    "--nproc-per-node",
     "--nnodes",
     "--max-restarts",
     "--strict",
