@@ -165,7 +165,7 @@ def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions,
 
 def _check_models(console: Console, options: CompareOptions) -> None:
     """Load the models once, so that one that cannot be had is an error here, and one to be fetched shows a bar."""
-    console.note("Loading ...")
+    console.note("Loading the models ...")
     with SignalWatch() as watch:
         from colorgan.compare.contenders import load_contenders
 
@@ -179,7 +179,7 @@ def _compare(
     console: Console, inputs: list[Path], output: Path, options: CompareOptions, watch: SignalWatch
 ) -> Comparison:
     """Compare under a progress bar."""
-    console.note("Loading ...")
+    console.note("Loading the models ...")
     from colorgan.compare.compare import compare as compare_models
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -238,8 +238,9 @@ class TrainingBar:
 
     def validated(self, epoch: int, figures: Figures) -> None:
         """Print a validation's figures."""
+        when = f"epoch {epoch}" if epoch else "before training"
         self.console.note(
-            f"{f'epoch {epoch}' if epoch else 'start'}: ab L1 {figures.ab_l1:.2f}, PSNR {figures.psnr:.2f} dB, "
+            f"{when}: ab L1 {figures.ab_l1:.2f}, PSNR {figures.psnr:.2f} dB, "
             f"AuC {figures.auc:.2f}, rebalanced {figures.auc_rebalanced:.2f}, "
             f"colorfulness {figures.cf_hs:.1f} (true {figures.cf_hs_truth:.1f}) "
             f"on {figures.photos} photos"

@@ -50,6 +50,6 @@ class Rendering:
             value = getattr(self, name)
             if value is not None and not lowest <= value <= highest:
                 option = name.replace("_", " ")
-                raise UsageError(f"a {option} from {lowest} to {highest}", f"{value}", f"Choose another {option}.")
+                raise UsageError(f"a {option} from {lowest} to {highest}", f"{value}", "Choose one within that range.")
         if self.fit not in get_args(Fit):
             raise UsageError("a fit of shape or square", repr(self.fit), "Choose one of them.")
