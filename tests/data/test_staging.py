@@ -3,9 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from colorgan.data import staging
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import UsageError
 
@@ -15,14 +17,14 @@ def names(folder: Path) -> list[str]:
 
 
 def write_set(output: Path, text: str, overwrite: bool = False) -> None:
-    with staged_folder(output, overwrite) as staging:
-        (staging / "set.json").write_text(text)
+    with staged_folder(output, overwrite) as folder:
+        (folder / "set.json").write_text(text)
 
 
 def test_a_folder_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
     output = tmp_path / "deep" / "data"
-    with staged_folder(output, overwrite=False) as staging:
-        (staging / "set.json").write_text("new")
+    with staged_folder(output, overwrite=False) as folder:
+        (folder / "set.json").write_text("new")
         assert not output.exists()
     assert (output / "set.json").read_text() == "new"
     assert names(output) == ["set.json"]
@@ -33,8 +35,8 @@ def test_a_failure_leaves_the_old_set_and_nothing_else(tmp_path: Path) -> None:
     write_set(tmp_path / "data", "old")
 
     def interrupted() -> None:
-        with staged_folder(tmp_path / "data", overwrite=True) as staging:
-            (staging / "set.json").write_text("half")
+        with staged_folder(tmp_path / "data", overwrite=True) as folder:
+            (folder / "set.json").write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -48,8 +50,8 @@ def test_what_a_killed_run_left_is_cleaned_up_by_the_next(tmp_path: Path) -> Non
     code = (
         "import os, pathlib, sys\n"
         "from colorgan.data.staging import staged_folder\n"
-        "with staged_folder(pathlib.Path(sys.argv[1]), False) as staging:\n"
-        "    (staging / 'train-00000.tar').write_bytes(b'half')\n"
+        "with staged_folder(pathlib.Path(sys.argv[1]), False) as folder:\n"
+        "    (folder / 'train-00000.tar').write_bytes(b'half')\n"
         "    os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(output)], check=False).returncode == 9
@@ -57,6 +59,22 @@ def test_what_a_killed_run_left_is_cleaned_up_by_the_next(tmp_path: Path) -> Non
     write_set(output, "new")
     assert names(tmp_path) == ["data"]
     assert names(output) == ["set.json"]
+
+
+def test_a_run_that_is_interrupted_while_it_takes_its_lock_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, interruptions = staging._lock, [KeyboardInterrupt()]
+
+    def interrupted(file: IO[bytes]) -> None:
+        if interruptions:
+            raise interruptions.pop()
+        take(file)
+
+    monkeypatch.setattr(staging, "_lock", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_set(tmp_path / "data", "new")
+    assert names(tmp_path) == []
 
 
 def test_a_crash_between_the_two_renames_is_put_right(tmp_path: Path) -> None:
@@ -71,10 +89,10 @@ def test_a_crash_between_the_two_renames_is_put_right(tmp_path: Path) -> None:
 
 
 def test_two_runs_never_fill_one_folder(tmp_path: Path) -> None:
-    with staged_folder(tmp_path / "data", overwrite=False) as staging:
+    with staged_folder(tmp_path / "data", overwrite=False) as folder:
         with pytest.raises(UsageError, match="another prepare"):
             write_set(tmp_path / "data", "second")
-        (staging / "set.json").write_text("first")
+        (folder / "set.json").write_text("first")
     assert (tmp_path / "data" / "set.json").read_text() == "first"
 
 

@@ -79,10 +79,20 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
                 _empty(staging)
                 raise
     except BaseException:
-        with contextlib.suppress(OSError):  # another process may be at work in it
-            staging.rmdir()
+        _remove_unused(staging)
         raise
     _take_place(staging, output)
+
+
+def _remove_unused(staging: Path) -> None:
+    """Remove an emptied folder, also with the lock of a run that was interrupted while it took it."""
+    with contextlib.suppress(OSError):  # another process may be at work in it
+        lock = staging / _LOCK_FILE
+        if lock.exists():
+            with lock.open("ab") as file:
+                _lock(file)
+            lock.unlink()
+        staging.rmdir()
 
 
 def _take_place(staging: Path, output: Path) -> None:
