@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from random import Random
 from typing import IO, TypeVar
 
@@ -104,16 +103,18 @@ class Selection:
         order = list(range(len(self._entries)))
         if self._criteria.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
             Random(f"{self._criteria.seed}/photos").shuffle(order)
-        done = 0
+        batch: list[tuple[int, Reduced | LeftOut]] = []
         with warnings.catch_warnings(), ThreadPoolExecutor(workers, "prepare") as pool:
             warnings.simplefilter("ignore")  # Pillow's words on odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Closed before the pool is, so that an interruption does not wait for what was only queued.
             with contextlib.closing(_in_order(pool, self._read, order, ahead=_BATCH + 4 * workers)) as results:
-                while batch := list(islice(results, _BATCH)):
-                    self._judge(batch)
-                    done += len(batch)
-                    progress(done, len(order))
+                for done, result in enumerate(results, start=1):
+                    batch.append(result)
+                    if len(batch) == _BATCH or done == len(order):
+                        self._judge(batch)
+                        batch = []
+                    progress(done, len(order))  # it may raise: after each photo, so that a signal is answered soon
 
     def _refusal(self, entry: Entry) -> LeftOut | None:
         """Why an entry need not even be read."""
