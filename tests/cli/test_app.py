@@ -42,6 +42,33 @@ def test_help_is_answered_without_torch(arguments):
     assert "Usage: " in done.stdout
 
 
+FIRST_WORDS = {
+    "colorize": (["{photo}", "-o", "out"], "Colouring {photo} with compact."),
+    "prepare": (["{photo}", "-o", "set"], "Preparing a set in set ..."),
+    "finetune": (["--data", "set", "--run", "run"], "Training on the set set, with the run folder run ..."),
+    "train": (["--data", "set", "--run", "run"], "Training on the set set, with the run folder run ..."),
+    "compare": (["{photo}", "-o", "out"], "Loading the models ..."),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_first_word_waits_for_no_large_library_and_for_no_other_command(name, tmp_path):
+    photo = str(saved(tmp_path / "photo.png", noise()))
+    arguments, words = FIRST_WORDS[name]
+    line = [name, *(argument.format(photo=photo) for argument in arguments)]
+    code = (
+        "import sys\nfrom colorgan.cli.app import app\nfrom colorgan.cli.console import Console\n"
+        "def leave(self, text):\n"
+        "    print(text, *sorted({'numpy', 'PIL', 'torch'} & sys.modules.keys()))\n"
+        f"    print(*(name for name in {COMMANDS!r} if 'colorgan.cli.' + name in sys.modules))\n"
+        "    raise SystemExit\n"
+        f"Console.note = leave\napp({line!r})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == [words.format(photo=photo), name]
+
+
 def test_the_module_is_the_executable():
     done = colorgan("--version")
     assert done.returncode == 0

@@ -60,7 +60,7 @@ class Folder:
     rules: dict[str, object] = field(default_factory=dict)
 
     def outcomes(self) -> Iterator[Outcome]:
-        endings = self.treatment.endings
+        endings = self.treatment.rendering.endings
         jobs = plan_outputs([self.photos], OutputRules(self.output, endings=endings, **self.rules))
         homes = [self.output or self.photos]
         with Journals(homes, self.words.append, beyond=self.output is None) as journals:

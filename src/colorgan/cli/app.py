@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from collections import UserDict
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
+import typer.main
 
-from colorgan.cli.colorize import colorize
-from colorgan.cli.compare import compare
-from colorgan.cli.console import Console, print_bug, print_error
-from colorgan.cli.finetune import finetune
-from colorgan.cli.prepare import prepare
-from colorgan.cli.train import train
 from colorgan.errors import EXIT_SIGINT, ColorganError
+
+# The subcommands in the order of the help, each the function of that name in its module here, with an example of its
+# use, which stands at the end of its help and is run by the tests.
+_EXAMPLES = {
+    "colorize": "colorgan colorize photos -o out",
+    "prepare": "colorgan prepare photos -o data",
+    "finetune": "colorgan finetune --data data --from compact --loss bins --max-minutes 60",
+    "train": ("colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"),
+    "compare": "colorgan compare photos -o comparison",
+}
+_TEXTS: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
+
+
+class _Commands(UserDict[str, Any]):
+    """The subcommands by name, each imported when it is asked for: `colorize` need not wait for the options of four."""
+
+    def __getitem__(self, name: str) -> Any:
+        if self.data[name] is None:
+            function = getattr(importlib.import_module(f"colorgan.cli.{name}"), name)
+            alone = typer.Typer(add_completion=False, **_TEXTS)
+            alone.command(name, epilog=f"Example: {_EXAMPLES[name]}")(function)
+            self.data[name] = typer.main.get_command(alone)
+        return self.data[name]
+
+
+class _Group(typer.core.TyperGroup):
+    """Typer's group, whose commands come late."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands(dict.fromkeys(_EXAMPLES))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, for which nothing is imported."""
+        return list(self.commands)
+
 
 app = typer.Typer(
     name="colorgan",
+    cls=_Group,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
+    **_TEXTS,
 )
-# Each command with an example of its use, which stands at the end of its help and is run by the tests.
-app.command(epilog="Example: colorgan colorize photos -o out")(colorize)
-app.command(epilog="Example: colorgan prepare photos -o data")(prepare)
-app.command(epilog="Example: colorgan finetune --data data --from compact --loss bins --max-minutes 60")(finetune)
-app.command(
-    epilog="Example: colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"
-)(train)
-app.command(epilog="Example: colorgan compare photos -o comparison")(compare)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from colorgan.cli.console import Console
         from colorgan.cli.version import version_lines
 
         console = Console()
@@ -66,10 +93,14 @@ def main() -> NoReturn:
     try:
         app(prog_name="colorgan")
     except ColorganError as error:
+        from colorgan.cli.console import print_error
+
         print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_SIGINT)
     except Exception as error:
+        from colorgan.cli.console import print_bug
+
         sys.exit(print_bug(error, debug="--debug" in sys.argv[1:2]))
     sys.exit(0)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from colorgan.cli.colorizing import DEFAULT_MODEL, colorize_photos
 from colorgan.cli.options import (
     COLOURS,
     FILES,
@@ -22,7 +21,7 @@ from colorgan.cli.options import (
     SeedOption,
     WorkersOption,
 )
-from colorgan.cli.request import Request
+from colorgan.cli.request import DEFAULT_MODEL, Request
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import UsageError
 
@@ -216,6 +215,8 @@ def colorize(
     The same command again does what is left, and nothing twice: a journal in the output folder says what was made of
     which photo with which settings.
     """
+    from colorgan.cli.colorizing import colorize_photos
+
     if not inputs and not from_file:
         raise UsageError("photos to colour", "no INPUT and no --from-file", "Name photos or folders of them.")
     request = Request(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from colorgan.cli.console import Console, print_error
 from colorgan.cli.reporting import JsonReporter, PlainReporter, Reporter, Total, photo_bar
-from colorgan.cli.request import STREAM, Request, shown
+from colorgan.cli.request import DEFAULT_MODEL, STREAM, Request, shown
 from colorgan.cli.streaming import check_stream, colorize_stream, is_stream
 from colorgan.colorize.loading import Loading
 from colorgan.colorize.outcome import Outcome, Status
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from colorgan.colorize.painting import Treatment
     from colorgan.colorize.sharding import Meeting
 
-DEFAULT_MODEL = "compact"
 _OWN_MODELS = ("finetuned", "gan")
 HOW_TO_GO_ON = "Every result so far is whole; the same command again goes on with the rest."
 
@@ -124,14 +123,16 @@ class Run:
         return 0
 
     def _photos(self) -> int:
+        request, endings = self._request, self._request.rendering.endings
+        rules = OutputRules(request.output, request.suffix, endings, self._pages())
+        jobs = self._jobs(rules)
+        self._reporter.status("started", f"Colouring {self._what()} with {request.model}.", model=request.model)
+        # Only now, since they bring numpy and Pillow, which take longer than the first word may.
         from colorgan.colorize.batch import Batch
         from colorgan.colorize.journals import Journals
         from colorgan.colorize.sharding import Meeting, is_started_by_torchrun
 
-        request, treatment = self._request, self._request.treatment()
-        rules = OutputRules(request.output, request.suffix, treatment.endings, self._pages())
-        jobs = self._jobs(rules)
-        self._reporter.status("started", f"Colouring {self._what()} with {request.model}.", model=request.model)
+        treatment = request.treatment()
         meeting = Meeting(self.share) if self.share.ranks > 1 and is_started_by_torchrun() else None
         with Journals(
             self._homes(rules), self._console.warn, beyond=request.output is None, read_only=request.dry_run
@@ -140,7 +141,7 @@ class Run:
                 jobs,
                 journals,
                 treatment.digest(f"{self._model_digest()} {request.precision}"),
-                endings=treatment.endings,
+                endings=endings,
                 overwrite=request.overwrite,
                 skip_color=request.skip_color,
                 share=self.share,

@@ -113,8 +113,6 @@ def compare(
 
     Photos without colour of their own get pictures and no figures.
     """
-    from colorgan.cli.comparing import print_json, print_words
-
     console = Console(quiet)
     options = CompareOptions(
         models=_split(models or []),
@@ -137,6 +135,8 @@ def compare(
             comparison = _compare(console, inputs, output, options, watch)
         except KeyboardInterrupt:  # the second one
             raise Interrupted(signal.SIGINT, _STOPPED) from None
+    from colorgan.cli.comparing import print_json, print_words
+
     (print_json if json_lines else print_words)(console, comparison, output)
     if comparison.failures:
         raise typer.Exit(EXIT_SOME_FAILED)

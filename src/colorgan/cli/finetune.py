@@ -10,7 +10,8 @@ import typer
 
 from colorgan.cli.completion import complete_start
 from colorgan.cli.options import FILES, DeviceOption, QuietOption, SeedOption
-from colorgan.cli.training import (
+from colorgan.cli.training import run_with_bar, training_console
+from colorgan.cli.training_options import (
     RECIPE,
     AgedOption,
     BatchSizeOption,
@@ -44,7 +45,6 @@ from colorgan.cli.training import (
     WeightDecayOption,
     WorkersOption,
     given_options,
-    run_with_bar,
 )
 from colorgan.training.options import FinetuneOptions
 
@@ -126,9 +126,10 @@ def finetune(
     The same command again goes on where it was stopped. The defaults are the published recipe: every layer, mean
     squared error on ab, Adam.
     """
+    console = training_console(data, run, quiet)
     from colorgan.training.finetune import FINETUNE
     from colorgan.training.launch import resumable_options
 
     given = given_options(ctx, FinetuneOptions)
     options = resumable_options(FINETUNE, run, given) if resume else FinetuneOptions(**given)
-    run_with_bar(FINETUNE, data, run, options, quiet, overwrite)
+    run_with_bar(console, FINETUNE, data, run, options, overwrite)

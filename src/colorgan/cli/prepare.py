@@ -120,6 +120,7 @@ def prepare(
         seed=seed,
         overwrite=overwrite,
     )
+    console.note(f"Preparing a set in {output} ...")
     with SignalWatch(at_once=True) as watch:
         try:
             report = _prepare(console, sources, output, options, watch)

@@ -10,7 +10,8 @@ import typer
 
 from colorgan.cli.completion import complete_model
 from colorgan.cli.options import FILES, DeviceOption, QuietOption, SeedOption
-from colorgan.cli.training import (
+from colorgan.cli.training import run_with_bar, training_console
+from colorgan.cli.training_options import (
     RECIPE,
     AgedOption,
     BatchSizeOption,
@@ -44,7 +45,6 @@ from colorgan.cli.training import (
     WeightDecayOption,
     WorkersOption,
     given_options,
-    run_with_bar,
 )
 from colorgan.training.options import TrainOptions, train_options
 
@@ -230,9 +230,10 @@ def train(
     The same command again goes on where it was stopped. The defaults are the published recipe; --recipe balanced is
     the one to take for results.
     """
+    console = training_console(data, run, quiet)
     from colorgan.training.launch import resumable_options
     from colorgan.training.train import TRAIN
 
     given = given_options(ctx, TrainOptions)
     options = resumable_options(TRAIN, run, given) if resume else train_options(given)
-    run_with_bar(TRAIN, data, run, options, quiet, overwrite, _SHOWN)
+    run_with_bar(console, TRAIN, data, run, options, overwrite, _SHOWN)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colorgan.colorize.outcome import Outcome, Status
-from colorgan.colorize.rendering import Rendering
+from colorgan.colorize.rendering import CONFIDENCE, Rendering
 from colorgan.errors import ColorganError, PhotoError
 from colorgan.media import reading, writing
 from colorgan.media.formats import PHOTO_SUFFIXES
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from colorgan.colorize.colorizer import Colorizer, Colours
 
-CONFIDENCE = "-confidence.png"
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
 
 
@@ -71,16 +70,6 @@ class Treatment:
     def bit_depth(self, format_name: str) -> int:
         """Bits a channel of results in that format."""
         return self.writing.bit_depth if format_name == "TIFF" else 8
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """Of the names of what is written beside each result."""
-        return ((CONFIDENCE,) if self.rendering.confidence else ()) + self.variant_endings
-
-    @property
-    def variant_endings(self) -> tuple[str, ...]:
-        """Of the names of the further colourings."""
-        return tuple(f"-variant-{number}" for number in range(2, self.rendering.variants + 1))
 
 
 class PixelBudget:
@@ -229,7 +218,7 @@ class Painter:
             writing.write(
                 Path(one.job.folder, one.job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
             )
-        for ending, ab in zip(self._treatment.variant_endings, colours.variants[1:], strict=True):
+        for ending, ab in zip(self._treatment.rendering.variant_endings, colours.variants[1:], strict=True):
             self._write_colours(one, Path(one.job.folder, one.job.beside(ending)), ab)
         lost = self._write_colours(one, Path(one.job.target), colours.ab)
         note = (one.job.note,) if one.job.note else ()

@@ -16,6 +16,8 @@ _RANGES = (
     ("seed", 0, 2**63 - 1),
 )
 
+CONFIDENCE = "-confidence.png"
+
 Fit = Literal["shape", "square"]
 
 
@@ -53,3 +55,13 @@ class Rendering:
                 raise UsageError(f"a {option} from {lowest} to {highest}", f"{value}", "Choose one within that range.")
         if self.fit not in get_args(Fit):
             raise UsageError("a fit of shape or square", repr(self.fit), "Choose one of them.")
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the names of what is written beside each result."""
+        return ((CONFIDENCE,) if self.confidence else ()) + self.variant_endings
+
+    @property
+    def variant_endings(self) -> tuple[str, ...]:
+        """Of the names of the further colourings."""
+        return tuple(f"-variant-{number}" for number in range(2, self.variants + 1))
