@@ -24,7 +24,8 @@ from PIL import Image
 from colorgan.colorize.journal import Stamp, file_stamp
 from colorgan.colorize.journals import Journals
 from colorgan.colorize.painting import Treatment
-from colorgan.media.naming import OutputRules, plan_outputs
+from colorgan.media.naming import OutputRules
+from colorgan.media.planning import plan_outputs
 from colorgan.weights_cache import model_digest
 
 PER_FOLDER = 1000

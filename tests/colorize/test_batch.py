@@ -25,8 +25,9 @@ from colorgan.colorize.rendering import Rendering
 from colorgan.colorize.sharding import Share
 from colorgan.errors import Interrupted, OutputError
 from colorgan.media import files, reading
-from colorgan.media.naming import OutputRules, plan_outputs
+from colorgan.media.naming import OutputRules
 from colorgan.media.photo import Photo
+from colorgan.media.planning import plan_outputs
 from colorgan.media.writing import WriteOptions
 
 RAMP = np.tile(np.arange(40, 216, 4, dtype=np.uint8), (20, 1))  # 44 x 20

@@ -12,10 +12,11 @@ from colorgan.errors import ColorganError
 from colorgan.networks.compact import Compact
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune import FINETUNE
-from colorgan.training.launch import Way, launch, resumable_options
-from colorgan.training.loop import Watcher
+from colorgan.training.launch import launch, resumable_options
 from colorgan.training.options import FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
+from colorgan.training.watcher import Watcher
+from colorgan.training.way import Way
 from colorgan.weights import ModelInfo, load_model, save_model
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}

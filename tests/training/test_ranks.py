@@ -14,10 +14,10 @@ import torch
 
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
-from colorgan.training.loop import Watcher
 from colorgan.training.options import train_options
 from colorgan.training.ranks import ALONE
 from colorgan.training.train import TRAIN
+from colorgan.training.watcher import Watcher
 from colorgan.weights import ModelInfo, save_model
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.

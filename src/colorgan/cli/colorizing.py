@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from colorgan.cli.console import Console, print_error
+from colorgan.cli.inputs import find_jobs, in_words, journal_homes, output_rules
 from colorgan.cli.reporting import JsonReporter, PlainReporter, Reporter, Total, photo_bar
-from colorgan.cli.request import DEFAULT_MODEL, STREAM, Request, shown
+from colorgan.cli.request import DEFAULT_MODEL, Request
 from colorgan.cli.streaming import check_stream, colorize_stream, is_stream
 from colorgan.colorize.loading import Loading
 from colorgan.colorize.outcome import Outcome, Status
-from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted, UsageError
+from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted
 from colorgan.media.files import drop_unfinished
-from colorgan.media.formats import PHOTO_SUFFIXES
-from colorgan.media.naming import Job, OutputRules, count_photos, plan_outputs
-from colorgan.media.pathlist import read_paths
+from colorgan.media.planning import count_photos
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
@@ -123,10 +120,10 @@ class Run:
         return 0
 
     def _photos(self) -> int:
-        request, endings = self._request, self._request.rendering.endings
-        rules = OutputRules(request.output, request.suffix, endings, self._pages())
-        jobs = self._jobs(rules)
-        self._reporter.status("started", f"Colouring {self._what()} with {request.model}.", model=request.model)
+        request = self._request
+        rules = output_rules(request)
+        jobs = find_jobs(request, rules)
+        self._reporter.status("started", f"Colouring {in_words(request)} with {request.model}.", model=request.model)
         # Only now, since they bring numpy and Pillow, which take longer than the first word may.
         from colorgan.colorize.batch import Batch
         from colorgan.colorize.journals import Journals
@@ -135,13 +132,13 @@ class Run:
         treatment = request.treatment()
         meeting = Meeting(self.share) if self.share.ranks > 1 and is_started_by_torchrun() else None
         with Journals(
-            self._homes(rules), self._console.warn, beyond=request.output is None, read_only=request.dry_run
+            journal_homes(request, rules), self._console.warn, beyond=request.output is None, read_only=request.dry_run
         ) as journals:
             batch = Batch(
                 jobs,
                 journals,
                 treatment.digest(f"{self._model_digest()} {request.precision}"),
-                endings=endings,
+                endings=rules.endings,
                 overwrite=request.overwrite,
                 skip_color=request.skip_color,
                 share=self.share,
@@ -151,50 +148,6 @@ class Run:
                 return self._plan(batch)
             self._colour(batch, treatment)
         return self._sum_up(meeting)
-
-    def _what(self) -> str:
-        named = [shown(path) for path in self._request.inputs]
-        if self._request.from_file:
-            named.append(f"the photos listed in {shown(self._request.from_file)}")
-        return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
-
-    def _jobs(self, rules: OutputRules) -> Iterator[Job]:
-        """The photos to colour, of which there is at least one."""
-        listed = self._listed() if self._request.from_file else ()
-        jobs = plan_outputs(self._request.inputs, rules, listed)
-        first = next(jobs, None)
-        if first is None:
-            advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
-            raise UsageError("photos to colour", f"none in {self._what()}", advice)
-        return itertools.chain([first], jobs)
-
-    def _listed(self) -> Iterator[str]:
-        path = self._request.from_file
-        if path == STREAM:
-            yield from read_paths(sys.stdin.buffer)
-        elif path is not None:
-            try:
-                with path.open("rb") as file:
-                    yield from read_paths(file)
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise UsageError(
-                    "a list of photos", f"{path}: {reason}", "Check the name after --from-file."
-                ) from error
-
-    def _pages(self) -> Callable[[str], int] | None:
-        if not self._request.all_pages:
-            return None
-        from colorgan.media.reading import count_pages
-
-        return lambda path: count_pages(Path(path))
-
-    def _homes(self, rules: OutputRules) -> list[Path]:
-        """The folders that get a journal."""
-        output = self._request.output
-        if output is not None:
-            return [output.parent if rules.is_for_one_file and not self._request.from_file else output]
-        return [path if path.is_dir() else path.parent for path in self._request.inputs]
 
     def _model_digest(self) -> str:
         """A digest of the weights; empty where they are not at hand and would have to be fetched."""

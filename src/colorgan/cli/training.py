@@ -15,7 +15,8 @@ from colorgan.cli.console import Console
 if TYPE_CHECKING:
     from colorgan.metrics import Figures
     from colorgan.training.checkpoint import Position
-    from colorgan.training.launch import Options, RunResult, Way
+    from colorgan.training.launch import RunResult
+    from colorgan.training.way import Options, Way
 
 
 class TrainingBar:

@@ -7,10 +7,10 @@ import torch
 from colorgan.download import Progress
 from colorgan.errors import UsageError
 from colorgan.networks.generator import Generator
-from colorgan.training.launch import Start, Way
 from colorgan.training.losses import make_loss
 from colorgan.training.options import SCRATCH, FinetuneOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.way import Start, Way
 from colorgan.weights import ModelInfo, build_network, load_model
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 
@@ -16,66 +16,18 @@ from colorgan.download import Progress
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
-from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
-from colorgan.training.loop import BEST, Loop, Watcher
+from colorgan.training.loop import BEST, Loop
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import Ranks, joined, restarted
 from colorgan.training.run import describe_run, open_run, read_run
 from colorgan.training.stages import Stage
+from colorgan.training.watcher import Silent, Watcher
+from colorgan.training.way import Options, Start, Way
 from colorgan.weights import NETWORKS, ModelInfo, build_network, remember, save_model
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
-
-Options = TypeVar("Options", bound=RunOptions)
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a stage is made of.
-
-    Attributes:
-        generator: on its device, in the memory format that it is to train in.
-        temperature: divides its logits, from the model that it came from.
-        photos: the set.
-        device: where to compute.
-        bf16: compute under bfloat16 autocast.
-        going_on: a checkpoint will be read into the stage, so that what it starts from does not matter.
-        ranks: the processes that train together.
-        fetching: told of a download.
-    """
-
-    generator: Generator
-    temperature: float
-    photos: PhotoSet
-    device: torch.device
-    bf16: bool
-    going_on: bool
-    ranks: Ranks
-    fetching: Progress
-
-
-@dataclass(frozen=True)
-class Way(Generic[Options]):
-    """A way of training, as `launch` needs it.
-
-    Attributes:
-        command: the subcommand, which `run.json` names.
-        stage: the stage's name, which weights name.
-        result: the name of the result in the cache.
-        options: the class of its options.
-        load: the generator to start from, and what its file says of it, or None for fresh weights.
-        make_stage: the stage.
-        save_beside: told where weights were written, to write what belongs beside them.
-    """
-
-    command: str
-    stage: str
-    result: str
-    options: type[Options]
-    load: Callable[[Options, torch.device, Progress], tuple[Generator, ModelInfo | None]]
-    make_stage: Callable[[Options, Start], Stage]
-    save_beside: Callable[[Stage, Path, ModelInfo], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,22 +41,6 @@ class RunResult:
 
     weights: Path
     figures: Figures
-
-
-class _Silent:
-    """A watcher for the ranks that do not lead."""
-
-    def fetching(self, received: int, total: int | None) -> None: ...
-
-    def progressed(self, position: Position, batches: int, share: float) -> None: ...
-
-    def logged(self, terms: dict[str, float]) -> None: ...
-
-    def validated(self, epoch: int, figures: Figures) -> None: ...
-
-    def warned(self, text: str) -> None: ...
-
-    def judged(self, lines: Sequence[str]) -> None: ...
 
 
 def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any]) -> Options:
@@ -245,7 +181,7 @@ def launch(
     photos = PhotoSet.open(data)
     with joined(options.device) as (ranks, device):
         _check(data, photos, options, ranks)
-        told = watcher if ranks.leader else _Silent()
+        told = watcher if ranks.leader else Silent()
         torch.manual_seed(options.seed)
         going_on = ranks.from_leader(
             ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -29,31 +29,10 @@ from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.stages import Stage
 from colorgan.training.terms import TermMeans
 from colorgan.training.validation import Validation, validate
+from colorgan.training.watcher import Watcher
 
 BEST, LAST = "best", "last"
 SaveWeights = Callable[[str, Generator, Figures], None]
-
-
-class Watcher(Protocol):
-    """Who is told how the run goes; the command line draws a bar from it."""
-
-    def fetching(self, received: int, total: int | None) -> None:
-        """Before it all, weights arrive: so many bytes of the file's, where these are known."""
-
-    def progressed(self, position: Position, batches: int, share: float) -> None:
-        """A step is done; `share` of the whole run is, 0..1."""
-
-    def logged(self, terms: dict[str, float]) -> None:
-        """The terms of the loss were read off the device."""
-
-    def validated(self, epoch: int, figures: Figures) -> None:
-        """An epoch was validated, or before the first (0) the model that the run starts from."""
-
-    def warned(self, text: str) -> None:
-        """Something a person should not miss."""
-
-    def judged(self, lines: Sequence[str]) -> None:
-        """The run is over, and this is how it went."""
 
 
 def rate_factor(schedule: str, warmup: float, share: float) -> float:

@@ -14,10 +14,10 @@ from colorgan.training.adversarial import Perceptual
 from colorgan.training.discriminator import load_discriminator, save_discriminator
 from colorgan.training.finetune import check_bins
 from colorgan.training.gan import GanNetworks, GanOptions, GanStage
-from colorgan.training.launch import Start, Way
 from colorgan.training.losses import BinsLoss
 from colorgan.training.options import TrainOptions
 from colorgan.training.stages import OptimizerOptions, Stage
+from colorgan.training.way import Start, Way
 from colorgan.weights import ModelInfo, load_model, load_vgg19, models_at_hand
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"

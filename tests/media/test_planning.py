@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorgan.errors import UsageError
-from colorgan.media.naming import Job, OutputRules, count_photos, plan_outputs
+from colorgan.media.naming import Job, OutputRules
+from colorgan.media.planning import count_photos, plan_outputs
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 

@@ -1,0 +1,71 @@
+"""What the inputs of a request stand for: the photos to colour, and the folders that get a journal."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from colorgan.cli.request import STREAM, Request, shown
+from colorgan.errors import UsageError
+from colorgan.media.formats import PHOTO_SUFFIXES
+from colorgan.media.naming import Job, OutputRules
+from colorgan.media.pathlist import read_paths
+from colorgan.media.planning import plan_outputs
+
+
+def in_words(request: Request) -> str:
+    """What was named, as short as a line."""
+    named = [shown(path) for path in request.inputs]
+    if request.from_file:
+        named.append(f"the photos listed in {shown(request.from_file)}")
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+
+
+def output_rules(request: Request) -> OutputRules:
+    """How the results are named."""
+    return OutputRules(request.output, request.suffix, request.rendering.endings, _pages(request))
+
+
+def _pages(request: Request) -> Callable[[str], int] | None:
+    if not request.all_pages:
+        return None
+    from colorgan.media.reading import count_pages
+
+    return lambda path: count_pages(Path(path))
+
+
+def find_jobs(request: Request, rules: OutputRules) -> Iterator[Job]:
+    """The photos to colour, of which there is at least one; found while they are asked for.
+
+    Raises:
+        UsageError: there is none, an input is missing, or the output cannot be meant.
+    """
+    listed = _listed(request.from_file) if request.from_file else ()
+    jobs = plan_outputs(request.inputs, rules, listed)
+    first = next(jobs, None)
+    if first is None:
+        advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
+        raise UsageError("photos to colour", f"none in {in_words(request)}", advice)
+    return itertools.chain([first], jobs)
+
+
+def _listed(path: Path) -> Iterator[str]:
+    if path == STREAM:
+        yield from read_paths(sys.stdin.buffer)
+        return
+    try:
+        with path.open("rb") as file:
+            yield from read_paths(file)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError("a list of photos", f"{path}: {reason}", "Check the name after --from-file.") from error
+
+
+def journal_homes(request: Request, rules: OutputRules) -> list[Path]:
+    """The folders that get a journal."""
+    output = request.output
+    if output is not None:
+        return [output.parent if rules.is_for_one_file and not request.from_file else output]
+    return [path if path.is_dir() else path.parent for path in request.inputs]
