@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from processes import DEADLINE_S
 
 from colorgan.colorize.journal import JOURNAL_NAME
 
-DEADLINE_S = 120.0
 Call = Callable[..., tuple[int, str, str]]  # to exit code, standard output, standard error
 
 

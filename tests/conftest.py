@@ -15,9 +15,20 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+from coverage_files import drop_torn_coverage
 
 from colorgan.networks.compact import Compact
 from colorgan.weights import ModelInfo, save_model
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session):
+    """Drop the coverage of processes that were killed while they wrote it, before pytest-cov reads it all."""
+    result = yield
+    if not hasattr(session.config, "workerinput"):  # with xdist, once all workers are done
+        drop_torn_coverage(session.config.rootpath)
+    return result
+
 
 # Channels in, then out of each 3 x 3 convolution of the published network's model1 to model7.
 _PUBLISHED_WIDTHS = [

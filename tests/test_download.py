@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from processes import DEADLINE_S, running
 
 import colorgan
 from colorgan import download
@@ -380,7 +381,7 @@ fetch(Published("weights of x", tuple(sys.argv[3:]), sys.argv[2], "by hand"), Pa
 
 def start_process(published, target):
     arguments = [sys.executable, "-c", PROCESS, str(target), published.sha256, *published.addresses]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    return running(arguments, stdout=subprocess.PIPE)
 
 
 def serves_when_released(answer, content, start):
@@ -388,7 +389,7 @@ def serves_when_released(answer, content, start):
     answer.head(200, Content_Length=len(content))
     answer.wfile.write(content[:400_000])
     answer.wfile.flush()
-    answer.server.released.wait(30)
+    answer.server.released.wait(DEADLINE_S)
     answer.wfile.write(content[400_000:])
 
 
@@ -401,9 +402,9 @@ def test_two_processes_share_one_download(web, published, target):
             assert len(web.requests) == 1
             web.released.set()
             second.stdout.read()
-            assert second.wait(30) == 0
+            assert second.wait(DEADLINE_S) == 0
         first.stdout.read()
-        assert first.wait(30) == 0
+        assert first.wait(DEADLINE_S) == 0
     assert target.read_bytes() == CONTENT
     assert web.requests == [("/first", 0)]
 
@@ -417,6 +418,6 @@ def test_the_download_of_a_killed_process_is_taken_over(web, published, target):
     assert not target.exists()
     with start_process(published, target) as second:
         second.stdout.read()
-        assert second.wait(30) == 0
+        assert second.wait(DEADLINE_S) == 0
     assert target.read_bytes() == CONTENT
     assert web.requests[-1][1] > 0

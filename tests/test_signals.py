@@ -25,10 +25,32 @@ def test_a_second_sigint_stops_at_once():
         assert watch.received == signal.SIGTERM
 
 
-def test_work_that_leaves_nothing_half_done_is_stopped_at_once_and_still_asked_for():
-    with SignalWatch(at_once=True) as watch:
-        with pytest.raises(KeyboardInterrupt):
+class Left(BaseException):
+    """Stands for the end of the process."""
+
+
+def leave(number):
+    raise Left(number)
+
+
+def test_a_command_leaves_at_a_second_sigint_with_the_code_of_the_first_signal():
+    with SignalWatch(leave):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Left, match=str(signal.SIGTERM.value)):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_what_cannot_be_asked_is_left_at_the_first_signal_also_at_one_that_came_before():
+    with SignalWatch(leave) as watch:
+        with watch.leaving(), pytest.raises(Left):
             signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Left), watch.leaving():
+            pytest.fail("it was not left")
+    with SignalWatch(leave) as watch:
+        with watch.leaving():
+            pass
+        signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted):
             watch.check("")
 

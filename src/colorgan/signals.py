@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 from colorgan.errors import Interrupted
 
@@ -14,19 +17,23 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class SignalWatch:
     """While entered, the first SIGINT or SIGTERM is remembered; a second SIGINT stops at once.
 
+    Nothing is raised at the first one: what a handler raises comes up wherever the main thread is, also between the
+    taking of a lock and the block that would release it, and then whoever waits for that lock waits for ever.
+
     Outside the main thread, where Python allows no handlers, it watches nothing.
 
     Args:
-        at_once: raise KeyboardInterrupt at the first signal too, for work that leaves nothing half done. Python drops
-            what is raised while it runs a destructor or a callback, so `check` has to be asked all the same.
+        leave: ends the process, told the first signal's number; called at a second SIGINT. Without it that raises
+            KeyboardInterrupt.
 
     Attributes:
         received: the number of the first signal, or None.
     """
 
-    def __init__(self, *, at_once: bool = False) -> None:
+    def __init__(self, leave: Callable[[int], NoReturn] | None = None) -> None:
         self.received: int | None = None
-        self._at_once = at_once
+        self._leave = leave
+        self._is_leaving = False
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> SignalWatch:
@@ -45,8 +52,21 @@ class SignalWatch:
     def _remember(self, number: int, frame: FrameType | None) -> None:
         again = self.received is not None and number == signal.SIGINT
         self.received = self.received or number
-        if again or self._at_once:
+        if self._leave is not None and (again or self._is_leaving):
+            self._leave(self.received)
+        if again:
             raise KeyboardInterrupt
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Let the first signal end the process too: for what leaves nothing half done and cannot be asked between."""
+        self._is_leaving = True
+        try:
+            if self.received is not None and self._leave is not None:
+                self._leave(self.received)
+            yield
+        finally:
+            self._is_leaving = False
 
     def check(self, advice: str) -> None:
         """Raise if a signal came.

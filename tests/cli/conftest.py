@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import DEADLINE_S, running
 
 from colorgan.cli.app import main
 from colorgan.data.options import PrepareOptions
@@ -46,7 +48,7 @@ def colorgan():
 
     def run(*arguments, **options):
         command = [sys.executable, "-m", "colorgan", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, **options)
 
     return run
 
@@ -54,18 +56,14 @@ def colorgan():
 @pytest.fixture
 def start():
     """Start the command, and see at the end that it is gone."""
-    started = []
+    with ExitStack() as started:
 
-    def run(*arguments):
-        command = [sys.executable, "-m", "colorgan", *arguments]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return started[-1]
+        def run(*arguments, **options):
+            command = [sys.executable, "-m", "colorgan", *map(str, arguments)]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            return started.enter_context(running(command, **pipes | options))
 
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        yield run
 
 
 @pytest.fixture

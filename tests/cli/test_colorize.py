@@ -6,14 +6,14 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from colorizing import DEADLINE_S, Call, check_whole, command, hashes, make_photos, run, tree
+from colorizing import Call, check_whole, hashes, make_photos, run, tree
 from PIL import Image
+from processes import DEADLINE_S, Process, Start, wait_until
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -200,35 +200,35 @@ def test_an_output_that_cannot_be_made_stops_it(photos: Path, tiny_model: Path, 
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    make_photos(tmp_path / "many", *(f"{number:03}.png" for number in range(100)))
+    make_photos(tmp_path / "many", *(f"{number:03}.png" for number in range(200)))
     return tmp_path / "many"
 
 
-def start(photos: Path, out: Path, model: Path, *options: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def begin(start: Start, tiny_model: Path) -> Start:
     """Start a run, and return once the first photo is done."""
-    line = command(photos, "-o", out, "--model", model, *options)
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
-    end = time.monotonic() + DEADLINE_S
-    while not (out / "000.png").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.002)
-    return process
+
+    def begin(photos: Path, out: Path, *options: str) -> Process:
+        process = start("colorize", photos, "-o", out, "--model", tiny_model, *options)
+        wait_until((out / "000.png").exists, process, 0.002)
+        return process
+
+    return begin
 
 
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
-    many: Path, tiny_model: Path, tmp_path: Path, number: int, code: int
+    many: Path, tmp_path: Path, number: int, code: int, begin: Start
 ) -> None:
-    process = start(many, tmp_path / "out", tiny_model)
+    process = begin(many, tmp_path / "out")
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == code
     assert "the same command again goes on" in err
     assert "Traceback" not in err
     written = tree(tmp_path / "out")
-    assert 1 <= len(written) < 100
+    assert 1 <= len(written) < 200
     assert out.startswith(f"{len(written)} written, 0 skipped, 0 failed.")
     check_whole(tmp_path / "out")
 
@@ -236,14 +236,12 @@ def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_the_model_is_loaded_ends_it_at_once(
-    photos: Path, tiny_model: Path, tmp_path: Path, number: int, code: int
+    photos: Path, tiny_model: Path, tmp_path: Path, number: int, code: int, start: Start
 ) -> None:
-    line = command(photos, "-o", tmp_path / "out", "--model", tiny_model)
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
-    while "Loading" not in process.stderr.readline():
-        assert process.poll() is None
+    process = start("colorize", photos, "-o", tmp_path / "out", "--model", tiny_model)
+    assert any("Loading" in line for line in process.stderr)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (code, "")
     assert "the same command again goes on" in err
     assert "Traceback" not in err
@@ -251,15 +249,15 @@ def test_a_signal_while_the_model_is_loaded_ends_it_at_once(
 
 
 @posix
-def test_a_second_interrupt_drops_the_photo_under_way(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_second_interrupt_drops_the_photo_under_way(tmp_path: Path, begin: Start) -> None:
     make_photos(tmp_path / "in", "000.png")
     Image.fromarray(np.tile(np.arange(250, dtype=np.uint8), (4000, 16))).save(tmp_path / "in" / "slow.png")
-    process = start(tmp_path / "in", tmp_path / "out", tiny_model, "--render-size", "700")
+    process = begin(tmp_path / "in", tmp_path / "out", "--render-size", "700")
     time.sleep(0.3)
-    for _ in range(2):
+    while process.poll() is None:  # of two in a row the system may make one
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, err
     assert "the same command again goes on" in err
     assert tree(tmp_path / "out") == ["000.png"]
@@ -268,36 +266,33 @@ def test_a_second_interrupt_drops_the_photo_under_way(tiny_model: Path, tmp_path
 @posix
 @pytest.mark.slow
 def test_a_killed_run_leaves_whole_results_alone_and_the_next_finishes(
-    many: Path, tiny_model: Path, tmp_path: Path
+    many: Path, tiny_model: Path, tmp_path: Path, begin: Start
 ) -> None:
     before = hashes(many)
-    process = start(many, tmp_path / "out", tiny_model)
+    process = begin(many, tmp_path / "out")
     time.sleep(0.05)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=DEADLINE_S)
     done = [name for name in tree(tmp_path / "out") if name.endswith(".png")]
     for name in done:
         with Image.open(tmp_path / "out" / name) as image:
             image.load()
     assert hashes(many) == before
     again = run(many, "-o", tmp_path / "out", "--model", tiny_model)
-    assert again.stdout.startswith(f"{100 - len(done)} written, {len(done)} skipped, 0 failed.")
+    assert again.stdout.startswith(f"{200 - len(done)} written, {len(done)} skipped, 0 failed.")
     assert tree(tmp_path / "out") == tree(many)
     check_whole(tmp_path / "out")
 
 
 @posix
-def test_a_terminal_sees_a_bar_that_leaves_the_results_alone(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_terminal_sees_a_bar_that_leaves_the_results_alone(
+    photos: Path, tiny_model: Path, tmp_path: Path, start: Start
+) -> None:
     import pty
 
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        command(photos, "-o", tmp_path / "out", "--model", tiny_model),
-        stdout=subprocess.PIPE,
-        stderr=slave,
-        encoding="utf-8",
-        env=os.environ | {"TERM": "xterm"},
-    )
+    arguments = ("colorize", photos, "-o", tmp_path / "out", "--model", tiny_model)
+    process = start(*arguments, stderr=slave, env=os.environ | {"TERM": "xterm"})
     os.close(slave)
     seen = b""
     with contextlib.suppress(OSError):  # how a terminal ends whose other side is closed

@@ -10,8 +10,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,8 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from colorizing import DEADLINE_S, check_whole, hashes, tree
+from colorizing import check_whole, hashes, tree
+from nursery import Nursery, nursery
 from PIL import Image
+from processes import wait_until
 
 from colorgan.colorize.journal import JOURNAL_NAME
 
@@ -32,51 +32,10 @@ pytestmark = [
 KILLS = int(os.environ.get("COLORGAN_TEST_KILLS", "10"))
 PHOTOS = 7 * KILLS + 20
 
-# A process that has torch imported, and forks for each command that it is told: every kill meets a real process, and
-# only the first start takes seconds.
-NURSERY = """
-import os, sys
-import torch
-import colorgan.colorize.colorizer, colorgan.colorize.batch, colorgan.media.writing
-from colorgan.cli.app import main
-for line in sys.stdin:
-    log, *arguments = line.rstrip("\\n").split("\\t")
-    pid = os.fork()
-    if pid == 0:
-        file = open(log, "w")
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.argv = ["colorgan", "colorize", *arguments]
-        main()
-    print(pid, flush=True)
-    print(os.waitpid(pid, 0)[1], flush=True)
-"""
-
-
-class Nursery:
-    """Runs commands one after the other."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def start(self, log: Path, *arguments: object) -> int:
-        """Start a command, and give the process's number."""
-        print(log, *arguments, sep="\t", file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
-
-    def wait(self) -> int:
-        """The exit status of the command, as `os.waitpid` has it."""
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.communicate(timeout=DEADLINE_S)
-
 
 @pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    with closing(Nursery()) as started:
+def commands() -> Iterator[Nursery]:
+    with nursery() as started:
         yield started
 
 
@@ -96,14 +55,6 @@ def results(out: Path) -> list[str]:
     return [name for name in tree(out) if not Path(name).name.startswith(".colorgan")]
 
 
-def wait_for(count: int, out: Path) -> None:
-    """Wait until the output holds so many results."""
-    end = time.monotonic() + DEADLINE_S
-    while len(results(out)) < count:
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def written(log: Path) -> list[str]:
     """Which results a run said it had written; a line may have been cut off by the kill."""
     lines = [
@@ -118,19 +69,20 @@ def stamps(out: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_killed_at_random_moments_it_goes_on_where_it_was(
-    nursery: Nursery, photos: Path, tiny_model: Path, tmp_path: Path
+    commands: Nursery, photos: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     rng, out = random.Random(0), tmp_path / "out"
     sources = hashes(photos)
-    arguments = (photos, "-o", out, "--model", tiny_model, "--json")
+    arguments = ("colorize", photos, "-o", out, "--model", tiny_model, "--json")
     seen: dict[str, tuple[int, int]] = {}
     logs = [tmp_path / f"{number}.log" for number in range(KILLS + 1)]
     for log in logs[:-1]:
-        pid = nursery.start(log, *arguments)
-        wait_for(len(seen) + rng.choice((0, 0, 1, 2, 3)), out)
+        pid = commands.start(log, *arguments)
+        count = len(seen) + rng.choice((0, 0, 1, 2, 3))
+        wait_until(lambda count=count: len(results(out)) >= count, pause_s=0.001)
         time.sleep(rng.uniform(0, 0.03))
         os.kill(pid, signal.SIGKILL)
-        assert nursery.wait() == signal.SIGKILL, "all was done before the kill: take more photos"
+        assert commands.wait() == -signal.SIGKILL, "all was done before the kill: take more photos"
         now = stamps(out)
         assert now.items() >= seen.items(), "a result was made twice"
         seen = now
@@ -138,8 +90,8 @@ def test_killed_at_random_moments_it_goes_on_where_it_was(
     for name in seen:
         with Image.open(out / name) as image:
             image.load()
-    nursery.start(logs[-1], *arguments)
-    assert nursery.wait() == 0
+    commands.start(logs[-1], *arguments)
+    assert commands.wait() == 0
     assert stamps(out).items() >= seen.items()
     assert tree(out) == tree(photos), "results are missing, or temporary files are left"
     check_whole(out)
@@ -147,8 +99,8 @@ def test_killed_at_random_moments_it_goes_on_where_it_was(
     assert len(said) == len(set(said))
     assert hashes(photos) == sources
 
-    nursery.start(tmp_path / "whole.log", photos, "-o", tmp_path / "whole", "--model", tiny_model)
-    assert nursery.wait() == 0
+    commands.start(tmp_path / "whole.log", "colorize", photos, "-o", tmp_path / "whole", "--model", tiny_model)
+    assert commands.wait() == 0
     assert hashes(out) == hashes(tmp_path / "whole")
     with closing(sqlite3.connect(out / JOURNAL_NAME)) as journal:
         assert journal.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from colorizing import Call, command, make_photos, tree
 from PIL import Image
+from processes import DEADLINE_S, Start
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -210,12 +211,11 @@ def test_no_photo_on_standard_input_is_a_photo_that_failed(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
-def test_a_reader_that_goes_away_ends_it_with_a_word(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_ends_it_with_a_word(tiny_model: Path, tmp_path: Path, start: Start) -> None:
     make_photos(tmp_path / "in", *(f"{number}.jpg" for number in range(500)))
-    line = command(tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, "--dry-run", "--json", "--quiet")
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    options = ("--model", tiny_model, "--dry-run", "--json", "--quiet")
+    process = start("colorize", tmp_path / "in", "-o", tmp_path / "out", *options)
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read().startswith("colorgan: printing results: whoever read them has gone")
-    assert process.wait() == 4
-    process.stderr.close()
+    assert process.wait(DEADLINE_S) == 4

@@ -7,11 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from colorizing import DEADLINE_S, Call, check_whole, make_photos, tree
+from colorizing import Call, check_whole, make_photos, tree
+from processes import DEADLINE_S, running, wait_until
 
 from colorgan.colorize.sharding import Share
 
@@ -37,14 +37,10 @@ def test_one_of_two_ranks_is_killed_and_all_photos_are_done_and_added_up(tiny_mo
     (photos / "bad.jpg").write_text("no photo")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--max-restarts=1"]
     command = [*torchrun, "-m", "colorgan", "colorize", photos, "-o", out, "--model", tiny_model]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + DEADLINE_S
-    while not out.exists() or len(tree(out)) < 2:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.005)
-    os.kill(pid_of_rank(1, process.pid) or 0, signal.SIGKILL)
-    printed, words = process.communicate(timeout=DEADLINE_S)
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: out.exists() and len(tree(out)) >= 2, process)
+        os.kill(pid_of_rank(1, process.pid) or 0, signal.SIGKILL)
+        printed, words = process.communicate(timeout=DEADLINE_S)
     assert tree(out) == [f"{number:03}.png" for number in range(120)]
     check_whole(out)
     (line,) = [line for line in printed.splitlines() if "written" in line and "interrupted" not in line][-1:]

@@ -7,15 +7,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browsing import Browser, chromium
 from PIL import Image
+from processes import DEADLINE_S, Process, running, wait_until
 
 import colorgan.compare.serving as serving
 from colorgan.errors import ColorganError, OutputError, UsageError
@@ -24,20 +25,64 @@ needs_streamlit = pytest.mark.skipif(
     importlib.util.find_spec("streamlit") is None, reason="the extra `app` is not installed"
 )
 HOSTILE = "![x](https://example.org/x) <img src=x onerror=alert(1)>.png"
-_PATIENCE_S = 120.0
 
 
-def until(ask: Callable[[], Any]) -> Any:
-    """What this gives as soon as it gives something."""
-    end = time.monotonic() + _PATIENCE_S
-    while not (found := ask()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.1)
-    return found
+class Page:
+    """The app in a browser. It draws itself piece by piece and some pieces twice: all is asked for until it is there.
+
+    Args:
+        browser: that shows it.
+        address: of the app.
+    """
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self._browser = browser
+        browser.open(address)
+
+    def until(self, ask: Callable[[], Any]) -> Any:
+        """What this gives as soon as it gives something."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        found = None
+
+        def happened() -> Any:
+            nonlocal found
+            with suppress(StaleElementReferenceException):  # drawn anew in between
+                found = ask()
+            return found
+
+        wait_until(happened, pause_s=0.1)
+        return found
+
+    def until_it_says(self, *words: str) -> str:
+        """The text of the page once all words are in it."""
+
+        def says() -> str | None:
+            text: str = self._browser.run("return document.body.innerText")
+            return text if all(word in text for word in words) else None
+
+        return str(self.until(says))
+
+    def all_of(self, selector: str) -> Any:
+        """The elements that the selector finds now."""
+        from selenium.webdriver.common.by import By
+
+        return self._browser.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def drop(self, photo: Path) -> None:
+        """Give the app a photo."""
+
+        def give() -> bool:
+            chooser = self.all_of("input[type=file]")
+            if chooser:
+                chooser[0].send_keys(str(photo))
+            return bool(chooser)
+
+        self.until(give)
 
 
 @pytest.fixture(scope="module")
-def app(models: tuple[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def app(models: tuple[str, str]) -> Iterator[tuple[Process, str]]:
     """The command as a user starts it, and the address that it prints; settings of the user's would open it to all."""
     if importlib.util.find_spec("streamlit") is None:
         pytest.skip("the extra `app` is not installed")
@@ -45,16 +90,11 @@ def app(models: tuple[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
         pytest.skip("Windows cannot ask one process to end")
     environment = os.environ | {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "true"}
     command = [sys.executable, "-m", "colorgan", "compare", "--app", "--models", ",".join(models), "--device", "cpu"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
+    with running(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         line = process.stdout.readline() if process.stdout else ""
         found = re.fullmatch(r"App: (http://127\.0\.0\.1:\d+)\n", line)
         assert found, line + (process.stderr.read() if process.stderr else "")
         yield process, found[1]
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -64,32 +104,26 @@ def browser() -> Iterator[Browser]:
 
 
 def test_a_photo_is_dropped_shown_measured_and_saved(
-    app: tuple[subprocess.Popen[str], str], browser: Browser, coloured: Callable[..., Image.Image], tmp_path: Path
+    app: tuple[Process, str], browser: Browser, coloured: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
-    from selenium.webdriver.common.by import By
-
-    def all_of(selector: str) -> Any:
-        return browser.driver.find_elements(By.CSS_SELECTOR, selector)
-
     photo = tmp_path / ("photo.png" if os.name == "nt" else HOSTILE.replace("/", "|"))
     coloured(5).save(photo)
     browser.driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
     )
-    browser.open(app[1])
-    until(lambda: all_of("input[type=file]"))[0].send_keys(str(photo))
-    frame = until(lambda: all_of("iframe"))[0]
-    until(lambda: all_of("[data-testid=stDataFrame]"))
-    browser.driver.switch_to.frame(frame)
-    rows = "return [...document.querySelectorAll('.layer')].map((layer) => layer.dataset.row)"
-    assert until(lambda: browser.run(rows)) == ["grey", "first", "second", "original"]
-    assert browser.run("return document.querySelector('.slider').classList.contains('ready')")
+    page = Page(browser, app[1])
+    page.drop(photo)
+    page.until(lambda: page.all_of("[data-testid=stDataFrame]"))
+    names = ["Save first", "Save second"]
+    page.until(lambda: [found.text for found in page.all_of("[data-testid=stDownloadButton] button")] == names)
+    browser.driver.switch_to.frame(page.until(lambda: page.all_of("iframe"))[0])
+    page.until(lambda: browser.run("return document.querySelector('.slider')?.classList.contains('ready')"))
+    rows = browser.run("return [...document.querySelectorAll('.layer')].map((layer) => layer.dataset.row)")
+    assert rows == ["grey", "first", "second", "original"]
     assert browser.barriers() == []
     browser.driver.switch_to.default_content()
-    buttons = until(lambda: all_of("[data-testid=stDownloadButton] button"))
-    assert [button.text for button in buttons] == ["Save first", "Save second"]
-    browser.run("arguments[0].click()", buttons[0])
-    saved = until(lambda: list((tmp_path / "saved").glob("*.png")))[0]
+    browser.run("document.querySelector('[data-testid=stDownloadButton] button').click()")
+    saved = page.until(lambda: [path for path in (tmp_path / "saved").glob("*.png") if path.stat().st_size])[0]
     assert saved.name.endswith("-first.png")
     with Image.open(saved) as image:
         assert image.size == (56, 40)
@@ -98,33 +132,27 @@ def test_a_photo_is_dropped_shown_measured_and_saved(
 
 
 def test_what_is_no_photo_and_what_is_too_large_gets_the_reason(
-    app: tuple[subprocess.Popen[str], str], browser: Browser, tmp_path: Path
+    app: tuple[Process, str], browser: Browser, tmp_path: Path
 ) -> None:
-    from selenium.webdriver.common.by import By
-
     (tmp_path / "bad.png").write_bytes(b"nonsense")
-    browser.open(app[1])
-    chooser = until(lambda: browser.driver.find_elements(By.CSS_SELECTOR, "input[type=file]"))
-    assert until(lambda: "25MB" in browser.run("return document.body.innerText").replace(" ", ""))
-    chooser[0].send_keys(str(tmp_path / "bad.png"))
-    text = until(lambda: "cannot be coloured" in (text := browser.run("return document.body.innerText")) and text)
-    assert "Traceback" not in text
-    assert "not a JPEG, PNG" in text
+    page = Page(browser, app[1])
+    page.until(lambda: "25MB" in page.until_it_says("25").replace(" ", ""))
+    page.drop(tmp_path / "bad.png")
+    assert "Traceback" not in page.until_it_says("cannot be coloured", "not a JPEG, PNG")
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(26 * 2**20)
-    chooser = browser.driver.find_elements(By.CSS_SELECTOR, "input[type=file]")
-    chooser[0].send_keys(str(tmp_path / "large.png"))
-    assert until(lambda: "must be 25" in browser.run("return document.body.innerText"))
+    page.drop(tmp_path / "large.png")
+    page.until_it_says("must be 25")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says in a file where a process listens")
-def test_it_listens_on_this_machine_alone(app: tuple[subprocess.Popen[str], str]) -> None:
+def test_it_listens_on_this_machine_alone(app: tuple[Process, str]) -> None:
     port = int(app[1].rpartition(":")[2])
     tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
     lines = [line.split() for table in tables for line in table.splitlines()[1:]]
     listening = [fields[1] for fields in lines if fields[3] == "0A" and fields[1].endswith(f":{port:04X}")]
     assert listening == [f"0100007F:{port:04X}"]  # 127.0.0.1
-    with urllib.request.urlopen(f"{app[1]}/_stcore/health", timeout=10) as answer:
+    with urllib.request.urlopen(f"{app[1]}/_stcore/health", timeout=DEADLINE_S) as answer:
         assert answer.read() == b"ok"
 
 
@@ -133,7 +161,7 @@ def test_it_is_drawn_before_a_photo_is_there(models: tuple[str, str], monkeypatc
     from streamlit.testing.v1 import AppTest
 
     monkeypatch.setenv("COLORGAN_APP", json.dumps({"models": models, "device": "cpu", "size": 32}))
-    drawn = AppTest.from_file(str(Path(serving.__file__).with_name("app.py")), default_timeout=60).run()
+    drawn = AppTest.from_file(str(Path(serving.__file__).with_name("app.py")), default_timeout=DEADLINE_S).run()
     assert not drawn.exception
     assert drawn.sidebar.slider[0].value == 1.0
     assert "first 16, second 16" in drawn.sidebar.text[0].value
@@ -149,18 +177,18 @@ def test_without_its_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_streamlit
-def test_a_port_that_is_taken_is_an_error(app: tuple[subprocess.Popen[str], str]) -> None:
+def test_a_port_that_is_taken_is_an_error(app: tuple[Process, str]) -> None:
     with pytest.raises(ColorganError) as caught:
         serving.serve(serving.AppOptions(), int(app[1].rpartition(":")[2]), lambda address: None)
     assert isinstance(caught.value, OutputError)
     assert "--port" in caught.value.advice
 
 
-def test_ctrl_c_ends_it_with_130_and_nothing_is_left(app: tuple[subprocess.Popen[str], str]) -> None:
+def test_ctrl_c_ends_it_with_130_and_nothing_is_left(app: tuple[Process, str]) -> None:
     process, address = app
     process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=30)
+    _, words = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in words
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(address, timeout=5)
+        urllib.request.urlopen(address, timeout=DEADLINE_S)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from PIL import Image
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
 from colorgan.data.prepare import PrepareReport, prepare
-from colorgan.errors import OutputError, SetError, UsageError
+from colorgan.errors import Interrupted, OutputError, SetError, UsageError
 
 Paint = Callable[..., bytes]
 OPTIONS = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
@@ -184,6 +186,28 @@ def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp
     with pytest.raises(UsageError, match="there is nothing"):
         run(tmp_path / "missing", tmp_path / "data", overwrite=True)
     assert bytes_of(tmp_path / "data") == before
+
+
+def test_whenever_progress_raises_nothing_is_left_and_a_whole_set_stays(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "data")
+    before = bytes_of(tmp_path / "data")
+    told: list[tuple[int, int | None]] = []
+    prepare([photos], tmp_path / "other", OPTIONS, lambda *numbers: told.append(numbers))
+    shutil.rmtree(tmp_path / "other")
+    while_listed, after_reading = told.count((0, None)), told.count((24, 24)) - 1
+    assert while_listed == 24
+    assert after_reading >= 24 + 24, "for each photo in the shards, and for each line of the manifest"
+    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, len(told) + 1, 5), len(told)):
+        calls = itertools.count(1)
+
+        def stop(done: int, total: int | None, moment: int = moment, calls: Iterator[int] = calls) -> None:
+            if next(calls) == moment:
+                raise Interrupted(2, "again")
+
+        with pytest.raises(Interrupted):
+            prepare([photos], tmp_path / "data", replace(OPTIONS, overwrite=True, seed=1), stop)
+        assert bytes_of(tmp_path / "data") == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "photos"]
 
 
 @pytest.mark.parametrize("failing_write", range(9))

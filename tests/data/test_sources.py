@@ -6,7 +6,7 @@ import stat
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from colorgan.data import sources
 from colorgan.data.sources import Source, open_source
-from colorgan.errors import PhotoError, UsageError
+from colorgan.errors import Interrupted, PhotoError, UsageError
 
 Paint = Callable[..., bytes]
 MEMBERS = {
@@ -64,6 +64,29 @@ def contents(source: Source) -> list[tuple[str, str, bytes]]:
         return [(entry.name, entry.class_name, entry.read()) for entry in source.entries]
     finally:
         source.close()
+
+
+def write_tar_of_tars(path: Path) -> Path:
+    path = path.with_suffix(".tar")
+    path.write_bytes(tar_of({"a.tar": tar_of(MEMBERS)}))
+    return path
+
+
+@pytest.mark.parametrize("write", [write_folder, write_tar, write_tar_of_tars, write_zip])
+def test_while_a_source_is_listed_one_may_stop_it_at_each_member(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "source")
+    calls = []
+    open_source(path, lambda: calls.append(None)).close()
+    assert len(calls) >= len(MEMBERS)
+    for last in range(1, len(calls) + 1):
+        left = iter(range(last - 1))
+
+        def stop(left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Interrupted(2, "again")
+
+        with pytest.raises(Interrupted):
+            open_source(path, stop)
 
 
 @pytest.mark.parametrize("write", [write_folder, write_tar, write_zip])

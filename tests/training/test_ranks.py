@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from processes import DEADLINE_S, Process, running, wait_until
 
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
@@ -45,7 +46,7 @@ def log(folder: Path, kind: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["kind"] == kind]
 
 
-def torchrun(data: Path, folder: str) -> "subprocess.Popen[str]":
+def torchrun(data: Path, folder: str) -> AbstractContextManager[Process]:
     options = [
         text for name, value in GIVEN.items() if name != "start" for text in (f"--{name.replace('_', '-')}", str(value))
     ]
@@ -66,10 +67,10 @@ def torchrun(data: Path, folder: str) -> "subprocess.Popen[str]":
     ]
     # With --overwrite too: a restart must not take it for its own.
     whole = [*launcher, *command, "--overwrite"]
-    return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return running(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def workers_of(process: "subprocess.Popen[str]") -> list[int]:
+def workers_of(process: Process) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
@@ -81,17 +82,12 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     save_model(tmp_path / "small.safetensors", small_network, model_info)
-    running = torchrun(set_folder, "two")
-    try:
-        while len(list(Path("two/checkpoints").glob("epoch-*"))) < 2:
-            assert running.poll() is None, running.communicate()
-            time.sleep(0.02)
-        victim = workers_of(running)[-1]
+    with torchrun(set_folder, "two") as process:
+        wait_until(lambda: len(list(Path("two/checkpoints").glob("epoch-*"))) >= 2, process)
+        victim = workers_of(process)[-1]
         os.kill(victim, signal.SIGKILL)
-        output, words = running.communicate(timeout=120)
-    finally:
-        running.kill()
-    assert running.returncode == 0, words
+        output, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, words
     assert "falling back" not in words
     assert output.count("best.safetensors") == 1
     launch(TRAIN, set_folder, Path("one"), train_options(GIVEN), SilentWatcher(), "")

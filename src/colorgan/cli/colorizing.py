@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-from colorgan.cli.console import Console, print_error
+from colorgan.cli.console import Console
 from colorgan.cli.inputs import find_jobs, in_words, journal_homes, output_rules
+from colorgan.cli.leaving import leave_at_once, watch_signals
 from colorgan.cli.reporting import JsonReporter, PlainReporter, Reporter, Total, photo_bar
 from colorgan.cli.request import DEFAULT_MODEL, Request
 from colorgan.cli.streaming import check_stream, colorize_stream, is_stream
 from colorgan.colorize.loading import Loading
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted
-from colorgan.media.files import drop_unfinished
 from colorgan.media.planning import count_photos
 from colorgan.signals import SignalWatch
 
@@ -37,25 +36,16 @@ def colorize_photos(request: Request) -> int:
     Raises:
         ColorganError: it cannot be done, or was interrupted.
     """
-    # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
-    with SignalWatch(at_once=is_stream(request)) as watch:
+    with watch_signals(HOW_TO_GO_ON) as watch:
         run = Run(request, watch)
         try:
-            return run.go()
-        except KeyboardInterrupt:  # what was under way is dropped
-            _leave_at_once(Interrupted(watch.received or signal.SIGINT, HOW_TO_GO_ON))
+            # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
+            with watch.leaving() if is_stream(request) else nullcontext():
+                return run.go()
         except Interrupted as error:
             if run.is_loading:
-                _leave_at_once(error)
+                leave_at_once(error)
             raise
-
-
-def _leave_at_once(error: Interrupted) -> NoReturn:
-    """End without waiting for threads that are still at work."""
-    drop_unfinished()
-    print_error(error)
-    sys.stdout.flush()
-    os._exit(error.exit_code)
 
 
 def available_cores() -> int:

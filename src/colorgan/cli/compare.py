@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,11 @@ from rich.progress import Progress as Bar
 
 from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console
+from colorgan.cli.leaving import watch_signals
 from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption
 from colorgan.compare.options import CompareOptions
 from colorgan.compare.serving import STOPPED, AppOptions, check_app, serve
-from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.errors import EXIT_SOME_FAILED, UsageError
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
@@ -130,11 +130,8 @@ def compare(
         raise UsageError(
             "photos to compare models on", "none named", "Name photos, folders or archives, or give --app."
         )
-    with SignalWatch() as watch:
-        try:
-            comparison = _compare(console, inputs, output, options, watch)
-        except KeyboardInterrupt:  # the second one
-            raise Interrupted(signal.SIGINT, _STOPPED) from None
+    with watch_signals(_STOPPED) as watch:
+        comparison = _compare(console, inputs, output, options, watch)
     from colorgan.cli.comparing import print_json, print_words
 
     (print_json if json_lines else print_words)(console, comparison, output)
@@ -166,8 +163,9 @@ def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions,
 def _check_models(console: Console, options: CompareOptions) -> None:
     """Load the models once, so that one that cannot be had is an error here, and one to be fetched shows a bar."""
     console.note("Loading the models ...")
-    with SignalWatch() as watch:
-        from colorgan.compare.contenders import load_contenders
+    with watch_signals(STOPPED) as watch:
+        with watch.leaving():  # torch takes seconds to load
+            from colorgan.compare.contenders import load_contenders
 
         check = partial(watch.check, STOPPED)
         check()
@@ -180,7 +178,8 @@ def _compare(
 ) -> Comparison:
     """Compare under a progress bar."""
     console.note("Loading the models ...")
-    from colorgan.compare.compare import compare as compare_models
+    with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+        from colorgan.compare.compare import compare as compare_models
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with console.bar(*columns) as bar:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console as RichConsole
+from rich.control import Control
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -20,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.segment import ControlType
 from rich.table import Table
 
 from colorgan.errors import EXIT_BUG, ColorganError, OutputError
@@ -110,6 +112,12 @@ class Console:
 
         with self.bar(*columns) as bar:
             yield progressed
+
+
+def restore_terminal() -> None:
+    """Take back what a bar that is not ended does to a terminal: its line, and the hidden cursor."""
+    err = _rich(stderr=True)
+    err.control(Control((ControlType.ERASE_IN_LINE, 2), ControlType.CARRIAGE_RETURN, ControlType.SHOW_CURSOR))
 
 
 def print_error(error: ColorganError) -> None:

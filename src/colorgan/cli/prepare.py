@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
+from colorgan.cli.leaving import watch_signals
 from colorgan.cli.options import FILES, RUNNING, QuietOption, SeedOption
 from colorgan.data.options import PrepareOptions
 from colorgan.errors import UsageError
@@ -121,12 +122,8 @@ def prepare(
         overwrite=overwrite,
     )
     console.note(f"Preparing a set in {output} ...")
-    with SignalWatch(at_once=True) as watch:
-        try:
-            report = _prepare(console, sources, output, options, watch)
-        except KeyboardInterrupt:
-            watch.check(_STOPPED)
-            raise
+    with watch_signals(_STOPPED) as watch:
+        report = _prepare(console, sources, output, options, watch)
     console.result(f"kept: {report.kept['train']} for training, {report.kept['val']} for validation")
     for reason, count in report.left_out.items():
         console.result(f"left out, {reason}: {count}")
@@ -142,11 +139,13 @@ def _prepare(
     """Write the set under a progress bar."""
     with console.bar("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task("Looking for photos", total=None)
-        from colorgan.data.prepare import prepare as prepare_set
+        with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+            from colorgan.data.prepare import prepare as prepare_set
 
         def progress(done: int, total: int | None) -> None:
             watch.check(_STOPPED)
-            bar.update(task, completed=done, total=total, description="Preparing photos")
+            if total is not None:
+                bar.update(task, completed=done, total=total, description="Preparing photos")
 
         return prepare_set(sources, output, options, progress)
 

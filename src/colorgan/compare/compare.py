@@ -51,7 +51,7 @@ def compare(inputs: Sequence[Path], folder: Path, options: CompareOptions, watch
         OutputError: the folder cannot be written, or holds results that are not to be replaced.
     """
     check_folder(folder, options.overwrite)
-    sources = open_inputs(inputs)
+    sources = open_inputs(inputs, watcher.check)
     try:
         if options.perceptual:
             check_perceptual(sum(len(source.entries) for source in sources))

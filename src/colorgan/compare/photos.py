@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
 from colorgan.data.options import PrepareOptions
 from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
-from colorgan.data.sources import Entry, FileSource, Source, open_source
+from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
 from colorgan.media.opening import opened
 from colorgan.media.photo import from_image
@@ -58,14 +58,19 @@ class Unreadable:
     reason: str
 
 
-def open_inputs(inputs: Sequence[Path]) -> list[Source]:
+def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
     """Open folders, archives and single photos.
+
+    Args:
+        inputs: where they are.
+        check: called all the while; raises to stop.
 
     Raises:
         UsageError: one of them is not there or none of these, or there is no photo in any.
     """
     sources = [
-        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path) for path in inputs
+        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path, check)
+        for path in inputs
     ]
     if not any(source.entries for source in sources):
         where = ", ".join(map(str, inputs))

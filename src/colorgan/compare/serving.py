@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import queue
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +22,8 @@ ADDRESS = "127.0.0.1"
 MOST_MB = 25
 STOPPED = "The app has ended; it kept nothing."
 _VARIABLE = "COLORGAN_APP"
-_PATIENCE_S = 1.0  # nothing would be lost
+_PATIENCE_S = 5.0  # nothing would be lost; a second Ctrl-C is not patient
+_LOOK_UP_S = 0.1
 # As options of `streamlit run`, which beat every config.toml.
 _SETTINGS = {
     "server.address": ADDRESS,
@@ -91,7 +94,7 @@ def serve(options: AppOptions, port: int | None, started: Callable[[str], None])
         OutputError: it could not start, or ended by itself.
         Interrupted: a signal came, which is how it is ended.
     """
-    with SignalWatch(at_once=True) as watch:
+    with SignalWatch() as watch:
         # Of the same process group: a terminal that is closed, or Ctrl-C in it, ends both.
         server = subprocess.Popen(
             _command(port),
@@ -102,8 +105,8 @@ def serve(options: AppOptions, port: int | None, started: Callable[[str], None])
             errors="replace",
         )
         try:
-            _follow(server, started)
-        except KeyboardInterrupt:
+            _follow(server, started, watch)
+        except KeyboardInterrupt:  # the second one
             pass
         finally:
             _end(server)
@@ -126,15 +129,32 @@ def _environment(options: AppOptions) -> dict[str, str]:
     return kept | _NEWER | {_VARIABLE: json.dumps(asdict(options))}
 
 
-def _follow(server: subprocess.Popen[str], started: Callable[[str], None]) -> None:
-    """Read what the server prints, to its end; the first address in it is where it listens."""
-    assert server.stdout is not None
+def _follow(server: subprocess.Popen[str], started: Callable[[str], None], watch: SignalWatch) -> None:
+    """Read what the server prints, to its end or a signal; the first address in it is where it listens."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # In a thread of its own, since whoever reads a pipe cannot look up.
+    threading.Thread(target=_read_lines, args=(server, lines), daemon=True).start()
     is_told = False
-    for line in server.stdout:
+    while watch.received is None:
+        try:
+            line = lines.get(timeout=_LOOK_UP_S)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
         found = re.search(r"http://\S+", line)
         if found and not is_told:
             is_told = True
             started(found[0])
+
+
+def _read_lines(server: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Hand on what the server prints, line by line, and at its end None."""
+    assert server.stdout is not None
+    with server.stdout:
+        for line in server.stdout:
+            lines.put(line)
+    lines.put(None)
 
 
 def _end(server: subprocess.Popen[str]) -> None:
@@ -144,5 +164,3 @@ def _end(server: subprocess.Popen[str]) -> None:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         server.kill()
         server.wait()
-    if server.stdout is not None:
-        server.stdout.close()

@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import IO, Any
@@ -31,7 +32,7 @@ from colorgan.data.shards import (
     sha256_of,
     write_whole,
 )
-from colorgan.data.sources import Entry, Source, open_source
+from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
@@ -71,7 +72,8 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
         sources: folders, .tar and .zip files.
         output: the set's folder.
         options: what is to be in it.
-        progress: told how many photos are done, of how many.
+        progress: told how many photos are done, of how many (None while they are still listed); called all the while
+            and between small pieces of work, so that what it raises ends it soon, and with nothing written.
 
     Raises:
         UsageError: a source cannot be read, a class is not there, or the output must not be replaced.
@@ -83,7 +85,7 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
     with contextlib.ExitStack() as stack:
         opened: list[Source] = []
         for path in sources:
-            opened.append(open_source(path))
+            opened.append(open_source(path, partial(progress, 0, None)))
             stack.callback(opened[-1].close)
         classes = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         criteria = Criteria(
@@ -127,20 +129,22 @@ def _fill(
     with tempfile.TemporaryFile(dir=staging) as jpegs, tempfile.TemporaryFile(dir=staging) as bins:
         selection = Selection(entries, criteria, jpegs, bins)
         selection.run(options.workers, progress)
+        check = partial(progress, len(entries), len(entries))
         outcomes = list(zip(entries, selection.outcomes, strict=True))
         photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]
         left_out = _count_reasons(selection.outcomes)
         if not photos:
             raise _nothing_kept(sources, left_out)
-        splits = _split(photos, options)
+        splits = _split(photos, options, check)
         classes = sorted({photo.entry.class_name for photo in photos})
         for split in SPLITS:
-            _write_photos(staging, split, splits[split], classes, jpegs)
+            _write_photos(staging, split, splits[split], classes, jpegs, check)
         in_training = np.zeros(len(photos), np.bool_)
         in_training[[photo.kept.row for photo in splits["train"]]] = True
         prior = count_bins(bins, in_training)
-    _write_manifest(staging, outcomes, splits)
+    _write_manifest(staging, outcomes, splits, check)
     hashes = {name: sha256_of(staging / name) for name in [MANIFEST_FILE, *map(index_name, SPLITS)]}
+    check()
     report = PrepareReport(
         output,
         kept={split: len(splits[split]) for split in SPLITS},
@@ -186,9 +190,9 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
     )
 
 
-def _split(photos: Sequence[_Photo], options: PrepareOptions) -> dict[str, list[_Photo]]:
+def _split(photos: Sequence[_Photo], options: PrepareOptions, check: Check) -> dict[str, list[_Photo]]:
     """The photos of each split, in the seeded order in which they are written."""
-    groups = group_near_duplicates(np.array([photo.kept.hash for photo in photos], np.uint64))
+    groups = group_near_duplicates(np.array([photo.kept.hash for photo in photos], np.uint64), check)
     held_back = choose_validation(groups, options.val_fraction, options.seed).tolist()
     splits: dict[str, list[_Photo]] = {
         split: [photo for photo, held in zip(photos, held_back, strict=True) if held == (split == "val")]
@@ -200,23 +204,28 @@ def _split(photos: Sequence[_Photo], options: PrepareOptions) -> dict[str, list[
 
 
 def _write_photos(
-    staging: Path, split: str, photos: Sequence[_Photo], classes: Sequence[str], jpegs: IO[bytes]
+    staging: Path, split: str, photos: Sequence[_Photo], classes: Sequence[str], jpegs: IO[bytes], check: Check
 ) -> None:
     numbers = {name: number for number, name in enumerate(classes)}
     with ShardWriter(staging, split, len(photos)) as writer:
         for photo in photos:
+            check()
             jpegs.seek(photo.kept.offset)
             jpeg = jpegs.read(photo.kept.length)
             writer.add(jpeg, photo.kept.height, photo.kept.width, numbers[photo.entry.class_name])
 
 
 def _write_manifest(
-    staging: Path, outcomes: Sequence[tuple[Entry, Kept | LeftOut | None]], splits: dict[str, list[_Photo]]
+    staging: Path,
+    outcomes: Sequence[tuple[Entry, Kept | LeftOut | None]],
+    splits: dict[str, list[_Photo]],
+    check: Check,
 ) -> None:
     """One line per source photo: what became of it."""
     keys = {photo.kept.row: (split, f"{number:08d}") for split in SPLITS for number, photo in enumerate(splits[split])}
     with (staging / MANIFEST_FILE).open("x", encoding="ascii", newline="\n") as file:
         for entry, outcome in outcomes:
+            check()
             line: dict[str, Any] = {"source": entry.source.label, "name": entry.name, "class": entry.class_name}
             if isinstance(outcome, Kept):
                 split, key = keys[outcome.row]

@@ -99,7 +99,7 @@ class Selection:
         self._seen: dict[str, str] = {}  # digest -> the name of the photo that has it
 
     def run(self, workers: int, progress: Progress) -> None:
-        """Decide about every entry, with so many threads."""
+        """Decide about every entry, with so many threads; what `progress` raises ends it."""
         order = list(range(len(self._entries)))
         if self._criteria.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
             Random(f"{self._criteria.seed}/photos").shuffle(order)

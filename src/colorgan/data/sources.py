@@ -11,7 +11,7 @@ import stat
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,6 +23,8 @@ MAX_PHOTO_BYTES = 256 * 1000**2
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _HEADER_BYTES = 512  # of a tar member
+
+Check = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,20 @@ class Entry:
 class Source(ABC):
     """A place that photos are read from.
 
+    Args:
+        path: where it is.
+        check: called all the while it is listed; what it raises ends that.
+
     Attributes:
         path: where it is.
         entries: its photos, sorted by name.
         ignored: how many of its members are no photos: other files, links, devices, fifos.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check: Check = lambda: None) -> None:
         self.path = path
         self.ignored = 0
+        self._check = check
         self.entries = sorted(self._list(), key=lambda entry: (entry.name, entry.position))
 
     @property
@@ -107,6 +114,7 @@ class FolderSource(Source):
             here = Path(folder)
             self.ignored += sum((here / name).is_symlink() for name in subfolders)
             for name in names:
+                self._check()
                 yield from self._file(here / name)
 
     def _file(self, path: Path) -> Iterator[Entry]:
@@ -162,6 +170,7 @@ class TarSource(Source):
         with tarfile.open(fileobj=file, mode="r:") as archive:
             last = -1
             for member in archive:
+                self._check()
                 # A crafted size may lead back to where the walk has been.
                 if member.offset_data <= last or member.size < 0:
                     raise tarfile.ReadError(f"the header of {member.name!r} leads backwards")
@@ -198,13 +207,18 @@ class TarSource(Source):
 class ZipSource(Source):
     """A zip file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check: Check = lambda: None) -> None:
         self._archive = zipfile.ZipFile(path)
         self._infos = self._archive.infolist()
-        super().__init__(path)
+        try:
+            super().__init__(path, check)
+        except BaseException:
+            self._archive.close()
+            raise
 
     def _list(self) -> Iterator[Entry]:
         for position, info in enumerate(self._infos):
+            self._check()
             kind = stat.S_IFMT(info.external_attr >> 16)  # zero unless a Unix wrote it
             if info.filename.endswith("/"):  # is_dir() cannot bear an empty name
                 continue
@@ -223,8 +237,12 @@ class ZipSource(Source):
         self._archive.close()
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, check: Check = lambda: None) -> Source:
     """List a folder, a .tar or a .zip.
+
+    Args:
+        path: where it is.
+        check: called all the while; a ColorganError that it raises ends it.
 
     Raises:
         UsageError: there is nothing at that path, or nothing that photos can be read from.
@@ -234,7 +252,7 @@ def open_source(path: Path) -> Source:
     except OSError as error:
         raise UsageError(f"photos at {path}", error.strerror or str(error), "Make it readable.") from error
     try:
-        return kind(path)
+        return kind(path, check)
     except ColorganError:
         raise
     except Exception as error:  # tarfile and zipfile let damage surface as whatever it trips over

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import numpy as np
@@ -25,7 +25,7 @@ def _distance(left: _Hashes, right: _Hashes) -> npt.NDArray[np.uint8]:
     return np.asarray(_BITS_SET[words].sum(axis=1, dtype=np.uint8))
 
 
-def _near_pairs(hashes: _Hashes) -> Iterator[tuple[int, int]]:
+def _near_pairs(hashes: _Hashes, check: Callable[[], None]) -> Iterator[tuple[int, int]]:
     """Pairs of hashes at most MAX_DISTANCE bits apart, each at least once, by their positions."""
     for band in range(_BANDS):
         keys = (hashes >> np.uint64(band * _BAND_BITS)) & np.uint64((1 << _BAND_BITS) - 1)
@@ -33,6 +33,7 @@ def _near_pairs(hashes: _Hashes) -> Iterator[tuple[int, int]]:
         keys, ordered = keys[order], hashes[order]
         left, step = np.arange(len(hashes)), 1
         while len(left):
+            check()
             left = left[left + step < len(hashes)]
             left = left[keys[left] == keys[left + step]]
             close = left[_distance(ordered[left], ordered[left + step]) <= MAX_DISTANCE]
@@ -40,11 +41,12 @@ def _near_pairs(hashes: _Hashes) -> Iterator[tuple[int, int]]:
             step += 1
 
 
-def group_near_duplicates(hashes: _Hashes) -> _Numbers:
+def group_near_duplicates(hashes: _Hashes, check: Callable[[], None] = lambda: None) -> _Numbers:
     """Join photos whose hashes are at most MAX_DISTANCE bits apart, and what those are joined to.
 
     Args:
         hashes: (N,), uint64.
+        check: called all the while; raises to stop.
 
     Returns:
         (N,), a number per photo, the same within a group.
@@ -58,7 +60,7 @@ def group_near_duplicates(hashes: _Hashes) -> _Numbers:
             node = parent[node]
         return node
 
-    for one, other in _near_pairs(distinct):
+    for one, other in _near_pairs(distinct, check):
         parent[root(one)] = root(other)
     roots = np.array([root(node) for node in range(len(distinct))], np.int64)
     return roots[which]
