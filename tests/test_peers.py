@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from processes import DEADLINE_S
 from safetensors.torch import save_file
 
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
@@ -160,6 +161,6 @@ def test_without_the_extra_our_files_load_and_for_others_the_error_names_it(tmp_
     foreign = tmp_path / "model.safetensors"
     save_file({"conv_first.weight": torch.zeros(4, 3, 3, 3)}, foreign)
     command = [sys.executable, "-c", WITHOUT_THE_EXTRA, str(tiny_model), str(foreign)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.stdout == "loaded\n"
     assert "pip install 'colorgan[peers]'" in done.stderr

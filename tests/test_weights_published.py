@@ -10,6 +10,7 @@ import sys
 import pytest
 import torch
 from PIL import Image
+from processes import DEADLINE_S
 from safetensors import safe_open
 
 from colorgan import weights, weights_cache
@@ -300,7 +301,7 @@ def test_offline_opens_no_socket(cache, offline):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
     if offline == "1":

@@ -9,6 +9,7 @@ import pytest
 import torch
 import typer.main
 from pictures import noise, saved
+from processes import DEADLINE_S
 
 from colorgan import __version__
 from colorgan.cli.app import app, main
@@ -18,7 +19,7 @@ from colorgan.errors import UsageError
 
 def colorgan(*arguments):
     command = [sys.executable, "-m", "colorgan", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
 def run_main(*arguments):
@@ -37,7 +38,7 @@ def test_help_is_answered_without_torch(arguments):
         f"app({arguments!r}, standalone_mode=False)\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage: " in done.stdout
 
@@ -65,7 +66,7 @@ def test_the_first_word_waits_for_no_large_library_and_for_no_other_command(name
         f"Console.note = leave\napp({line!r})"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=True, cwd=tmp_path)
     assert done.stdout.splitlines() == [words.format(photo=photo), name]
 
 
@@ -84,7 +85,7 @@ def test_waiting_threads_sleep_before_torch_is_imported_unless_the_user_says_oth
         "atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules))\nmain()"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == f"{found} False"
 
 

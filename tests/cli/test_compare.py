@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pictures import noise, saved
+from processes import DEADLINE_S
 from typer.testing import CliRunner
 
 from colorgan.cli.app import app
@@ -112,7 +113,7 @@ def test_ctrl_c_ends_it_with_130_and_no_results(photos, tmp_path, tiny_model):
         f"sys.argv = ['colorgan', 'compare', {str(photos)!r}, '-o', {str(tmp_path / 'out')!r}, "
         f"'--models', {str(tiny_model)!r}, '--size', '32']\nmain()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 128 + signal.SIGINT
     assert "no results" in done.stderr
     assert not (tmp_path / "out" / "results.json").exists()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from processes import DEADLINE_S
 
 
 def offered(line, folder=None):
@@ -16,7 +17,7 @@ def offered(line, folder=None):
         [sys.executable, "-c", "from colorgan.cli.app import main; main()"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=True,
         cwd=folder,
         env=os.environ | asked,
@@ -69,7 +70,7 @@ def test_bash_itself_completes_models_and_leaves_files_to_itself(tmp_path):
         COMP_WORDS=(colorgan colorize gran) COMP_CWORD=2
         _colorgan_completion colorgan; echo "photos: ${{COMPREPLY[*]}}"
     """
-    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     assert "-o default" in done.stdout
     assert "models: compact\n" in done.stdout
     assert done.stdout.endswith("photos: \n")
@@ -77,4 +78,4 @@ def test_bash_itself_completes_models_and_leaves_files_to_itself(tmp_path):
 
 def test_torch_is_not_waited_for():
     code = "import sys, colorgan.cli.app; from colorgan.cli.completion import complete_model; complete_model('c')"
-    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, timeout=DEADLINE_S)

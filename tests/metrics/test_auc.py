@@ -9,10 +9,11 @@ from colorgan.metrics.auc import auc_scores, rarity_weights
 
 
 def test_a_score_is_the_share_of_thresholds_met() -> None:
-    truth = torch.zeros(1, 2, 8, 8)
-    ab = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0)) * 200
-    ab[0, :, 0, 0], ab[0, :, 0, 1] = 0.0, torch.tensor([3.0, 4.0])
-    distance = (ab**2).sum(1).sqrt()
+    truth = torch.randint(-50, 50, (1, 2, 8, 8), generator=torch.Generator().manual_seed(1)).float()
+    ab = truth + torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0)) * 200
+    ab[0, :, 0, 0] = truth[0, :, 0, 0]
+    ab[0, :, 0, 1] = truth[0, :, 0, 1] + torch.tensor([3.0, 4.0])
+    distance = ((ab - truth) ** 2).sum(1).sqrt()
     expected = torch.stack([(distance <= t).float() for t in range(151)]).mean(0)
     assert torch.allclose(auc_scores(ab, truth), expected)
 
@@ -38,6 +39,9 @@ def test_away_from_the_borders_between_bins_whole_units_change_nothing() -> None
     assert bool(same[inside & (ab.norm(dim=1) < 40)].all())
 
 
-def test_colours_beyond_the_table_take_the_weight_of_its_border() -> None:
-    far, border = torch.tensor([500.0, 0.0]).view(1, 2, 1, 1), torch.tensor([127.0, 0.0]).view(1, 2, 1, 1)
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_colours_beyond_the_table_take_the_weight_of_its_border(side: int, axis: int) -> None:
+    far, border = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)
+    far[0, axis], border[0, axis] = side * 128.0, side * 127.0
     assert float(rarity_weights(far)) == pytest.approx(float(rarity_weights(border)))

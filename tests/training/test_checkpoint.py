@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import DEADLINE_S
 
 from colorgan.errors import CheckpointError, TrainingError
 from colorgan.networks.compact import Compact
@@ -177,7 +178,11 @@ print(newest, sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
 @pytest.mark.slow
 def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLER, str(tmp_path), "50"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", KILLER, str(tmp_path), "50"],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     newest, stale = done.stdout.split(maxsplit=1)

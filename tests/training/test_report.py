@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from processes import DEADLINE_S
 
 from colorgan.training.diagnosis import Objective, diagnose
 from colorgan.training.metrics_log import MetricsLog
@@ -181,7 +182,7 @@ def dumped(path: Path) -> str:
         f"--user-data-dir={plain.parent / 'profile'}",
     ]
     done = subprocess.run(
-        [str(CHROMIUM), *options, plain.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        [str(CHROMIUM), *options, plain.as_uri()], capture_output=True, text=True, timeout=DEADLINE_S, check=True
     )
     return done.stdout
 
