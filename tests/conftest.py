@@ -126,6 +126,7 @@ def model_info():
         figures={"auc": 88.25, "auc_rebalanced": 63.5},
         render_size=96,
         temperature=0.38,
+        edges=True,
     )
 
 

@@ -214,6 +214,11 @@ def test_a_missing_field_is_named(small_file, field):
     assert refusal(small_file) == f"its description lacks {field!r}"
 
 
+def test_a_file_from_before_models_spoke_of_edges_loads(small_file):
+    rewrite(small_file, {"edges": None})
+    assert not load_model(str(small_file), CPU).info.edges
+
+
 @pytest.mark.parametrize(
     ("field", "text"),
     [
@@ -228,6 +233,7 @@ def test_a_missing_field_is_named(small_file, field):
         ("temperature", "0"),
         ("temperature", "NaN"),
         ("temperature", "Infinity"),
+        ("edges", "perhaps"),
     ],
 )
 def test_a_field_that_makes_no_sense_is_named(small_file, field, text):

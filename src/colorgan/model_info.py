@@ -23,6 +23,7 @@ class ModelInfo:
         figures: what was measured on it, by name.
         render_size: the short side at which the network sees a photo, 8..4096 pixels.
         temperature: what its logits are divided by before they are decoded, above 0.
+        edges: whether its colours are made to end at the photo's edges.
     """
 
     name: str
@@ -35,3 +36,4 @@ class ModelInfo:
     figures: dict[str, float]
     render_size: int
     temperature: float
+    edges: bool = False

@@ -8,7 +8,7 @@ import math
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,18 @@ def _temperature(text: str) -> float:
     return value
 
 
+def _yes_or_no(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("neither true nor false")
+    return text == "true"
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "options": _mapping,
     "figures": _figures,
     "render_size": _render_size,
     "temperature": _temperature,
+    "edges": _yes_or_no,
 }
 
 
@@ -129,6 +136,8 @@ def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
         raise bad_weights(path, f"format {version!r}, where this colorgan knows {FORMAT_VERSION}", "Update colorgan.")
     values = {}
     for field in fields(ModelInfo):
+        if field.name not in metadata and field.default is not MISSING:
+            continue  # a file from before there was such a field
         try:
             values[field.name] = _READERS.get(field.name, _plain)(metadata[field.name])
         except KeyError:

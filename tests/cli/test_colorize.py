@@ -77,10 +77,10 @@ def test_one_photo_goes_into_the_file_that_was_named(
 
 def test_options_change_the_result(photos: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:
     photo, contents = photos / "Köln, 写真.png", set()
-    for option in ((), ("--saturation", 0.3), ("--temperature", 3), ("--render-size", 64)):
+    for option in ((), ("--saturation", 0.3), ("--temperature", 3), ("--render-size", 64), ("--edges",)):
         assert call(photo, "-o", tmp_path / "a.png", "--model", tiny_model, "--overwrite", *option)[0] == 0
         contents.add((tmp_path / "a.png").read_bytes())
-    assert len(contents) == 4
+    assert len(contents) == 5
     assert call(photo, "-o", tmp_path / "g.png", "--model", tiny_model, "--saturation", 0)[0] == 0
     with Image.open(tmp_path / "g.png") as result, Image.open(photo) as grey:
         assert result.tobytes() == grey.convert("RGB").tobytes()

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -219,10 +219,10 @@ def test_a_photo_that_nobody_foresaw_fails_and_the_rest_goes_on(
     Image.fromarray(RAMP.T.copy()).save(tmp_path / "b.png")
     finish = Colorizer.finish
 
-    def fail(self: Colorizer, photo: Photo, *arguments: object) -> object:
+    def fail(self: Colorizer, photo: Photo, *arguments: Any, **options: Any) -> object:
         if photo.size == (44, 20):
             raise error
-        return finish(self, photo, *arguments)
+        return finish(self, photo, *arguments, **options)
 
     monkeypatch.setattr(Colorizer, "finish", fail)
     outcomes = run(colorizer, tmp_path, tmp_path / "out")

@@ -15,7 +15,7 @@ from torch import Tensor
 import colorgan
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import fullres
-from colorgan.colorize.colorizer import Colorizer, network_size
+from colorgan.colorize.colorizer import Colorizer, Colours, network_size
 from colorgan.colorize.engine import Engine, Place
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
@@ -204,7 +204,7 @@ def test_photos_of_one_size_are_coloured_together_as_they_are_alone(tiny: Colori
     for photo, colours in zip(photos, together, strict=True):
         assert not isinstance(colours, PhotoError)
         alone = tiny.colorize_photo(photo, rendering)
-        assert np.array_equal(tiny.finish(photo, colours.ab, rendering), alone)
+        assert np.array_equal(tiny.finish(photo, colours, rendering), alone)
 
 
 def test_no_memory_for_the_network_fails_the_photo_and_never_leaves_it_grey(
@@ -260,23 +260,33 @@ def test_fit_square_shows_the_network_a_square(painter: Colorizer) -> None:
     assert network.seen[0][0] == (1, 1, 32, 32)
 
 
+def test_colours_end_at_edges_where_the_model_or_the_user_says_so(tiny: Colorizer) -> None:
+    photo = half_and_half()
+    plain, led = tiny.colorize(photo, edges=False), tiny.colorize(photo, edges=True)
+    assert np.abs(np.array(plain).astype(int) - np.array(led)).max() > 2
+    assert tiny.colorize(photo) == plain
+    follower = replace(tiny, info=replace(tiny.info, edges=True))
+    assert follower.colorize(photo) == led
+    assert follower.colorize(photo, edges=False) == plain
+
+
 def test_sixteen_bits_are_finished_from_sixteen_bits(tiny: Colorizer) -> None:
     codes = np.linspace(20000, 40000, 40 * 50).astype(np.uint16).reshape(40, 50)
     photo, rendering = from_image(Image.fromarray(codes)), Rendering()
     (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
     assert not isinstance(colours, PhotoError)
-    deep = tiny.finish(photo, colours.ab, rendering, bit_depth=16)
+    deep = tiny.finish(photo, colours, rendering, bit_depth=16)
     assert (deep.dtype, deep.shape) == (np.dtype(np.uint16), (40, 50, 3))
     assert len(np.unique(deep)) > 1000
-    assert np.abs(deep / 257 - tiny.finish(photo, colours.ab, rendering)).max() < 0.55
+    assert np.abs(deep / 257 - tiny.finish(photo, colours, rendering)).max() < 0.55
 
 
 def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo, rendering, words = from_image(half_and_half()), Rendering(), list[str]()
-    ab, render = torch.zeros(2, 4, 4), fullres.render
-    wanted = tiny.finish(photo, ab, rendering)
+    colours, render = Colours(torch.zeros(1, 2, 4, 4)), fullres.render
+    wanted = tiny.finish(photo, colours, rendering)
 
     def too_much(*args: Any, device: torch.device, **options: Any) -> Samples:
         if device.type == "cuda":
@@ -286,7 +296,7 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     monkeypatch.setattr(fullres, "render", too_much)
     place = Place(tiny.engine.place.generator, torch.device("cuda"))
     on_gpu = Colorizer(tiny.info, Engine(place, tiny.engine.place, words.append, most=4))
-    assert np.array_equal(on_gpu.finish(photo, ab, rendering), wanted)
+    assert np.array_equal(on_gpu.finish(photo, colours, rendering), wanted)
     assert len(words) == 1
     assert "the CPU" in words[0]
 

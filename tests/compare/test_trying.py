@@ -72,7 +72,7 @@ def test_a_grey_photo_has_no_figures_and_no_original(contenders: list[Contender]
 
 def test_the_render_size_is_what_the_network_sees(contenders: list[Contender], coloured: Draw) -> None:
     tried = open_photo("a.png", file_of(coloured(1)), 32)
-    assert guess(tried, contenders[0], Rendering(render_size=24)).ab.shape[1:] == (24, 34)
+    assert guess(tried, contenders[0], Rendering(render_size=24)).colours.ab.shape[1:] == (24, 34)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("JPEG", "a-first.jpg"), ("PNG", "a-first.png"), ("GIF", "a-first.png")])

@@ -137,6 +137,15 @@ def colorize(
             rich_help_panel=COLOURS,
         ),
     ] = None,
+    edges: Annotated[
+        bool | None,
+        typer.Option(
+            "--edges/--no-edges",
+            help="Let colours end where the photo has edges, however coarse the network's answer is.",
+            show_default="the model's own",
+            rich_help_panel=COLOURS,
+        ),
+    ] = None,
     confidence: Annotated[
         bool,
         typer.Option(
@@ -224,7 +233,7 @@ def colorize(
         output=output,
         from_file=from_file,
         suffix=_SUFFIXES[format_name.value],
-        rendering=Rendering(saturation, temperature, render_size, fit.value, confidence, variants, seed),
+        rendering=Rendering(saturation, temperature, render_size, fit.value, confidence, variants, seed, edges),
         model=model,
         device=device,
         precision=precision.value,

@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,10 +36,12 @@ class Colours:
     Attributes:
         variants: (N, 2, h, w), Lab units; the first is the plain prediction.
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
+        guide: (h, w), the L that it saw, where its colours are to end at the photo's edges; else None.
     """
 
     variants: Tensor
     confidence: Tensor | None = None
+    guide: Tensor | None = None
 
     @property
     def ab(self) -> Tensor:
@@ -114,6 +117,7 @@ class Colorizer:
         temperature: float | None = None,
         render_size: int | None = None,
         fit: Fit = "shape",
+        edges: bool | None = None,
     ) -> Image.Image:
         """Colour a picture in memory.
 
@@ -123,6 +127,7 @@ class Colorizer:
             temperature: of the decoding, 0.01..100; the model's own where None.
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
             fit: shape, or square as in the demo that ECCV16 was published with.
+            edges: whether colours end at the photo's edges; the model's own choice where None.
 
         Returns:
             A picture of the same size, upright where EXIF said that it lay: RGB, or RGBA where it had transparency.
@@ -131,7 +136,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range.
         """
-        rendering = Rendering(saturation, temperature, render_size, fit)
+        rendering = Rendering(saturation, temperature, render_size, fit, edges=edges)
         photo = from_image(image)
         return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
 
@@ -149,8 +154,9 @@ class Colorizer:
         """
         rendering = Rendering(variants=count, seed=seed)
         photo = from_image(image)
-        found = self._predict(photo, rendering).variants
-        return [to_image(self.finish(photo, ab, rendering).astype(np.uint8, copy=False), photo.alpha) for ab in found]
+        colours = self._predict(photo, rendering)
+        found = (self.finish(photo, colours, rendering, variant=number) for number in range(count))
+        return [to_image(rgb.astype(np.uint8, copy=False), photo.alpha) for rgb in found]
 
     def confidence(self, image: Image.Image) -> Image.Image:
         """Tell how sure the network is of a picture's colours: white where it is certain, black where it knows nothing.
@@ -185,7 +191,7 @@ class Colorizer:
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colours.
         """
-        return self.finish(photo, self._predict(photo, rendering).ab, rendering, bit_depth)
+        return self.finish(photo, self._predict(photo, rendering), rendering, bit_depth)
 
     def _predict(self, photo: Photo, rendering: Rendering) -> Colours:
         (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
@@ -235,8 +241,16 @@ class Colorizer:
                 return (coloured,)
             return coloured, confidence(prediction.logits)
 
+        with_edges = self.info.edges if rendering.edges is None else rendering.edges
+
+        def colours(seen: Tensor, results: Results) -> Colours:
+            sure = results[1] if rendering.confidence else None
+            return Colours(results[0], sure, seen[0] if with_edges else None)
+
         results = self.engine.run(L, temperature, read)
-        return [part if isinstance(part, PhotoError) else Colours(*part) for part in results]
+        return [
+            part if isinstance(part, PhotoError) else colours(seen, part) for seen, part in zip(L, results, strict=True)
+        ]
 
     def _check(self, prediction: Prediction, rendering: Rendering) -> None:
         if prediction.logits is None:
@@ -255,14 +269,17 @@ class Colorizer:
                 advice = "Compute with --precision fp32; if that fails too, the weights are damaged."
             raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
 
-    def finish(self, photo: Photo, ab: Tensor, rendering: Rendering, bit_depth: int = 8) -> Samples:
+    def finish(
+        self, photo: Photo, colours: Colours, rendering: Rendering, bit_depth: int = 8, *, variant: int = 0
+    ) -> Samples:
         """Give a photo the colours that were predicted for it.
 
         Args:
             photo: as it was read.
-            ab: (2, h, w), as predicted.
+            colours: as predicted.
             rendering: as for the prediction.
             bit_depth: of the result, 8 or 16.
+            variant: which of the colourings, from 0.
 
         Returns:
             (H, W, 3) sRGB, uint8 or uint16.
@@ -270,12 +287,18 @@ class Colorizer:
         Raises:
             PhotoError: memory does not suffice.
         """
-        is_clipped = rendering.fit == "square"
+        paint = partial(
+            fullres.render,
+            photo.lightness,
+            colours.variants[variant],
+            rendering.saturation,
+            guide=colours.guide,
+            bit_depth=bit_depth,
+            is_clipped=rendering.fit == "square",
+        )
         for device in [self.device] * (self.device.type == "cuda") + [CPU]:
             try:
-                return fullres.render(
-                    photo.lightness, ab, rendering.saturation, bit_depth=bit_depth, is_clipped=is_clipped, device=device
-                )
+                return paint(device=device)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise

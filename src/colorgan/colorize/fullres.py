@@ -16,7 +16,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.lab import srgb_from_linear
-from colorgan.colorize.gamut import STEPS, Mixer, carried_ab, carried_lightness, clip, is_inside, reduce_chroma
+from colorgan.colorize.edges import lines
+from colorgan.colorize.gamut import (
+    STEPS,
+    Mixer,
+    carried_ab,
+    carried_lightness,
+    carried_lines,
+    clip,
+    is_inside,
+    reduce_chroma,
+)
 from colorgan.media.lightness import Lightness, Samples
 
 CPU = torch.device("cpu")
@@ -33,6 +43,7 @@ def render(
     ab: Tensor,
     saturation: float = 1.0,
     *,
+    guide: Tensor | None = None,
     bit_depth: int = 8,
     is_clipped: bool = False,
     device: torch.device = CPU,
@@ -43,6 +54,8 @@ def render(
         lightness: of the photo.
         ab: (2, h, w) on the CPU, Lab units, of any size.
         saturation: multiplies ab; 0 is grey.
+        guide: (h, w), the L that ab was predicted from, for colours to follow the photo's edges; None for colours that
+            are only interpolated.
         bit_depth: of the result, 8 or 16.
         is_clipped: whether a colour that sRGB does not have is clipped channel by channel, in place of losing chroma.
         device: where to compute.
@@ -56,11 +69,13 @@ def render(
     threads = min(torch.get_num_threads(), 1 + height * width // _PIXELS_PER_THREAD) if device.type == "cpu" else 1
     with torch.inference_mode():
         table = carried_lightness(torch.from_numpy(lightness.table)).to(device)
-        wide_ab = widen(carried_ab(ab * saturation).to(device), height, width)
-        between = Between.of(wide_ab.shape[1], height, device)
+        ab = ab * saturation
+        planes = carried_ab(ab) if guide is None else carried_lines(lines(guide, ab))
+        wide = widen(planes.to(device), height, width)
+        between = Between.of(wide.shape[1], height, device)
     shape = height, width, 3
     rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
-    painting = _Painting(lightness.samples, table, wide_ab, between, is_clipped, rgb)
+    painting = _Painting(lightness.samples, table, wide[-2:], wide[:-2], between, is_clipped, rgb)
 
     def paint_share(first: int) -> None:
         workspace = _Workspace.of_size(min(rows_per_strip, height), width, device)
@@ -83,6 +98,7 @@ class _Workspace:
         codes: (N,), on the CPU.
         light: (N,).
         ab: (2, rows, W).
+        slopes: (2, rows, W).
         spare: (2, rows, W).
         steps: (N,) int32.
         levels: (N,) uint8.
@@ -92,6 +108,7 @@ class _Workspace:
     codes: NDArray[np.int32]
     light: Tensor
     ab: Tensor
+    slopes: Tensor
     spare: Tensor
     steps: Tensor
     levels: Tensor
@@ -103,6 +120,7 @@ class _Workspace:
         return cls(
             np.empty(pixels, np.int32),
             torch.empty(pixels, device=device),
+            torch.empty(2, rows, width, device=device),
             torch.empty(2, rows, width, device=device),
             torch.empty(2, rows, width, device=device),
             torch.empty(pixels, dtype=torch.int32, device=device),
@@ -118,7 +136,8 @@ class _Painting:
     Attributes:
         samples: (H, W), which `table` turns into lightness as carried.
         table: (256,) or (65536,), on the device.
-        wide_ab: (2, h, W), as carried, on the device.
+        ab: (2, h, W), as carried, on the device: the colours, or their offsets where there are slopes.
+        slopes: (2, h, W), of ab over lightness, as carried, on the device; or (0, h, W).
         between: where the photo's rows are among those.
         is_clipped: whether channels are clipped.
         rgb: (H, W, 3), written strip by strip.
@@ -126,7 +145,8 @@ class _Painting:
 
     samples: Samples
     table: Tensor
-    wide_ab: Tensor
+    ab: Tensor
+    slopes: Tensor
     between: Between
     is_clipped: bool
     rgb: Samples
@@ -141,7 +161,11 @@ class _Painting:
         light = workspace.light[:pixels]
         torch.index_select(self.table, 0, torch.from_numpy(codes).to(self.table.device), out=light)
         ab, spare = workspace.ab[:, :count], workspace.spare[:, :count]
-        a, b = self.between.heighten(self.wide_ab, rows, ab, spare).view(2, pixels)
+        colours = self.between.heighten(self.ab, rows, ab, spare).view(2, pixels)
+        if len(self.slopes):
+            slopes = self.between.heighten(self.slopes, rows, workspace.slopes[:, :count], spare)
+            colours.addcmul_(slopes.view(2, pixels), light)
+        a, b = colours
         linear = workspace.mixer.mix(light, a, b)
         if self.is_clipped:
             clip(linear)
@@ -171,19 +195,19 @@ def _levels(device: torch.device) -> Tensor:
     return (srgb_from_linear(middles.clamp_(max=1.0)) * 255.0).round().to(device, torch.uint8)
 
 
-def widen(ab: Tensor, height: int, width: int) -> Tensor:
-    """Bring ab to the photo's width, and down to its height where it has more rows.
+def widen(planes: Tensor, height: int, width: int) -> Tensor:
+    """Bring planes to the photo's width, and down to its height where they have more rows.
 
     Args:
-        ab: (2, h, w).
+        planes: (N, h, w).
         height: of the photo, pixels.
         width: of the photo, pixels.
 
     Returns:
-        (2, min(h, height), width).
+        (N, min(h, height), width).
     """
-    size = (min(ab.shape[1], height), width)
-    return F.interpolate(ab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+    size = (min(planes.shape[1], height), width)
+    return F.interpolate(planes[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,15 @@ def carried_ab(ab: Tensor) -> Tensor:
     return ab * shares.view(2, *[1] * (ab.dim() - 1))
 
 
+def carried_lines(lines: Tensor) -> Tensor:
+    """What turns lightness as it is carried into ab as it is: (4, ...) slopes and offsets of L, likewise.
+
+    L = 116 (light / scale + knee) - 16, so that slope L + offset is again a line of the light.
+    """
+    slopes, offsets = lines[:2], lines[2:]
+    return torch.cat([carried_ab(slopes) * (116.0 / _SCALE), carried_ab(offsets + slopes * (116.0 * _KNEE - 16.0))])
+
+
 @dataclass(frozen=True, eq=False)
 class Mixer:
     """Turns lightness and ab, as they are carried, into linear sRGB, inside tensors of its own.

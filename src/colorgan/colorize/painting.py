@@ -218,17 +218,18 @@ class Painter:
             writing.write(
                 Path(one.job.folder, one.job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
             )
-        for ending, ab in zip(self._treatment.rendering.variant_endings, colours.variants[1:], strict=True):
-            self._write_colours(one, Path(one.job.folder, one.job.beside(ending)), ab)
-        lost = self._write_colours(one, Path(one.job.target), colours.ab)
+        for variant, ending in enumerate(self._treatment.rendering.variant_endings, start=1):
+            self._write_colours(one, Path(one.job.folder, one.job.beside(ending)), colours, variant)
+        lost = self._write_colours(one, Path(one.job.target), colours)
         note = (one.job.note,) if one.job.note else ()
         return Outcome(one.job, Status.written, note + one.photo.oddities + lost)
 
-    def _write_colours(self, one: _Held, target: Path, ab: Tensor) -> tuple[str, ...]:
-        """Write the photo with some colours, and give what was lost, in words."""
+    def _write_colours(self, one: _Held, target: Path, colours: Colours, variant: int = 0) -> tuple[str, ...]:
+        """Write the photo in one of its colourings, and give what was lost, in words."""
         colorizer, photo = self._colorizer(), one.photo
         format_name = PHOTO_SUFFIXES[target.suffix.lower()]
-        rgb = colorizer.finish(photo, ab, self._treatment.rendering, self._treatment.bit_depth(format_name))
+        depth = self._treatment.bit_depth(format_name)
+        rgb = colorizer.finish(photo, colours, self._treatment.rendering, depth, variant=variant)
         options = self._treatment.written_by(colorizer.info.name)
         return writing.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
 

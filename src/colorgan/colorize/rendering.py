@@ -34,6 +34,7 @@ class Rendering:
         confidence: whether to tell how sure the network was.
         variants: how many colourings to make, 1..16; the first is the plain one.
         seed: of the other variants' hues, 0 or more.
+        edges: whether colours end at the photo's edges, however coarse the network's answer is.
 
     Raises:
         UsageError: a value out of its range.
@@ -46,6 +47,7 @@ class Rendering:
     confidence: bool = False
     variants: int = 1
     seed: int = 0
+    edges: bool | None = None
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:

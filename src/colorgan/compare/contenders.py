@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorgan.colorize.colorizer import Colorizer
+from colorgan.colorize.colorizer import Colorizer, Colours
+from colorgan.colorize.edges import ab_along, lines
 from colorgan.colorize.rendering import Rendering
 from colorgan.compare.options import CompareOptions
 from colorgan.compare.results import GREY, ORIGINAL
@@ -55,11 +56,16 @@ class Contender:
         start = time.perf_counter()
         predicted = self.colorizer.predict_batch(small, self.rendering)
         self.network_s += time.perf_counter() - start
-        return [part if isinstance(part, PhotoError) else _enlarged(part.ab, L.shape[-1]) for part in predicted]
+        return [
+            part if isinstance(part, PhotoError) else _enlarged(part, crop[0])
+            for crop, part in zip(L, predicted, strict=True)
+        ]
 
 
-def _enlarged(ab: Tensor, side: int) -> Tensor:
-    return F.interpolate(ab[None], (side, side), mode="bilinear", align_corners=False)[0]
+def _enlarged(colours: Colours, L: Tensor) -> Tensor:
+    if colours.guide is not None:
+        return ab_along(L, lines(colours.guide, colours.ab))
+    return F.interpolate(colours.ab[None], L.shape, mode="bilinear", align_corners=False)[0]
 
 
 def row_names(models: Sequence[str]) -> list[str]:

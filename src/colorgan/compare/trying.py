@@ -15,6 +15,7 @@ from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import fullres
+from colorgan.colorize.colorizer import Colours
 from colorgan.colorize.rendering import Rendering
 from colorgan.compare.contenders import Contender
 from colorgan.compare.photos import colourless_because, crop, decode
@@ -77,11 +78,11 @@ class Guess:
     """What a model says of a photo, before the saturation.
 
     Attributes:
-        ab: of the whole photo as the network saw it, (2, h, w).
+        colours: of the whole photo as the network saw it.
         square: of the square that is measured, (2, S, S); None without true colours.
     """
 
-    ab: Tensor
+    colours: Colours
     square: Tensor | None
 
 
@@ -96,19 +97,20 @@ def guess(tried: Tried, contender: Contender, rendering: Rendering) -> Guess:
     if isinstance(colours, PhotoError):
         raise colours
     if tried.lab is None:
-        return Guess(colours.ab, None)
+        return Guess(colours, None)
     as_asked = Contender(contender.name, contender.colorizer, rendering)
     (square,) = as_asked.predict(tried.lab[:, :1])
     if isinstance(square, PhotoError):
         raise square
-    return Guess(colours.ab, square)
+    return Guess(colours, square)
 
 
 def pictures(tried: Tried, guesses: Mapping[str, Guess], saturation: float) -> dict[str, bytes]:
     """A photo in grey, in each model's colours and, where it has some, in its own: JPEGs by row."""
-    images = {GREY: Image.fromarray(fullres.render(tried.shown.lightness, torch.zeros(2, 1, 1)))}
+    L = tried.shown.lightness
+    images = {GREY: Image.fromarray(fullres.render(L, torch.zeros(2, 1, 1)))}
     for name, made in guesses.items():
-        images[name] = Image.fromarray(fullres.render(tried.shown.lightness, made.ab, saturation))
+        images[name] = Image.fromarray(fullres.render(L, made.colours.ab, saturation, guide=made.colours.guide))
     if tried.original:
         images[ORIGINAL] = tried.original
     return {name: _jpeg(image) for name, image in images.items()}
@@ -153,7 +155,9 @@ def result(tried: Tried, contender: Contender, made: Guess, saturation: float) -
     Raises:
         PhotoError: memory does not suffice.
     """
-    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.ab, Rendering(saturation)).astype(np.uint8)
+    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colours, Rendering(saturation)).astype(
+        np.uint8
+    )
     kind = PHOTO_SUFFIXES[_suffix(tried)]
     file = io.BytesIO()
     options = WriteOptions(mark=contender.colorizer.info.name)

@@ -97,6 +97,7 @@ def _started(
         "trained_on": trained_on,
         "licence": licence,
         "temperature": info.temperature if info else 1.0,
+        "edges": info.edges if info else False,
     }
 
 
@@ -112,6 +113,7 @@ def _info(way: Way[Options], options: Options, model: Mapping[str, Any]) -> Mode
         figures={},
         render_size=options.size,
         temperature=model["temperature"],
+        edges=model.get("edges", False),
     )
 
 

@@ -1,0 +1,55 @@
+"""Colours that end where the photo has edges, though the network's answer is coarse: the guided filter.
+
+Around each place colours are taken for a line of lightness, ab = slope L + offset, fitted to what the network saw and
+said (He et al. 2010, "Guided image filtering", equations 5 to 8). Slope and offset are as coarse as the answer; the
+lightness that they are applied to is the photo's own, so that a colour changes where the lightness does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RADIUS = 4  # pixels of what the network saw: one cell of its answer
+EDGE = 30.0  # L squared: where lightness varies less than this, colours are only smoothed
+
+
+def lines(L: Tensor, ab: Tensor) -> Tensor:
+    """Fit ab as a line of L around each place.
+
+    Args:
+        L: (h, w), 0..100, what the network saw.
+        ab: (2, h, w), Lab units, what it said.
+
+    Returns:
+        (4, h, w): the slopes of a and b, then their offsets in Lab units.
+    """
+    guide, colours = L[None, None], ab[:, None]
+    mean_L, mean_ab = _box(guide), _box(colours)
+    covariance = _box(guide * colours) - mean_L * mean_ab
+    variance = _box(guide * guide) - mean_L * mean_L
+    slope = covariance / (variance + EDGE)
+    offset = mean_ab - slope * mean_L
+    return torch.cat([_box(slope), _box(offset)])[:, 0]
+
+
+def _box(x: Tensor) -> Tensor:
+    """The mean over a square around each place, (B, 1, h, w); outside, the border goes on."""
+    padded = F.pad(x, (RADIUS, RADIUS, RADIUS, RADIUS), mode="replicate")
+    return F.avg_pool2d(padded, 2 * RADIUS + 1, stride=1)
+
+
+def ab_along(L: Tensor, fitted: Tensor) -> Tensor:
+    """The colours of a photo's lightness by the lines that were fitted to it.
+
+    Args:
+        L: (H, W), 0..100, of the photo.
+        fitted: (4, h, w), from `lines`.
+
+    Returns:
+        (2, H, W), Lab units.
+    """
+    slope, offset = F.interpolate(fitted[None], L.shape, mode="bilinear", align_corners=False)[0].split(2)
+    ab: Tensor = slope * L + offset
+    return ab
