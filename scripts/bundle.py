@@ -1,42 +1,73 @@
-"""Put a run's weights into the package as the bundled model, in half precision.
+"""Put a run's weights into the package as a bundled model, in half precision, with what it was measured to do.
 
-python scripts/bundle.py runs/NAME/weights/last.safetensors
+python scripts/bundle.py runs/NAME/weights/last.safetensors imagenet-validation.tar --temperature 0.5 --render-size 96
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from colorgan.weights import load_model, save_model
+from colorgan.color.bins import prior
+from colorgan.networks.compact import Compact
+from colorgan.training.losses import PRIOR_FLOOR
+from colorgan.weights import ModelInfo, load_model, save_model
 
 ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"
 LICENCE = "research, non-commercial: the terms of the photos it was trained on; see docs/model-card.md"
 TRAINED_ON = "65,466 photos of ImageNet (Tiny ImageNet, Imagenette), Caltech-101, BSDS500 and UTKFace"
 
 
+def tilt(generator: Compact, by: float) -> None:
+    """Make each bin prior^-by as likely as the network says, in the biases of its last layer."""
+    last = generator.head[-1]
+    with torch.no_grad():
+        last.get_parameter("bias").sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
+
+
+def measured(weights: Path, photos: Path) -> dict[str, float]:
+    """The figures of a weights file, as `colorgan compare` prints them."""
+    with tempfile.TemporaryDirectory() as folder:
+        compare = [sys.executable, "-m", "colorgan", "compare", photos, "--models", weights, "--photos", "0"]
+        subprocess.run([*map(str, compare), "--quiet", "-o", f"{folder}/results"], check=True)
+        rows = json.loads(Path(folder, "results", "results.json").read_text(encoding="utf-8"))["rows"]
+    (row,) = (row for row in rows if row["kind"] == "model")
+    return {name: round(figure["value"], 3) for name, figure in row["figures"].items()}
+
+
 def main() -> None:
     """Write assets/NAME.safetensors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
+    parser.add_argument("photos", type=Path, help="in colour, that it was not trained on; to measure it")
     parser.add_argument("--name", default="compact", help="the model's name")
-    parser.add_argument(
-        "--temperature", type=float, default=1.0, help="what its logits are divided by, from validation"
-    )
+    parser.add_argument("--temperature", type=float, default=1.0, help="what its logits are divided by")
+    parser.add_argument("--render-size", type=int, default=64, help="pixels: the short side of what it sees")
+    parser.add_argument("--tilt", type=float, default=0.0, help="makes rare colours likelier by prior^-TILT")
+    parser.add_argument("--edges", action="store_true", help="its colours end at the photo's edges")
     arguments = parser.parse_args()
     model = load_model(str(arguments.weights), torch.device("cpu"))
-    info = replace(
+    assert isinstance(model.generator, Compact)
+    tilt(model.generator, arguments.tilt)
+    info: ModelInfo = replace(
         model.info,
         name=arguments.name,
         licence=LICENCE,
         trained_on=TRAINED_ON,
         temperature=arguments.temperature,
+        render_size=arguments.render_size,
+        edges=arguments.edges,
     )
     target = ASSETS / f"{arguments.name}.safetensors"
     save_model(target, model.generator, info, half=True)
+    save_model(target, model.generator, replace(info, figures=measured(target, arguments.photos)), half=True)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 

@@ -56,6 +56,16 @@ def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
 
 
 @pytest.mark.slow
+def test_a_network_from_scratch_learns_bins_and_goes_on(place, colorgan):
+    begun = colorgan("finetune", "--from", "scratch", "--loss", "bins", *COMMON, "--epochs", "1")
+    assert begun.returncode == 0, begun.stderr
+    longer = colorgan("finetune", "--resume", "--epochs", "2")
+    assert longer.returncode == 0, longer.stderr
+    steps = [line["step"] for line in log(place / "runs" / "finetune") if line["kind"] == "train"]
+    assert steps == list(range(1, 9))
+
+
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan, start):
     whole = ("--epochs", str(8 * KILLS + 1), "--loss", "bins", "--ema", "0.9", "--schedule", "cosine")
     whole += ("--save-minutes", "0.01")

@@ -211,9 +211,9 @@ class Colorizer:
             L: (1, h, w), 0..100.
         """
         size = self.network_size(*photo.lightness.shape, rendering)
-        # The published demo squeezes with the one filter, while training and the photo's own shape use the other.
-        resample = Image.Resampling.BICUBIC if rendering.fit == "square" else Image.Resampling.BILINEAR
-        return torch.from_numpy(photo.lightness.reduced(*size, resample))[None]
+        if rendering.fit == "square":  # with the published demo's filter
+            return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
+        return torch.from_numpy(photo.lightness.reduced(*size))[None]
 
     def predict_batch(self, L: Tensor, rendering: Rendering) -> list[Colours | PhotoError]:
         """Predict the colours of photos that share a `network_size`.

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +20,7 @@ from colorgan.compare.options import CompareOptions
 from colorgan.compare.results import GREY, ORIGINAL
 from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError
+from colorgan.media.lightness import Lightness
 from colorgan.weights import models_at_hand
 
 Fetching = Callable[[str], AbstractContextManager[Progress]]
@@ -52,7 +54,8 @@ class Contender:
             (2, S, S) each, Lab units; in place of a photo that memory does not suffice for: the reason.
         """
         side = self.rendering.render_size or self.colorizer.info.render_size
-        small = F.interpolate(L, (side, side), mode="bicubic", antialias=True, align_corners=False).clamp(0.0, 100.0)
+        seen = [Lightness.from_plane(crop.numpy()).reduced(side, side) for crop in L[:, 0]]
+        small = torch.from_numpy(np.stack(seen))[:, None]
         start = time.perf_counter()
         predicted = self.colorizer.predict_batch(small, self.rendering)
         self.network_s += time.perf_counter() - start

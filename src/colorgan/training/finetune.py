@@ -27,6 +27,7 @@ def check_bins(generator: Generator, option: str) -> None:
     Raises:
         UsageError: it has none.
     """
+    generator.eval()  # a network that is built anew trains, and batch norm then refuses a single value
     with torch.no_grad():
         logits = generator(torch.zeros(1, 1, 16, 16, device=next(generator.parameters()).device)).logits
     if logits is None:
