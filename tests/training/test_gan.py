@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from colorgan.color.bins import prior
 from colorgan.networks.compact import Compact
@@ -178,3 +179,13 @@ def test_under_bfloat16_the_losses_are_float32_and_near_the_exact_ones() -> None
     assert {term.dtype for term in rounded.values()} == {torch.float32}
     for name in ("d_loss", "g_loss", "g_l1", "g_perceptual", "g_bins"):
         assert float(rounded[name]) == pytest.approx(float(exact[name]), rel=0.03), name
+
+
+def test_true_colours_can_be_shown_as_coarse_as_the_bins_and_are_learned_in_full() -> None:
+    L, ab = batch()
+    coarse = F.interpolate(F.avg_pool2d(ab, 4), ab.shape[-2:], mode="bilinear")
+    found = values(stage(coarse_truth=True).step(L, ab))
+    assert found["d_real"] == pytest.approx(values(stage().step(L, coarse))["d_real"], rel=1e-5)
+    full = values(stage().step(L, ab))
+    assert found["d_real"] != pytest.approx(full["d_real"], rel=1e-4)
+    assert found["g_l1"] == pytest.approx(full["g_l1"], rel=1e-5)

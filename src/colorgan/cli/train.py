@@ -203,6 +203,14 @@ def train(
             rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.d_target_accuracy,
+    coarse_truth: Annotated[
+        bool,
+        typer.Option(
+            "--coarse-truth/--full-truth",
+            help="It sees true colours as coarse as the generator's bins, and has to judge colours, not detail.",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.coarse_truth,
     epochs: EpochsOption = DEFAULTS.epochs,
     max_minutes: MaxMinutesOption = DEFAULTS.max_minutes,
     patience: PatienceOption = DEFAULTS.patience,

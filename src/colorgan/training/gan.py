@@ -34,6 +34,8 @@ class GanOptions:
         r1: weight of the gradient penalty on true photos.
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
         frozen_norm: the generator's batch norms keep the statistics that they came with.
+        coarse_truth: the discriminator sees true colours as coarse as the generator's bins, so that it has to judge
+            colours, and cannot tell them by their detail.
     """
 
     adversarial: str = "bce"
@@ -46,6 +48,7 @@ class GanOptions:
     r1: float = 0.0
     d_target_accuracy: float = 1.0
     frozen_norm: bool = False
+    coarse_truth: bool = False
 
 
 class RunningAccuracy(nn.Module):
@@ -142,7 +145,8 @@ class GanStage:
         self.generator.train(not self.options.frozen_norm)
         with self._autocast(L):
             prediction = self.generator(L, self.temperature)
-        return self._teach_discriminator(L, ab, prediction.ab.detach()) | self._teach_generator(L, ab, prediction)
+        shown = _as_coarse(ab, prediction) if self.options.coarse_truth else ab
+        return self._teach_discriminator(L, shown, prediction.ab.detach()) | self._teach_generator(L, ab, prediction)
 
     def _autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
         return torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16 and enabled)
@@ -226,3 +230,11 @@ class GanStage:
         if options.lambda_saturation:
             weighted["saturation"] = options.lambda_saturation, oversaturation(colours, ab)
         return weighted, {f"g_{name}": term.detach() for name, (_, term) in weighted.items()}
+
+
+def _as_coarse(ab: Tensor, prediction: Prediction) -> Tensor:
+    """True ab (B, 2, H, W) at the detail of a prediction's bins; as it is for a network without bins."""
+    if prediction.logits is None:
+        return ab
+    coarse = F.adaptive_avg_pool2d(ab, prediction.logits.shape[-2:])
+    return F.interpolate(coarse, ab.shape[-2:], mode="bilinear", align_corners=False)

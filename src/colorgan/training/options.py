@@ -110,6 +110,7 @@ class TrainOptions(RunOptions):
         rebalance: strength of that cross-entropy's class weights, 0..1.
         r1: weight of the gradient penalty on true photos.
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
+        coarse_truth: it sees true colours as coarse as the generator's bins.
     """
 
     start: str = "finetuned"
@@ -134,6 +135,7 @@ class TrainOptions(RunOptions):
     rebalance: float = 0.25
     r1: float = 0.0
     d_target_accuracy: float = 1.0
+    coarse_truth: bool = False
 
 
 # The report's recipe is what the defaults are; docs/training.md says what each of the two gave.

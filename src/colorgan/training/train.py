@@ -76,6 +76,7 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         r1=options.r1,
         d_target_accuracy=options.d_target_accuracy,
         frozen_norm=options.g_norm == "frozen",
+        coarse_truth=options.coarse_truth,
     )
     betas = (options.beta1, options.beta2)
     return GanStage(
