@@ -206,7 +206,7 @@ def train(
     coarse_truth: Annotated[
         bool,
         typer.Option(
-            "--coarse-truth/--full-truth",
+            "--coarse-truth",
             help="It sees true colours as coarse as the generator's bins, and has to judge colours, not detail.",
             rich_help_panel=DISCRIMINATOR,
         ),

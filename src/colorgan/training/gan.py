@@ -236,5 +236,6 @@ def _as_coarse(ab: Tensor, prediction: Prediction) -> Tensor:
     """True ab (B, 2, H, W) at the detail of a prediction's bins; as it is for a network without bins."""
     if prediction.logits is None:
         return ab
-    coarse = F.adaptive_avg_pool2d(ab, prediction.logits.shape[-2:])
+    height, width = prediction.logits.shape[-2:]
+    coarse = F.adaptive_avg_pool2d(ab, (height, width))
     return F.interpolate(coarse, ab.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,0 +1,74 @@
+"""How well faces of each group are coloured, where a photo's folder is its group.
+
+    python benchmarks/groups.py faces-validation.tar --model compact
+
+Of each group: the mean ab error (the distance of predicted from true ab, Lab units) with its 95% interval, and the mean
+chroma of the predicted and of the true colours; of the whole photo, and of its middle, half of each side, which is
+mostly skin.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.colorize.colorizer import Colorizer
+from colorgan.compare.contenders import Contender
+from colorgan.compare.photos import Crop, open_inputs, read_crops
+from colorgan.intervals import interval
+
+CROP = 192
+
+
+def middle(ab: Tensor) -> Tensor:
+    """The middle of (2, S, S): half of each side."""
+    quarter = ab.shape[-1] // 4
+    return ab[:, quarter:-quarter, quarter:-quarter]
+
+
+def numbers(ab: Tensor, truth: Tensor) -> list[float]:
+    """Mean error, chroma and true chroma of (2, S, S)."""
+    return [float(part.norm(dim=0).mean()) for part in (ab - truth, ab, truth)]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--model", action="append", required=True, help="name or path; may be given again")
+    arguments = parser.parse_args()
+    entries = [entry for source in open_inputs([arguments.photos]) for entry in source.entries]
+    crops = [crop for crop in read_crops(entries, CROP) if isinstance(crop, Crop)]
+    for name in arguments.model:
+        contender = Contender(name, Colorizer.load(name, device="cpu", precision="fp32"))
+        groups: dict[str, list[list[float]]] = defaultdict(list)
+        for crop in crops:
+            lab = rgb_to_lab(torch.tensor(crop.rgb).permute(2, 0, 1)[None].float() / 255)[0]
+            (ab,) = contender.predict(lab[None, :1])
+            assert isinstance(ab, Tensor)
+            row = numbers(ab, lab[1:]) + numbers(middle(ab), middle(lab[1:]))
+            groups[PurePosixPath(crop.entry.name).parent.name].append(row)
+        print(f"{name}\n| group | photos | ab error | chroma | true | middle: ab error | chroma | true |")
+        print("|---" * 8 + "|")
+        for group, rows in sorted(groups.items()):
+            columns = np.array(rows).T
+            errors = [interval(columns[place]) for place in (0, 3)]
+            spans = [f"{error.value:.1f} [{error.low:.1f}, {error.high:.1f}]" for error in errors]
+            means = columns.mean(1)
+            print(
+                f"| {group} | {len(rows)} | {spans[0]} | {means[1]:.1f} | {means[2]:.1f} "
+                f"| {spans[1]} | {means[4]:.1f} | {means[5]:.1f} |"
+            )
+        for what, place in (("whole", 0), ("middle", 3)):
+            of_groups = [np.array(rows)[:, place].mean() for rows in groups.values()]
+            print(f"{what}: the worst group's error is {max(of_groups) / min(of_groups):.2f} times the best one's")
+
+
+if __name__ == "__main__":
+    main()
