@@ -7,6 +7,7 @@ import torch
 from colorgan.errors import DeviceError, UsageError
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_NAMES = ("cpu", "cuda", "mps")
 # How allocators that raise nothing more special begin their complaint: torch on a CPU, on Windows, on a Mac.
 _OUT_OF_MEMORY = ("defaultcpuallocator", "not enough memory", "out of memory")
 
@@ -24,11 +25,14 @@ def resolve_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name.partition(":")[0] not in _NAMES:
+        found = "no device has that name here"
+        raise DeviceError(f"a device named {name!r}", found, "Use --device auto, cpu, cuda, cuda:N or mps.")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise DeviceError(f"a device named {name!r}", reason, "Use --device auto, or --device cpu.") from error
     return device
 

@@ -124,7 +124,10 @@ def test_a_name_that_is_not_utf8_is_coloured_and_printed(tiny_model: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["missing.jpg"], "missing.jpg does not exist"),
+        (["missing.jpg"], "missing.jpg: it does not exist"),
+        ([""], "an empty name"),
+        (["a.jpg", "-o", ""], "an empty name"),
+        (["--from-file", "no-list"], "no-list: no such file"),
         (["empty folder"], "none in empty folder"),
         (["a.jpg", "-o", "a.jpg"], "is the input itself"),
         (["a.jpg", "-o", "."], "output folder apart"),

@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 from colorgan.errors import ColorganError
 from colorgan.networks.compact import Compact
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.finetune import FINETUNE
+from colorgan.training.finetune import FINETUNE, check_bins
 from colorgan.training.launch import launch, resumable_options
 from colorgan.training.options import FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
-from colorgan.weights import ModelInfo, load_model, save_model
+from colorgan.weights import ModelInfo, build_network, load_model, save_model
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
 
@@ -103,6 +103,20 @@ def test_a_run_of_the_other_command_is_not_gone_on_with(place: Path, set_folder:
     assert resumable_options(FINETUNE, Path("run"), {"epochs": 2}).epochs == 2
     with pytest.raises(ColorganError, match="colorgan finetune"):
         resumable_options(TRAIN, Path("run"), {})
+
+
+def test_a_run_by_bins_is_gone_on_with(place: Path, set_folder: Path) -> None:
+    given = {"start": "small.safetensors", "loss": "bins"} | SMALL
+    run(FINETUNE, set_folder, FinetuneOptions(**given))
+    assert run(FINETUNE, set_folder, FinetuneOptions(**given | {"epochs": 2})).epochs == [2]
+
+
+def test_asking_a_network_for_its_bins_changes_nothing_in_it() -> None:
+    network = build_network("compact", {}).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    check_bins(network, "--loss bins")
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, set_folder: Path) -> None:

@@ -33,6 +33,11 @@ def test_another_run_is_refused_with_the_difference(run: Path, options: dict, id
     assert read_run(run) is not None
 
 
+def test_a_run_of_the_other_command_is_refused_as_one(run: Path) -> None:
+    with pytest.raises(UsageError, match="one of `colorgan finetune`"):
+        open_run(run, "train", OPTIONS | {"d_lr": 0.1}, "set-1", overwrite=False)
+
+
 def test_overwriting_removes_a_run_and_nothing_that_is_none(run: Path, tmp_path: Path) -> None:
     (run / "metrics.jsonl").write_text("{}\n")
     assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)

@@ -102,7 +102,7 @@ def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:
     assert verdict.alive_share is None
     assert verdict.lines == (
         verdict.lines[0],
-        "Epoch 1 was kept: its sum of AuC and rebalanced AuC is the only one, 149.00.",
+        "Epoch 1 was kept: its sum of AuC and rebalanced AuC is 149.00.",
     )
     assert verdict.lines[0].startswith("The training helped")
 

@@ -76,7 +76,10 @@ def _common(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print what a bug report needs, and leave."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print versions, device and places, as a bug report needs.",
         ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,

@@ -20,6 +20,7 @@ from colorgan.cli.options import (
     RenderSizeOption,
     SeedOption,
     WorkersOption,
+    given_path,
 )
 from colorgan.cli.request import DEFAULT_MODEL, Request
 from colorgan.colorize.rendering import Rendering
@@ -67,6 +68,7 @@ def colorize(
         list[Path] | None,
         typer.Argument(
             metavar="INPUT",
+            parser=given_path,
             help="Photos, and folders of photos; - reads one from standard input.",
             show_default=False,
         ),
@@ -76,6 +78,8 @@ def colorize(
         typer.Option(
             "--output",
             "-o",
+            parser=given_path,
+            metavar="PATH",
             help="Folder for the results, or a file where INPUT is one photo; - is standard output.",
             show_default="NAME-color.EXT beside each photo",
             rich_help_panel=FILES,

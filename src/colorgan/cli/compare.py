@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console
 from colorgan.cli.leaving import watch_signals
-from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption
+from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption, given_path
 from colorgan.compare.options import CompareOptions
 from colorgan.compare.serving import STOPPED, AppOptions, check_app, serve
 from colorgan.errors import EXIT_SOME_FAILED, UsageError
@@ -35,13 +35,22 @@ def compare(
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
+            parser=given_path,
             help="Photos, folders, .tar and .zip files; none with --app.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for results, sheets and pictures.", rich_help_panel=FILES)
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=given_path,
+            metavar="PATH",
+            help="Folder for results, sheets and pictures.",
+            rich_help_panel=FILES,
+        ),
     ] = Path("comparison"),
     overwrite: OverwriteOption = False,
     models: Annotated[

@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from colorgan.cli.request import STREAM, Request, shown
 from colorgan.errors import UsageError
@@ -52,15 +53,19 @@ def find_jobs(request: Request, rules: OutputRules) -> Iterator[Job]:
 
 
 def _listed(path: Path) -> Iterator[str]:
+    """The paths in a list, read while they are asked for; it is opened now, so that a wrong name costs no time."""
     if path == STREAM:
-        yield from read_paths(sys.stdin.buffer)
-        return
+        return read_paths(sys.stdin.buffer)
     try:
-        with path.open("rb") as file:
-            yield from read_paths(file)
+        return _read_and_close(path.open("rb"))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError("a list of photos", f"{path}: {reason}", "Check the name after --from-file.") from error
+
+
+def _read_and_close(file: BinaryIO) -> Iterator[str]:
+    with file:
+        yield from read_paths(file)
 
 
 def journal_homes(request: Request, rules: OutputRules) -> list[Path]:

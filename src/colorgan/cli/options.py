@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from colorgan.cli.completion import complete_model
+
+
+def given_path(text: str) -> Path:
+    """A path from the command line; an empty one, as of a shell's unset variable, would be the current folder."""
+    if not text:
+        raise typer.BadParameter("an empty name")
+    return Path(text)
+
 
 RUNNING = "Running"
 FILES = "Files"
@@ -34,7 +43,7 @@ ModelOption = Annotated[
         "--model",
         envvar="COLORGAN_MODEL",
         metavar="NAME|PATH",
-        help="The weights: compact, eccv16, finetuned, gan, or the path of a file.",
+        help="The weights: compact, eccv16, siggraph17, finetuned, gan, or the path of a file.",
         autocompletion=complete_model,
         rich_help_panel=COLOURS,
     ),

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
 from colorgan.cli.leaving import watch_signals
-from colorgan.cli.options import FILES, RUNNING, QuietOption, SeedOption
+from colorgan.cli.options import FILES, RUNNING, QuietOption, SeedOption, given_path
 from colorgan.data.options import PrepareOptions
 from colorgan.errors import UsageError
 from colorgan.signals import SignalWatch
@@ -28,11 +28,18 @@ _STOPPED = "Nothing was written; the same command starts anew."
 def prepare(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE", help="Folders of photos, .tar files (also a tar of class tars), .zip files."),
+        typer.Argument(
+            metavar="SOURCE",
+            parser=given_path,
+            help="Folders of photos, .tar files (also a tar of class tars), .zip files.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The set's folder.", rich_help_panel=FILES)] = Path(
-        "data"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", parser=given_path, metavar="PATH", help="The set's folder.", rich_help_panel=FILES
+        ),
+    ] = Path("data"),
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a set, once the new one is whole.", rich_help_panel=FILES)
     ] = False,

@@ -76,7 +76,10 @@ def colorize_stream(request: Request, console: Console, colorizer: Colorizer) ->
 
 
 def _standard_input() -> BinaryIO:
-    return io.BytesIO(sys.stdin.buffer.read())
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise UsageError("a photo from standard input", "nothing came", "See what the program before the pipe says.")
+    return io.BytesIO(data)
 
 
 def _format(request: Request, target: Path, photo: Photo) -> str:

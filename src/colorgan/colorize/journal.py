@@ -91,8 +91,12 @@ class Journal:
             self._database = self._open_to_read() if read_only else self._open_to_write()
 
     def _open_to_write(self) -> sqlite3.Connection:
-        with self._saying_why():
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            advice = "Name another folder with --output."
+            raise OutputError(f"a folder for results at {self._path.parent}", reason, advice) from error
         try:
             return self._open(self._path)
         except sqlite3.DatabaseError as error:

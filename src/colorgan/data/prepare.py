@@ -32,7 +32,7 @@ from colorgan.data.shards import (
     sha256_of,
     write_whole,
 )
-from colorgan.data.sources import Check, Entry, Source, open_source
+from colorgan.data.sources import SOURCE_SUFFIXES, Check, Entry, Source, open_source
 from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
@@ -182,12 +182,12 @@ def _count_reasons(outcomes: Sequence[Kept | LeftOut | None]) -> dict[str, int]:
 
 def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetError:
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-    found = f"all were left out: {reasons}" if reasons else "there are none"
-    return SetError(
-        f"photos in {', '.join(source.label for source in sources)}",
-        found,
-        "Give other sources, or lower --min-side and --min-chroma.",
-    )
+    expected = f"photos in {', '.join(source.label for source in sources)}"
+    if not reasons:
+        suffixes = " ".join(sorted(SOURCE_SUFFIXES))
+        return SetError(expected, "there are none", f"Photos are told by their suffix: {suffixes}.")
+    advice = "Give other sources, or lower --min-side and --min-chroma."
+    return SetError(expected, f"all were left out: {reasons}", advice)
 
 
 def _split(photos: Sequence[_Photo], options: PrepareOptions, check: Check) -> dict[str, list[_Photo]]:

@@ -18,7 +18,7 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+SOURCE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 THUMB_SIDE = 32
 MAX_PIXELS = 89_000_000  # just below where Pillow warns of a decompression bomb
 
@@ -87,7 +87,7 @@ def reduce_photo(entry: Entry, size: int, min_side: int) -> Reduced | LeftOut:
     try:
         picture = _decode(entry.read(), size, min_side)
     except UnidentifiedImageError:
-        return LeftOut(Reason.UNREADABLE, f"not a picture in one of {', '.join(FORMATS)}")
+        return LeftOut(Reason.UNREADABLE, f"not a picture in one of {', '.join(SOURCE_FORMATS)}")
     except PhotoError as error:
         return LeftOut(Reason.UNREADABLE, error.found)
     except Exception as error:  # damaged files make decoders and archives raise whatever they like
@@ -97,7 +97,7 @@ def reduce_photo(entry: Entry, size: int, min_side: int) -> Reduced | LeftOut:
 
 def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
     """Decode into RGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=SOURCE_FORMATS) as image:
         short_side = min(image.size)
         if image.width * image.height > MAX_PIXELS:
             raise PhotoError("a photo", f"{image.width} x {image.height} pixels are too many", "Reduce it.")

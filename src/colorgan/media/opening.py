@@ -21,7 +21,8 @@ from PIL import (
 
 from colorgan.errors import PhotoError
 
-A_PHOTO = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
+A_PHOTO = "a photo that can be read"
+_KNOWN = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
 _MAGIC_BYTES = 16
 _COMPRESSION, _BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _IPTC, _ORIENTATION = 259, 258, 284, 33723, 274  # tags of a TIFF
 _DECODED_ELSEWHERE = (1, 8, 32773, 32946)  # none, Deflate and PackBits, which tifffile decodes by itself
@@ -93,7 +94,7 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
         Exception: whatever a plugin raises on damaged bytes.
     """
     start = file.read(_MAGIC_BYTES)
-    reason = f"not {A_PHOTO}, or damaged from its start"
+    reason = f"not {_KNOWN}, or damaged from its start"
     for accepts, factory in _OPENERS:
         if not accepts(start):
             continue
@@ -106,4 +107,4 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
             if factory is _UnlimitedTiff:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
             reason = f"damaged or incomplete ({str(error) or type(error).__name__})"
-    raise PhotoError(A_PHOTO, reason, "Open it elsewhere.")
+    raise PhotoError(A_PHOTO, reason, "See whether another program opens it, and save it from there.")

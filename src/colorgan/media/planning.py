@@ -35,7 +35,7 @@ def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[st
     """
     for path in inputs:
         if not os.path.lexists(path):
-            raise UsageError("a photo or a folder", f"{path} does not exist", "Check the name.")
+            raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")
     output = rules.output
     if rules.is_for_one_file and not listed:
         return iter([_file_job(inputs, rules)])
@@ -76,7 +76,8 @@ def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
     for path in inputs:
         if os.path.realpath(path if path.is_dir() else path.parent) == place:
             advice = "Name another folder, or none: the results then go beside the photos as NAME-color."
-            raise UsageError("an output folder apart from the inputs", f"{output} holds {path}", advice)
+            found = "it is an input itself" if path.is_dir() else f"{path.name} lies in it"
+            raise UsageError(f"an output folder apart from the inputs, not {output}", found, advice)
 
 
 # --- places --------------------------------------------------------------------------------------------------

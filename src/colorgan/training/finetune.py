@@ -27,9 +27,11 @@ def check_bins(generator: Generator, option: str) -> None:
     Raises:
         UsageError: it has none.
     """
-    generator.eval()  # a network that is built anew trains, and batch norm then refuses a single value
+    was_training = generator.training
+    generator.eval()  # batch norms in training refuse a single value, and would remember these
     with torch.no_grad():
         logits = generator(torch.zeros(1, 1, 16, 16, device=next(generator.parameters()).device)).logits
+    generator.train(was_training)
     if logits is None:
         raise UsageError(f"a network with bins for {option}", f"{generator.network} has none", f"Leave {option} out.")
 

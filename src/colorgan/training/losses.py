@@ -62,18 +62,15 @@ class BinsLoss:
         return (weights * entropy).mean()
 
 
-LOSSES = ("mse", "l1", "huber", "bins")
+_OF_AB: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
 
 
 def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
-    """Find a loss by its name in `LOSSES`.
+    """Find a loss by its name.
 
     Args:
         name: mse, l1, huber or bins.
         prior: (313,), used by bins alone.
         rebalance: used by bins alone.
     """
-    if name == "bins":
-        return BinsLoss(prior, rebalance)
-    plain: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
-    return plain[name]
+    return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]

@@ -84,11 +84,16 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
                 f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another --run."
             )
         return False
-    wanted = dict(options) | {"command": command, "set": identity}
-    held = run["options"] | {"command": run["command"], "set": run["set"]}
+    if run["command"] != command:
+        raise UsageError(
+            f"a run of `colorgan {command}` in {folder}",
+            f"one of `colorgan {run['command']}`",
+            "Name another --run, or start afresh by --overwrite.",
+        )
+    wanted, held = dict(options) | {"set": identity[:12]}, run["options"] | {"set": run["set"][:12]}
     differing = [name for name in wanted if name not in _FREE and wanted[name] != held.get(name)]
     if differing:
-        found = ", ".join(f"{name} {held.get(name)} there, {wanted[name]} here" for name in differing)
+        found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
         raise UsageError(
             f"the run in {folder} with these options",
             found,

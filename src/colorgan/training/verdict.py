@@ -154,8 +154,8 @@ def _keeping(epochs: Sequence[Epoch], kept: int, outcome: str) -> str:
     start = scores.pop(0, None)
     if kept not in scores:
         return f"Epoch {kept} was kept."
-    why = f"the highest of {len(scores)}" if len(scores) > 1 else "the only one"
-    words = f"Epoch {kept} was kept: its sum of AuC and rebalanced AuC is {why}, {scores[kept]:.2f}"
+    why = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
+    words = f"Epoch {kept} was kept: its sum of AuC and rebalanced AuC is {why}{scores[kept]:.2f}"
     last = max(scores)
     if last != kept:
         words += f" (the last epoch's is {scores[last]:.2f})"
