@@ -19,7 +19,7 @@ def test_auto_takes_the_best_that_is_there():
 
 
 def test_the_cpu_is_described_with_its_threads():
-    assert describe_device(resolve_device("cpu")) == f"cpu ({torch.get_num_threads()} threads)"
+    assert describe_device(resolve_device("cpu")).startswith(f"cpu ({torch.get_num_threads()} thread")
     assert isinstance(has_fast_bf16(torch.device("cpu")), bool)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_SIGNALS = {2: "by Ctrl-C", 15: "by a request to end (SIGTERM)"}
+
 EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
@@ -74,7 +76,7 @@ class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt 
     """
 
     def __init__(self, signal_number: int, advice: str) -> None:
-        super().__init__("interrupted", f"signal {signal_number}", advice)
+        super().__init__("interrupted", _SIGNALS.get(signal_number, f"by signal {signal_number}"), advice)
         self.exit_code = 128 + signal_number
 
 

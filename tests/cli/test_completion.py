@@ -1,6 +1,7 @@
 """Completion as a shell asks for it."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,19 +11,59 @@ import pytest
 from processes import DEADLINE_S
 
 
-def offered(line, folder=None):
-    """What is offered behind a line, through the protocol of bash."""
-    asked = {"_COLORGAN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-    done = subprocess.run(
+def asked(folder, **variables):
+    """The program as a shell runs it to complete a line."""
+    return subprocess.run(
         [sys.executable, "-c", "from colorgan.cli.app import main; main()"],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
-        check=True,
+        check=False,
         cwd=folder,
-        env=os.environ | asked,
+        env=os.environ | variables,
     )
+
+
+def offered(line, folder=None):
+    """What is offered behind a line, through the protocol of bash."""
+    word = str(len(line.split(" ")) - 1)
+    done = asked(folder, _COLORGAN_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=word)
+    assert done.returncode == 0, done.stderr
     return done.stdout.split()
+
+
+def offered_by_zsh(line, folder=None):
+    """The words in what zsh is to evaluate; None where it is to offer files."""
+    done = asked(folder, _COLORGAN_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=line)
+    assert done.returncode == 0, done.stderr
+    if done.stdout.strip() == "_files":
+        return None
+    before, _, entries = done.stdout.partition(":((")
+    assert before.startswith("_arguments "), done.stdout
+    return re.findall(r'^"([^"]+)"', entries, re.MULTILINE)
+
+
+def offered_by_fish(line, folder=None):
+    """The words before the tabs; None where the condition of the completion makes fish offer files."""
+    variables = {"_COLORGAN_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": line}
+    if asked(folder, _TYPER_COMPLETE_FISH_ACTION="is-args", **variables).returncode:
+        return None
+    done = asked(folder, _TYPER_COMPLETE_FISH_ACTION="get-args", **variables)
+    assert done.returncode == 0, done.stderr
+    return [entry.partition("\t")[0] for entry in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("ask", [offered_by_zsh, offered_by_fish])
+def test_zsh_and_fish_are_offered_models_and_leave_files_to_themselves(ask, tmp_path):
+    (tmp_path / "mine.safetensors").write_bytes(b"")
+    (tmp_path / "granny.jpg").write_bytes(b"")
+    (tmp_path / "runs").mkdir()
+    assert ask("colorgan colorize --mod", tmp_path) == ["--model"]
+    assert ask("colorgan colorize --model comp", tmp_path) == ["compact"]
+    assert ask("colorgan train --from mi", tmp_path) == ["mine.safetensors"]
+    assert ask("colorgan compare photos --models eccv16,comp", tmp_path) == ["eccv16,compact"]
+    assert ask("colorgan colorize gran", tmp_path) is None
+    assert ask("colorgan finetune --run ru", tmp_path) is None
 
 
 def test_commands_and_options_are_completed():

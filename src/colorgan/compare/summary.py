@@ -96,5 +96,5 @@ def notes_of(photos: int, enlarged: int) -> list[str]:
     elif photos < FEW_PHOTOS:
         notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
     if enlarged:
-        notes.append(f"{enlarged} of the photos are smaller than the square that is measured, and were enlarged.")
+        notes.append(f"Smaller than the square that is measured, and so enlarged: {enlarged} of the photos.")
     return notes
