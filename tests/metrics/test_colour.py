@@ -51,6 +51,24 @@ def test_no_colour_of_srgb_is_out_of_gamut_and_impossible_ones_are() -> None:
     assert float(out_of_gamut(half)) == 0.5
 
 
+@pytest.mark.parametrize(("L", "share"), [(-0.145, 1), (-0.13, 0), (100.15, 0), (100.2, 1)])
+def test_a_grey_is_out_of_gamut_from_half_a_level_below_black_and_above_white(L: float, share: int) -> None:
+    assert float(out_of_gamut(flat(L, 0, 0))) == share
+
+
+def test_each_photo_of_a_batch_gets_what_it_gets_alone() -> None:
+    rgb = torch.cat([photo(seed=0), 0.3 * photo(seed=1), photo(seed=2)[:, :1].expand(1, 3, 16, 16)])
+    truth = rgb_to_lab(rgb)[:, 1:]
+    wild = torch.cat([flat(50.0, 0.0, -100.0), flat(50.0, 0.0, 0.0), flat(50.0, 100.0, 100.0)])
+    for together, alone in (
+        (colorfulness(rgb), [colorfulness(one[None]) for one in rgb]),
+        (grey_chroma(truth + 3, truth), [grey_chroma(one[None] + 3, one[None]) for one in truth]),
+        ((out_of_gamut(wild),), [(out_of_gamut(one[None]),) for one in wild]),
+    ):
+        for figure, each in zip(together, zip(*alone, strict=True), strict=True):
+            assert figure.tolist() == pytest.approx([float(value) for value in each], rel=1e-4, abs=1e-4, nan_ok=True)
+
+
 def test_out_of_gamut_agrees_with_what_clipping_changes() -> None:
     lab = rgb_to_lab(photo(32))
     lab[:, 1:] *= 2
@@ -60,7 +78,7 @@ def test_out_of_gamut_agrees_with_what_clipping_changes() -> None:
 
 
 def test_grey_chroma_is_the_mean_chroma_of_truly_grey_pixels_alone() -> None:
-    truth = torch.cat([flat(0.0, 3.9), flat(0.0, 4.1)], dim=3)
+    truth = torch.cat([flat(0.0, 4.0), flat(0.0, 4.1)], dim=3)
     ab = torch.cat([flat(3.0, 4.0), flat(30.0, 40.0)], dim=3)
     value, share = grey_chroma(ab, truth)
     assert (value.tolist(), share.tolist()) == ([5.0], [0.5])

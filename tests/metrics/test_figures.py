@@ -8,6 +8,10 @@ from torch import Tensor
 from colorgan.color.bins import bin_centers, prior
 from colorgan.color.lab import rgb_to_lab
 from colorgan.metrics import FIGURES, Figures, FigureSums, Pictures, measure
+from colorgan.metrics.auc import auc_scores
+from colorgan.metrics.colour import colorfulness, grey_chroma, out_of_gamut
+from colorgan.metrics.fidelity import ab_l1
+from colorgan.metrics.spill import spill
 
 SIZE = 32
 
@@ -55,6 +59,30 @@ def test_each_figure_points_the_way_its_row_says() -> None:
             assert better != 0, name
 
 
+def test_each_row_is_its_own_function_in_its_unit() -> None:
+    L, truth = split(blocks())
+    predicted, true = Pictures(L, 1.5 * truth + 3.0), Pictures(L, truth)
+    measured = measure(predicted, true)
+    (cf_hs, cf), (true_cf_hs, true_cf) = colorfulness(predicted.rgb), colorfulness(true.rgb)
+    expected = {
+        "auc": 100 * auc_scores(predicted.ab, truth).mean((1, 2)),
+        "ab_l1": ab_l1(predicted.ab, truth),
+        "cf_hs": cf_hs,
+        "cf_hs_error": (cf_hs - true_cf_hs).abs(),
+        "cf": cf,
+        "cf_error": (cf - true_cf).abs(),
+        "out_of_gamut": 100 * out_of_gamut(predicted.lab),
+        "grey_chroma": grey_chroma(predicted.ab, truth)[0],
+        "spill": 100 * spill(L, predicted.ab, truth)[0],
+    }
+    assert float(expected["out_of_gamut"].max()) > 0
+    for name, value in expected.items():
+        assert measured[name].value.tolist() == pytest.approx(value.tolist(), rel=1e-5, nan_ok=True), name
+    assert {name for name, row in FIGURES.items() if row.of_truth} == {
+        "cf_hs", "cf", "out_of_gamut", "grey_chroma", "spill"
+    }  # fmt: skip
+
+
 def test_only_the_figures_that_are_ratios_weigh_photos() -> None:
     L, truth = split(blocks())
     measured = measure(Pictures(L, 0.5 * truth), Pictures(L, truth))
@@ -80,6 +108,14 @@ def test_a_figure_that_nothing_could_be_measured_on_is_left_out_of_the_known() -
     assert math.isnan(figures.spill)
     assert {"grey_chroma", "spill"}.isdisjoint(figures.known())
     assert Figures(**figures.known()).known() == figures.known()
+
+
+def test_a_photo_with_nothing_to_measure_leaves_the_figure_to_the_others() -> None:
+    L, truth = split(blocks(2))
+    truth[0] = 30.0  # nothing is grey in it
+    both, second = figures_of(L, truth + 5.0, truth), figures_of(L[1:], truth[1:] + 5.0, truth[1:])
+    assert both.grey_chroma == pytest.approx(second.grey_chroma)
+    assert (both.photos, second.photos) == (2, 1)
 
 
 def test_a_network_that_gives_no_numbers_is_not_hidden() -> None:
