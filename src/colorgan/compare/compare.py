@@ -28,7 +28,7 @@ from colorgan.compare.photos import Crop, open_inputs
 from colorgan.compare.published import published_beside
 from colorgan.compare.report import write_report
 from colorgan.compare.results import GREY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
-from colorgan.compare.summary import differences_of, notes_of, rows_of
+from colorgan.compare.summary import differences_of, notes_of, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
@@ -114,7 +114,11 @@ def _measured(
         failures=seen.failures,
         left_out=dict(Counter(chosen.why for chosen in seen.colourless)),
         published=published_beside((photo.name for photo in seen.photos), options.size),
-        notes=notes_of(len(seen.photos), seen.enlarged) + (notes_on(len(seen.photos)) if options.perceptual else []),
+        notes=[
+            *notes_of(len(seen.photos), seen.enlarged),
+            *notes_on_weights(rows, seen.photos),
+            *(notes_on(len(seen.photos)) if options.perceptual else ()),
+        ],
     )
 
 

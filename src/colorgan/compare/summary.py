@@ -11,12 +11,13 @@ import numpy as np
 
 from colorgan.compare.contenders import Contender
 from colorgan.compare.gathering import Gathered, Gathering
-from colorgan.compare.results import GREY, ORIGINAL, Difference, Row
+from colorgan.compare.results import GREY, ORIGINAL, Difference, PhotoName, Row
 from colorgan.compare.words import difference_in_words
 from colorgan.intervals import interval, paired_difference
 from colorgan.metrics import FIGURES
 
 FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
+_HEAVY = 0.1  # the share of a figure's weight from which a single photo is named
 _BESIDE_GREY = ("auc", "auc_rebalanced", "ciede2000")
 _BESIDE_ORIGINAL = ("cf_hs", "cf")
 
@@ -97,4 +98,17 @@ def notes_of(photos: int, enlarged: int) -> list[str]:
         notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
     if enlarged:
         notes.append(f"Smaller than the square that is measured, and so enlarged: {enlarged} of the photos.")
+    return notes
+
+
+def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
+    """Which single photos decide much of a figure that is a ratio of sums over all pixels, in words."""
+    notes = []
+    (grey,) = (row for row in rows if row.name == GREY)
+    for name in grey.weights if len(photos) >= FEW_PHOTOS else ():
+        weights = np.nan_to_num(grey.weights_of(name))
+        heaviest, total = int(weights.argmax()), weights.sum()
+        if total and weights[heaviest] / total >= _HEAVY:
+            share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {FIGURES[name].label}"
+            notes.append(f"{photos[heaviest].name} alone holds {share}: what a model makes of it moves the figure.")
     return notes
