@@ -16,4 +16,4 @@ colorgan finetune "${common[@]}" --run "$work/second" --from "$work/first/weight
     --lr 1e-3 --weight-decay 0.05 --ema 0.999 --crop-min 0.5 --aged 0.25 --max-minutes "${SECOND:-104}"
 
 python "$(dirname "$0")/bundle.py" "$work/second/weights/last.safetensors" "$photos/imagenet-validation.tar" \
-    --render-size 96 --temperature 0.5 --edges
+    --render-size 64 --tilt 0.15 --temperature 0.4 --edges

@@ -136,7 +136,7 @@ def colorize(
         float | None,
         typer.Option(
             "--temperature",
-            help="0.01 to 100: lower is more vivid, higher is calmer.",
+            help="0.01 to 100: lower is bolder and surer, higher is softer and browner.",
             show_default="the model's own",
             rich_help_panel=COLOURS,
         ),

@@ -55,7 +55,8 @@ class TrainingBar:
 
     def logged(self, terms: dict[str, float]) -> None:
         """Remember the loss for the bar."""
-        self._loss = "  ".join(f"{name} {terms[name]:.4g}" for name in self.shown or terms)
+        shown = [name for name in self.shown if name in terms] or terms
+        self._loss = "  ".join(f"{name} {terms[name]:.4g}" for name in shown)
 
     def validated(self, epoch: int, figures: Figures) -> None:
         """Print a validation's figures."""
