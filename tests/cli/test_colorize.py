@@ -75,6 +75,14 @@ def test_one_photo_goes_into_the_file_that_was_named(
         assert image.format == "WEBP"
 
 
+def test_a_slash_at_its_end_makes_the_output_a_folder(
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call
+) -> None:
+    for name in ("x.xyz", "y.png"):
+        assert call(photos / "Köln, 写真.png", "-o", f"{tmp_path / name}/", "--model", tiny_model)[0] == 0
+        assert "Köln, 写真.png" in tree(tmp_path / name)
+
+
 def test_options_change_the_result(photos: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:
     photo, contents = photos / "Köln, 写真.png", set()
     for option in ((), ("--saturation", 0.3), ("--temperature", 3), ("--render-size", 64), ("--edges",)):
@@ -132,6 +140,7 @@ def test_a_name_that_is_not_utf8_is_coloured_and_printed(tiny_model: Path, tmp_p
         (["a.jpg", "-o", "a.jpg"], "is the input itself"),
         (["a.jpg", "-o", "."], "output folder apart"),
         (["a.jpg", "empty folder", "-o", "b.jpg"], "several photos"),
+        (["a.jpg", "-o", "x.xyz"], "end the name in a slash"),
         (["a.jpg", "--saturation", "-1"], "saturation from 0.0 to 4.0"),
         (["a.jpg", "--saturation", "nan"], "saturation from 0.0 to 4.0"),
         (["a.jpg", "--temperature", "0"], "temperature from 0.01 to 100.0"),

@@ -86,6 +86,12 @@ def test_results_beside_their_photos_are_not_taken_for_photos(tmp_path: Path) ->
     assert sorted(targets(star, None)) == [("a.jpg", "a-color.jpg"), ("house-color.jpg", "house-color-color.jpg")]
 
 
+def test_with_an_output_folder_every_photo_is_one_whatever_its_name(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg", "in/a-color.jpg")
+    for inputs in ([tmp_path / "in"], sorted((tmp_path / "in").iterdir())):
+        assert sorted(targets(inputs, tmp_path / "out")) == [("a-color.jpg", "a-color.jpg"), ("a.jpg", "a.jpg")]
+
+
 def test_one_photo_can_name_its_output_file(tmp_path: Path) -> None:
     touch(tmp_path, "scan")
     (job,) = plan([tmp_path / "scan"], tmp_path / "b.png")
@@ -96,7 +102,10 @@ def test_a_folder_is_a_folder_whatever_its_suffix(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     (tmp_path / "b.png").mkdir()
     assert targets([tmp_path / "a.jpg"], tmp_path / "b.png") == [("a.jpg", "a.jpg")]
-    assert targets([tmp_path / "a.jpg"], tmp_path / "new.v2") == [("a.jpg", "a.jpg")]
+    for new in ("c.png", "new.v2"):
+        assert targets([tmp_path / "a.jpg"], tmp_path / new, names_folder=True) == [("a.jpg", "a.jpg")]
+    (tmp_path / "old.v2").mkdir()
+    assert targets([tmp_path / "a.jpg"], tmp_path / "old.v2") == [("a.jpg", "a.jpg")]
 
 
 def test_a_photo_given_twice_is_done_once(tmp_path: Path) -> None:
@@ -235,6 +244,15 @@ def test_one_output_file_for_several_photos_is_refused(tmp_path: Path) -> None:
     for inputs in ([tmp_path / "in"], [tmp_path / "b.jpg", tmp_path / "in" / "a.jpg"]):
         with pytest.raises(UsageError, match="several photos"):
             plan(inputs, tmp_path / "c.jpg")
+
+
+def test_an_output_of_one_photo_in_no_photos_format_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg", "in/b.jpg")
+    a, b, output = tmp_path / "in" / "a.jpg", tmp_path / "in" / "b.jpg", tmp_path / "x.xyz"
+    with pytest.raises(UsageError, match=r"suffix \.xyz.*\.jpg \.png \.webp \.tif \.bmp \.avif, or .* slash"):
+        plan([a], output)
+    for inputs, listed in (([a, b], []), ([tmp_path / "in"], []), ([a], [str(b)])):
+        assert [bool(job.problem) for job in plan(inputs, output, listed)] == [False, False]
 
 
 def test_a_file_in_place_of_the_output_folder_is_refused(tmp_path: Path) -> None:

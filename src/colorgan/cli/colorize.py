@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from colorgan.cli.options import (
     RenderSizeOption,
     SeedOption,
     WorkersOption,
+    given_name,
     given_path,
 )
 from colorgan.cli.request import DEFAULT_MODEL, Request
@@ -74,11 +76,11 @@ def colorize(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            parser=given_path,
+            parser=given_name,
             metavar="PATH",
             help="Folder for the results, or a file where INPUT is one photo; - is standard output.",
             show_default="NAME-color.EXT beside each photo",
@@ -234,7 +236,8 @@ def colorize(
         raise UsageError("photos to colour", "no INPUT and no --from-file", "Name photos or folders of them.")
     request = Request(
         inputs=inputs or [],
-        output=output,
+        output=Path(output) if output else None,
+        names_folder=output is not None and output.endswith(("/", os.sep)),
         from_file=from_file,
         suffix=_SUFFIXES[format_name.value],
         rendering=Rendering(saturation, temperature, render_size, fit.value, confidence, variants, seed, edges),

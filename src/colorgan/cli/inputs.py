@@ -26,7 +26,8 @@ def in_words(request: Request) -> str:
 
 def output_rules(request: Request) -> OutputRules:
     """How the results are named."""
-    return OutputRules(request.output, request.suffix, request.rendering.endings, _pages(request))
+    endings, pages = request.rendering.endings, _pages(request)
+    return OutputRules(request.output, request.names_folder, request.suffix, endings, pages)
 
 
 def _pages(request: Request) -> Callable[[str], int] | None:

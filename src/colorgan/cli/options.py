@@ -12,9 +12,14 @@ from colorgan.cli.completion import complete_model
 
 def given_path(text: str) -> Path:
     """A path from the command line; an empty one, as of a shell's unset variable, would be the current folder."""
+    return Path(given_name(text))
+
+
+def given_name(text: str) -> str:
+    """The same as it was given: with the slash at its end that `Path` drops."""
     if not text:
         raise typer.BadParameter("an empty name")
-    return Path(text)
+    return text
 
 
 RUNNING = "Running"

@@ -29,6 +29,7 @@ class Request:
     Attributes:
         inputs: files and folders.
         output: a folder, a file, or None for beside the photos.
+        names_folder: the output has a slash at its end.
         from_file: a file with the paths of further photos, or None.
         suffix: of the results; empty keeps each photo's.
         rendering: how to colour.
@@ -52,6 +53,7 @@ class Request:
 
     inputs: Sequence[Path]
     output: Path | None
+    names_folder: bool
     from_file: Path | None
     suffix: str
     rendering: Rendering

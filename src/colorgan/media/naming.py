@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colorgan.media.beside import with_ending
-from colorgan.media.search import has_photo_suffix
+from colorgan.media.formats import PHOTO_SUFFIXES
+from colorgan.media.search import split_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,14 @@ class OutputRules:
 
     Attributes:
         output: a folder, a file where the one input is a file, or None for NAME-color.EXT beside each photo.
+        names_folder: whether the output was given as a folder: with a slash at its end, which no path keeps.
         suffix: of the results, with its full stop; empty keeps each photo's.
         endings: of the names of what else is written beside each result.
         pages: tells how many pages a file has of which each is a photo of its own; None takes the first alone.
     """
 
     output: Path | None = None
+    names_folder: bool = False
     suffix: str = ""
     endings: tuple[str, ...] = ()
     pages: Callable[[str], int] | None = None
@@ -66,4 +69,16 @@ class OutputRules:
     @property
     def is_for_one_file(self) -> bool:
         """Whether the output is a file, going by its suffix."""
-        return self.output is not None and has_photo_suffix(self.output.name) and not self.output.is_dir()
+        return self._file_suffix in PHOTO_SUFFIXES
+
+    @property
+    def has_unknown_suffix(self) -> bool:
+        """Whether the output looks like a file, but of no photo's format."""
+        return bool(self._file_suffix) and not self.is_for_one_file
+
+    @property
+    def _file_suffix(self) -> str:
+        """The output's suffix in small letters; empty where it is a folder, or has none."""
+        if self.output is None or self.names_folder or self.output.is_dir():
+            return ""
+        return split_name(self.output.name)[1].lower()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from colorgan.errors import UsageError
 from colorgan.media.beside import BESIDE, has_photo_beside, photo_stem, with_ending, without_own_results
-from colorgan.media.formats import PHOTO_SUFFIXES, written_suffix
+from colorgan.media.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
 from colorgan.media.naming import Job, OutputRules
 from colorgan.media.pathset import PathSet, spelling
 from colorgan.media.search import Listing, find_photos, split_name
@@ -19,8 +19,8 @@ def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[st
     """Find the photos of files and folders, and give each a place for its result.
 
     A folder's tree is mirrored in the output folder; a listed photo keeps the folders of its path there. A result that
-    would meet another's place gets a number. What lies in the output folder is not read, nor are the results of an
-    earlier run beside their photos.
+    would meet another's place gets a number. What lies in the output folder is not read; without one, what is named as
+    the result of a photo beside it is left out. With one, that is a photo like any other: a name alone is no proof.
 
     Args:
         inputs: files and folders.
@@ -41,6 +41,8 @@ def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[st
         return iter([_file_job(inputs, rules)])
     if output is not None:
         _check_output_folder(inputs, output)
+        if rules.has_unknown_suffix and not listed and len(inputs) == 1 and not inputs[0].is_dir():
+            raise _unknown_suffix(output)
     return _Planner(inputs, rules).jobs(listed)
 
 
@@ -78,6 +80,13 @@ def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
             advice = "Name another folder, or none: the results then go beside the photos as NAME-color."
             found = "it is an input itself" if path.is_dir() else f"{path.name} lies in it"
             raise UsageError(f"an output folder apart from the inputs, not {output}", found, advice)
+
+
+def _unknown_suffix(output: Path) -> UsageError:
+    written = " ".join(row.suffixes[0] for row in FORMATS.values() if not row.written_as)
+    found = f"{output} has the suffix {output.suffix}"
+    advice = f"Name a file in one of the formats {written}, or end the name in a slash to make it a folder."
+    return UsageError("an output in a format that can be written, or a folder", found, advice)
 
 
 # --- places --------------------------------------------------------------------------------------------------
