@@ -14,7 +14,7 @@ class ModelInfo:
 
     Attributes:
         name: what it is called.
-        network: which network it is of, a key of `weights.NETWORKS`.
+        network: which network it is of: a key of `weights.NETWORKS`, or one that is loaded elsewhere (ddcolor, vgg19).
         options: the keyword arguments that build the network again.
         stage: how it was trained: published, scratch, finetune or gan.
         licence: the terms under which the weights may be used.

@@ -126,7 +126,7 @@ def load_model(name_or_path: str, device: torch.device, progress: Progress | Non
     if name_or_path in NAMED_MODELS:
         return _load_named(name_or_path, device, progress)
     path = Path(name_or_path)
-    # os.path here and above, since the methods of Path raise for a name too long, or a folder that must not be read.
+    # os.path here and below, since the methods of Path raise for a name too long, or a folder that must not be read.
     if path.suffix.lower() not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES and not os.path.exists(path):  # noqa: PTH110
         raise UsageError("a model", f"{name_or_path[:80]!r} is neither a name nor a file", name_advice(name_or_path))
     return _load_file(path, device)

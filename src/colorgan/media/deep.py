@@ -16,7 +16,8 @@ DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
 
 # What Pillow unpacks the more significant byte of each 16-bit sample with, and what gives the other one.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-_PLANAR_CONFIGURATION, _SEPARATE = 284, 2
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # tags of a TIFF, and values of theirs
+_MIN_IS_WHITE, _SEPARATE = 0, 2
 _TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
 
 
@@ -30,7 +31,7 @@ def white_of(highest: float, kind: str, words: list[str]) -> float:
 
     Args:
         highest: value of the picture.
-        kind: float or 32-bit.
+        kind: float, or how many bits ("32-bit").
         words: to which is added what was taken.
     """
     # A float picture may overshoot its white a little; integers have 16 bits unless they show more.
@@ -51,7 +52,7 @@ def scaled(values: NDArray[np.generic], white: float) -> NDArray[np.uint16]:
 
 def _white_of_mode(image: Image.Image, words: list[str]) -> float:
     if image.mode.startswith("I;16"):
-        bits = getattr(image, "tag_v2", {}).get(258, (16,))[0]
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))[0]
         return float((1 << min(bits, 16)) - 1)
     highest = max(_highest(crop_rows(image, rows)) for rows in strips(image.height, image.width))
     return white_of(highest, "float" if image.mode == "F" else "32-bit", words)
@@ -61,7 +62,7 @@ def grey_raster(image: Image.Image, words: list[str]) -> Raster:
     """Take the samples of decoded 16-bit, 32-bit or float grey, which Pillow itself would clip to white."""
     white = _white_of_mode(image, words)
     # Pillow inverts min-is-white TIFFs of 8 bits, and leaves deeper ones as they are.
-    inverted = getattr(image, "tag_v2", {}).get(262) == 0
+    inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE
     transparent = image.info.get("transparency")
 
     def strip(rows: slice) -> Strip:

@@ -116,8 +116,6 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
                 "a photo", f"a TIFF of an unknown kind ({page.samplesperpixel} channels)", "Save it as RGB or grey."
             )
         check_size(page.imagewidth, page.imagelength)
-        if not page.size:
-            raise PhotoError("a photo", "no pixels in it", "Copy it again from where it came from.")
         values = page.asarray()
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)

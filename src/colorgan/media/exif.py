@@ -70,12 +70,6 @@ class ExifBlock:
             return None
         return self._read("H" if entry.type == _SHORT else "I", entry.place + 8)
 
-    @property
-    def orientation(self) -> int:
-        """As the block says, 1..8."""
-        value = self._value(self._entries(self._root).get(_ORIENTATION))
-        return value if value is not None and 1 <= value <= 8 else 1
-
     def make_true(self, *, turned: bool) -> None:
         """Take out orientation and thumbnail, and say what the coloured photo is.
 

@@ -83,6 +83,11 @@ def write(
     kept = metadata if metadata and options.keep_metadata else Metadata()
     words = _words_on_depth(format_name, metadata, options.bit_depth)
     data, lost = _encode(format_name, rgb, alpha, kept, options)
+    _put(data, target)
+    return (*words, *lost)
+
+
+def _put(data: memoryview, target: Path | BinaryIO) -> None:
     name = target.name if isinstance(target, Path) else "the output"
     try:
         if isinstance(target, Path):
@@ -96,7 +101,6 @@ def write(
             raise PhotoError("a name that can be written", f"cannot write {name}: {reason}", "Rename.") from error
         advice = "Make room there, or name another folder with --output; then give the command again."
         raise OutputError(f"writing {target if isinstance(target, Path) else name}", reason, advice) from error
-    return (*words, *lost)
 
 
 def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-NEAR_PX, FAR_PX = (
-    3,
-    12,
-)  # to both sides of an edge: where the colour should have changed, and into what
+# To both sides of an edge: where the colour should have changed, and into what.
+NEAR_PX, FAR_PX = 3, 12
 EDGE_L = 8.0  # Lab units between the two neighbours of an edge's pixel
 EDGE_AB = 10.0  # Lab units that the true colour changes by
 _SETTLED = 0.25  # share of the true change that may be left outside the near pair: both sides are of one colour each

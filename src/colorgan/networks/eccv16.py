@@ -16,7 +16,7 @@ AB_SCALE = 110.0
 L_CENTER, L_SCALE = 50.0, 100.0
 
 
-class Stage(NamedTuple):
+class EncoderStage(NamedTuple):
     """A row of the table of an encoder's stages."""
 
     name: str
@@ -26,17 +26,17 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage("model1", (1, 64, 64), last_stride=2, dilation=1),
-    Stage("model2", (64, 128, 128), last_stride=2, dilation=1),
-    Stage("model3", (128, 256, 256, 256), last_stride=2, dilation=1),
-    Stage("model4", (256, 512, 512, 512), last_stride=1, dilation=1),
-    Stage("model5", (512, 512, 512, 512), last_stride=1, dilation=2),
-    Stage("model6", (512, 512, 512, 512), last_stride=1, dilation=2),
-    Stage("model7", (512, 512, 512, 512), last_stride=1, dilation=1),
+    EncoderStage("model1", (1, 64, 64), last_stride=2, dilation=1),
+    EncoderStage("model2", (64, 128, 128), last_stride=2, dilation=1),
+    EncoderStage("model3", (128, 256, 256, 256), last_stride=2, dilation=1),
+    EncoderStage("model4", (256, 512, 512, 512), last_stride=1, dilation=1),
+    EncoderStage("model5", (512, 512, 512, 512), last_stride=1, dilation=2),
+    EncoderStage("model6", (512, 512, 512, 512), last_stride=1, dilation=2),
+    EncoderStage("model7", (512, 512, 512, 512), last_stride=1, dilation=1),
 )
 
 
-def encoder_stage(stage: Stage) -> nn.Sequential:
+def encoder_stage(stage: EncoderStage) -> nn.Sequential:
     """3 x 3 convolutions with ReLU, then a batch norm."""
     layers: list[nn.Module] = []
     last = len(stage.widths) - 2

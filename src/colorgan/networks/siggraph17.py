@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorgan.networks.eccv16 import AB_SCALE, L_CENTER, L_SCALE, STAGES, Stage, encoder_stage
+from colorgan.networks.eccv16 import AB_SCALE, L_CENTER, L_SCALE, STAGES, EncoderStage, encoder_stage
 from colorgan.networks.generator import Generator, Prediction
 
 _HINTS = 3  # channels for what a user would give: ab, and where
 
 # The first three keep their size; `compute` takes every second pixel behind them.
 _STAGES = (
-    Stage("model1", (1 + _HINTS, 64, 64), last_stride=1, dilation=1),
+    EncoderStage("model1", (1 + _HINTS, 64, 64), last_stride=1, dilation=1),
     *(stage._replace(last_stride=1) for stage in STAGES[1:]),
 )
 
