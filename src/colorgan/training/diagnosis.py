@@ -17,8 +17,8 @@ from colorgan.errors import TrainingError
 PATIENCE_EPOCHS = 2
 
 # Saturated: D's loss has come this share of the way down from that of a D that cannot tell to that of one that is
-# always right. The report's run (t = 0.9) stood at 11% in its first epoch, while its GAN term still taught, and at
-# 0.5% or less from the third on, when nothing was left to learn from it.
+# always right. A run of the recipe `report` (real label 0.9) stood at 11% in its first epoch, while its GAN term still
+# taught, and at 0.5% or less from the third on, when nothing was left to learn from it.
 SATURATED_SHARE = 0.05
 # ... and it is right about nearly every patch: under R1 or label noise a loss can be low beside a D that errs.
 SATURATED_ACCURACY = 0.95
@@ -169,14 +169,14 @@ def _shows_saturation(epoch: Epoch, objective: Objective) -> bool | None:
 
 
 def _saturation_words(epochs: Sequence[Epoch], objective: Objective) -> str:
-    loss = f"The discriminator's loss is {_d_loss(epochs[-1]):.4g}, at its floor of {objective.floor:.4g}"
+    words = f"The discriminator's loss is {_d_loss(epochs[-1]):.4g}, at its floor of {objective.floor:.4g}"
     accuracies = _accuracies(epochs[-1])
     if len(accuracies) == 2:
-        loss += f"; it is right about {accuracies[0]:.1%} of the real and {accuracies[1]:.1%} of the generated patches"
+        words += f"; it is right about {accuracies[0]:.1%} of the real and {accuracies[1]:.1%} of the generated patches"
     adversarial = [epoch.terms["g_adversarial"] for epoch in epochs if "g_adversarial" in epoch.terms]
     if len(adversarial) > 1:
-        loss += f"; the GAN term went from {adversarial[0]:.3g} to {adversarial[-1]:.3g}"
-    return f"{loss}. The generator learns from the other terms alone."
+        words += f"; the GAN term went from {adversarial[0]:.3g} to {adversarial[-1]:.3g}"
+    return f"{words}. The generator learns from the other terms alone."
 
 
 def _shows_blindness(epoch: Epoch, objective: Objective) -> bool | None:

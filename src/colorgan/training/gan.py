@@ -21,7 +21,7 @@ ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about te
 
 @dataclass(frozen=True)
 class GanOptions:
-    """What the two networks learn from; the defaults are the report's losses.
+    """What the two networks learn from; the defaults are the losses of the recipe `report`.
 
     Attributes:
         adversarial: bce, hinge or lsgan.
@@ -171,7 +171,7 @@ class GanStage:
 
     def _judge_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.discriminator.mixes_the_batch:
-            # True and predicted colours keep their own statistics, as the report's two passes do.
+            # True and predicted colours keep their own statistics, as in the two passes of the published run.
             return self.discriminator(L, truth).float(), self.discriminator(L, fake).float()
         both = self.discriminator(torch.cat([L, L]), torch.cat([truth, fake]))
         real_logits, fake_logits = both.float().chunk(2)

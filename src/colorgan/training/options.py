@@ -74,7 +74,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
-    """What decides a supervised run; the defaults are the report's recipe.
+    """What decides a supervised run; the defaults are those of the published run.
 
     Attributes:
         network: the network that starting from scratch builds.
@@ -89,7 +89,7 @@ class FinetuneOptions(RunOptions):
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """What decides an adversarial run; the defaults are the report's recipe.
+    """What decides an adversarial run; the defaults are the recipe `report`, the published run.
 
     Attributes:
         recipe: a key of `RECIPES`, whose values stand where nothing else was given.
@@ -138,7 +138,7 @@ class TrainOptions(RunOptions):
     coarse_truth: bool = False
 
 
-# The report's recipe is what the defaults are; docs/training.md says what each of the two gave.
+# What each sets beside the defaults, which are those of `report`; docs/training.md says what each of the two gave.
 RECIPES: dict[str, dict[str, Any]] = {
     "report": {},
     "balanced": {
@@ -156,6 +156,6 @@ def train_options(given: Mapping[str, Any]) -> TrainOptions:
     """The options of an adversarial run: the recipe's, with those that were given over them.
 
     Args:
-        given: options by name; without a recipe among them it is the report's.
+        given: options by name; without a recipe among them it is `report`.
     """
     return TrainOptions(**(RECIPES[given.get("recipe", TrainOptions.recipe)] | dict(given)))

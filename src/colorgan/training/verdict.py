@@ -30,7 +30,7 @@ class Verdict:
         outcome: helped, harmed, traded (better in some, worse in others), no difference, or unknown.
         lines: the same and the rest, in words.
         differences: of each judged figure, the kept weights less the model that the run started from.
-        alive_share: of the epochs in which the discriminator taught something, None in a supervised run.
+        alive_share: the share of epochs in which the discriminator taught something, None in a supervised run.
         kept: the epoch whose weights are the run's result.
     """
 
