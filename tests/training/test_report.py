@@ -83,8 +83,8 @@ def report(folder: Path, objective: Objective | None = OBJECTIVE, **changes: Any
 def test_every_term_of_both_losses_has_a_curve_and_a_sentence(tmp_path: Path) -> None:
     page = report(run_folder(tmp_path / "run"))
     labels = " ".join(svg.get("aria-label") or "" for svg in page.all("svg"))
-    panels = [panel for panel in (*DISCRIMINATOR, *GENERATOR) if set(panel.lines) & set(TERMS)]
-    assert {name for panel in panels for name in panel.lines} >= set(TERMS)
+    panels = [panel for panel in (*DISCRIMINATOR, *GENERATOR) if set(panel.figures) & set(TERMS)]
+    assert {name for panel in panels for name in panel.figures} >= set(TERMS)
     for panel in panels:
         assert panel.should.endswith(".")
         assert panel.should in page.text

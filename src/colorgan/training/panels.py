@@ -11,12 +11,12 @@ class Panel:
 
     Attributes:
         title: in words.
-        lines: the figures' names in the log, each with its word in the panel's legend.
+        figures: their names in the log, each with its word in the panel's legend.
         should: what the curve of a run that goes well looks like, in one sentence.
     """
 
     title: str
-    lines: dict[str, str]
+    figures: dict[str, str]
     should: str
 
 
@@ -149,7 +149,7 @@ GROUPS = {
     "Discriminator (D)": DISCRIMINATOR,
     "Generator (G)": GENERATOR,
 }
-_NAMED = {name for panels in GROUPS.values() for panel in panels for name in panel.lines}
+_NAMED = {name for panels in GROUPS.values() for panel in panels for name in panel.figures}
 
 
 def other_panels(names: list[str]) -> list[Panel]:

@@ -96,13 +96,11 @@ class _Drawn:
     Attributes:
         panel: what it shows.
         svg: the curve.
-        keys: the words of its legend.
-        latest: the last value of each of its figures, by the legend's word.
+        latest: the last value of each of its figures, by its word in the legend.
     """
 
     panel: Panel
     svg: Markup
-    keys: list[str]
     latest: dict[str, float]
 
 
@@ -113,15 +111,15 @@ def _groups(curves: Mapping[str, Curve], objective: Objective | None) -> dict[st
 
 
 def _draw(panel: Panel, curves: Mapping[str, Curve], objective: Objective | None) -> _Drawn | None:
-    shown = [(word, curves[name]) for name, word in panel.lines.items() if name in curves]
+    shown = [(word, curves[name]) for name, word in panel.figures.items() if name in curves]
     if not shown:
         return None
     levels = []
-    if objective and "d_loss" in panel.lines:
+    if objective and "d_loss" in panel.figures:
         levels = [Level("right about every patch", objective.floor), Level("cannot tell", objective.blind)]
     latest = {word: curve.values[-1] for word, curve in shown}
     label = f"{panel.title}. " + "; ".join(_in_words(word, curve) for word, curve in shown)
-    return _Drawn(panel, draw(shown, levels, label), [word for word, _ in shown], latest)
+    return _Drawn(panel, draw(shown, levels, label), latest)
 
 
 def _in_words(word: str, curve: Curve) -> str:
