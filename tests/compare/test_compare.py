@@ -12,10 +12,10 @@ from PIL import Image
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.compare.compare import compare
-from colorgan.compare.files import read_earlier
 from colorgan.compare.options import CompareOptions
 from colorgan.compare.photos import crop
 from colorgan.compare.results import CHROMA_BINS
+from colorgan.compare.results_files import read_earlier
 from colorgan.errors import Interrupted, UsageError, WeightsError
 from colorgan.metrics import FIGURES, FigureSums
 

@@ -15,7 +15,7 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.compare import perceptual
 from colorgan.compare.compare import compare
 from colorgan.compare.options import CompareOptions
-from colorgan.compare.perceptual import Perceptual, check_perceptual, notes_on
+from colorgan.compare.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.errors import UsageError, WeightsError
 
 torch_fidelity = pytest.importorskip("torch_fidelity", reason="the extra `metrics` is not installed")
@@ -116,7 +116,7 @@ def test_too_few_photos_are_refused_before_anything_is_computed(
 
 
 def test_enough_photos_need_no_words() -> None:
-    assert notes_on(2000) == []
+    assert notes_on_perceptual(2000) == []
 
 
 def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from colorgan.cli.console import Console
-from colorgan.compare.files import JSON_NAME, plain
 from colorgan.compare.report import HTML_NAME
 from colorgan.compare.results import Comparison, Example, Row
+from colorgan.compare.results_files import JSON_NAME, plain
 from colorgan.compare.words import PERCEPTUAL, bounds, number
 from colorgan.intervals import Interval
 from colorgan.metrics import FIGURES, Figure

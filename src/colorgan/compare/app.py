@@ -39,14 +39,14 @@ def main() -> None:
     contenders = _contenders(options)
     file = st.file_uploader("A photo, in grey or in colour", type=_KINDS)
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colours; 1 is as predicted.")
-    size = _render_size(contenders)
+    render_size = _render_size(contenders)
     if file is None:
         st.session_state.pop("tried", None)
         st.text("The photo stays on this machine: it is not stored, and nothing is sent anywhere.")
         return
     tried = _tried(file.file_id, file.name, file.getvalue(), options.size)
     if tried is not None:
-        _show(tried, contenders, saturation, size)
+        _show(tried, contenders, saturation, render_size)
 
 
 def _render_size(contenders: list[Contender]) -> int | None:
@@ -75,27 +75,27 @@ def _tried(file_id: str, name: str, data: bytes, size_px: int) -> Tried | None:
     return kept[1]
 
 
-def _guess(tried: Tried, contender: Contender, size: int | None) -> Guess:
+def _guess(tried: Tried, contender: Contender, render_size: int | None) -> Guess:
     """What a model says, asked once for each render size."""
     from colorgan.colorize.rendering import Rendering
     from colorgan.compare.trying import guess
 
     guesses: dict[tuple[str, int | None], Guess] = st.session_state["tried"][2]
-    key = (contender.name, size)
+    key = (contender.name, render_size)
     if key not in guesses:
         with st.spinner(f"{contender.name} ..."):
-            guesses[key] = guess(tried, contender, Rendering(render_size=size))
+            guesses[key] = guess(tried, contender, Rendering(render_size=render_size))
     return guesses[key]
 
 
-def _show(tried: Tried, contenders: list[Contender], saturation: float, size: int | None) -> None:
+def _show(tried: Tried, contenders: list[Contender], saturation: float, render_size: int | None) -> None:
     from colorgan.compare.results import GREY
     from colorgan.compare.trying import figures, pictures, result, result_name
     from colorgan.errors import ColorganError
     from colorgan.pages import embedded, render
 
     try:
-        guesses = {contender.name: _guess(tried, contender, size) for contender in contenders}
+        guesses = {contender.name: _guess(tried, contender, render_size) for contender in contenders}
         shown = {name: embedded(jpeg) for name, jpeg in pictures(tried, guesses, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be coloured.")

@@ -19,16 +19,16 @@ from colorgan import __version__
 from colorgan.compare.contenders import Contender, device_of, load_contenders
 from colorgan.compare.earlier import Earlier, read_all
 from colorgan.compare.examples import choose, write_example
-from colorgan.compare.files import JSON_NAME, write_results
 from colorgan.compare.gathering import Gathering
 from colorgan.compare.measuring import Seen, Watcher, measure_all, name_of, read_all_crops
 from colorgan.compare.options import CompareOptions
-from colorgan.compare.perceptual import Perceptual, check_perceptual, notes_on
+from colorgan.compare.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.compare.photos import Crop, open_inputs
 from colorgan.compare.published import published_beside
 from colorgan.compare.report import write_report
 from colorgan.compare.results import GREY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
-from colorgan.compare.summary import differences_of, notes_of, notes_on_weights, rows_of
+from colorgan.compare.results_files import JSON_NAME, write_results
+from colorgan.compare.summary import differences_of, notes_on_photos, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
@@ -115,9 +115,9 @@ def _measured(
         left_out=dict(Counter(chosen.why for chosen in seen.colourless)),
         published=published_beside((photo.name for photo in seen.photos), options.size),
         notes=[
-            *notes_of(len(seen.photos), seen.enlarged),
+            *notes_on_photos(len(seen.photos), seen.enlarged),
             *notes_on_weights(rows, seen.photos),
-            *(notes_on(len(seen.photos)) if options.perceptual else ()),
+            *(notes_on_perceptual(len(seen.photos)) if options.perceptual else ()),
         ],
     )
 

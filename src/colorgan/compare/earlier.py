@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from colorgan.compare.files import read_earlier
 from colorgan.compare.results import PhotoName, Protocol, Row
+from colorgan.compare.results_files import read_earlier
 from colorgan.errors import UsageError
 
 

@@ -1,4 +1,4 @@
-// The app loads this frame anew whenever a slider of its own moves: what was chosen here stays.
+// The app loads this frame anew whenever a slider of its own moves: what was chosen here stays. It builds on slider.js.
 const kept = JSON.parse(sessionStorage.getItem("chosen") || "{}");
 const position = document.querySelector(".slider input");
 for (const input of document.querySelectorAll(".switches input")) {

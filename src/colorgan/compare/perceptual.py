@@ -25,7 +25,7 @@ from colorgan.download import is_offline
 from colorgan.errors import UsageError, WeightsError
 
 FEWEST_PHOTOS, FEW_PHOTOS = 50, 2000
-_EXTRACTOR: str | None = None  # torch-fidelity's usual Inception
+_EXTRACTOR: str | None = None  # None: torch-fidelity's own Inception; tests put a small one here
 _MOST_IN_SUBSET = 1000  # of KID, as its authors have it
 _ADVICE = "Connect to the network once, or leave --perceptual out."
 
@@ -46,7 +46,7 @@ def check_perceptual(photos: int) -> None:
         raise UsageError("what --perceptual needs", "the extra `metrics` is not installed", advice)
 
 
-def notes_on(photos: int) -> list[str]:
+def notes_on_perceptual(photos: int) -> list[str]:
     """What a reader of these figures should know."""
     if photos < FEWEST_PHOTOS:
         return [f"FID, KID and LPIPS were refused: {photos} photos have true colours, and {FEWEST_PHOTOS} are needed."]

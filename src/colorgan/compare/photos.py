@@ -40,7 +40,7 @@ class Crop:
         sha256: of its file.
         rgb: (S, S, 3), sRGB: the square in its middle.
         colourless: why it has no true colours (grey, tinted), or "" where it has.
-        enlarged: whether the photo was smaller.
+        enlarged: whether the photo was smaller than that square.
     """
 
     entry: Entry
@@ -52,7 +52,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A photo that is none, and why."""
+    """A photo that cannot be read, and why."""
 
     entry: Entry
     reason: str

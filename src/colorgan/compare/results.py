@@ -6,13 +6,14 @@
     photos       the photos with true colours, in the order of every row's `values`
     rows         grey and original (the anchors), then each model, then rows of earlier results
     differences  of each two models, and of each model from the original in colorfulness, with words for people
-    examples     photos with a picture of each row, paths relative to the folder of the results; also of grey photos
+    examples     photos with a picture of each row, paths relative to the folder of the results; also of
+                 photos without true colours
     failures     photos that could not be read or coloured, with the reason
     left_out     photos without true colours, by reason: they have examples and no figures
     published    rows of the literature, where they were measured on these photos in this way
     notes        what a reader of the figures should know, in words
 
-`results.csv` has one line per photo and row, with a column for each figure. `files.py` writes and reads both.
+`results.csv` has one line per photo and row, with a column for each figure. `results_files.py` writes and reads both.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ class Row:
         name: unique in a comparison.
         kind: anchor, model, or earlier: a model of results that were given with `--with`.
         model: what the model's file says of itself; empty for an anchor.
-        figures: of the set, with intervals, by the names of `metrics.FIGURES`. The original has those alone that say
-            something of a photo beside itself.
+        figures: of the set, with intervals, by the names of `metrics.FIGURES`. The original has those alone that
+            say something of the truth beside itself (`Figure.of_truth`).
         values: of each photo, in the order of `Comparison.photos`; NaN where a photo has nothing to measure it on.
         weights: of each photo in the figures that are ratios of sums; a figure without an entry is a plain mean.
         chroma: the share of pixels by chroma, `CHROMA_BINS` of `CHROMA_STEP` Lab units each; empty for an earlier row

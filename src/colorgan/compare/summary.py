@@ -87,8 +87,8 @@ def _between(first: Row, second: Row, figures: Sequence[str], seed: int) -> Iter
         yield Difference(name, first.name, second.name, found, found.excludes_zero, words)
 
 
-def notes_of(photos: int, enlarged: int) -> list[str]:
-    """What a reader of the figures should know, in words."""
+def notes_on_photos(photos: int, enlarged: int) -> list[str]:
+    """What the number and the size of the photos say of the figures, in words."""
     notes = []
     if not photos:
         notes.append("No photo has true colours to compare with: there are no figures.")

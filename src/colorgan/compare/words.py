@@ -1,4 +1,4 @@
-"""What a difference between two rows comes to, in words."""
+"""Figures as people read them: numbers, intervals, and what a difference between two rows comes to, in words."""
 
 from __future__ import annotations
 

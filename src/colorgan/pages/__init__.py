@@ -1,4 +1,4 @@
-"""Pages of one file that load nothing: the frame and styles that they share, and what keeps foreign names inert.
+"""Pages of one file that load nothing: the skeleton and styles that they share, and what keeps foreign names inert.
 
 A page is a template that extends `page.html.j2`, in the package of whoever writes it; styles and scripts lie beside it.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-_FRAME, _STYLE = "page.html.j2", "page.css"
+_SKELETON, _STYLE = "page.html.j2", "page.css"
 
 
 def render(package: str, *parts: str, **values: Any) -> str:
@@ -30,7 +30,7 @@ def render(package: str, *parts: str, **values: Any) -> str:
     """
 
     def load(name: str) -> str:
-        return _read(__name__ if name == _FRAME else package, name)
+        return _read(__name__ if name == _SKELETON else package, name)
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(load)
