@@ -23,13 +23,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
-from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
-from colorgan.training.checkpoint import Position
 from colorgan.training.loop import Loop
 from colorgan.training.losses import make_loss
 from colorgan.training.options import RunOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.watcher import Silent
 from colorgan.weights import NETWORKS, build_network
 
 WARM_UPS = 3
@@ -146,22 +145,6 @@ class TimedStage:
         whole_s = sum(self.begun_s[i + 1] - self.begun_s[i] for i in steps)
         inside_s = sum(self.ended_s[i] - self.begun_s[i] - self.averaging_s[i] for i in steps)
         return len(steps) / whole_s, 1 - inside_s / whole_s
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def progressed(self, position: Position, batches: int, share: float) -> None:
-        """Nothing."""
-
-    def logged(self, terms: dict[str, float]) -> None:
-        """Nothing."""
-
-    def validated(self, epoch: int, figures: Figures) -> None:
-        """Nothing."""
-
-    def warned(self, text: str) -> None:
-        """Nothing."""
 
 
 def train(photos: PhotoSet, device: torch.device, args: argparse.Namespace) -> TimedStage:

@@ -18,7 +18,7 @@ from colorgan.training.launch import launch
 from colorgan.training.options import train_options
 from colorgan.training.ranks import ALONE
 from colorgan.training.train import TRAIN
-from colorgan.training.watcher import Watcher
+from colorgan.training.watcher import Silent
 from colorgan.weights import ModelInfo, save_model
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.
@@ -90,7 +90,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     assert process.returncode == 0, words
     assert "falling back" not in words
     assert output.count("best.safetensors") == 1
-    launch(TRAIN, set_folder, Path("one"), train_options(GIVEN), SilentWatcher(), "")
+    launch(TRAIN, set_folder, Path("one"), train_options(GIVEN), Silent(), "")
     alone, together = log(Path("one"), "train"), log(Path("two"), "train")
     assert [line["step"] for line in together] == [line["step"] for line in alone]
     for one, two in zip(alone, together, strict=True):
@@ -98,10 +98,6 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     for one, two in zip(log(Path("one"), "epoch"), log(Path("two"), "epoch"), strict=True):
         assert two["g_loss"] == pytest.approx(one["g_loss"], rel=1e-4)
     assert json.loads(Path("two/run.json").read_text())["options"]["batch_size"] == 4
-
-
-class SilentWatcher(Watcher):
-    pass
 
 
 def test_a_process_alone_agrees_with_itself() -> None:
