@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import ssl
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from colorgan import __version__
 from colorgan.errors import OutputError, WeightsError
+from colorgan.media.files import sha256_of
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -283,10 +283,4 @@ def _size(path: Path) -> int:
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    if not path.exists():
-        return False
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            total.update(chunk)
-    return total.hexdigest().startswith(sha256)
+    return path.exists() and sha256_of(path).startswith(sha256)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import platformdirs
 
 from colorgan.download import Published
 from colorgan.errors import OutputError
-from colorgan.media.files import atomic_write
+from colorgan.media.files import atomic_write, sha256_of
 from colorgan.model_info import ModelInfo
 
 
@@ -151,14 +150,10 @@ def model_digest(name_or_path: str) -> str:
     with file_of(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
         if not os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
             return ""
-        digest = hashlib.sha256()
         try:
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
+            return sha256_of(path)
         except OSError:  # loading it says what is wrong with it
             return ""
-    return digest.hexdigest()
 
 
 def name_advice(name: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from colorgan.media import files
-from colorgan.media.files import atomic_write, drop_unfinished, remove_leftovers
+from colorgan.media.files import atomic_write, drop_unfinished, remove_leftovers, sha256_of
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 
@@ -118,3 +119,9 @@ def test_file_and_folder_are_flushed_to_disk_in_this_order(tmp_path: Path, monke
     with atomic_write(tmp_path / "photo.jpg") as file:
         file.write(b"whole")
     assert flushed == ["file", "folder"]
+
+
+def test_a_files_digest_is_that_of_all_its_bytes(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5000  # more than is read at once
+    (tmp_path / "a").write_bytes(data)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()

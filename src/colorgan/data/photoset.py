@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.color.bins import BINS
-from colorgan.data.shards import INDEX_DTYPE, SET_FILE, Index, index_name, read_description, sha256_of, shard_name
+from colorgan.data.shards import INDEX_DTYPE, SET_FILE, Index, index_name, read_description, shard_name
 from colorgan.errors import SetError
+from colorgan.media.files import sha256_of
 
 _ADVICE = "Prepare the set again."
 

@@ -29,13 +29,13 @@ from colorgan.data.shards import (
     ShardWriter,
     identity_of,
     index_name,
-    sha256_of,
     write_whole,
 )
 from colorgan.data.sources import SOURCE_SUFFIXES, Check, Entry, Source, open_source
 from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
+from colorgan.media.files import sha256_of
 
 
 @dataclass(frozen=True)

@@ -55,15 +55,6 @@ def is_set_file(name: str) -> bool:
     return name in fixed or (stem in SPLITS and number.isdigit() and name == shard_name(stem, int(number)))
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def identity_of(hashes: dict[str, str]) -> str:
     """A set's identity, from the SHA-256 of its indexes and its manifest, by file name."""
     text = "".join(f"{name} {hashes[name]}\n" for name in sorted(hashes))
