@@ -7,11 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from trees import needs_links
 
 from colorgan.media import files
 from colorgan.media.files import atomic_write, drop_unfinished, remove_leftovers, sha256_of
-
-needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -10,19 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trees import needs_links, touch
 
 from colorgan.errors import UsageError
 from colorgan.media.naming import Job, OutputRules
 from colorgan.media.planning import count_photos, plan_outputs
-
-needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
 
 
 def plan(inputs: list[Path], output: Path | None, listed: Iterable[str] = (), **rules: object) -> Iterator[Job]:

@@ -4,17 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from trees import needs_links, touch
 
 from colorgan.media.search import find_photos
-
-needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
 
 
 def names_found(folder: Path) -> list[str]:
