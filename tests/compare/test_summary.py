@@ -7,21 +7,23 @@ from colorgan.compare.summary import notes_on_weights
 from colorgan.intervals import Interval
 
 
-def grey_row(weights: list[float]) -> Row:
-    values = [50.0] * len(weights)
+def row(name: str, weights: list[float], values: list[float]) -> Row:
     figures = {"auc_rebalanced": Interval(50.0, 49.0, 51.0, len(weights))}
-    return Row(GREY, "anchor", {}, figures, {"auc_rebalanced": values}, {"auc_rebalanced": weights}, [])
+    return Row(name, "anchor", {}, figures, {"auc_rebalanced": values}, {"auc_rebalanced": weights}, [])
 
 
 def names(count: int) -> list[PhotoName]:
     return [PhotoName(f"{number}.jpg", "photos", "") for number in range(count)]
 
 
-def test_a_photo_that_decides_a_figure_is_named_with_its_share() -> None:
-    (note,) = notes_on_weights([grey_row([1.0] * 30 + [10.0] + [1.0] * 10)], names(41))
-    assert note.startswith("30.jpg alone holds 20% of the weight of rebalanced AuC")
+def test_a_photo_that_decides_a_figure_is_named_with_its_share_and_what_the_others_give() -> None:
+    weights = [1.0] * 30 + [10.0] + [1.0, 3.0] * 5
+    rows = [row(GREY, weights, [50.0] * 41), row("good", weights, [60.0] * 30 + [10.0] + [60.0, 80.0] * 5)]
+    (note,) = notes_on_weights(rows, names(41))
+    # 35 photos of weight 1 have 60, and 5 of weight 3 have 80: 66 together.
+    assert note == "30.jpg alone holds 17% of the weight of rebalanced AuC. Without it: grey 50.00, good 66.00."
 
 
 @pytest.mark.parametrize("weights", [[1.0] * 40, [0.0] * 40, [1.0, 9.0]])
 def test_even_weights_none_and_a_handful_of_photos_are_not_worth_a_word(weights: list[float]) -> None:
-    assert notes_on_weights([grey_row(weights)], names(len(weights))) == []
+    assert notes_on_weights([row(GREY, weights, [50.0] * len(weights))], names(len(weights))) == []

@@ -12,7 +12,7 @@ import numpy as np
 from colorgan.compare.contenders import Contender
 from colorgan.compare.gathering import Gathered, Gathering
 from colorgan.compare.results import GREY, ORIGINAL, Difference, PhotoName, Row
-from colorgan.compare.words import difference_in_words
+from colorgan.compare.words import difference_in_words, number
 from colorgan.intervals import interval, paired_difference
 from colorgan.metrics import FIGURES
 
@@ -103,12 +103,18 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
 
 def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
     """Which single photos decide much of a figure that is a ratio of sums over all pixels, in words."""
-    notes = []
     (grey,) = (row for row in rows if row.name == GREY)
+    notes = []
     for name in grey.weights if len(photos) >= FEW_PHOTOS else ():
         weights = np.nan_to_num(grey.weights_of(name))
         heaviest, total = int(weights.argmax()), weights.sum()
         if total and weights[heaviest] / total >= _HEAVY:
             share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {FIGURES[name].label}"
-            notes.append(f"{photos[heaviest].name} alone holds {share}: what a model makes of it moves the figure.")
+            others = ", ".join(_without(heaviest, name, row) for row in rows if name in row.weights)
+            notes.append(f"{photos[heaviest].name} alone holds {share}. Without it: {others}.")
     return notes
+
+
+def _without(photo: int, figure: str, row: Row) -> str:
+    values, weights = (np.delete(part, photo) for part in (row.values_of(figure), row.weights_of(figure)))
+    return f"{row.name} {number(interval(values, weights).value, FIGURES[figure])}"
