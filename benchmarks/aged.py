@@ -7,17 +7,11 @@ The same photo ages in the same way for every model, as training photos do under
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
+from judged import colour_crops, contender, lab_of, photos_and_models, predict, rgb_of
 from torch import Tensor
 
-from colorgan.color.lab import linear_from_bytes, linear_to_lab
-from colorgan.colorize.colorizer import Colorizer
-from colorgan.compare.contenders import Contender
-from colorgan.compare.photos import Crop, open_inputs, read_crops
 from colorgan.data.aging import draw_age
 from colorgan.data.dataset import Aged, Batch
 from colorgan.intervals import interval, paired_difference
@@ -36,22 +30,17 @@ def aged_batch(rgb: Tensor, number: int) -> Batch:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--model", action="append", required=True, help="name or path; may be given again")
-    arguments = parser.parse_args()
-    entries = [entry for source in open_inputs([arguments.photos]) for entry in source.entries]
-    crops = [crop for crop in read_crops(entries, CROP) if isinstance(crop, Crop) and not crop.colourless]
+    arguments = photos_and_models(__doc__)
+    crops = colour_crops(arguments.photos, CROP)
     print(f"{len(crops)} photos. Figures of new photos, of the same grown old, and their difference with its interval")
     for name in arguments.model:
-        contender = Contender(name, Colorizer.load(name, device="cpu", precision="fp32"))
+        model = contender(name)
         values: dict[str, list[tuple[float, float, float]]] = {figure: [] for figure in SHOWN}
         for number, crop in enumerate(crops):
-            rgb = torch.tensor(crop.rgb).permute(2, 0, 1)[None]
-            lab = linear_to_lab(linear_from_bytes(rgb))
+            lab = lab_of(crop)
             truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
-            old_L, _ = aged_batch(rgb, number).to_lab(torch.device("cpu"))
-            found = [measure(Pictures(truth.L, predict(contender, L)), truth, SHOWN) for L in (truth.L, old_L)]
+            old_L, _ = aged_batch(rgb_of(crop), number).to_lab(torch.device("cpu"))
+            found = [measure(Pictures(truth.L, predict(model, L)), truth, SHOWN) for L in (truth.L, old_L)]
             for figure in SHOWN:
                 new, old = (part[figure] for part in found)
                 values[figure].append((float(new.value), float(old.value), float(new.weight)))
@@ -64,13 +53,6 @@ def main() -> None:
                 f"    {figure:<16} {means[0]:7.2f} {means[1]:7.2f} {change.value:+7.2f} "
                 f"[{change.low:+.2f}, {change.high:+.2f}]"
             )
-
-
-def predict(contender: Contender, L: Tensor) -> Tensor:
-    """The colours of one photo, (1, 2, S, S)."""
-    (ab,) = contender.predict(L)
-    assert isinstance(ab, Tensor)
-    return ab[None]
 
 
 if __name__ == "__main__":

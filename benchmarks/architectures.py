@@ -1,6 +1,6 @@
 """Variants of the bundled network, each trained from nothing for the same time: which one learns most?
 
-    python benchmarks/architectures.py SET PHOTOS.tar --minutes 8 --variant compact --variant attention
+    python benchmarks/architectures.py SET PHOTOS.tar --minutes 5 --variant compact --variant shallower
 
 SET comes from `colorgan prepare`; PHOTOS are photos in colour that it does not hold. The time is the process's own on
 one core, with reading the photos in it, so that what else the machine does makes no difference. A row is printed as
@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from judged import colour_crops, lab_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.color.bins import BINS, decode, soft_targets
-from colorgan.color.lab import rgb_to_lab
-from colorgan.compare.photos import Crop, open_inputs, read_crops
 from colorgan.data.dataset import Augment, Batch, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import has_fast_bf16
@@ -130,7 +129,7 @@ class Variant:
     Attributes:
         network: makes it.
         batch_size: photos.
-        sizes: pixels, of the squares, from which each batch takes the next in turn; by the share of the time gone by.
+        sizes: pixels, the squares' side, by the share of the time gone by.
         augment: how photos are varied.
     """
 
@@ -196,13 +195,6 @@ def train(variant: Variant, photos: PhotoSet, minutes: float) -> tuple[Generator
     return stage.predicting(), seen
 
 
-def true_photos(path: Path) -> Tensor:
-    """The photos in colour, (N, 3, 256, 256), as Lab."""
-    entries = [entry for source in open_inputs([path]) for entry in source.entries]
-    crops = [crop for crop in read_crops(entries, CROP) if isinstance(crop, Crop) and not crop.colourless]
-    return torch.cat([rgb_to_lab(torch.tensor(crop.rgb).permute(2, 0, 1)[None].float() / 255) for crop in crops])
-
-
 def judge(network: Generator, lab: Tensor, prior: Tensor, temperature: float) -> dict[str, float]:
     """The figures on photos (N, 3, 256, 256), and the plain cross-entropy over the bins, in nats.
 
@@ -235,13 +227,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", type=Path)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--minutes", type=float, default=8.0, help="of training, each, of one core")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of training, each, of one core")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="may be given again; all")
     parser.add_argument("--temperature", type=float, default=0.5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     photos = PhotoSet.open(arguments.set)
-    lab = true_photos(arguments.photos)
+    lab = torch.cat([lab_of(crop) for crop in colour_crops(arguments.photos, CROP)])
     print("| network | M parameters | GFLOP at 256 | photos seen | nats | " + " | ".join(SHOWN) + " |")
     print("|---" * (5 + len(SHOWN)) + "|")
     for name in arguments.variant or VARIANTS:

@@ -9,18 +9,13 @@ mostly skin.
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
-import torch
+from judged import colour_crops, contender, lab_of, photos_and_models, predict
 from torch import Tensor
 
-from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize.colorizer import Colorizer
-from colorgan.compare.contenders import Contender
-from colorgan.compare.photos import Crop, open_inputs, read_crops
 from colorgan.intervals import interval
 
 CROP = 192
@@ -39,20 +34,15 @@ def numbers(ab: Tensor, truth: Tensor) -> list[float]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--model", action="append", required=True, help="name or path; may be given again")
-    arguments = parser.parse_args()
-    entries = [entry for source in open_inputs([arguments.photos]) for entry in source.entries]
-    crops = [crop for crop in read_crops(entries, CROP) if isinstance(crop, Crop)]
+    arguments = photos_and_models(__doc__)
+    crops = colour_crops(arguments.photos, CROP)
     for name in arguments.model:
-        contender = Contender(name, Colorizer.load(name, device="cpu", precision="fp32"))
+        model = contender(name)
         groups: dict[str, list[list[float]]] = defaultdict(list)
         for crop in crops:
-            lab = rgb_to_lab(torch.tensor(crop.rgb).permute(2, 0, 1)[None].float() / 255)[0]
-            (ab,) = contender.predict(lab[None, :1])
-            assert isinstance(ab, Tensor)
-            row = numbers(ab, lab[1:]) + numbers(middle(ab), middle(lab[1:]))
+            lab = lab_of(crop)
+            ab, truth = predict(model, lab[:, :1])[0], lab[0, 1:]
+            row = numbers(ab, truth) + numbers(middle(ab), middle(truth))
             groups[PurePosixPath(crop.entry.name).parent.name].append(row)
         print(f"{name}\n| group | photos | ab error | chroma | true | middle: ab error | chroma | true |")
         print("|---" * 8 + "|")

@@ -1,0 +1,50 @@
+"""The photos that a benchmark judges models by, and what a model says of one; shared by the scripts beside it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.colorize.colorizer import Colorizer
+from colorgan.compare.contenders import Contender
+from colorgan.compare.photos import Crop, open_inputs, read_crops
+
+
+def photos_and_models(description: str | None) -> argparse.Namespace:
+    """Read a command line of `PHOTOS --model NAME ...`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--model", action="append", required=True, help="name or path; may be given again")
+    return parser.parse_args()
+
+
+def colour_crops(path: Path, size_px: int) -> list[Crop]:
+    """The squares in the middle of the photos that have true colours."""
+    entries = [entry for source in open_inputs([path]) for entry in source.entries]
+    return [crop for crop in read_crops(entries, size_px) if isinstance(crop, Crop) and not crop.colourless]
+
+
+def rgb_of(crop: Crop) -> Tensor:
+    """A crop as a batch of one, (1, 3, S, S), uint8."""
+    return torch.tensor(crop.rgb).permute(2, 0, 1)[None]
+
+
+def lab_of(crop: Crop) -> Tensor:
+    """Likewise in Lab."""
+    return rgb_to_lab(rgb_of(crop).float() / 255)
+
+
+def contender(model: str) -> Contender:
+    """A model on the CPU, in float32."""
+    return Contender(model, Colorizer.load(model, device="cpu", precision="fp32"))
+
+
+def predict(model: Contender, L: Tensor) -> Tensor:
+    """The colours of one photo: (1, 1, S, S) -> (1, 2, S, S)."""
+    (ab,) = model.predict(L)
+    assert isinstance(ab, Tensor)
+    return ab[None]
