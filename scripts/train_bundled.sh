@@ -2,7 +2,7 @@
 # Train the bundled model from nothing: bash scripts/train_bundled.sh PHOTOS WORK
 # PHOTOS holds the archives that docs/model-card.md names; WORK takes the set and the runs. Stopped, the same command goes
 # on where it was. FIRST and SECOND are the minutes of the two stages on one core of a CPU; how many photos are seen in them is
-# the machine's, and docs/model-card.md says how many they were. A GPU needs a twentieth of them.
+# the machine's, and docs/model-card.md says how many they were; on a GPU give fewer.
 set -euo pipefail
 photos=$1 work=$2
 [ -e "$work/set/set.json" ] || colorgan prepare -o "$work/set" --size 160 --val-fraction 0.02 \
