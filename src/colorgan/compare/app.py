@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from colorgan.compare.serving import AppOptions
+from colorgan.media.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
     from colorgan.compare.contenders import Contender
     from colorgan.compare.trying import Guess, Tried
 
 _FRAME_PX = 640  # until the frame sets its own height
-_KINDS = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "avif", "heic", "heif", "gif")
 
 
 @st.cache_resource(show_spinner="Loading the models ...")
@@ -37,7 +37,7 @@ def main() -> None:
     st.title("Colour a photo")
     options = AppOptions.from_environment()
     contenders = _contenders(options)
-    file = st.file_uploader("A photo, in grey or in colour", type=_KINDS)
+    file = st.file_uploader("A photo, in grey or in colour", type=list(PHOTO_SUFFIXES))
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colours; 1 is as predicted.")
     render_size = _render_size(contenders)
     if file is None:
