@@ -13,7 +13,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -36,6 +36,7 @@ SIZE = 64  # pixels: what is trained on and shown
 CROP = 256  # pixels: what is measured
 LR = 1.5e-3
 REBALANCE = 0.25
+AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2)
 SHOWN = ("auc", "auc_rebalanced", "ciede2000", "cf_hs", "grey_chroma")
 
 
@@ -130,13 +131,11 @@ class Variant:
         network: makes it.
         batch_size: photos.
         sizes: pixels, the squares' side, by the share of the time gone by.
-        augment: how photos are varied.
     """
 
     network: Callable[[], nn.Module]
     batch_size: int = 64
     sizes: Callable[[float], int] = lambda share: SIZE
-    augment: Augment = field(default_factory=lambda: Augment(True, 0.6, 5.0, 0.2))
 
 
 VARIANTS: dict[str, Variant] = {
@@ -145,13 +144,10 @@ VARIANTS: dict[str, Variant] = {
     "7 x 7 kernels, 4 floor blocks": Variant(lambda: with_floor(LargeKernel, 0, 4)),
     "wider": Variant(lambda: Compact((40, 80, 160, 256), (0, 1, 1, 3), (1, 1))),
     "shallower": Variant(lambda: Compact(blocks=(0, 1, 1, 2), decoder_blocks=(1, 1))),
-    "deeper, thinner": Variant(lambda: Compact((24, 48, 96, 224), (0, 3, 4, 5), (3, 3))),
-    "five levels": Variant(lambda: Compact((32, 64, 96, 160, 256), (0, 2, 2, 2, 2), (1, 2, 2))),
     "output at a half": Variant(HalfCompact),
     "group norm": Variant(lambda: with_group_norm(Compact())),
     "first 32, then 64 pixels": Variant(Compact, sizes=lambda share: 32 if share < 0.4 else SIZE),
     "batches of 32": Variant(Compact, batch_size=32),
-    "crops from 0.4": Variant(Compact, augment=Augment(True, 0.4, 5.0, 0.2)),
 }
 
 
@@ -164,7 +160,7 @@ def endless(photos: PhotoSet, variant: Variant) -> Iterator[Batch]:
             batch_size=variant.batch_size,
             size=SIZE,
             seed=0,
-            augment=variant.augment,
+            augment=AUGMENT,
             workers=0,
             epoch=epoch,
         )
