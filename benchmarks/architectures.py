@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.color.bins import BINS, decode, soft_targets
-from colorgan.data.dataset import Augment, Batch, training_batches
+from colorgan.data.dataset import Augment, Batch, Sides, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import has_fast_bf16
 from colorgan.metrics import Pictures, measure
@@ -158,7 +158,7 @@ def endless(photos: PhotoSet, variant: Variant) -> Iterator[Batch]:
         yield from training_batches(
             photos.train,
             batch_size=variant.batch_size,
-            size=SIZE,
+            sides=Sides(SIZE),
             seed=0,
             augment=AUGMENT,
             workers=0,

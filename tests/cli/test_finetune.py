@@ -119,6 +119,8 @@ def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorg
         (["--data", "nowhere"], 4, "nowhere"),
         (["--lr", "-1"], 2, "--lr"),
         (["--loss", "l3"], 2, "bins"),
+        (["--size-min", "300"], 2, "--size-min of 16 up to the --size"),
+        (["--size-min", "8"], 2, "--size-min of 16 up to the --size"),
         (["--resume"], 2, "Leave --resume out"),
         (["--from", "compakt"], 2, "compact"),
         (["--run", "photos"], 2, "Name another --run"),

@@ -14,6 +14,7 @@ from colorgan.data.dataset import (
     Aged,
     Augment,
     Batch,
+    Sides,
     batches_per_epoch,
     training_batches,
     validation_batches,
@@ -28,7 +29,7 @@ PLAIN = Augment(flip=False, crop_min=1.0, brightness=0.0, contrast=0.0)
 
 
 def epoch_of(photo_set: PhotoSet, augment: Augment = AUGMENT, **changes: Any) -> Iterator[Batch]:
-    options: dict[str, Any] = {"batch_size": 4, "size": 16, "seed": 0, "workers": 0, "epoch": 0} | changes
+    options: dict[str, Any] = {"batch_size": 4, "sides": Sides(16), "seed": 0, "workers": 0, "epoch": 0} | changes
     return training_batches(photo_set.train, augment=augment, **options)
 
 
@@ -103,6 +104,14 @@ def test_augmentation_stays_within_what_was_asked_for(photo_set: PhotoSet) -> No
     assert 0.8 <= spread.min() < 0.85 < 1.15 < spread.max() <= 1.2
     assert -5 <= shift.min() < -4 < 4 < shift.max() <= 5
     assert all((batch.light == torch.tensor([1.0, 0.0])).all() for batch in epoch_of(photo_set, PLAIN))
+
+
+def test_a_batch_has_one_side_of_those_asked_for_and_an_epoch_has_them_all(photo_set: PhotoSet) -> None:
+    mixed = {"sides": Sides(64, smallest=30), "batch_size": 1}
+    sides = [tuple(batch.rgb.shape[2:]) for batch in epoch_of(photo_set, **mixed)]
+    assert set(sides) == {(64, 64), (48, 48), (32, 32)}
+    assert [tuple(batch.rgb.shape[2:]) for batch in epoch_of(photo_set, **mixed, first_batch=7)] == sides[7:]
+    assert [tuple(batch.rgb.shape[2:]) for batch in epoch_of(photo_set, **mixed, epoch=1)] != sides
 
 
 def test_half_of_the_photos_are_mirrored(photo_set: PhotoSet) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from colorgan.cli.options import FILES, RUNNING
-from colorgan.training.options import RunOptions
+from colorgan.training.options import SMALLEST_SIDE_PX, RunOptions
 
 RECIPE, LENGTH, AUGMENTATION = "Recipe", "Length", "Augmentation"
 
@@ -106,7 +106,20 @@ BatchSizeOption = Annotated[
     typer.Option("--batch-size", min=1, help="Photos in a step, over all processes.", rich_help_panel=LENGTH),
 ]
 SizeOption = Annotated[
-    int, typer.Option("--size", min=16, max=1024, help="Side of the training squares, pixels.", rich_help_panel=LENGTH)
+    int,
+    typer.Option(
+        "--size", min=SMALLEST_SIDE_PX, max=1024, help="Side of the training squares, pixels.", rich_help_panel=LENGTH
+    ),
+]
+SizeMinOption = Annotated[
+    int,
+    typer.Option(
+        "--size-min",
+        min=0,
+        max=1024,
+        help="Draw each batch's side from here up to --size, in steps of 16 pixels; 0 always takes --size.",
+        rich_help_panel=LENGTH,
+    ),
 ]
 ValPhotosOption = Annotated[
     int, typer.Option("--val-photos", min=1, help="Validation photos, at most.", rich_help_panel=LENGTH)

@@ -17,6 +17,7 @@ from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
 from colorgan.data.aging import Age, draw_age
 from colorgan.data.photoset import Split
 
+SIZE_STEP_PX = 16
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
 
 
@@ -37,6 +38,26 @@ class Augment:
     brightness: float
     contrast: float
     aged: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The side of each batch's squares, pixels.
+
+    Attributes:
+        largest: of any batch.
+        smallest: sides are drawn from `largest`, `largest` - 16 and so on down to this; 0 for `largest` alone.
+    """
+
+    largest: int
+    smallest: int = 0
+
+    def drawn(self, seed: int, epoch: int, batch: int) -> int:
+        """The side of one batch; it depends on nothing else."""
+        if not self.smallest:
+            return self.largest
+        sides = range(self.largest, self.smallest - 1, -SIZE_STEP_PX)
+        return sides[int(np.random.default_rng((seed, epoch, batch, 1)).integers(len(sides)))]
 
 
 @dataclass(frozen=True)
@@ -116,26 +137,24 @@ class _Squares(Dataset[_Drawn]):
 
     Args:
         split: the photos.
-        size: pixels, the squares' side.
         augment: how they are varied; None for the middle of each photo, as it is.
         seed: decides what is drawn.
         epoch: likewise.
     """
 
-    def __init__(self, split: Split, size: int, augment: Augment | None, seed: int = 0, epoch: int = 0) -> None:
+    def __init__(self, split: Split, augment: Augment | None, seed: int = 0, epoch: int = 0) -> None:
         self._split = split
-        self._size = size
         self._augment = augment
         self._seed = seed
         self._epoch = epoch
 
-    def __getitem__(self, item: tuple[int, int]) -> _Drawn:
-        """Make a square of photo `item[1]`, which is the epoch's `item[0]`-th."""
-        position, number = item
+    def __getitem__(self, item: tuple[int, int, int]) -> _Drawn:
+        """Make a square of photo `item[1]`, which is the epoch's `item[0]`-th, with a side of `item[2]` pixels."""
+        position, number, size = item
         photo = self._split.read(number)
-        square = self._middle(photo) if self._augment is None else self._draw(photo, position, self._augment)
+        square = self._middle(photo) if self._augment is None else self._draw(photo, position, size, self._augment)
         box = (square.left, square.top, square.left + square.side, square.top + square.side)
-        small = photo.resize((self._size, self._size), Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
+        small = photo.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
         pixels = np.asarray(small)
         return (pixels[:, ::-1] if square.mirrored else pixels), square.light, square.age
 
@@ -144,7 +163,7 @@ class _Squares(Dataset[_Drawn]):
         side = min(photo.size)
         return _Square((photo.width - side) / 2, (photo.height - side) / 2, side)
 
-    def _draw(self, photo: Image.Image, position: int, augment: Augment) -> _Square:
+    def _draw(self, photo: Image.Image, position: int, size: int, augment: Augment) -> _Square:
         random = np.random.default_rng((self._seed, self._epoch, position))
         side = min(photo.size) * random.uniform(augment.crop_min, 1)
         left, top = random.uniform(0, photo.width - side), random.uniform(0, photo.height - side)
@@ -153,7 +172,7 @@ class _Squares(Dataset[_Drawn]):
         shift = random.uniform(-augment.brightness, augment.brightness)
         if random.random() >= augment.aged:
             return _Square(left, top, side, mirrored, (spread, shift))
-        age = draw_age(random, self._size)
+        age = draw_age(random, size)
         light = (spread * age.light[0], shift + age.light[1])
         return _Square(left, top, side, mirrored, light, age)
 
@@ -190,7 +209,7 @@ def training_batches(
     split: Split,
     *,
     batch_size: int,
-    size: int,
+    sides: Sides,
     seed: int,
     augment: Augment,
     workers: int,
@@ -204,8 +223,8 @@ def training_batches(
     Args:
         split: the photos.
         batch_size: photos.
-        size: pixels, the squares' side.
-        seed: decides the order, and what is drawn for each photo.
+        sides: of the squares, the same within a batch.
+        seed: decides the order, and what is drawn for each batch and photo.
         augment: how photos are varied.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
         epoch: from 0.
@@ -217,12 +236,15 @@ def training_batches(
         `batches_per_epoch` batches, less those before `first_batch`.
     """
     order = np.random.default_rng((seed, epoch)).permutation(len(split))
-    starts = range(first_batch * batch_size, batches_per_epoch(split, batch_size) * batch_size, batch_size)
+
+    def items(batch: int) -> list[tuple[int, int, int]]:
+        start, side = batch * batch_size, sides.drawn(seed, epoch, batch)
+        numbers = order[start : start + batch_size].tolist()
+        return [(position, number, side) for position, number in enumerate(numbers, start)]
+
     yield from DataLoader(
-        _Squares(split, size, augment, seed, epoch),
-        batch_sampler=(
-            list(enumerate(order[start : start + batch_size].tolist(), start))[rank::ranks] for start in starts
-        ),
+        _Squares(split, augment, seed, epoch),
+        batch_sampler=(items(batch)[rank::ranks] for batch in range(first_batch, batches_per_epoch(split, batch_size))),
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_ignore_signals,
@@ -241,7 +263,7 @@ def validation_batches(split: Split, *, batch_size: int, size: int, limit: int) 
         size: pixels, the squares' side.
         limit: photos at most.
     """
-    squares = _Squares(split, size, augment=None)
+    squares = _Squares(split, augment=None)
     count = min(limit, len(split))
     for start in range(0, count, batch_size):
-        yield _collate([squares[position, position] for position in range(start, min(start + batch_size, count))])
+        yield _collate([squares[position, position, size] for position in range(start, min(start + batch_size, count))])

@@ -19,7 +19,7 @@ from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
 from colorgan.training.loop import BEST, Loop
-from colorgan.training.options import RunOptions
+from colorgan.training.options import SMALLEST_SIDE_PX, RunOptions
 from colorgan.training.ranks import Ranks, joined, restarted
 from colorgan.training.run import describe_run, open_run, read_run
 from colorgan.training.stages import Stage
@@ -120,6 +120,9 @@ def _info(way: Way[Options], options: Options, model: Mapping[str, Any]) -> Mode
 def _check(data: Path, photos: PhotoSet, options: RunOptions, ranks: Ranks) -> None:
     if not len(photos.val):
         raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger --val-fraction.")
+    if options.size_min and not SMALLEST_SIDE_PX <= options.size_min <= options.size:
+        expected = f"a --size-min of {SMALLEST_SIDE_PX} up to the --size, {options.size}"
+        raise UsageError(expected, str(options.size_min), "Give 0 for squares of one size.")
     if ranks.count > 1 and (options.batch_size % ranks.count or len(photos.train) < options.batch_size):
         raise UsageError(
             f"a --batch-size that {ranks.count} processes can share, of at most {len(photos.train)} photos",

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from colorgan.data.dataset import Augment, batches_per_epoch, training_batches
+from colorgan.data.dataset import Augment, Sides, batches_per_epoch, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
@@ -148,7 +148,7 @@ class Loop:
         batches = training_batches(
             self.photos.train,
             batch_size=options.batch_size,
-            size=options.size,
+            sides=Sides(options.size, options.size_min),
             seed=options.seed,
             augment=Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged),
             workers=options.workers,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SCRATCH = "scratch"
+SMALLEST_SIDE_PX = 16
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class RunOptions:
         patience: epochs without a new best before the run ends early, 0 for no such end.
         batch_size: photos in a step, over all processes.
         size: side of the training squares, pixels.
+        size_min: where above 0, each batch's side is drawn from here up to `size`.
         flip: mirror half of the photos.
         crop_min: the smallest share of the short side that a random crop takes.
         brightness: the most that L is shifted by.
@@ -55,6 +57,7 @@ class RunOptions:
     patience: int = 0
     batch_size: int = 16
     size: int = 256
+    size_min: int = 0
     flip: bool = True
     crop_min: float = 0.8
     brightness: float = 0.0
