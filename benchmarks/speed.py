@@ -62,8 +62,8 @@ def matrix_product_gflops(dtype: torch.dtype, device: torch.device, budget_s: fl
 
 
 @torch.inference_mode()
-def forward_row(name: str, dtype: torch.dtype, peak: float, device: torch.device, args: argparse.Namespace) -> str:
-    """Time one network on one photo."""
+def time_forward(name: str, dtype: torch.dtype, device: torch.device, args: argparse.Namespace) -> tuple[float, float]:
+    """One network on one photo: GFLOP and seconds."""
     generator: Generator = build_network(name, {}).eval().to(device)
     bf16 = dtype is torch.bfloat16
     if bf16:
@@ -76,21 +76,23 @@ def forward_row(name: str, dtype: torch.dtype, peak: float, device: torch.device
 
     with FlopCounterMode(display=False) as counter:
         forward()
-    gflop = counter.get_total_flops() / 1e9
-    elapsed_s = median_s(forward, device, args.seconds)
-    rate = gflop / elapsed_s
-    return f"{name:<10}{gflop:>9.2f}{1e3 * elapsed_s:>10.1f}{rate:>11.0f}{peak:>13.0f}{rate / peak:>9.0%}"
+    return counter.get_total_flops() / 1e9, median_s(forward, device, args.seconds)
 
 
 def print_forward(device: torch.device, args: argparse.Namespace) -> None:
     """Print the first table."""
     print(f"\nforward, one photo at {args.size} x {args.size}")
-    header = f"{'network':<10}{'GFLOP':>9}{'ms':>10}{'GFLOP/s':>11}{'mat. prod.':>13}{'share':>9}"
+    header = f"{'network':<10}{'GFLOP':>9}{'ms':>10}{'GFLOP/s':>11}{'mat. prod.':>13}{'share':>9}{'x eccv16':>10}"
     for dtype in [torch.float32] + [torch.bfloat16] * has_fast_bf16(device):
         peak = matrix_product_gflops(dtype, device, args.seconds)
         print(f"{str(dtype).removeprefix('torch.')}\n{header}")
+        first_s = 0.0  # the table of networks begins with ECCV16
         for name in NETWORKS:
-            print(forward_row(name, dtype, peak, device, args), flush=True)
+            gflop, elapsed_s = time_forward(name, dtype, device, args)
+            first_s = first_s or elapsed_s
+            rate, times = gflop / elapsed_s, first_s / elapsed_s
+            row = f"{name:<10}{gflop:>9.2f}{1e3 * elapsed_s:>10.1f}{rate:>11.0f}{peak:>13.0f}{rate / peak:>9.0%}"
+            print(f"{row}{times:>10.1f}", flush=True)
 
 
 class TimedStage:

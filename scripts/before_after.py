@@ -20,7 +20,7 @@ HEIGHT_PX, GAP_PX, QUALITY = 240, 6, 85
 
 def before_and_after() -> Image.Image:
     """Set the photos side by side, each above its coloured self."""
-    colorizer = Colorizer.load("compact", device="cpu")
+    colorizer = Colorizer.load(device="cpu")
     columns = []
     for name in PHOTOS:
         with Image.open(DOCS / "examples" / name) as photo:

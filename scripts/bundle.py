@@ -36,6 +36,14 @@ def tilt(generator: Compact, by: float) -> None:
         last.get_parameter("bias").sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
 
 
+def mix(generator: Compact, other: Path, share: float) -> None:
+    """Take `share` of every weight from the file that training started from (Wortsman et al. 2022, WiSE-FT)."""
+    start = load_model(str(other), torch.device("cpu")).generator.state_dict()
+    for name, weight in generator.state_dict().items():
+        if weight.is_floating_point():
+            weight.lerp_(start[name], share)
+
+
 def moved_by_half(exact: Generator, target: Path, photos: Path) -> float:
     """How far half precision moves ab, Lab units, on average over the first photos."""
     rounded = load_model(str(target), torch.device("cpu")).generator
@@ -65,10 +73,14 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=1.0, help="what its logits are divided by")
     parser.add_argument("--render-size", type=int, default=64, help="pixels: the short side of what it sees")
     parser.add_argument("--tilt", type=float, default=0.0, help="makes rare colours likelier by prior^-TILT")
+    parser.add_argument("--mix-with", type=Path, help="weights that these were trained on from")
+    parser.add_argument("--mix-share", type=float, default=0.5, help="how much of those is taken (default: 0.5)")
     parser.add_argument("--edges", action="store_true", help="its colours end at the photo's edges")
     arguments = parser.parse_args()
     model = load_model(str(arguments.weights), torch.device("cpu"))
     assert isinstance(model.generator, Compact)
+    if arguments.mix_with:
+        mix(model.generator, arguments.mix_with, arguments.mix_share)
     tilt(model.generator, arguments.tilt)
     info: ModelInfo = replace(
         model.info,

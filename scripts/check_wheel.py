@@ -26,6 +26,7 @@ MOST_BYTES = 40_000_000
 WANTED = (
     "colorgan/py.typed",
     "colorgan/assets/compact.safetensors",
+    "colorgan/assets/compact-gan.safetensors",
     "colorgan/assets/ab_prior.csv",
     ".dist-info/licenses/LICENSE",
     ".dist-info/licenses/THIRD_PARTY_NOTICES.md",

@@ -1,4 +1,4 @@
-"""The model in the package: there, small, described, and seeing colours."""
+"""The models in the package: there, small, described, and seeing colours."""
 
 from importlib import resources
 from pathlib import Path
@@ -10,26 +10,36 @@ from PIL import Image
 
 from colorgan import Colorizer
 from colorgan.color.lab import rgb_to_lab
+from colorgan.colorize.rendering import DEFAULT_MODEL
 from colorgan.weights import load_model, models_at_hand
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 
-@pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer.load("compact", device="cpu")
+BUNDLED = {"compact": "finetune", "compact-gan": "gan"}
 
 
-def test_it_is_at_hand_without_a_network_and_at_most_16_megabytes():
-    assert "compact" in models_at_hand()
-    file = resources.files("colorgan").joinpath("assets/compact.safetensors")
+@pytest.fixture(scope="module", params=BUNDLED)
+def colorizer(request):
+    return Colorizer.load(request.param, device="cpu")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_it_is_at_hand_without_a_network_and_at_most_16_megabytes(name):
+    assert name in models_at_hand()
+    file = resources.files("colorgan").joinpath(f"assets/{name}.safetensors")
     with resources.as_file(file) as path:
         assert path.stat().st_size <= 16_000_000
 
 
-def test_it_says_what_it_is():
-    info = load_model("compact", torch.device("cpu")).info
-    assert (info.name, info.network, info.stage) == ("compact", "compact", "finetune")
+def test_the_model_that_colours_where_none_is_named_comes_with_the_package():
+    assert DEFAULT_MODEL in BUNDLED
+
+
+@pytest.mark.parametrize(("name", "stage"), BUNDLED.items())
+def test_it_says_what_it_is(name, stage):
+    info = load_model(name, torch.device("cpu")).info
+    assert (info.name, info.network, info.stage) == (name, "compact", stage)
     assert "non-commercial" in info.licence
     assert "ImageNet" in info.trained_on
     assert info.figures["auc"] > 80

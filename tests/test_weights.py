@@ -152,7 +152,7 @@ def test_a_misspelt_name_is_wrong_usage_and_names_the_likely_one():
 def test_a_name_like_no_other_gets_the_list_of_names():
     with pytest.raises(UsageError) as caught:
         load_model("zzzz", CPU)
-    assert caught.value.advice.startswith("Names are compact, eccv16, siggraph17, finetuned, gan;")
+    assert caught.value.advice.startswith("Names are compact, compact-gan, eccv16, siggraph17, finetuned, gan;")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 5000, "\0", "no/such/folder"])

@@ -84,8 +84,10 @@ SIGGRAPH17 = _by_zhang(
 )
 
 _OWN = "A finished training run puts it there; or give the path of a .safetensors file in place of the name."
+_BUNDLED = "It comes with the package: install colorgan again."
 NAMED_MODELS = {
-    "compact": NamedModel("It comes with the package: install colorgan again.", bundled=True),
+    "compact": NamedModel(_BUNDLED, bundled=True),
+    "compact-gan": NamedModel(_BUNDLED, bundled=True),
     "eccv16": NamedModel(ECCV16.file.without_network, published=ECCV16),
     "siggraph17": NamedModel(SIGGRAPH17.file.without_network, published=SIGGRAPH17),
     "finetuned": NamedModel(_OWN),

@@ -53,7 +53,7 @@ def test_by_default_every_model_at_hand_is_compared(photos, tmp_path, monkeypatc
     done = run(photos / "0.png", "-o", tmp_path / "out", "--size", 32)
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert [row["name"] for row in rows][:3] == ["grey", "original", "compact"]
+    assert [row["name"] for row in rows] == ["grey", "original", "compact", "compact-gan"]
 
 
 def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):

@@ -59,9 +59,9 @@ def test_zsh_and_fish_are_offered_models_and_leave_files_to_themselves(ask, tmp_
     (tmp_path / "granny.jpg").write_bytes(b"")
     (tmp_path / "runs").mkdir()
     assert ask("colorgan colorize --mod", tmp_path) == ["--model"]
-    assert ask("colorgan colorize --model comp", tmp_path) == ["compact"]
+    assert ask("colorgan colorize --model comp", tmp_path) == ["compact", "compact-gan"]
     assert ask("colorgan train --from mi", tmp_path) == ["mine.safetensors"]
-    assert ask("colorgan compare photos --models eccv16,comp", tmp_path) == ["eccv16,compact"]
+    assert ask("colorgan compare photos --models eccv16,comp", tmp_path) == ["eccv16,compact", "eccv16,compact-gan"]
     assert ask("colorgan colorize gran", tmp_path) is None
     assert ask("colorgan finetune --run ru", tmp_path) is None
 
@@ -73,19 +73,19 @@ def test_commands_and_options_are_completed():
 
 @pytest.mark.parametrize("option", ["colorize --model", "train --from"])
 def test_models_are_completed_by_name(option):
-    assert offered(f"colorgan {option} comp") == ["compact"]
-    assert set(offered(f"colorgan {option} ")) >= {"compact", "eccv16", "siggraph17", "finetuned", "gan"}
+    assert offered(f"colorgan {option} comp") == ["compact", "compact-gan"]
+    assert set(offered(f"colorgan {option} ")) >= {"compact", "compact-gan", "eccv16", "siggraph17", "finetuned", "gan"}
 
 
 def test_models_are_completed_by_file(tmp_path):
     for name in ("mine.safetensors", "mine.txt", "other.pth", "comrade.safetensors"):
         (tmp_path / name).write_bytes(b"")
     assert offered("colorgan colorize --model mi", tmp_path) == ["mine.safetensors"]
-    assert offered("colorgan colorize --model com", tmp_path) == ["compact", "comrade.safetensors"]
+    assert offered("colorgan colorize --model com", tmp_path) == ["compact", "compact-gan", "comrade.safetensors"]
 
 
 def test_the_last_of_several_models_is_completed():
-    assert offered("colorgan compare photos --models eccv16,comp") == ["eccv16,compact"]
+    assert offered("colorgan compare photos --models eccv16,comp") == ["eccv16,compact", "eccv16,compact-gan"]
 
 
 def test_a_training_starts_from_scratch_too():
@@ -113,7 +113,7 @@ def test_bash_itself_completes_models_and_leaves_files_to_itself(tmp_path):
     """
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     assert "-o default" in done.stdout
-    assert "models: compact\n" in done.stdout
+    assert "models: compact compact-gan\n" in done.stdout
     assert done.stdout.endswith("photos: \n")
 
 

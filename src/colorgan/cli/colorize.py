@@ -24,8 +24,8 @@ from colorgan.cli.options import (
     given_name,
     given_path,
 )
-from colorgan.cli.request import DEFAULT_MODEL, Request
-from colorgan.colorize.rendering import Rendering
+from colorgan.cli.request import Request
+from colorgan.colorize.rendering import DEFAULT_MODEL, Rendering
 from colorgan.errors import UsageError
 
 RESULTS = "Results"

@@ -12,10 +12,11 @@ from colorgan.cli.console import Console
 from colorgan.cli.inputs import find_jobs, in_words, journal_homes, output_rules
 from colorgan.cli.leaving import leave_at_once, watch_signals
 from colorgan.cli.reporting import JsonReporter, PlainReporter, Reporter, Total, photo_bar
-from colorgan.cli.request import DEFAULT_MODEL, Request
+from colorgan.cli.request import Request
 from colorgan.cli.streaming import check_stream, colorize_stream, is_stream
 from colorgan.colorize.loading import Loading
 from colorgan.colorize.outcome import Outcome, Status
+from colorgan.colorize.rendering import DEFAULT_MODEL
 from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted
 from colorgan.media.planning import count_photos
 from colorgan.signals import SignalWatch

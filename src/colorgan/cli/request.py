@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from colorgan.colorize.painting import Treatment
 
 STREAM = Path("-")
-DEFAULT_MODEL = "compact"
 
 
 def shown(path: str | os.PathLike[str]) -> str:

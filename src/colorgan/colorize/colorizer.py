@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan.colorize import fullres
 from colorgan.colorize.confidence import confidence, confidence_image
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.rendering import Fit, Rendering
+from colorgan.colorize.rendering import DEFAULT_MODEL, Fit, Rendering
 from colorgan.colorize.variants import variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.download import Progress
@@ -66,7 +66,7 @@ class Colorizer:
     @classmethod
     def load(
         cls,
-        model: str = "compact",
+        model: str = DEFAULT_MODEL,
         *,
         device: str = "auto",
         precision: str = "auto",

@@ -17,6 +17,7 @@ _RANGES = (
 )
 
 CONFIDENCE = "-confidence.png"
+DEFAULT_MODEL = "compact-gan"
 
 Fit = Literal["shape", "square"]
 
