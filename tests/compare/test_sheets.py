@@ -16,7 +16,8 @@ def test_pictures_stand_side_by_side_whole_and_under_their_names() -> None:
         assert (np.ptp(rows) + 1, np.ptp(columns) + 1, len(rows)) == (40, 60, 40 * 60)
     labels = found[: np.nonzero((found == (50, 0, 0)).all(axis=2))[0].min()]
     inked = np.nonzero((labels < 100).all(axis=2))[1]
-    assert {int(column) // 68 for column in inked} == {0, 1, 2}  # each of the three has letters above it
+    cell = (found.shape[1] - 8) // 3
+    assert {(int(column) - 8) // cell for column in inked} == {0, 1, 2}  # each of the three has letters above it
 
 
 def test_what_does_not_fit_beside_goes_below() -> None:
@@ -28,5 +29,12 @@ def test_what_does_not_fit_beside_goes_below() -> None:
 
 def test_long_and_foreign_names_neither_fail_nor_reach_into_the_next_picture() -> None:
     found = np.asarray(sheet({"модель" * 30: plain(50), "b": plain(100)}))
-    between = found[:28, 68:76]
-    assert (between == 255).all()
+    second = np.nonzero((found == (100, 0, 0)).all(axis=2))[1].min()
+    assert (found[:28, second - 8 : second] == 255).all()
+
+
+def test_names_that_begin_alike_are_told_apart_under_narrow_pictures() -> None:
+    names = np.asarray(sheet({"compact": plain(50), "compact-gan": plain(100)}))[:28]
+    _, left, right = np.split(names, [8, 8 + (names.shape[1] - 8) // 2], axis=1)
+    inked = [np.ptp(np.nonzero((half < 100).all(axis=2))[1]) for half in (left, right)]
+    assert inked[1] > 1.2 * inked[0]
