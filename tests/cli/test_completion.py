@@ -66,6 +66,13 @@ def test_zsh_and_fish_are_offered_models_and_leave_files_to_themselves(ask, tmp_
     assert ask("colorgan finetune --run ru", tmp_path) is None
 
 
+@pytest.mark.parametrize("ask", [offered_by_zsh, offered_by_fish])
+def test_a_long_help_is_no_option_of_its_own(ask, tmp_path):
+    words = ask("colorgan colorize --", tmp_path)
+    assert len(words) > 20
+    assert all(word.startswith("--") for word in words)
+
+
 def test_commands_and_options_are_completed():
     assert offered("colorgan prep") == ["prepare"]
     assert offered("colorgan colorize --mod") == ["--model"]

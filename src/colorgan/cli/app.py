@@ -92,6 +92,8 @@ def main() -> NoReturn:
     # Read once, when torch is imported. A thread that spins while it waits takes its core from whoever else computes:
     # beside other programs the networks ran at a fifth of their speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "_COLORGAN_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "1000"  # rich wraps a long help, and fish would offer its second line as an option
     warnings.filterwarnings("ignore", module="PIL")  # of odd files, of which the commands have words of their own
     try:
         app(prog_name="colorgan")
