@@ -25,4 +25,4 @@ colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safete
 python "$here/bundle.py" "$work/third/weights/last.safetensors" "$unseen" --name compact-gan \
     --mix-with "$assets/compact.safetensors" --mix-share 0.25 --render-size 64 --tilt 0.05 --temperature 0.5 --edges
 
-colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures"
+colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures" --overwrite
