@@ -49,7 +49,8 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     ("given", "code", "words"),
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
-        ({"size": 16}, 2, "24"),
+        ({"size": 16}, 2, "--size of at least 24"),
+        ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
         ({"size_min": 16}, 2, "--size-min of at least 24"),
         ({"start_discriminator": "small.safetensors"}, 4, "discriminator"),
         ({"lambda_perceptual": 10.0}, 4, "--lambda-perceptual 0"),

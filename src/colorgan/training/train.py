@@ -25,9 +25,9 @@ _FINETUNED = "finetuned"
 
 
 def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
-    if min(options.size, options.size_min or options.size) < SMALLEST_PX:
-        given = ("--size", options.size) if not options.size_min else ("--size-min", options.size_min)
-        raise UsageError(f"a {given[0]} of at least {SMALLEST_PX}", str(given[1]), "The discriminator needs it.")
+    for option, side in (("--size", options.size), ("--size-min", options.size_min or options.size)):
+        if side < SMALLEST_PX:
+            raise UsageError(f"a {option} of at least {SMALLEST_PX}", str(side), "The discriminator needs it.")
     if options.start == _FINETUNED and _FINETUNED not in models_at_hand():
         advice = "Run colorgan finetune first, or name another start: --from compact, --from eccv16, or a path."
         raise WeightsError("a finetuned model to start from", "none in the cache", advice)
