@@ -42,16 +42,14 @@ class PseudoCodeStage(GanStage):
         d_optimizer.zero_grad()
         fake = self.generator(L).ab
         real_logits, fake_logits = self.discriminator(L, ab), self.discriminator(L, fake.detach())
-        d_loss = 0.5 * (
-            self.adversarial.real(real_logits, self.options.real_label) + self.adversarial.fake(fake_logits)
-        )
+        d_loss = self.adversarial.teach(real_logits, fake_logits, self.options.real_label).loss
         d_loss.backward()
         d_optimizer.step()
         g_optimizer.zero_grad()
         fake = self.generator(L).ab
         assert self.perceptual
         g_loss = (
-            self.options.lambda_adversarial * self.adversarial.fool(self.discriminator(L, fake))
+            self.options.lambda_adversarial * self.adversarial.fool(self.discriminator(L, fake), None)
             + self.options.lambda_l1 * F.l1_loss(fake, ab)
             + self.options.lambda_perceptual * self.perceptual(L, fake, ab)
         )

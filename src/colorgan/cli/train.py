@@ -67,6 +67,7 @@ class AdversarialName(str, Enum):
     bce = "bce"
     hinge = "hinge"
     lsgan = "lsgan"
+    relativistic = "relativistic"
 
 
 class DiscriminatorNorm(str, Enum):
@@ -163,7 +164,10 @@ def train(
     ] = GeneratorNorm(DEFAULTS.g_norm),
     adversarial: Annotated[
         AdversarialName,
-        typer.Option(help="Cross-entropy, hinge, or least squares.", rich_help_panel=LOSSES),
+        typer.Option(
+            help="Cross-entropy, hinge, least squares, or relativistic: each generated patch beside the true one.",
+            rich_help_panel=LOSSES,
+        ),
     ] = AdversarialName(DEFAULTS.adversarial),
     lambda_adversarial: Annotated[
         float, _weight("adversarial", "fooling the discriminator")
@@ -185,16 +189,28 @@ def train(
         typer.Option(
             min=0.5,
             max=1,
-            help="What it is to say of true colours; 0.9 is one-sided label smoothing.",
+            help="What it is to say of true colours; 0.9 is one-sided label smoothing. Not for relativistic.",
             rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.real_label,
     r1: Annotated[
         float,
         typer.Option(
-            "--r1", min=0, help="Weight of the gradient penalty (R1); 0 for none.", rich_help_panel=DISCRIMINATOR
+            "--r1",
+            min=0,
+            help="Weight of the gradient penalty on true photos (R1); 0 for none.",
+            rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.r1,
+    r2: Annotated[
+        float,
+        typer.Option(
+            "--r2",
+            min=0,
+            help="Weight of the gradient penalty on generated photos (R2); 0 for none.",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.r2,
     d_target_accuracy: Annotated[
         float,
         typer.Option(
@@ -212,6 +228,23 @@ def train(
             rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.coarse_truth,
+    d_augment: Annotated[
+        bool,
+        typer.Option(
+            "--d-augment",
+            help="It sees photos moved and with a square cut out (DiffAugment), and learns none by heart.",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.d_augment,
+    d_warmup_steps: Annotated[
+        int,
+        typer.Option(
+            "--d-warmup-steps",
+            min=0,
+            help="It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.d_warmup_steps,
     epochs: EpochsOption = DEFAULTS.epochs,
     max_minutes: MaxMinutesOption = DEFAULTS.max_minutes,
     patience: PatienceOption = DEFAULTS.patience,

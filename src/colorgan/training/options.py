@@ -101,8 +101,8 @@ class TrainOptions(RunOptions):
         d_lr: Adam's rate for the discriminator.
         beta1: Adam's averaging of the gradient, for both networks.
         beta2: likewise, of its square.
-        adversarial: bce, hinge or lsgan.
-        real_label: what the discriminator is to say of true colours.
+        adversarial: bce, hinge, lsgan or relativistic.
+        real_label: what the discriminator is to say of true colours, where it judges them by themselves.
         d_norm: batch, instance or spectral.
         g_norm: train, or frozen for the statistics that the generator came with.
         lambda_adversarial: weight of fooling the discriminator.
@@ -112,8 +112,11 @@ class TrainOptions(RunOptions):
         lambda_bins: weight of the cross-entropy over the bins.
         rebalance: strength of that cross-entropy's class weights, 0..1.
         r1: weight of the gradient penalty on true photos.
+        r2: weight of the gradient penalty on generated photos.
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
         coarse_truth: it sees true colours as coarse as the generator's bins.
+        d_augment: photos are moved and cut before it sees them.
+        d_warmup_steps: steps at the beginning of the run in which it alone learns.
     """
 
     start: str = "finetuned"
@@ -137,8 +140,11 @@ class TrainOptions(RunOptions):
     lambda_bins: float = 0.0
     rebalance: float = 0.25
     r1: float = 0.0
+    r2: float = 0.0
     d_target_accuracy: float = 1.0
     coarse_truth: bool = False
+    d_augment: bool = False
+    d_warmup_steps: int = 0
 
 
 # What each sets beside the defaults, which are those of `report`; docs/training.md says what each of the two gave.

@@ -25,6 +25,9 @@ _FINETUNED = "finetuned"
 
 
 def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
+    if options.adversarial == "relativistic" and options.real_label != 1.0:
+        advice = "True patches are judged beside generated ones, by no label: leave --real-label out."
+        raise UsageError("a --real-label of 1 with --adversarial relativistic", f"{options.real_label:g}", advice)
     for option, side in (("--size", options.size), ("--size-min", options.size_min or options.size)):
         if side < SMALLEST_PX:
             raise UsageError(f"a {option} of at least {SMALLEST_PX}", str(side), "The discriminator needs it.")
@@ -75,9 +78,12 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         lambda_saturation=options.lambda_saturation,
         lambda_bins=options.lambda_bins,
         r1=options.r1,
+        r2=options.r2,
         d_target_accuracy=options.d_target_accuracy,
         frozen_norm=options.g_norm == "frozen",
         coarse_truth=options.coarse_truth,
+        d_augment=options.d_augment,
+        d_warmup_steps=options.d_warmup_steps,
     )
     betas = (options.beta1, options.beta2)
     return GanStage(
