@@ -66,7 +66,7 @@ def make_stage(kind: type[GanStage], network: str, device: torch.device, bf16: b
     discriminator = PatchGAN("batch").to(device, memory_format=kept)
     features = VGG19().requires_grad_(False).eval().to(device, memory_format=kept)
     # A hundredth of the report's rates: random weights at its own would turn rounding into other losses in a few steps.
-    g_optimizer, d_optimizer = (OptimizerOptions(lr, (0.5, 0.999), bf16=bf16) for lr in (2e-6, 1e-6))
+    g_optimizer, d_optimizer = (OptimizerOptions(lr, betas=(0.5, 0.999), bf16=bf16) for lr in (2e-6, 1e-6))
     return kind(
         GanNetworks(generator, discriminator, Perceptual(features, bf16)),
         GanOptions(),

@@ -33,8 +33,8 @@ def stage(
     bins = BinsLoss(prior(), 0.25) if options.get("lambda_bins") else None
     networks = GanNetworks(generator, PatchGAN(d_norm, channels=(4, 4, 8, 8)), perceptual, bins)
     betas = (0.5, 0.999)
-    g_optimizer = OptimizerOptions(2e-3, betas, ema=0.9, bf16=bf16)
-    return GanStage(networks, GanOptions(**options), g_optimizer, OptimizerOptions(d_lr, betas), temperature)
+    g_optimizer = OptimizerOptions(2e-3, betas=betas, ema=0.9, bf16=bf16)
+    return GanStage(networks, GanOptions(**options), g_optimizer, OptimizerOptions(d_lr, betas=betas), temperature)
 
 
 def values(terms: dict[str, torch.Tensor]) -> dict[str, float]:

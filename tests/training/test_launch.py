@@ -49,6 +49,7 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     ("given", "code", "words"),
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
+        ({"adversarial": "relativistic", "real_label": 0.9}, 2, "--real-label of 1"),
         ({"size": 16}, 2, "--size of at least 24"),
         ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
         ({"size_min": 16}, 2, "--size-min of at least 24"),
@@ -138,3 +139,27 @@ def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, s
     assert epoch["g_loss"] == pytest.approx(
         epoch["g_adversarial"] + 10 * epoch["g_l1"] + 10 * epoch["g_perceptual"], rel=1e-4
     )
+
+
+def test_a_relativistic_run_with_all_that_goes_with_it_from_options_to_a_verdict(place: Path, set_folder: Path) -> None:
+    given = {
+        "start": "small.safetensors",
+        "lambda_perceptual": 0.0,
+        "adversarial": "relativistic",
+        "r1": 0.1,
+        "r2": 0.2,
+        "d_norm": "spectral",
+        "d_augment": True,
+        "d_warmup_steps": 2,
+        "log_every": 1,
+    }
+    run(TRAIN, set_folder, train_options(given | SMALL))
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["kind"] == "train"]
+    assert [line["d_alone"] for line in steps] == [1.0, 1.0] + [0.0] * (len(steps) - 2)
+    assert ["g_loss" in line for line in steps] == [False, False] + [True] * (len(steps) - 2)
+    assert all(
+        line["d_loss"] == pytest.approx(line["d_pairs"] + 0.1 * line["d_r1"] + 0.2 * line["d_r2"], rel=1e-4)
+        for line in steps
+    )
+    assert "pairs of patches" in json.loads(Path("run/verdict.json").read_text())["lines"][1]

@@ -127,7 +127,7 @@ def _in_words(name: str, difference: Interval) -> str:
 def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
     judged = [(epoch, dead) for epoch in epochs if (dead := lifeless(epoch, objective)) is not None]
     if not judged:
-        return None, "Nothing is known of the discriminator: no epoch was finished."
+        return None, "Nothing is known of the discriminator: no epoch was finished in which the generator learned too."
     alive = sum(not dead for _, dead in judged)
     words = f"The discriminator was alive in {alive} of {len(judged)} epochs ({alive / len(judged):.0%})"
     later = [accuracy(epoch) for epoch, _ in judged[len(judged) // 2 :]]
