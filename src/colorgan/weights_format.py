@@ -270,8 +270,14 @@ def check_values(path: Path, name: str, tensor: Tensor, advice: str) -> None:
 
 
 def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """In float32, and copied, since tensors may be mapped from a file that will be replaced."""
+    """In float32, contiguous, and copied, since tensors may be mapped from a file that will be replaced.
+
+    Contiguous, since a `.pth` keeps strides: a run that starts from it would compute in another order than when it goes
+    on from a checkpoint, which does not keep them.
+    """
     return {
-        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        name: torch.empty(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype).copy_(
+            tensor
+        )
         for name, tensor in tensors.items()
     }
