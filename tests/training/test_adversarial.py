@@ -150,3 +150,21 @@ def test_the_perceptual_term_is_nothing_for_the_truth_and_keeps_no_graph_of_it()
     assert seen[-2:] == [False, True]
     assert ab.grad is not None
     assert float(ab.grad.abs().sum()) > 0
+
+
+def test_the_perceptual_term_counts_each_of_several_levels_alike() -> None:
+    class Levels(nn.Module):
+        def forward(self, rgb: torch.Tensor) -> list[torch.Tensor]:
+            return [rgb, 100 * rgb.mean((2, 3), keepdim=True)]
+
+    class Only(nn.Module):
+        def __init__(self, level: int) -> None:
+            super().__init__()
+            self.level = level
+
+        def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+            return Levels()(rgb)[self.level]
+
+    L, truth = 100 * torch.rand(2, 1, 8, 8), 20 * torch.randn(2, 2, 8, 8)
+    both, first, second = (Perceptual(features)(L, 0 * truth, truth) for features in (Levels(), Only(0), Only(1)))
+    assert float(both) == pytest.approx(0.5 * float(first + second), rel=1e-6)

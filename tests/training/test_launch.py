@@ -52,6 +52,8 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
         ({"adversarial": "relativistic", "real_label": 0.9}, 2, "--real-label of 1"),
+        ({"lambda_perceptual": 1.0, "perceptual_network": "encoder"}, 2, "--encoder"),
+        ({"encoder": "lite.pth"}, 2, "--perceptual-network encoder"),
         ({"size": 16}, 2, "--size of at least 24"),
         ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
         ({"size_min": 16}, 2, "--size-min of at least 24"),
@@ -206,3 +208,15 @@ def test_a_relativistic_run_with_all_that_goes_with_it_from_options_to_a_verdict
         for line in steps
     )
     assert "pairs of patches" in json.loads(Path("run/verdict.json").read_text())["lines"][1]
+
+
+def test_the_perceptual_term_by_the_features_of_a_published_encoder(
+    place: Path, set_folder: Path, published_lite0: Path
+) -> None:
+    given = {"start": "small.safetensors", "perceptual_network": "encoder", "encoder": str(published_lite0)}
+    for precision in ("fp32", "bf16"):
+        run(TRAIN, set_folder, train_options(given | SMALL | {"precision": precision}), folder=precision)
+        lines = [json.loads(line) for line in Path(precision, "metrics.jsonl").read_text().splitlines()]
+        (epoch,) = [line for line in lines if line["kind"] == "epoch"]
+        assert epoch["g_perceptual"] > 0
+        assert epoch["grad_perceptual"] > 0

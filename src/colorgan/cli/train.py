@@ -76,6 +76,13 @@ class AdversarialName(str, Enum):
     relativistic = "relativistic"
 
 
+class PerceptualName(str, Enum):
+    """The networks whose features the perceptual term compares."""
+
+    vgg19 = "vgg19"
+    encoder = "encoder"
+
+
 class DiscriminatorNorm(str, Enum):
     """The norms of `networks/patchgan.py`."""
 
@@ -129,6 +136,16 @@ def train(
             rich_help_panel=FILES,
         ),
     ] = DEFAULTS.vgg_weights,
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            metavar="PATH",
+            help="A published EfficientNet-Lite .pth, for --perceptual-network encoder.",
+            show_default="none",
+            rich_help_panel=FILES,
+        ),
+    ] = DEFAULTS.encoder,
     resume: ResumeOption = False,
     overwrite: OverwriteRunOption = False,
     recipe: Annotated[
@@ -182,8 +199,14 @@ def train(
     ] = DEFAULTS.lambda_adversarial,
     lambda_l1: Annotated[float, _weight("l1", "the ab difference, Lab units")] = DEFAULTS.lambda_l1,
     lambda_perceptual: Annotated[
-        float, _weight("perceptual", "the difference of VGG19's features")
+        float, _weight("perceptual", "the difference of a frozen network's features")
     ] = DEFAULTS.lambda_perceptual,
+    perceptual_network: Annotated[
+        PerceptualName,
+        typer.Option(
+            help="That network: VGG19 (548 MB), or the EfficientNet-Lite that --encoder names.", rich_help_panel=LOSSES
+        ),
+    ] = PerceptualName(DEFAULTS.perceptual_network),
     lambda_saturation: Annotated[
         float, _weight("saturation", "chroma above the true one, Lab units, grey pixels most")
     ] = DEFAULTS.lambda_saturation,

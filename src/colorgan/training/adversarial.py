@@ -179,18 +179,18 @@ class Perceptual:
     """L1 between the features that a frozen network has of predicted and true photos.
 
     Args:
-        features: from sRGB (B, 3, H, W), 0..1, to features.
+        features: from sRGB (B, 3, H, W), 0..1, to features, or to a list of them, each of which counts alike.
         bf16: compute them under bfloat16 autocast; colours and difference stay in float32.
     """
 
     def __init__(self, features: nn.Module, bf16: bool = False) -> None:
         self.features, self.bf16 = features, bf16
 
-    def _features_of(self, L: Tensor, ab: Tensor) -> Tensor:
+    def _features_of(self, L: Tensor, ab: Tensor) -> list[Tensor]:
         rgb = lab_to_rgb(torch.cat([L, ab], 1))
         with torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16):
-            features: Tensor = self.features(rgb)
-        return features.float()
+            features: Tensor | list[Tensor] = self.features(rgb)
+        return [level.float() for level in ([features] if isinstance(features, Tensor) else features)]
 
     def __call__(self, L: Tensor, ab: Tensor, truth: Tensor) -> Tensor:
         """Compare predicted with true photos.
@@ -202,4 +202,5 @@ class Perceptual:
         """
         with torch.no_grad():
             wanted = self._features_of(L, truth)
-        return F.l1_loss(self._features_of(L, ab), wanted)
+        found = self._features_of(L, ab)
+        return torch.stack([F.l1_loss(level, true) for level, true in zip(found, wanted, strict=True)]).mean()

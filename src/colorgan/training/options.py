@@ -109,7 +109,9 @@ class TrainOptions(RunOptions):
     Attributes:
         recipe: a key of `RECIPES`, whose values stand where nothing else was given.
         start_discriminator: a file to take the discriminator from, or empty for a fresh one.
-        vgg_weights: a local file of the perceptual network, or empty for the published one.
+        perceptual_network: vgg19, or encoder for the published EfficientNet-Lite in the file `encoder`.
+        vgg_weights: a local file of VGG19, or empty for the published one.
+        encoder: a published EfficientNet-Lite file, for its features, or empty.
         d_lr: Adam's rate for the discriminator.
         beta1: Adam's averaging of the gradient, for both networks.
         beta2: likewise, of its square.
@@ -119,7 +121,7 @@ class TrainOptions(RunOptions):
         g_norm: train, or frozen for the statistics that the generator came with.
         lambda_adversarial: weight of fooling the discriminator.
         lambda_l1: weight of the ab difference in Lab units.
-        lambda_perceptual: weight of the difference of VGG19's features.
+        lambda_perceptual: weight of the difference of the perceptual network's features.
         lambda_saturation: weight of chroma above the true one.
         lambda_bins: weight of the cross-entropy over the bins.
         rebalance: strength of that cross-entropy's class weights, 0..1.
@@ -137,7 +139,9 @@ class TrainOptions(RunOptions):
     checkpoint_every: int = 5
     recipe: str = "report"
     start_discriminator: str = ""
+    perceptual_network: str = "vgg19"
     vgg_weights: str = ""
+    encoder: str = ""
     d_lr: float = 1e-4
     beta1: float = 0.5
     beta2: float = 0.999
