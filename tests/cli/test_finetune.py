@@ -3,10 +3,12 @@
 Three kills here; COLORGAN_TEST_KILLS=20 for as many as one likes.
 """
 
+import contextlib
 import json
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from PIL import Image
 from processes import DEADLINE_S, wait_until
 from safetensors import safe_open
 from safetensors.torch import load_file
+
+if os.name != "nt":
+    import pty
 
 KILLS = int(os.environ.get("COLORGAN_TEST_KILLS", "3"))
 COMMON = ["--batch-size", "4", "--size", "16", "--val-photos", "6", "--log-every", "1", "--precision", "fp32"]
@@ -88,14 +93,15 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.slow
-def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, code, colorgan, start):
+def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, name, colorgan, start):
+    number = getattr(signal, name)
     running = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
     wait_until((place / "run one" / "metrics.jsonl").exists, running)
     running.send_signal(number)
     _, words = running.communicate(timeout=DEADLINE_S)
-    assert running.returncode == code, words
+    assert running.returncode == 128 + number, words
     assert "Traceback" not in words
     assert "colorgan finetune --resume --data data --run 'run one'" in words
     steps = len(log(place / "run one"))
@@ -103,6 +109,35 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, c
     assert done.returncode == 0, done.stderr
     assert len(log(place / "run one")) >= steps
     assert json.loads((place / "run one" / "run.json").read_text())["options"]["batch_size"] == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.slow
+def test_a_training_whose_terminal_is_closed_saves_and_can_go_on(place, colorgan):
+    command = [sys.executable, "-m", "colorgan", *finetune("--epochs", "100000", "--workers", "1", "--run", "run")]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(command[0], command)
+    os.set_blocking(terminal, False)
+
+    def has_begun():
+        with contextlib.suppress(BlockingIOError):
+            os.read(terminal, 1 << 16)  # or the training would wait until there is room
+        return (place / "run" / "metrics.jsonl").exists()
+
+    ended = []
+    try:
+        wait_until(has_begun)
+        os.close(terminal)
+        wait_until(lambda: ended.append(os.waitpid(child, os.WNOHANG)) or ended[-1][0])
+    finally:
+        if not ended or not ended[-1][0]:
+            os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(ended[-1][1]) == 129
+    (saved,) = (path.name for path in (place / "run" / "checkpoints").iterdir())
+    assert not saved.startswith(".")
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

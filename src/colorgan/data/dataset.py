@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
 from colorgan.data.aging import Age, draw_age
 from colorgan.data.photoset import Split
+from colorgan.signals import HEEDED
 
 SIZE_STEP_PX = 16
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
@@ -196,7 +197,7 @@ def _collate_ages(ages: Sequence[Age | None]) -> Aged | None:
 
 def _ignore_signals(worker: int) -> None:
     """Leave Ctrl-C to the training process, which wants its batch to the end; workers end with it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in HEEDED:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -217,7 +218,7 @@ def training_batches(
     first_batch: int = 0,
     rank: int = 0,
     ranks: int = 1,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Go through a split once, in an order of the epoch's own.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from colorgan.data.dataset import Augment, Sides, batches_per_epoch, training_batches
+from colorgan.data.dataset import Augment, Batch, Sides, batches_per_epoch, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
@@ -157,19 +158,29 @@ class Loop:
             rank=self.ranks.rank,
             ranks=self.ranks.count,
         )
-        for batch in batches:
-            if self._out_of_time():
-                return
-            self._set_rates()
-            terms = self.stage.step(*batch.to_lab(self.device))
-            self._terms.add(terms)
-            received, due = self._advance(signals)
-            if self.position.step % options.log_every == 0 or self.position.step == 1:
-                self._log_terms(terms)
-            if received:
-                self._stop(received, advice)
-            if due:
-                self._save()
+        with closing(batches):  # an error that is kept holds this frame, and would keep the reading processes
+            for batch in batches:
+                if self._out_of_time():
+                    return
+                self._learn(batch, signals, advice)
+
+    def _learn(self, batch: Batch, signals: SignalWatch, advice: str) -> None:
+        """Take one step; log it, stop after it or save it, where it is time for that.
+
+        Raises:
+            Interrupted: a signal came.
+            TrainingError: the loss is no number.
+        """
+        self._set_rates()
+        terms = self.stage.step(*batch.to_lab(self.device))
+        self._terms.add(terms)
+        received, due = self._advance(signals)
+        if self.position.step % self.options.log_every == 0 or self.position.step == 1:
+            self._log_terms(terms)
+        if received:
+            self._stop(received, advice)
+        if due:
+            self._save()
 
     def _set_rates(self) -> None:
         factor = rate_factor(self.options.schedule, self.options.warmup, self._share())
