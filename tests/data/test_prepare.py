@@ -17,6 +17,7 @@ from PIL import Image
 
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
+from colorgan.data.photoset import PhotoSet
 from colorgan.data.prepare import PrepareReport, prepare
 from colorgan.errors import Interrupted, OutputError, SetError, UsageError
 

@@ -99,7 +99,7 @@ def finetune(
             "--encoder",
             metavar="PATH",
             help="A published EfficientNet-Lite .pth that --from scratch takes the encoder from.",
-            show_default=False,
+            show_default="none",
             rich_help_panel=RECIPE,
         ),
     ] = DEFAULTS.encoder,

@@ -156,8 +156,8 @@ WeightsOption = Annotated[
     typer.Option(
         "--weight",
         metavar="SOURCE=TIMES",
-        help="How often an epoch draws the photos of a source, 1 where not given; as often as wanted.",
-        show_default=False,
+        help="How often an epoch draws the photos of a source; as often as wanted.",
+        show_default="1 for each",
         rich_help_panel=LENGTH,
     ),
 ]

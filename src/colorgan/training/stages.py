@@ -51,21 +51,21 @@ class OptimizerOptions:
 
     Attributes:
         lr: Adam's rate.
-        encoder_lr: its rate for a pretrained encoder; 0 for `lr`.
         betas: Adam's averaging.
         weight_decay: decoupled, as in AdamW; 0 is plain Adam.
         clip_norm: the gradient's norm is cut to this; 0 leaves it.
         ema: decay of the average of the weights that is validated and saved; 0 for none.
         bf16: run the network under bfloat16 autocast; the loss stays in float32.
+        encoder_lr: the rate of a pretrained encoder; 0 for `lr`.
     """
 
     lr: float = 1e-4
-    encoder_lr: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     ema: float = 0.0
     bf16: bool = False
+    encoder_lr: float = 0.0
 
 
 def _parameter_groups(network: nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
