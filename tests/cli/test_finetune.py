@@ -141,6 +141,23 @@ def test_a_training_whose_terminal_is_closed_saves_and_can_go_on(place, colorgan
 
 
 @pytest.mark.slow
+def test_a_second_training_in_a_run_folder_is_refused_and_harms_nothing(place, colorgan, start):
+    running = start(*finetune("--epochs", "100000", "--run", "run"))
+    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, running)
+    for more in ((), ("--overwrite",)):
+        second = colorgan(*finetune("--epochs", "100000", "--run", "run", *more))
+        assert second.returncode == 2, second.stderr
+        assert "another is at work in it" in second.stderr
+    running.terminate()
+    running.communicate(timeout=DEADLINE_S)
+    epochs = [line["epoch"] for line in log(place / "run") if line["kind"] == "validation"]
+    assert epochs == list(range(len(epochs)))
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(len(epochs)))
+    assert done.returncode == 0, done.stderr
+    assert not (place / "run" / "lock").exists()
+
+
+@pytest.mark.slow
 def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorgan):
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     before = log(place / "runs" / "finetune")
