@@ -7,14 +7,17 @@ import contextlib
 import json
 import os
 import random
+import shlex
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from processes import DEADLINE_S, wait_until
+from processes import DEADLINE_S, running, wait_until
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -97,11 +100,11 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan,
 @pytest.mark.slow
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, name, colorgan, start):
     number = getattr(signal, name)
-    running = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
-    wait_until((place / "run one" / "metrics.jsonl").exists, running)
-    running.send_signal(number)
-    _, words = running.communicate(timeout=DEADLINE_S)
-    assert running.returncode == 128 + number, words
+    process = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
+    wait_until((place / "run one" / "metrics.jsonl").exists, process)
+    process.send_signal(number)
+    _, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 128 + number, words
     assert "Traceback" not in words
     assert "colorgan finetune --resume --data data --run 'run one'" in words
     steps = len(log(place / "run one"))
@@ -142,19 +145,38 @@ def test_a_training_whose_terminal_is_closed_saves_and_can_go_on(place, colorgan
 
 @pytest.mark.slow
 def test_a_second_training_in_a_run_folder_is_refused_and_harms_nothing(place, colorgan, start):
-    running = start(*finetune("--epochs", "100000", "--run", "run"))
-    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, running)
+    process = start(*finetune("--epochs", "100000", "--run", "run"))
+    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, process)
     for more in ((), ("--overwrite",)):
         second = colorgan(*finetune("--epochs", "100000", "--run", "run", *more))
         assert second.returncode == 2, second.stderr
         assert "another is at work in it" in second.stderr
-    running.terminate()
-    running.communicate(timeout=DEADLINE_S)
+    process.terminate()
+    process.communicate(timeout=DEADLINE_S)
     epochs = [line["epoch"] for line in log(place / "run") if line["kind"] == "validation"]
     assert epochs == list(range(len(epochs)))
     done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(len(epochs)))
     assert done.returncode == 0, done.stderr
     assert not (place / "run" / "lock").exists()
+
+
+def can_mount():
+    return shutil.which("unshare") and not subprocess.run(["unshare", "-m", "true"], check=False).returncode
+
+
+@pytest.mark.skipif(not can_mount(), reason="a /dev/shm of another size needs root on Linux")
+@pytest.mark.parametrize(("size", "warned"), [("128k", False), ("8k", True)])
+@pytest.mark.slow
+def test_a_full_dev_shm_stops_no_training(place, start, size, warned):
+    training = shlex.join([sys.executable, "-m", "colorgan", *finetune("--epochs", "1", "--workers", "2")])
+    training = training.replace("--size 16", "--size 160")  # a batch of 300 kB
+    mounted = f"mount -t tmpfs -o size={size} tmpfs /dev/shm && exec {training}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running(["unshare", "-m", "bash", "-c", mounted], **pipes) as process:
+        _, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, words
+    assert ("--shm-size" in words) == warned
+    assert "Traceback" not in words
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ class Loop:
             CheckpointError: no checkpoint of the run can be read.
         """
         if self.options.cache == "device":
-            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers)
+            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers, self.watcher.warned)
         self._resume()
         try:
             with SignalWatch() as signals:
@@ -194,6 +194,7 @@ class Loop:
             epoch=position.epoch,
             first_batch=position.batch,
             workers=options.workers,
+            warn=self.watcher.warned,
         )
 
     def _set_rates(self) -> None:
