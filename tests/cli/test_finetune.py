@@ -160,6 +160,21 @@ def test_a_second_training_in_a_run_folder_is_refused_and_harms_nothing(place, c
     assert not (place / "run" / "lock").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere have no such names")
+@pytest.mark.slow
+def test_a_run_folder_whose_name_is_not_utf8_trains_goes_on_and_is_used(place, colorgan):
+    run = os.fsdecode(b"r\xe9n")
+    for epochs in ("1", "2"):
+        done = colorgan(*finetune("--epochs", epochs, "--run", run, "--workers", "1"))
+        assert done.returncode == 0, done.stderr
+    assert "r\\udce9n" in (place / run / "report.html").read_text()
+    weights = f"{run}/weights/last.safetensors"
+    following = colorgan("finetune", "--from", weights, *COMMON, "--epochs", "1", "--run", "next")
+    assert following.returncode == 0, following.stderr
+    done = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", weights)
+    assert done.returncode == 0, done.stderr
+
+
 def can_mount():
     return shutil.which("unshare") and not subprocess.run(["unshare", "-m", "true"], check=False).returncode
 

@@ -205,7 +205,7 @@ def launch(
         Interrupted: a signal came; a checkpoint was saved.
     """
     if options.tensorboard:
-        check_tensorboard()
+        check_tensorboard(folder)
     photos = PhotoSet.open(data)
     with joined(options.device) as (ranks, device):
         _check(data, photos, options, ranks)
