@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
 from colorgan.training.loop import BEST, Loop
-from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions, recorded_options
 from colorgan.training.ranks import Ranks, joined, restarted
 from colorgan.training.run import describe_run, hold_run, open_run, read_run
 from colorgan.training.stages import Stage
@@ -65,7 +65,8 @@ def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any])
             f"a run of `colorgan {way.command}` in {folder}", found, "Give that command, or another --run."
         )
     try:
-        return way.options(**(run["options"] | dict(given)))
+        recorded = recorded_options(run["options"], (option.name for option in fields(way.options)))
+        return way.options(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(
             f"the options of a {way.command} run in {folder}", str(error), "Name another --run."

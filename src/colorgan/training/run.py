@@ -15,6 +15,7 @@ import torch
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError
 from colorgan.media.files import atomic_write, locked
+from colorgan.training.options import recorded_options
 
 FORMAT = 1
 _FILE = "run.json"
@@ -142,7 +143,8 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
             f"one of `colorgan {run['command']}`",
             "Name another --run, or start afresh by --overwrite.",
         )
-    wanted, held = dict(options) | {"set": identity[:12]}, run["options"] | {"set": run["set"][:12]}
+    wanted = dict(options) | {"set": identity[:12]}
+    held = recorded_options(run["options"], options) | {"set": run["set"][:12]}
     differing = [name for name in wanted if name not in _FREE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
