@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checkpoint import Position
 from colorgan.training.finetune import FINETUNE, check_bins
 from colorgan.training.launch import launch, resumable_options
-from colorgan.training.options import FinetuneOptions, RunOptions, train_options
+from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
@@ -151,6 +152,26 @@ def _log(folder: str) -> list[dict[str, object]]:
     """The log of a run, but for its times."""
     lines = [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "elapsed_s"} for line in lines]
+
+
+def test_a_run_of_an_older_version_goes_on_as_that_version_did(place: Path, set_folder: Path) -> None:
+    @dataclass(frozen=True)
+    class Tomorrows(FinetuneOptions):
+        """Options whose defaults have changed."""
+
+        size_min: int = 16
+        aged: float = 0.5
+        ema: float = 0.9
+
+    given = {"start": "small.safetensors"} | SMALL
+    run(FINETUNE, set_folder, FinetuneOptions(**given))
+    described = json.loads(Path("run/run.json").read_text())
+    for name in BEFORE:
+        described["options"].pop(name, None)  # as it was before there was any of these
+    Path("run/run.json").write_text(json.dumps(described))
+    resumed = resumable_options(replace(FINETUNE, options=Tomorrows), Path("run"), {})
+    assert (resumed.size_min, resumed.aged, resumed.ema) == (0, 0.0, 0.0)
+    assert run(FINETUNE, set_folder, FinetuneOptions(**given | {"epochs": 2})).epochs == [2]
 
 
 def test_a_run_by_bins_is_gone_on_with(place: Path, set_folder: Path) -> None:
