@@ -33,10 +33,10 @@ class Photos(Split):
 
 
 def picture(seed: int, size: tuple[int, int]) -> Image.Image:
-    """Strong edges and slopes."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    """Strong edges and slopes, but no overshoot that is cut off: which of its two passes Pillow makes first differs."""
+    coarse = np.random.default_rng(seed).integers(40, 216, (9, 9, 3), dtype=np.uint8)
     fine = Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST if seed % 2 else Image.Resampling.BICUBIC)
-    fine.putpixel((size[0] // 2, size[1] // 2), (255, 0, 255))
+    fine.putpixel((size[0] // 2, size[1] // 2), (215, 40, 215))
     return fine
 
 
@@ -73,7 +73,7 @@ def bits(batches: Iterable[Batch]) -> list[list[bytes]]:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("side", [16, 35, 80])
+@pytest.mark.parametrize("side", [16, 33, 80])
 @pytest.mark.parametrize("extent", [1.0, 0.83, 0.5])
 def test_squares_are_those_of_pillows_bicubic_filter(
     cache: PhotoCache, pictures: list[Image.Image], side: int, extent: float, mirrored: bool
