@@ -47,7 +47,7 @@ class RunOptions:
         checkpoint_every: epochs between checkpoints that are kept for good, 0 for none.
         save_minutes: minutes between checkpoints inside an epoch.
         val_photos: the most photos to validate on.
-        validate_every: epochs between validations; the last is always validated.
+        validate_every: epochs between validations; the last, and those whose checkpoints are kept, always have one.
     """
 
     start: str = "eccv16"
