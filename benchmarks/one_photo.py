@@ -50,9 +50,9 @@ def colorgan(weights: str, fit: str, render_size: int | None, precision: str) ->
     """Load colorgan's own."""
     from colorgan.colorize.colorizer import Colorizer
     from colorgan.colorize.rendering import Rendering
-    from colorgan.media.formats import PHOTO_SUFFIXES
-    from colorgan.media.reading import read
-    from colorgan.media.writing import WriteOptions, write
+    from colorgan.images.decode import read
+    from colorgan.images.encode import WriteOptions, write
+    from colorgan.images.formats import PHOTO_SUFFIXES
 
     colorizer = Colorizer.load(weights, device="cpu", precision=precision)
     rendering = Rendering(fit=fit, render_size=render_size)  # type: ignore[arg-type]

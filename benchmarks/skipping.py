@@ -21,11 +21,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from colorgan.batch.jobs import OutputRules
+from colorgan.batch.planner import plan_outputs
 from colorgan.colorize.journal import Stamp, file_stamp
 from colorgan.colorize.journals import Journals
 from colorgan.colorize.painting import Treatment
-from colorgan.media.naming import OutputRules
-from colorgan.media.planning import plan_outputs
 from colorgan.weights_cache import model_digest
 
 PER_FOLDER = 1000

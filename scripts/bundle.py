@@ -18,7 +18,7 @@ import torch
 
 from colorgan.color.bins import prior
 from colorgan.compare.photos import decode, open_inputs
-from colorgan.media.photo import from_image
+from colorgan.images.photo import from_image
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.training.losses import PRIOR_FLOOR

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from colorgan import __version__
 from colorgan.errors import OutputError, WeightsError
-from colorgan.media.files import sha256_of
+from colorgan.files import sha256_of
 
 Progress = Callable[[int, "int | None"], None]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan import weights_cache
 from colorgan.download import Progress, fetch
 from colorgan.errors import UsageError, WeightsError
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 from colorgan.model_info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16

@@ -15,7 +15,7 @@ import platformdirs
 
 from colorgan.download import Published
 from colorgan.errors import OutputError
-from colorgan.media.files import atomic_write, sha256_of
+from colorgan.files import atomic_write, sha256_of
 from colorgan.model_info import ModelInfo
 
 

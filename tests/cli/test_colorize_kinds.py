@@ -15,7 +15,7 @@ from pictures import RAMP, RAMP16, noise, palette_ramp, png_bytes, saved, saved_
 from PIL import Image
 
 from colorgan.cli.app import main
-from colorgan.media.reading import read
+from colorgan.images.decode import read
 
 MARK = b"compositeWithTrainedAlgorithmicMedia"
 COLOUR = noise(16)

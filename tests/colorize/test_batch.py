@@ -14,6 +14,9 @@ import pytest
 import torch
 from PIL import Image, TiffImagePlugin
 
+from colorgan import files
+from colorgan.batch.jobs import OutputRules
+from colorgan.batch.planner import plan_outputs
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.batch import Batch, colorize_all
 from colorgan.colorize.colorizer import Colorizer
@@ -24,11 +27,9 @@ from colorgan.colorize.painting import Painter, PixelBudget, Treatment
 from colorgan.colorize.rendering import Rendering
 from colorgan.colorize.sharding import Share
 from colorgan.errors import Interrupted, OutputError
-from colorgan.media import files, reading
-from colorgan.media.naming import OutputRules
-from colorgan.media.photo import Photo
-from colorgan.media.planning import plan_outputs
-from colorgan.media.writing import WriteOptions
+from colorgan.images import decode
+from colorgan.images.encode import WriteOptions
+from colorgan.images.photo import Photo
 
 RAMP = np.tile(np.arange(40, 216, 4, dtype=np.uint8), (20, 1))  # 44 x 20
 RAMP16 = RAMP.astype(np.uint16) * 257
@@ -276,7 +277,7 @@ def test_a_file_that_was_not_made_here_is_replaced_only_when_asked_for(tmp_path:
     assert "--overwrite" in outcome.words[0]
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     assert statuses(run(colorizer, photos, tmp_path / "out", overwrite=True)) == {"a.png": "written"}
-    assert reading.read(tmp_path / "out" / "a.png").had_color
+    assert decode.read(tmp_path / "out" / "a.png").had_color
 
 
 def test_a_second_run_beside_the_photos_finds_nothing_new(tmp_path: Path, colorizer: Colorizer) -> None:
@@ -296,7 +297,7 @@ def test_photos_in_colour_are_left_out_when_asked_for_and_remembered(
     assert statuses(run(colorizer, photos, tmp_path / "out", treatment=treatment)) == expected
     assert entries(tmp_path / "out") == ["a.png"]
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "read", None)
+        patch.setattr(decode, "read", None)
         expected = {"a.png": "skipped", "b.png": "in colour"}
         assert statuses(run(colorizer, photos, tmp_path / "out", treatment=treatment)) == expected
     assert statuses(run(colorizer, photos, tmp_path / "out")) == {"a.png": "skipped", "b.png": "written"}

@@ -19,8 +19,8 @@ from colorgan.colorize.colorizer import Colorizer, Colours, network_size
 from colorgan.colorize.engine import Engine, Place
 from colorgan.colorize.rendering import Rendering
 from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
-from colorgan.media.lightness import Samples
-from colorgan.media.photo import from_image
+from colorgan.images.lightness import Samples
+from colorgan.images.photo import from_image
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.weights import Model, load_model
 

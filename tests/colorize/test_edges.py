@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from colorgan.color.lab import lab_to_rgb
 from colorgan.colorize import fullres
 from colorgan.colorize.edges import RADIUS, ab_along, lines
-from colorgan.media.lightness import Lightness
+from colorgan.images.lightness import Lightness
 
 
 def step(height: int, width: int, left: float = 20.0, right: float = 80.0) -> Tensor:

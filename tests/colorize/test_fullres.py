@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import fullres
-from colorgan.media.lightness import L_OF_GREY16, Lightness, Samples
+from colorgan.images.lightness import L_OF_GREY16, Lightness, Samples
 
 
 def lightness_of_levels(levels: torch.Tensor, white: int = 255) -> torch.Tensor:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from colorgan.batch.jobs import Job
 from colorgan.colorize.journal import JOURNAL_NAME, Journal, Stamp, Verdict
 from colorgan.colorize.journals import Journals
 from colorgan.errors import OutputError
-from colorgan.media.naming import Job
 
 
 def stamp(name: str = "a.jpg", **changes: object) -> Stamp:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from colorgan.batch.planner import count_photos
 from colorgan.cli.console import Console
 from colorgan.cli.inputs import find_jobs, in_words, journal_homes, output_rules
 from colorgan.cli.leaving import leave_at_once, watch_signals
@@ -18,7 +19,6 @@ from colorgan.colorize.loading import Loading
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.colorize.rendering import DEFAULT_MODEL
 from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted
-from colorgan.media.planning import count_photos
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from colorgan.batch.jobs import Job, OutputRules
+from colorgan.batch.planner import plan_outputs
 from colorgan.cli.request import STREAM, Request, shown
 from colorgan.errors import UsageError
-from colorgan.media.formats import PHOTO_SUFFIXES
-from colorgan.media.naming import Job, OutputRules
-from colorgan.media.pathlist import read_paths
-from colorgan.media.planning import plan_outputs
+from colorgan.images.discovery import read_paths
+from colorgan.images.formats import PHOTO_SUFFIXES
 
 
 def in_words(request: Request) -> str:
@@ -33,7 +33,7 @@ def output_rules(request: Request) -> OutputRules:
 def _pages(request: Request) -> Callable[[str], int] | None:
     if not request.all_pages:
         return None
-    from colorgan.media.reading import count_pages
+    from colorgan.images.decode import count_pages
 
     return lambda path: count_pages(Path(path))
 

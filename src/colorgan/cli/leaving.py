@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from colorgan.cli.console import print_error, restore_terminal
 from colorgan.errors import Interrupted
-from colorgan.media.files import drop_unfinished
+from colorgan.files import drop_unfinished
 from colorgan.signals import SignalWatch
 
 

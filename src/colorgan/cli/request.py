@@ -81,8 +81,8 @@ class Request:
     def treatment(self) -> Treatment:
         """How photos are read, coloured and written."""
         from colorgan.colorize.painting import Treatment
-        from colorgan.media.reading import ReadOptions
-        from colorgan.media.writing import WriteOptions
+        from colorgan.images.decode import ReadOptions
+        from colorgan.images.encode import WriteOptions
 
         reading = ReadOptions(self.max_megapixels, every_page=self.all_pages)
         writing = WriteOptions(self.quality, self.keep_metadata, bit_depth=self.bit_depth)

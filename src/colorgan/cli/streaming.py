@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from colorgan.cli.console import Console
 from colorgan.cli.request import STREAM, Request, shown
 from colorgan.errors import UsageError
-from colorgan.media.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
-    from colorgan.media.photo import Photo
+    from colorgan.images.photo import Photo
 
 
 def is_stream(request: Request) -> bool:
@@ -53,17 +53,17 @@ def colorize_stream(request: Request, console: Console, colorizer: Colorizer) ->
         PhotoError: it cannot be read or coloured.
         OutputError: the result cannot be written.
     """
-    from colorgan.media import reading, writing
+    from colorgan.images import decode, encode
 
     treatment = request.treatment()
     source, target = request.inputs[0], request.output or STREAM
-    photo = reading.read(_standard_input() if source == STREAM else source, treatment.reading)
+    photo = decode.read(_standard_input() if source == STREAM else source, treatment.reading)
     if request.skip_color and photo.had_color:
         raise UsageError("a photo without colours", f"{shown(source)} is in colour", "Leave --skip-color out.")
     format_name = _format(request, target, photo)
     rgb = colorizer.colorize_photo(photo, request.rendering, treatment.bit_depth(format_name))
     with nullcontext(sys.stdout.buffer if target == STREAM else target) as place:
-        lost = writing.write(
+        lost = encode.write(
             place,
             format_name,
             rgb,

@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from colorgan.batch.jobs import Job
 from colorgan.colorize.journal import Journal, Stamp, Verdict, file_stamp
 from colorgan.colorize.journals import Journals
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.colorize.painting import Painter
 from colorgan.colorize.pipeline import InOrder, ToDo, Workers
 from colorgan.colorize.sharding import Share
-from colorgan.media.files import remove_leftovers
-from colorgan.media.naming import Job
-from colorgan.media.pathset import PathSet
+from colorgan.files import remove_leftovers
+from colorgan.images.discovery import PathSet
 
 _IN_THE_WAY = "at {}, a file stands that was not made by colorgan; --overwrite replaces it"
 

@@ -21,8 +21,8 @@ from colorgan.colorize.variants import variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError, WeightsError
-from colorgan.media.lightness import Samples
-from colorgan.media.photo import Photo, from_image, to_image
+from colorgan.images.lightness import Samples
+from colorgan.images.photo import Photo, from_image, to_image
 from colorgan.networks.generator import Prediction
 from colorgan.weights import Model, ModelInfo, load_model
 

@@ -27,7 +27,7 @@ from colorgan.colorize.gamut import (
     is_inside,
     reduce_chroma,
 )
-from colorgan.media.lightness import Lightness, Samples
+from colorgan.images.lightness import Lightness, Samples
 
 CPU = torch.device("cpu")
 

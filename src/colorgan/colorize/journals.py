@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from colorgan.batch.jobs import Job
 from colorgan.colorize.journal import JOURNAL_NAME, Journal
 from colorgan.errors import OutputError
-from colorgan.media.naming import Job
 
 
 class Journals:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from colorgan.media.naming import Job
+from colorgan.batch.jobs import Job
 
 
 class Status(str, Enum):

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from colorgan.batch.jobs import Job
 from colorgan.colorize.outcome import Outcome, Status
 from colorgan.colorize.rendering import CONFIDENCE, Rendering
 from colorgan.errors import ColorganError, PhotoError
-from colorgan.media import reading, writing
-from colorgan.media.formats import PHOTO_SUFFIXES
-from colorgan.media.naming import Job
-from colorgan.media.photo import Photo
-from colorgan.media.reading import ReadOptions
-from colorgan.media.writing import WriteOptions
+from colorgan.images import decode, encode
+from colorgan.images.decode import ReadOptions
+from colorgan.images.encode import WriteOptions
+from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,7 +149,7 @@ class Painter:
         with self._sharing_cores():
             try:
                 for position, job in enumerate(jobs):
-                    megapixels = reading.measure(Path(job.source))
+                    megapixels = decode.measure(Path(job.source))
                     if not self._budget.take(megapixels, wait=not held):
                         self._finish(held, put)
                         self._budget.take(megapixels, wait=True)
@@ -180,7 +180,7 @@ class Painter:
         is_held = False
         try:
             with _saying_why(position, job, put):
-                photo = reading.read(Path(job.source), replace(self._treatment.reading, page=job.page))
+                photo = decode.read(Path(job.source), replace(self._treatment.reading, page=job.page))
                 if self._treatment.skip_color and photo.had_color:
                     put(position, Outcome(job, Status.in_colour))
                 else:
@@ -215,9 +215,7 @@ class Painter:
             raise colours
         if colours.confidence is not None:
             grey = (colours.confidence.numpy() * 255).round().astype(np.uint8)
-            writing.write(
-                Path(one.job.folder, one.job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
-            )
+            encode.write(Path(one.job.folder, one.job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2))
         for variant, ending in enumerate(self._treatment.rendering.variant_endings, start=1):
             self._write_colours(one, Path(one.job.folder, one.job.beside(ending)), colours, variant)
         lost = self._write_colours(one, Path(one.job.target), colours)
@@ -231,7 +229,7 @@ class Painter:
         depth = self._treatment.bit_depth(format_name)
         rgb = colorizer.finish(photo, colours, self._treatment.rendering, depth, variant=variant)
         options = self._treatment.written_by(colorizer.info.name)
-        return writing.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
+        return encode.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from colorgan.errors import UsageError
-from colorgan.media.pathset import path_number
+from colorgan.images.discovery import path_number
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]

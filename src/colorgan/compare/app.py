@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from colorgan.compare.serving import AppOptions
-from colorgan.media.formats import PHOTO_SUFFIXES
+from colorgan.images.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
     from colorgan.compare.contenders import Contender

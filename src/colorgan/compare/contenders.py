@@ -20,7 +20,7 @@ from colorgan.compare.options import CompareOptions
 from colorgan.compare.results import GREY, ORIGINAL
 from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError
-from colorgan.media.lightness import Lightness
+from colorgan.images.lightness import Lightness
 from colorgan.weights import models_at_hand
 
 Fetching = Callable[[str], AbstractContextManager[Progress]]

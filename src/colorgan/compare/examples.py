@@ -18,8 +18,8 @@ from colorgan.compare.photos import decode
 from colorgan.compare.results import GREY, ORIGINAL, Example, Row
 from colorgan.compare.sheets import sheet
 from colorgan.data.sources import Entry
-from colorgan.media.files import atomic_write
-from colorgan.media.photo import from_image
+from colorgan.files import atomic_write
+from colorgan.images.photo import from_image
 
 MOST_SIDE_PX = 640
 PICTURES, SHEETS = "pictures", "sheets"

@@ -20,9 +20,9 @@ from colorgan.data.options import PrepareOptions
 from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
-from colorgan.media.opening import opened
-from colorgan.media.photo import from_image
-from colorgan.media.search import has_photo_suffix
+from colorgan.images.decode import opened
+from colorgan.images.discovery import has_photo_suffix
+from colorgan.images.photo import from_image
 
 MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is grey, as `prepare` has it
 _READERS = 2

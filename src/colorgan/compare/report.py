@@ -11,7 +11,7 @@ from pathlib import Path
 from colorgan.compare.histograms import histograms
 from colorgan.compare.results import GREY, Comparison, Difference, Example, Row
 from colorgan.compare.words import PERCEPTUAL, bounds, number
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 from colorgan.metrics import FIGURES, Figure
 from colorgan.pages import embedded, render
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from colorgan.compare.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
 from colorgan.errors import UsageError
+from colorgan.files import atomic_write
 from colorgan.intervals import Interval
-from colorgan.media.files import atomic_write
 from colorgan.metrics import FIGURES
 
 FORMAT = 1

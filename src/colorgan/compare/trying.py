@@ -21,10 +21,10 @@ from colorgan.compare.contenders import Contender
 from colorgan.compare.photos import colourless_because, crop, decode
 from colorgan.compare.results import GREY, ORIGINAL
 from colorgan.errors import PhotoError
-from colorgan.media.formats import FORMATS, PHOTO_SUFFIXES
-from colorgan.media.photo import Photo, from_image
-from colorgan.media.reading import ReadOptions, read
-from colorgan.media.writing import WriteOptions, write
+from colorgan.images.decode import ReadOptions, read
+from colorgan.images.encode import WriteOptions, write
+from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.photo import Photo, from_image
 from colorgan.metrics import FIGURES, Pictures, measure
 
 MOST_SIDE_PX = 1024  # of what is shown

@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan.color.bins import BINS
 from colorgan.data.shards import INDEX_DTYPE, SET_FILE, Index, index_name, read_description, shard_name
 from colorgan.errors import SetError
-from colorgan.media.files import sha256_of
+from colorgan.files import sha256_of
 
 _ADVICE = "Prepare the set again."
 

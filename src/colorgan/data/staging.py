@@ -11,7 +11,7 @@ from typing import IO
 
 from colorgan.data.shards import SET_FILE, is_set_file
 from colorgan.errors import UsageError
-from colorgan.media.files import sync_folder
+from colorgan.files import sync_folder
 
 _LOCK_FILE = "lock"
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from colorgan.errors import CheckpointError, TrainingError
-from colorgan.media.files import atomic_write, sync_folder
+from colorgan.files import atomic_write, sync_folder
 from colorgan.training.stages import Stage
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 from colorgan.model_info import ModelInfo
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.weights_format import (

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 from colorgan.pages import render
 from colorgan.training.curves import Curve, Level, draw, gather
 from colorgan.training.diagnosis import Objective

@@ -13,7 +13,7 @@ import torch
 
 from colorgan import __version__
 from colorgan.errors import CheckpointError, UsageError
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 
 FORMAT = 1
 _FILE = "run.json"

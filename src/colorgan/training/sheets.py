@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 from colorgan.pages import embedded
 
 SHEET_PHOTOS = 8

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from colorgan.files import atomic_write
 from colorgan.intervals import Interval, Values, paired_difference
-from colorgan.media.files import atomic_write
 from colorgan.metrics import FIGURES
 from colorgan.training.diagnosis import Epoch, Objective, epochs_of, lifeless
 
