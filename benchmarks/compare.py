@@ -19,13 +19,13 @@ from pathlib import Path
 
 import torch
 
-from colorgan.compare.compare import compare
-from colorgan.compare.options import CompareOptions
-from colorgan.compare.photos import open_inputs
+from colorgan.comparison.compare import compare
+from colorgan.comparison.crops import open_inputs
+from colorgan.comparison.options import CompareOptions
 from colorgan.devices import describe_device, resolve_device
-from colorgan.download import Progress
+from colorgan.models.download import Progress
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.eccv16 import ECCV16
-from colorgan.weights import ModelInfo, save_model
 
 MADE_UP = ModelInfo(
     name="made-up",

@@ -15,15 +15,14 @@ from pathlib import Path
 import torch
 
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.rendering import Rendering
-from colorgan.compare.contenders import Contender
-from colorgan.compare.gathering import Gathering
-from colorgan.compare.measuring import measure_all
-from colorgan.compare.photos import open_inputs
-from colorgan.compare.summary import rows_of
-from colorgan.compare.words import bounds, number
-from colorgan.download import Progress
+from colorgan.colorize.options import Rendering
+from colorgan.comparison.crops import open_inputs
+from colorgan.comparison.evaluate import Gathering, measure_all
+from colorgan.comparison.formatting import bounds, number
+from colorgan.comparison.models import Contender
+from colorgan.comparison.summary import rows_of
 from colorgan.metrics import FIGURES
+from colorgan.models.download import Progress
 
 SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
 

@@ -22,11 +22,10 @@ from pathlib import Path
 from PIL import Image
 
 from colorgan.batch.jobs import OutputRules
+from colorgan.batch.journal import Journals, Stamp, file_stamp
 from colorgan.batch.planner import plan_outputs
-from colorgan.colorize.journal import Stamp, file_stamp
-from colorgan.colorize.journals import Journals
-from colorgan.colorize.painting import Treatment
-from colorgan.weights_cache import model_digest
+from colorgan.batch.worker import Treatment
+from colorgan.models.registry import model_digest
 
 PER_FOLDER = 1000
 

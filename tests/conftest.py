@@ -17,8 +17,8 @@ import pytest
 import torch
 from coverage_files import drop_torn_coverage
 
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
-from colorgan.weights import ModelInfo, save_model
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

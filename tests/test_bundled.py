@@ -10,8 +10,8 @@ from PIL import Image
 
 from colorgan import Colorizer
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize.rendering import DEFAULT_MODEL
-from colorgan.weights import load_model, models_at_hand
+from colorgan.colorize.options import DEFAULT_MODEL
+from colorgan.models.loading import load_model, models_at_hand
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 

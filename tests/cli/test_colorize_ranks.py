@@ -13,7 +13,7 @@ import pytest
 from colorizing import Call, check_whole, make_photos, tree
 from processes import DEADLINE_S, running, wait_until
 
-from colorgan.colorize.sharding import Share
+from colorgan.batch.shards import Share
 
 pytestmark = pytest.mark.usefixtures("alone")
 

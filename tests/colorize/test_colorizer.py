@@ -14,15 +14,15 @@ from torch import Tensor
 
 import colorgan
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize import fullres
+from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import Colorizer, Colours, network_size
 from colorgan.colorize.engine import Engine, Place
-from colorgan.colorize.rendering import Rendering
+from colorgan.colorize.options import Rendering
 from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import from_image
+from colorgan.models.loading import Model, load_model
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.weights import Model, load_model
 
 CPU = torch.device("cpu")
 
@@ -222,7 +222,7 @@ def test_no_memory_for_the_result_fails_the_photo(tiny: Colorizer, monkeypatch: 
     def too_much(*args: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(fullres, "widen", too_much)
+    monkeypatch.setattr(upsample, "widen", too_much)
     with pytest.raises(PhotoError, match="200 x 100"):
         tiny.colorize(half_and_half())
 
@@ -285,7 +285,7 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo, rendering, words = from_image(half_and_half()), Rendering(), list[str]()
-    colours, render = Colours(torch.zeros(1, 2, 4, 4)), fullres.render
+    colours, render = Colours(torch.zeros(1, 2, 4, 4)), upsample.render
     wanted = tiny.finish(photo, colours, rendering)
 
     def too_much(*args: Any, device: torch.device, **options: Any) -> Samples:
@@ -293,7 +293,7 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return render(*args, device=device, **options)
 
-    monkeypatch.setattr(fullres, "render", too_much)
+    monkeypatch.setattr(upsample, "render", too_much)
     place = Place(tiny.engine.place.generator, torch.device("cuda"))
     on_gpu = Colorizer(tiny.info, Engine(place, tiny.engine.place, words.append, most=4))
     assert np.array_equal(on_gpu.finish(photo, colours, rendering), wanted)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from colorgan.errors import ColorganError
+from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune import FINETUNE, check_bins
@@ -17,7 +18,6 @@ from colorgan.training.options import FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
-from colorgan.weights import ModelInfo, build_network, load_model, save_model
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
 

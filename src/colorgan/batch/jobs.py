@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from colorgan.images.discovery import split_name
@@ -115,3 +116,27 @@ class OutputRules:
         if self.output is None or self.names_folder or self.output.is_dir():
             return ""
         return split_name(self.output.name)[1].lower()
+
+
+class Status(str, Enum):
+    """What became of a photo, in the words that are printed."""
+
+    written = "written"
+    skipped = "skipped"
+    in_colour = "in colour"
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a photo.
+
+    Attributes:
+        job: the photo and the place of its result.
+        status: what became of it.
+        words: why it failed, or what a user should know about the photo or its result.
+    """
+
+    job: Job
+    status: Status
+    words: tuple[str, ...] = ()

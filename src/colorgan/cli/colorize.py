@@ -25,7 +25,7 @@ from colorgan.cli.options import (
     given_path,
 )
 from colorgan.cli.request import Request
-from colorgan.colorize.rendering import DEFAULT_MODEL, Rendering
+from colorgan.colorize.options import DEFAULT_MODEL, Rendering
 from colorgan.errors import UsageError
 
 RESULTS = "Results"

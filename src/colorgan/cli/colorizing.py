@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from colorgan.batch.jobs import Outcome, Status
 from colorgan.batch.planner import count_photos
+from colorgan.batch.run import Loading
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, Total, photo_bar
 from colorgan.cli.console import Console
 from colorgan.cli.inputs import find_jobs, in_words, journal_homes, output_rules
-from colorgan.cli.leaving import leave_at_once, watch_signals
-from colorgan.cli.reporting import JsonReporter, PlainReporter, Reporter, Total, photo_bar
+from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.request import Request
 from colorgan.cli.streaming import check_stream, colorize_stream, is_stream
-from colorgan.colorize.loading import Loading
-from colorgan.colorize.outcome import Outcome, Status
-from colorgan.colorize.rendering import DEFAULT_MODEL
+from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import EXIT_SOME_FAILED, ColorganError, Interrupted
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
-    from colorgan.colorize.batch import Batch
+    from colorgan.batch.run import Batch
+    from colorgan.batch.shards import Meeting
+    from colorgan.batch.worker import Treatment
     from colorgan.colorize.colorizer import Colorizer
-    from colorgan.colorize.painting import Treatment
-    from colorgan.colorize.sharding import Meeting
 
 _OWN_MODELS = ("finetuned", "gan")
 HOW_TO_GO_ON = "Every result so far is whole; the same command again goes on with the rest."
@@ -65,7 +65,7 @@ class Run:
     """
 
     def __init__(self, request: Request, watch: SignalWatch) -> None:
-        from colorgan.colorize.sharding import Share
+        from colorgan.batch.shards import Share
 
         self._request, self._watch = request, watch
         self.share = Share.from_environment()
@@ -116,9 +116,9 @@ class Run:
         jobs = find_jobs(request, rules)
         self._reporter.status("started", f"Colouring {in_words(request)} with {request.model}.", model=request.model)
         # Only now, since they bring numpy and Pillow, which take longer than the first word may.
-        from colorgan.colorize.batch import Batch
-        from colorgan.colorize.journals import Journals
-        from colorgan.colorize.sharding import Meeting, is_started_by_torchrun
+        from colorgan.batch.journal import Journals
+        from colorgan.batch.run import Batch
+        from colorgan.batch.shards import Meeting, is_started_by_torchrun
 
         treatment = request.treatment()
         meeting = Meeting(self.share) if self.share.ranks > 1 and is_started_by_torchrun() else None
@@ -142,7 +142,7 @@ class Run:
 
     def _model_digest(self) -> str:
         """A digest of the weights; empty where they are not at hand and would have to be fetched."""
-        from colorgan.weights_cache import model_digest
+        from colorgan.models.registry import model_digest
 
         digest = model_digest(self._request.model)
         if not digest and not self._request.dry_run:
@@ -161,8 +161,8 @@ class Run:
         return 0
 
     def _colour(self, batch: Batch, treatment: Treatment) -> None:
-        from colorgan.colorize.batch import colorize_all
-        from colorgan.colorize.painting import Painter, PixelBudget
+        from colorgan.batch.run import colorize_all
+        from colorgan.batch.worker import Painter, PixelBudget
 
         outcomes = colorize_all(
             batch,
@@ -200,7 +200,7 @@ class Run:
         self._reporter.status("loading", f"Loading {model} ...", model=model)
         colorizer = self._loading.wait(self.check)
         from colorgan.devices import describe_device
-        from colorgan.weights_cache import models_at_hand
+        from colorgan.models.registry import models_at_hand
 
         device = str(colorizer.device)
         threads = f"{self._workers} thread{'s' * (self._workers > 1)}"

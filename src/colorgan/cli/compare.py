@@ -14,16 +14,16 @@ from rich.progress import Progress as Bar
 
 from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console
-from colorgan.cli.leaving import watch_signals
+from colorgan.cli.interrupts import watch_signals
 from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption, given_path
-from colorgan.compare.options import CompareOptions
-from colorgan.compare.serving import STOPPED, AppOptions, check_app, serve
+from colorgan.comparison.app.server import STOPPED, AppOptions, check_app, serve
+from colorgan.comparison.options import CompareOptions
 from colorgan.errors import EXIT_SOME_FAILED, UsageError
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
-    from colorgan.compare.results import Comparison
-    from colorgan.download import Progress
+    from colorgan.comparison.results import Comparison
+    from colorgan.models.download import Progress
 
 DEFAULTS = CompareOptions()
 WHAT = "What is compared"
@@ -141,7 +141,7 @@ def compare(
         )
     with watch_signals(_STOPPED) as watch:
         comparison = _compare(console, inputs, output, options, watch)
-    from colorgan.cli.comparing import print_json, print_words
+    from colorgan.cli.compare_output import print_json, print_words
 
     (print_json if json_lines else print_words)(console, comparison, output)
     if comparison.failures:
@@ -174,7 +174,7 @@ def _check_models(console: Console, options: CompareOptions) -> None:
     console.note("Loading the models ...")
     with watch_signals(STOPPED) as watch:
         with watch.leaving():  # torch takes seconds to load
-            from colorgan.compare.contenders import load_contenders
+            from colorgan.comparison.models import load_contenders
 
         check = partial(watch.check, STOPPED)
         check()
@@ -188,7 +188,7 @@ def _compare(
     """Compare under a progress bar."""
     console.note("Loading the models ...")
     with watch.leaving():  # torch takes seconds to load, and nothing is written yet
-        from colorgan.compare.compare import compare as compare_models
+        from colorgan.comparison.compare import compare as compare_models
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with console.bar(*columns) as bar:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorgan.colorize.rendering import Rendering
+from colorgan.colorize.options import Rendering
 
 if TYPE_CHECKING:
-    from colorgan.colorize.painting import Treatment
+    from colorgan.batch.worker import Treatment
 
 STREAM = Path("-")
 
@@ -80,7 +80,7 @@ class Request:
 
     def treatment(self) -> Treatment:
         """How photos are read, coloured and written."""
-        from colorgan.colorize.painting import Treatment
+        from colorgan.batch.worker import Treatment
         from colorgan.images.decode import ReadOptions
         from colorgan.images.encode import WriteOptions
 

@@ -13,18 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from colorgan.colorize import fullres
-from colorgan.colorize.confidence import confidence, confidence_image
+from colorgan.colorize import upsample
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.rendering import DEFAULT_MODEL, Fit, Rendering
-from colorgan.colorize.variants import variants
+from colorgan.colorize.options import DEFAULT_MODEL, Fit, Rendering
+from colorgan.colorize.uncertainty import confidence, confidence_image, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
-from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo, from_image, to_image
+from colorgan.models.download import Progress
+from colorgan.models.loading import Model, ModelInfo, load_model
 from colorgan.networks.generator import Prediction
-from colorgan.weights import Model, ModelInfo, load_model
 
 _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
 
@@ -288,7 +287,7 @@ class Colorizer:
             PhotoError: memory does not suffice.
         """
         paint = partial(
-            fullres.render,
+            upsample.render,
             photo.lightness,
             colours.variants[variant],
             rendering.saturation,

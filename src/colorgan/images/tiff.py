@@ -1,4 +1,4 @@
-"""TIFFs beyond Pillow: 16-bit colours written and rare samples read by tifffile, and directories of EXIF and GPS fields."""
+"""TIFFs beyond Pillow: 16-bit colours and rare samples by tifffile, and directories of EXIF and GPS fields."""
 
 from __future__ import annotations
 

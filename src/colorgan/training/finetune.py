@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from colorgan.download import Progress
 from colorgan.errors import UsageError
+from colorgan.models.download import Progress
+from colorgan.models.loading import ModelInfo, build_network, load_model
 from colorgan.networks.generator import Generator
 from colorgan.training.losses import make_loss
 from colorgan.training.options import SCRATCH, FinetuneOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
 from colorgan.training.way import Start, Way
-from colorgan.weights import ModelInfo, build_network, load_model
 
 
 def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:

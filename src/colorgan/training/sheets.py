@@ -13,7 +13,7 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.files import atomic_write
-from colorgan.pages import embedded
+from colorgan.html import embedded
 
 SHEET_PHOTOS = 8
 HEAD_PX = 42

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from colorgan.download import Progress
 from colorgan.errors import UsageError, WeightsError
+from colorgan.models.download import Progress
+from colorgan.models.loading import ModelInfo, load_model, load_vgg19, models_at_hand
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.adversarial import Perceptual
@@ -18,7 +19,6 @@ from colorgan.training.losses import BinsLoss
 from colorgan.training.options import TrainOptions
 from colorgan.training.stages import OptimizerOptions, Stage
 from colorgan.training.way import Start, Way
-from colorgan.weights import ModelInfo, load_model, load_vgg19, models_at_hand
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _FINETUNED = "finetuned"
