@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.crops import open_inputs
 from colorgan.comparison.evaluate import Gathering, measure_all
 from colorgan.comparison.formatting import bounds, number
@@ -53,7 +53,7 @@ def variants(arguments: argparse.Namespace) -> list[Contender]:
         for size, temperature in product(arguments.render_size or [None], arguments.temperature or [None]):
             info = colorizer.info
             label = f"{Path(name).name} at {size or info.render_size}, T {temperature or info.temperature:g}"
-            contenders.append(Contender(label, colorizer, Rendering(render_size=size, temperature=temperature)))
+            contenders.append(Contender(label, colorizer, ColorizeOptions(render_size=size, temperature=temperature)))
     return contenders
 
 

@@ -49,13 +49,13 @@ def reference(weights: str) -> Callable[[Path, Path], None]:
 def colorgan(weights: str, fit: str, render_size: int | None, precision: str) -> Callable[[Path, Path], None]:
     """Load colorgan's own."""
     from colorgan.colorize.colorizer import Colorizer
-    from colorgan.colorize.options import Rendering
+    from colorgan.colorize.options import ColorizeOptions
     from colorgan.images.decode import read
     from colorgan.images.encode import WriteOptions, write
     from colorgan.images.formats import PHOTO_SUFFIXES
 
     colorizer = Colorizer.load(weights, device="cpu", precision=precision)
-    rendering = Rendering(fit=fit, render_size=render_size)  # type: ignore[arg-type]
+    rendering = ColorizeOptions(fit=fit, render_size=render_size)  # type: ignore[arg-type]
 
     def colour(photo: Path, result: Path) -> None:
         read_photo = read(photo)

@@ -134,9 +134,9 @@ def test_a_format_gives_every_result_its_suffix_and_tells_apart_what_then_collid
 
 def test_what_is_written_beside_a_result_meets_no_other_photos_result(tmp_path: Path) -> None:
     touch(tmp_path, "in/a-confidence.png", "in/a.jpg", "in/b.jpg")
-    jobs = list(plan([tmp_path / "in"], tmp_path / "out", endings=("-confidence.png", "-variant-2")))
+    jobs = list(plan([tmp_path / "in"], tmp_path / "out", sidecar_suffixes=("-confidence.png", "-variant-2")))
     assert [job.name for job in jobs] == ["a-confidence.png", "a-2.jpg", "b.jpg"]
-    assert [jobs[1].beside(ending) for ending in ("-confidence.png", "-variant-2")] == [
+    assert [jobs[1].sidecar(suffix) for suffix in ("-confidence.png", "-variant-2")] == [
         "a-2-confidence.png",
         "a-2-variant-2.jpg",
     ]

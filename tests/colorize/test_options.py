@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
 
 
@@ -20,9 +20,9 @@ from colorgan.errors import UsageError
 )
 def test_a_value_out_of_its_range_is_refused_with_the_range(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=rf"a {name.replace('_', ' ')} from [\d.]+ to \d+"):
-        Rendering(**{name: value})
+        ColorizeOptions(**{name: value})
 
 
 def test_the_ends_of_the_ranges_are_taken() -> None:
-    Rendering(0.0, 0.01, 16)
-    Rendering(4.0, 100.0, 4096)
+    ColorizeOptions(0.0, 0.01, 16)
+    ColorizeOptions(4.0, 100.0, 4096)

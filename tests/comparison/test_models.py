@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.models import Contender, row_names
 
 
@@ -28,7 +28,7 @@ def test_crops_get_the_colours_that_a_photo_of_their_size_would_get(tiny_model: 
     L[..., 64:] = 75.0
     found = {}
     for edges in (False, True):
-        (ab,) = Contender("tiny", colorizer, Rendering(edges=edges)).predict(L)
+        (ab,) = Contender("tiny", colorizer, ColorizeOptions(edges=edges)).predict(L)
         assert isinstance(ab, torch.Tensor)
         assert ab.shape == (2, 128, 128)
         found[edges] = ab

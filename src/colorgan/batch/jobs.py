@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.images.discovery import split_name
 from colorgan.images.formats import PHOTO_SUFFIXES
 
@@ -16,10 +16,10 @@ BESIDE = "-color"
 _OWN_RESULT = re.compile(rf"(.+){BESIDE}(-page-\d+)?(-\d+)?(-confidence|-variant-\d+)?")
 
 
-def with_ending(name: str, ending: str) -> str:
-    """A name with an ending behind its stem; the ending may bring a suffix of its own."""
-    stem, suffix = split_name(name)
-    return stem + ending if "." in ending else stem + ending + suffix
+def with_suffix(name: str, suffix: str) -> str:
+    """A name with a suffix behind its stem; it may bring a file's suffix of its own."""
+    stem, own = split_name(name)
+    return stem + suffix if "." in suffix else stem + suffix + own
 
 
 def photo_stem(name: str) -> str | None:
@@ -73,13 +73,17 @@ class Job:
         """The path of the result."""
         return os.path.join(self.folder, self.name)
 
-    def beside(self, ending: str) -> str:
+    def sidecar(self, suffix: str) -> str:
         """The name of something that is written beside the result.
 
         Args:
-            ending: of its name; also with a suffix, where that is not the result's.
+            suffix: of its stem; also with a file's suffix, where that is not the result's.
         """
-        return with_ending(self.name, ending)
+        return with_suffix(self.name, suffix)
+
+    def outcome(self, status: PhotoStatus, words: tuple[str, ...] = ()) -> PhotoOutcome:
+        """What became of it."""
+        return PhotoOutcome(self.source, self.page, self.target, status, words)
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,14 @@ class OutputRules:
         output: a folder, a file where the one input is a file, or None for NAME-color.EXT beside each photo.
         names_folder: whether the output was given as a folder: with a slash at its end, which no path keeps.
         suffix: of the results, with its full stop; empty keeps each photo's.
-        endings: of the names of what else is written beside each result.
+        sidecar_suffixes: of the names of what else is written beside each result.
         pages: tells how many pages a file has of which each is a photo of its own; None takes the first alone.
     """
 
     output: Path | None = None
     names_folder: bool = False
     suffix: str = ""
-    endings: tuple[str, ...] = ()
+    sidecar_suffixes: tuple[str, ...] = ()
     pages: Callable[[str], int] | None = None
 
     @property
@@ -116,27 +120,3 @@ class OutputRules:
         if self.output is None or self.names_folder or self.output.is_dir():
             return ""
         return split_name(self.output.name)[1].lower()
-
-
-class Status(str, Enum):
-    """What became of a photo, in the words that are printed."""
-
-    written = "written"
-    skipped = "skipped"
-    in_colour = "in colour"
-    failed = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a photo.
-
-    Attributes:
-        job: the photo and the place of its result.
-        status: what became of it.
-        words: why it failed, or what a user should know about the photo or its result.
-    """
-
-    job: Job
-    status: Status
-    words: tuple[str, ...] = ()

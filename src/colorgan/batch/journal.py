@@ -33,7 +33,7 @@ _DAMAGED = (
 _SELECT = "SELECT photo, photo_bytes, photo_mtime_ns, settings, state, bytes, mtime_ns FROM results WHERE name = ?"
 _INSERT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 # States of a row. Of what was begun, the size and time of the file that stood there before are kept.
-_BEGUN, _MADE, _IN_COLOUR = 0, 1, 2
+_BEGUN, _MADE, _IN_COLOR = 0, 1, 2
 _ABSENT = (-1, -1)
 
 
@@ -42,7 +42,7 @@ class Verdict(Enum):
 
     to_do = "to do"
     done = "done"
-    in_colour = "in colour"
+    in_color = "in color"
     in_the_way = "in the way"
 
 
@@ -161,8 +161,8 @@ class Journal:
         *made_of, state, size, mtime_ns = row
         if made_of != [stamp.photo, *stamp.photo_file, stamp.settings]:
             return Verdict.to_do
-        if state == _IN_COLOUR:
-            return Verdict.in_colour
+        if state == _IN_COLOR:
+            return Verdict.in_color
         # A run that was killed had put another file there than the one that stood there before: a whole one.
         is_made = found == (size, mtime_ns) if state == _MADE else found not in (_ABSENT, (size, mtime_ns))
         if not is_made or not all(os.path.isfile(other) for other in others):
@@ -186,9 +186,9 @@ class Journal:
         """Note that the result stands there."""
         self._put(stamp, _MADE, file_stamp(target))
 
-    def left_in_colour(self, stamp: Stamp) -> None:
+    def left_in_color(self, stamp: Stamp) -> None:
         """Note that the photo has colours already, and no result was made."""
-        self._put(stamp, _IN_COLOUR, _ABSENT)
+        self._put(stamp, _IN_COLOR, _ABSENT)
 
     def _put(self, stamp: Stamp, state: int, file: tuple[int, int]) -> None:
         self._pending[stamp.name] = (stamp.name, stamp.photo, *stamp.photo_file, stamp.settings, state, *file)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from colorgan.batch.jobs import BESIDE, Job, OutputRules, has_photo_beside, photo_stem, with_ending, without_own_results
+from colorgan.batch.jobs import BESIDE, Job, OutputRules, has_photo_beside, photo_stem, with_suffix, without_own_results
 from colorgan.errors import UsageError
 from colorgan.images.discovery import Listing, PathSet, find_photos, spelling, split_name
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
@@ -251,9 +251,9 @@ class _Planner:
 
     def _take(self, folder: _TargetFolder, name: str) -> bool:
         place = folder.spelled + spelling(name)
-        if not self._rules.endings:
+        if not self._rules.sidecar_suffixes:
             return self._taken.add(place)
-        others = [folder.spelled + spelling(with_ending(name, ending)) for ending in self._rules.endings]
+        others = [folder.spelled + spelling(with_suffix(name, suffix)) for suffix in self._rules.sidecar_suffixes]
         if place in self._taken or any(other in self._taken for other in others):
             return False
         for spelled in (place, *others):

@@ -1,146 +1,287 @@
-"""Many photos: which of them are to do, and what became of each, in order; none ends the others."""
+"""A run over many photos: which are to do, all of them in order, and what became of each; none ends the others."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorgan.batch.jobs import Job, Outcome, Status
-from colorgan.batch.journal import Journal, Journals, Stamp, Verdict, file_stamp
-from colorgan.batch.shards import Share
-from colorgan.files import remove_leftovers
-from colorgan.images.discovery import PathSet
-from colorgan.ordered_pool import InOrder, ToDo, Workers
+from colorgan.batch.backlog import Backlog, color_all
+from colorgan.batch.jobs import Job, OutputRules
+from colorgan.batch.journal import Journals
+from colorgan.batch.options import BatchOptions, settings_digest
+from colorgan.batch.planner import plan_outputs
+from colorgan.batch.shards import RankSummary, Shard
+from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
+from colorgan.distributed import World, is_started_by_torchrun
+from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.ordered_pool import ToDo
 
 if TYPE_CHECKING:
-    from colorgan.batch.worker import Painter
     from colorgan.colorize.colorizer import Colorizer
 
+_LOOK_UP_S = 0.1
+RESUME_ADVICE = "Every result so far is whole; the same command again goes on with the rest."
 
-_IN_THE_WAY = "at {}, a file stands that was not made by colorgan; --overwrite replaces it"
 
-
-@dataclass(eq=False)
-class Batch:
-    """The photos of a run, and what is known of their results.
+@dataclass(frozen=True)
+class Summary:
+    """What became of the photos of a run.
 
     Attributes:
-        jobs: photos and places; found while they are asked for.
-        journals: what was done before.
-        settings: a digest of the treatment and the model.
-        endings: of the names of what is written beside each result.
-        overwrite: do all anew.
-        skip_color: photos that are in colour already are to be left out.
-        share: of the jobs, which are this process's.
-        read_only: write nothing.
+        counts: of the photos, by what became of them; of all processes where this is the one that speaks for them.
+        missing_ranks: of processes of which nothing was heard.
+        dry_run: whether nothing was done.
+        is_partial: whether another process sums up what became of all.
     """
 
-    jobs: Iterable[Job]
-    journals: Journals
-    settings: bytes
-    endings: tuple[str, ...] = ()
-    overwrite: bool = False
-    skip_color: bool = False
-    share: Share = field(default_factory=Share)
-    read_only: bool = False
-    _under_way: dict[str, tuple[Journal, Stamp]] = field(default_factory=dict, init=False)
-    _cleaned: PathSet = field(default_factory=PathSet, init=False)
-    _folder: str = field(default="", init=False)
+    counts: Mapping[PhotoStatus, int]
+    missing_ranks: tuple[int, ...] = ()
+    dry_run: bool = False
+    is_partial: bool = False
 
-    def steps(self) -> Iterator[Outcome | ToDo[Job]]:
-        """For each photo of the share, what became of it without work, or that it is to do.
-
-        Raises:
-            OutputError: a journal cannot be opened.
-        """
-        for job in self.jobs:
-            if self.share.has(job.identity):
-                yield self._step(job)
-
-    def _step(self, job: Job) -> Outcome | ToDo[Job]:
-        if job.problem:
-            return Outcome(job, Status.failed, (job.problem,))
-        self._clean(job.folder)
-        journal, name = self.journals.of(job)
-        stamp = Stamp(name, os.fsencode(job.identity), file_stamp(job.source), self.settings)
-        if not self.overwrite:
-            others = tuple(os.path.join(job.folder, job.beside(ending)) for ending in self.endings)
-            verdict = journal.verdict(stamp, job.target, others)
-            if verdict is Verdict.done:
-                return Outcome(job, Status.skipped)
-            if verdict is Verdict.in_colour and self.skip_color:
-                return Outcome(job, Status.in_colour)
-            if verdict is Verdict.in_the_way:
-                return Outcome(job, Status.failed, (_IN_THE_WAY.format(job.target),))
-        journal.begin(stamp, job.target)
-        self._under_way[job.target] = journal, stamp
-        return ToDo(job)
-
-    def _clean(self, folder: str) -> None:
-        if folder != self._folder and not self.read_only:
-            self._folder = folder
-            if self._cleaned.add(folder):
-                remove_leftovers(folder)
-
-    def record(self, outcome: Outcome) -> None:
-        """Note what became of a photo that was to do."""
-        journal, stamp = self._under_way.pop(outcome.job.target, (None, None))
-        if journal is None or stamp is None:
-            return
-        if outcome.status is Status.written:
-            journal.made(stamp, outcome.job.target)
-        elif outcome.status is Status.in_colour:
-            journal.left_in_colour(stamp)
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with."""
+        # torchrun ends all processes when one fails, and a bad photo is no reason for that: the first one tells.
+        if self.dry_run or self.is_partial:
+            return 0
+        return EXIT_SOME_FAILED if self.counts.get(PhotoStatus.failed) or self.missing_ranks else 0
 
 
-def colorize_all(
-    batch: Batch,
-    painter: Painter,
+def colorize_files(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    options: ColorizeOptions = ColorizeOptions(),
     *,
-    workers: int,
-    group: Callable[[], int],
-    before: Callable[[], None],
-    check: Callable[[], None],
-) -> Iterator[Outcome]:
-    """Colour the photos that are to do, several at a time.
+    batch: BatchOptions = BatchOptions(),
+    model: str = DEFAULT_MODEL,
+    listed: Iterable[str] | None = None,
+    callbacks: Callbacks | None = None,
+) -> Summary:
+    """Color photos and folders of photos, as `colorgan colorize` does.
+
+    The same call again does what is left, and nothing twice: a journal in the output folder says what was made of
+    which photo with which settings.
 
     Args:
-        batch: the photos.
-        painter: colours them.
-        workers: threads.
-        group: tells how many photos of like shape are worth computing together.
-        before: called before photos are handed to the workers; the first time, the model is to be loaded.
-        check: called between two photos; raises to stop there.
+        inputs: photos, and folders of photos.
+        output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
+            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's.
+        options: of the photos.
+        batch: of the run.
+        model: the name or path of the weights.
+        listed: paths of further photos, as many as there are, each asked for when its turn comes.
+        callbacks: are told what goes on, and say when to stop.
 
-    Yields:
-        One outcome for each photo, in their order.
+    Returns:
+        What became of the photos; those that failed are counted, and told of by `callbacks.on_photo`.
 
     Raises:
-        Whatever `check` raises; the photos under way have been finished.
+        UsageError: no photos, a missing input, an output that cannot be meant, or a value out of its range.
+        WeightsError: the model is missing or damaged.
+        DeviceError: no such device.
         OutputError: the place for the results cannot be written.
+        Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
-
-    def ready() -> None:
-        try:
-            before()
-        except BaseException:
-            batch.journals.forget()  # of what was announced, nothing begins
-            raise
-        batch.journals.flush()
-
-    with Workers(workers, painter) as started:
-        for outcome in InOrder(started, group=group, before=ready, check=check).results(batch.steps()):
-            batch.record(outcome)
-            yield outcome
+    text = None if output is None else os.fspath(output)
+    rules = OutputRules(
+        None if text is None else Path(text),
+        names_folder=text is not None and text.endswith(("/", os.sep)),
+        suffix=options.suffix,
+        sidecar_suffixes=options.sidecar_suffixes,
+        pages=_count_pages if batch.all_pages else None,
+    )
+    paths = [Path(path) for path in inputs]
+    jobs = _find_jobs(paths, rules, listed)
+    return _Run(jobs, rules, options, batch, model, callbacks or Callbacks()).go(_journal_homes(paths, rules, listed))
 
 
-_LOOK_UP_S = 0.1
+def _count_pages(path: str) -> int:
+    from colorgan.images.decode import count_pages
+
+    return count_pages(Path(path))
 
 
-class Loading:
+def _find_jobs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> Iterator[Job]:
+    """The photos, of which there is at least one; found while they are asked for."""
+    jobs = plan_outputs(inputs, rules, () if listed is None else listed)
+    first = next(jobs, None)
+    if first is None:
+        named = ", ".join(os.fsencode(path).decode(errors="replace") for path in inputs[:3])
+        found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
+        advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
+        raise UsageError("photos to color", found, advice, parameter="inputs")
+    return itertools.chain([first], jobs)
+
+
+def _journal_homes(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> list[Path]:
+    """The folders that get a journal."""
+    if rules.output is not None:
+        return [rules.output.parent if rules.is_for_one_file and listed is None else rules.output]
+    return [path if path.is_dir() else path.parent for path in inputs]
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Run:
+    """One run, and what it holds while it goes on."""
+
+    def __init__(
+        self,
+        jobs: Iterator[Job],
+        rules: OutputRules,
+        options: ColorizeOptions,
+        batch: BatchOptions,
+        model: str,
+        callbacks: Callbacks,
+    ) -> None:
+        self._jobs, self._rules = jobs, rules
+        self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
+        self._world = World.from_environment()
+        self._shard = batch.shard or Shard(self._world.rank, self._world.size)
+        self._workers = batch.workers or max(1, available_cores() // self._world.local_size)
+        self._loading = _Loading(self._load)
+        self._counts: Counter[PhotoStatus] = Counter()
+
+    def go(self, journal_homes: Sequence[Path]) -> Summary:
+        """Do it."""
+        self._callbacks.on_start()
+        read_only = self._batch.dry_run
+        ranks = RankSummary(self._world) if self._has_company else None
+        with Journals(
+            journal_homes, self._callbacks.on_warning, beyond=self._rules.output is None, read_only=read_only
+        ) as journals:
+            settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
+            todo = Backlog(
+                self._jobs,
+                journals,
+                settings,
+                sidecar_suffixes=self._options.sidecar_suffixes,
+                overwrite=self._batch.overwrite,
+                skip_color=self._batch.skip_color,
+                shard=self._shard,
+                read_only=read_only,
+            )
+            with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
+                for outcome in outcomes:
+                    self._counts[outcome.status] += 1
+                    self._callbacks.on_photo(outcome)
+        return self._sum_up(ranks)
+
+    @property
+    def _has_company(self) -> bool:
+        """Whether there are other processes, and a place where their sums meet."""
+        return self._batch.shard is None and self._world.size > 1 and is_started_by_torchrun()
+
+    def _check(self) -> None:
+        number = self._callbacks.should_stop()
+        if number is not None:
+            raise Interrupted(number, RESUME_ADVICE, leaves_thread=self._loading.is_under_way)
+
+    def _plan(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        """What would be done: `written` stands for what is to do."""
+        for step in todo.steps():
+            self._check()
+            if isinstance(step, ToDo):
+                job = step.task
+                yield job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+            else:
+                yield step
+
+    def _color(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        from colorgan.batch.worker import PhotoWorker, PixelBudget
+
+        worker = PhotoWorker(
+            self._loading.get,
+            self._options,
+            all_pages=self._batch.all_pages,
+            skip_color=self._batch.skip_color,
+            cores=self._workers,
+            budget=PixelBudget(),
+        )
+        return color_all(
+            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
+        )
+
+    def _group(self) -> int:
+        if self._batch.batch_size:
+            return self._batch.batch_size
+        return self._loading.get().batch_size if self._loading.is_done else 1
+
+    def _model_digest(self) -> str:
+        """A digest of the weights; empty where they are not here, and nothing is to be fetched."""
+        from colorgan.models.registry import model_digest
+
+        digest = model_digest(self._model)
+        if not digest and not self._batch.dry_run:
+            self._load_model()
+            digest = model_digest(self._model)
+        return digest
+
+    def _load_model(self) -> None:
+        """Load the model, unless that was done, and say so."""
+        if self._loading.is_done:
+            return
+        self._callbacks.on_log("loading", f"Loading {self._model} ...", model=self._model)
+        colorizer = self._loading.wait(self._check)
+        from colorgan.devices import describe_device
+
+        device = str(colorizer.device)
+        threads = f"{self._workers} thread{'s' * (self._workers > 1)}"
+        where = f"cpu ({threads})" if device == "cpu" else describe_device(colorizer.device)
+        self._callbacks.on_log("computing", f"Computing on {where}.", device=device)
+
+    def _load(self) -> Colorizer:
+        from colorgan.colorize.colorizer import Colorizer
+
+        return Colorizer.load(
+            self._model,
+            device=self._device(),
+            precision=self._batch.precision,
+            notify=self._callbacks.on_warning,
+            progress=self._downloaded,
+        )
+
+    def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
+        self._callbacks.on_download(received_bytes, total_bytes)
+        self._check()
+
+    def _device(self) -> str:
+        """The device; of several processes on a machine with CUDA, each has its own."""
+        if self._world.local_size == 1:
+            return self._batch.device
+        from colorgan.devices import device_of_rank
+
+        return device_of_rank(self._batch.device, self._world.local_rank)
+
+    def _sum_up(self, ranks: RankSummary | None) -> Summary:
+        """Bring the sums of all processes together."""
+        if ranks is None:
+            return Summary(self._counts, dry_run=self._batch.dry_run)
+        counts = {status.name: count for status, count in self._counts.items()}
+        if not self._world.is_primary:
+            ranks.publish(counts)
+            return Summary(self._counts, dry_run=self._batch.dry_run, is_partial=True)
+        sums, missing = ranks.total(counts, self._check)
+        total = {PhotoStatus[name]: count for name, count in sums.items()}
+        return Summary(total, tuple(missing), self._batch.dry_run)
+
+
+class _Loading:
     """A model that is loaded in a thread of its own, so that a signal need not wait for torch.
 
     Args:

@@ -1,20 +1,19 @@
-"""What a worker does with photos: reads, colours and writes them, and says what became of each."""
+"""What a worker does with photos: reads, colors and writes them, and says what became of each."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from colorgan.batch.jobs import Job, Outcome, Status
-from colorgan.colorize.options import CONFIDENCE, Rendering
+from colorgan.batch.jobs import Job
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.colorize.options import CONFIDENCE, ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError
 from colorgan.images import decode, encode
 from colorgan.images.decode import ReadOptions
@@ -30,45 +29,25 @@ if TYPE_CHECKING:
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
 
 
-@dataclass(frozen=True)
-class Treatment:
-    """How photos are read, coloured and written.
+def read_options(options: ColorizeOptions, *, every_page: bool = False) -> ReadOptions:
+    """How photos are read.
 
-    Attributes:
-        rendering: their colours.
-        reading: their files.
-        writing: their results.
-        mark: say in the results which model coloured them.
-        skip_color: leave those out that are in colour already.
+    Args:
+        options: of the photos.
+        every_page: whether each picture of a file is a photo of its own.
     """
+    return ReadOptions(options.max_megapixels, every_page=every_page)
 
-    rendering: Rendering = field(default_factory=Rendering)
-    reading: ReadOptions = field(default_factory=ReadOptions)
-    writing: WriteOptions = field(default_factory=WriteOptions)
-    mark: bool = True
-    skip_color: bool = False
 
-    def digest(self, model: str) -> bytes:
-        """What tells results of different settings, or of different models, apart.
+def write_options(options: ColorizeOptions, model: str) -> WriteOptions:
+    """How results of a model of that name are written."""
+    mark = model if options.mark else None
+    return WriteOptions(options.quality, options.keep_metadata, mark, options.bit_depth)
 
-        Args:
-            model: a digest of its weights.
-        """
-        settings = {
-            "model": model,
-            "rendering": asdict(self.rendering),
-            "writing": asdict(self.writing),
-            "mark": self.mark,
-        }
-        return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16).digest()
 
-    def written_by(self, model: str) -> WriteOptions:
-        """How results of a model of that name are written."""
-        return replace(self.writing, mark=model if self.mark else None)
-
-    def bit_depth(self, format_name: str) -> int:
-        """Bits a channel of results in that format."""
-        return self.writing.bit_depth if format_name == "TIFF" else 8
+def bit_depth(options: ColorizeOptions, format_name: str) -> int:
+    """Bits a channel of results in that format."""
+    return options.bit_depth if format_name == "TIFF" else 8
 
 
 class PixelBudget:
@@ -114,28 +93,38 @@ class _Held:
     L: Tensor
 
 
-class Painter:
-    """Colours groups of photos; safe in several threads at once.
+class PhotoWorker:
+    """Colors groups of photos; safe in several threads at once.
 
     Args:
         colorizer: gives the loaded model.
-        treatment: how.
+        options: of the photos.
+        all_pages: whether each page of a file is a photo of its own.
+        skip_color: leave those out that are in color already.
         cores: of the CPU that are this process's; the threads share them.
         budget: of the photos that are in memory at the same time.
     """
 
     def __init__(
-        self, colorizer: Callable[[], Colorizer], treatment: Treatment, *, cores: int, budget: PixelBudget
+        self,
+        colorizer: Callable[[], Colorizer],
+        options: ColorizeOptions,
+        *,
+        all_pages: bool = False,
+        skip_color: bool = False,
+        cores: int,
+        budget: PixelBudget,
     ) -> None:
         self._colorizer = colorizer
-        self._treatment = treatment
+        self._options, self._skip_color = options, skip_color
+        self._reading = read_options(options, every_page=all_pages)
         self._cores, self._budget = cores, budget
         self._busy = 0
         self._counting = threading.Lock()
         self._device_turn = threading.Lock()
 
-    def __call__(self, jobs: Sequence[Job], put: Callable[[int, Outcome], None]) -> None:
-        """Colour photos and write them.
+    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Color photos and write them.
 
         Args:
             jobs: those of like shape share a batch.
@@ -173,25 +162,25 @@ class Painter:
                 self._busy -= 1
 
     def _read(
-        self, position: int, job: Job, megapixels: float, held: list[_Held], put: Callable[[int, Outcome], None]
+        self, position: int, job: Job, megapixels: float, held: list[_Held], put: Callable[[int, PhotoOutcome], None]
     ) -> None:
         """Read a photo and hold it, or say why not and give its pixels back."""
         is_held = False
         try:
             with _saying_why(position, job, put):
-                photo = decode.read(Path(job.source), replace(self._treatment.reading, page=job.page))
-                if self._treatment.skip_color and photo.had_color:
-                    put(position, Outcome(job, Status.in_colour))
+                photo = decode.read(Path(job.source), replace(self._reading, page=job.page))
+                if self._skip_color and photo.had_color:
+                    put(position, job.outcome(PhotoStatus.in_color))
                 else:
-                    L = self._colorizer().shrink(photo, self._treatment.rendering)
+                    L = self._colorizer().shrink(photo, self._options)
                     held.append(_Held(position, job, megapixels, photo, L))
                     is_held = True
         finally:
             if not is_held:
                 self._budget.give_back(megapixels)
 
-    def _finish(self, held: list[_Held], put: Callable[[int, Outcome], None]) -> None:
-        """Colour what is held, those of one size together, and let each go once it is written."""
+    def _finish(self, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Color what is held, those of one size together, and let each go once it is written."""
         while held:
             alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
             predicted = self._predict(alike)
@@ -206,42 +195,44 @@ class Painter:
 
         colorizer = self._colorizer()
         with nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
-            return colorizer.predict_batch(torch.stack([one.L for one in alike]), self._treatment.rendering)
+            return colorizer.predict_batch(torch.stack([one.L for one in alike]), self._options)
 
-    def _write(self, one: _Held, colours: Colours | PhotoError) -> Outcome:
+    def _write(self, one: _Held, colours: Colours | PhotoError) -> PhotoOutcome:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
         if isinstance(colours, PhotoError):
             raise colours
         if colours.confidence is not None:
             grey = (colours.confidence.numpy() * 255).round().astype(np.uint8)
-            encode.write(Path(one.job.folder, one.job.beside(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2))
-        for variant, ending in enumerate(self._treatment.rendering.variant_endings, start=1):
-            self._write_colours(one, Path(one.job.folder, one.job.beside(ending)), colours, variant)
+            encode.write(
+                Path(one.job.folder, one.job.sidecar(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
+            )
+        for variant, suffix in enumerate(self._options.variant_suffixes, start=1):
+            self._write_colours(one, Path(one.job.folder, one.job.sidecar(suffix)), colours, variant)
         lost = self._write_colours(one, Path(one.job.target), colours)
         note = (one.job.note,) if one.job.note else ()
-        return Outcome(one.job, Status.written, note + one.photo.oddities + lost)
+        return one.job.outcome(PhotoStatus.written, note + one.photo.oddities + lost)
 
     def _write_colours(self, one: _Held, target: Path, colours: Colours, variant: int = 0) -> tuple[str, ...]:
         """Write the photo in one of its colourings, and give what was lost, in words."""
         colorizer, photo = self._colorizer(), one.photo
         format_name = PHOTO_SUFFIXES[target.suffix.lower()]
-        depth = self._treatment.bit_depth(format_name)
-        rgb = colorizer.finish(photo, colours, self._treatment.rendering, depth, variant=variant)
-        options = self._treatment.written_by(colorizer.info.name)
+        depth = bit_depth(self._options, format_name)
+        rgb = colorizer.finish(photo, colours, self._options, depth, variant=variant)
+        options = write_options(self._options, colorizer.info.name)
         return encode.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
 
 
 @contextmanager
-def _saying_why(position: int, job: Job, put: Callable[[int, Outcome], None]) -> Iterator[None]:
+def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None]) -> Iterator[None]:
     """Turn what is wrong with one photo into its outcome."""
     try:
         yield
     except PhotoError as error:
-        put(position, Outcome(job, Status.failed, (str(error),)))
+        put(position, job.outcome(PhotoStatus.failed, (str(error),)))
     except ColorganError:
         raise
     except MemoryError:
-        put(position, Outcome(job, Status.failed, ("not enough memory for a photo of its size",)))
+        put(position, job.outcome(PhotoStatus.failed, ("not enough memory for a photo of its size",)))
     except Exception as error:  # a million others should not wait for a bug that one photo meets
         words = f"unexpected {type(error).__name__}: {error} (a bug in colorgan; please report it with the photo)"
-        put(position, Outcome(job, Status.failed, (words,)))
+        put(position, job.outcome(PhotoStatus.failed, (words,)))

@@ -1,25 +1,42 @@
-"""What `colorize` says of photos: lines and a bar for a person, JSON Lines for another program."""
+"""What `colorize` says of photos: lines and bars for a person, JSON Lines for another program."""
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.text import Text
 
-from colorgan.batch.jobs import Outcome, Status
+from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.cli.console import Console
-from colorgan.cli.request import shown
+from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
+from colorgan.signals import SignalWatch
 
 SCHEMA = 1  # of the JSON Lines; docs/reference/many-photos.md describes it
 _BAR_EVERY_S = 0.1
+_OWN_MODELS = ("finetuned", "gan")
+# The names of the sums in the line of the type summary.
+_SUMS = {
+    PhotoStatus.written: "written",
+    PhotoStatus.skipped: "skipped",
+    PhotoStatus.in_color: "in_colour",
+    PhotoStatus.failed: "failed",
+}
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text that any terminal takes, also where its name is not UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -53,11 +70,11 @@ class Reporter(ABC):
         """
 
     @abstractmethod
-    def planned(self, outcome: Outcome) -> None:
+    def planned(self, outcome: PhotoOutcome) -> None:
         """Say what would be done with a photo."""
 
     @abstractmethod
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: PhotoOutcome) -> None:
         """Say what became of a photo."""
 
     @abstractmethod
@@ -65,7 +82,7 @@ class Reporter(ABC):
         """Say why the whole run ends early; a person is told by whoever catches the error."""
 
     @abstractmethod
-    def summary(self, counts: Mapping[Status, int], total: Total) -> None:
+    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
         """Say what became of all photos, in numbers, and where the results are.
 
         Args:
@@ -89,18 +106,19 @@ class PlainReporter(Reporter):
         """Print it as a note."""
         self._console.note(self._prefix + words)
 
-    def planned(self, outcome: Outcome) -> None:
+    def planned(self, outcome: PhotoOutcome) -> None:
         """Print where the result would go, or why there would be none."""
-        job, words = outcome.job, "; ".join((outcome.job.note, *outcome.words)).strip("; ")
-        target = "" if outcome.status is Status.failed else f" -> {shown(job.target)}"
-        self._console.result(f"{_PLANNED[outcome.status]}: {shown(job.source)}{target}{f' ({words})' if words else ''}")
+        words = "; ".join(outcome.words)
+        target = "" if outcome.status is PhotoStatus.failed else f" -> {printable(outcome.target)}"
+        source = printable(outcome.source)
+        self._console.result(f"{_PLANNED[outcome.status]}: {source}{target}{f' ({words})' if words else ''}")
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: PhotoOutcome) -> None:
         """Print a photo's words, if there are any."""
         if not outcome.words:
             return
         line = f"{_source(outcome)}: {'; '.join(outcome.words)}"
-        if outcome.status is Status.failed:
+        if outcome.status is PhotoStatus.failed:
             self._console.warn(f"{self._prefix}failed: {line}")
         else:
             self._console.note(self._prefix + line)
@@ -108,13 +126,13 @@ class PlainReporter(Reporter):
     def stopped(self, error: ColorganError) -> None:
         """Print nothing."""
 
-    def summary(self, counts: Mapping[Status, int], total: Total) -> None:
+    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
         """Print the sums."""
-        words = _PLANNED if total.is_dry else {status: status.value for status in Status}
-        told = [status for status in Status if counts.get(status) or status is not Status.in_colour]
+        words = _PLANNED if total.is_dry else {status: status.value for status in PhotoStatus}
+        told = [status for status in PhotoStatus if counts.get(status) or status is not PhotoStatus.in_color]
         sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
         self._console.result(f"{self._prefix}{sums}. Results: {total.where}")
-        if counts.get(Status.skipped):
+        if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
         for rank in total.missing:
             self._console.warn(f"Nothing was heard of rank {rank}; the same command again does what it left.")
@@ -138,30 +156,29 @@ class JsonReporter(Reporter):
         """Print a line of the type status."""
         self._line("status", state=state, words=words, **fields)
 
-    def planned(self, outcome: Outcome) -> None:
+    def planned(self, outcome: PhotoOutcome) -> None:
         """Print it as what became of the photo, with the status planned where there is work to do."""
-        self._photo(outcome, "planned" if outcome.status is Status.written else outcome.status.value)
+        self._photo(outcome, "planned" if outcome.status is PhotoStatus.written else outcome.status.value)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: PhotoOutcome) -> None:
         """Print a line of the type photo, or error."""
         self._photo(outcome, outcome.status.value)
 
-    def _photo(self, outcome: Outcome, status: str) -> None:
-        job = outcome.job
-        if outcome.status is Status.failed:
-            self._line("error", source=job.source, page=job.page, reason="; ".join(outcome.words))
+    def _photo(self, outcome: PhotoOutcome, status: str) -> None:
+        where = {"source": outcome.source, "page": outcome.page}
+        if outcome.status is PhotoStatus.failed:
+            self._line("error", **where, reason="; ".join(outcome.words))
             return
-        words = list(outcome.words)
-        self._line("photo", source=job.source, page=job.page, output=job.target, status=status, words=words)
+        self._line("photo", **where, output=outcome.target, status=status, words=list(outcome.words))
 
     def stopped(self, error: ColorganError) -> None:
         """Print a line of the type error that names no photo."""
         parts = {"expected": error.expected, "found": error.found, "advice": error.advice}
         self._line("error", source=None, reason=str(error), exit_code=error.exit_code, **parts)
 
-    def summary(self, counts: Mapping[Status, int], total: Total) -> None:
+    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
         """Print a line of the type summary."""
-        sums = {status.name: counts.get(status, 0) for status in Status}
+        sums = {name: counts.get(status, 0) for status, name in _SUMS.items()}
         self._line(
             "summary",
             **sums,
@@ -173,16 +190,16 @@ class JsonReporter(Reporter):
 
 
 _PLANNED = {
-    Status.written: "to do",
-    Status.skipped: "done before",
-    Status.in_colour: "in colour",
-    Status.failed: "would fail",
+    PhotoStatus.written: "to do",
+    PhotoStatus.skipped: "done before",
+    PhotoStatus.in_color: "in colour",
+    PhotoStatus.failed: "would fail",
 }
 
 
-def _source(outcome: Outcome) -> str:
-    page = f", page {outcome.job.page + 1}" if outcome.job.page else ""
-    return shown(outcome.job.source) + page
+def _source(outcome: PhotoOutcome) -> str:
+    page = f", page {outcome.page + 1}" if outcome.page else ""
+    return printable(outcome.source) + page
 
 
 class _Count(ProgressColumn):
@@ -241,3 +258,92 @@ def _count(bar: Progress, task: TaskID, steps: Iterator[int], left: threading.Ev
             return
         total += step
     bar.update(task, total=total)
+
+
+class ReportingCallbacks(Callbacks):
+    """Hands on what goes on to a reporter, and shows bars meanwhile; to be used as a context manager.
+
+    Args:
+        console: prints.
+        reporter: says it.
+        watch: of signals.
+        inputs: what was named, in words.
+        model: likewise.
+        dry_run: whether nothing is to be done.
+        count: counts all photos, in steps; None where nobody knows.
+
+    Attributes:
+        counts: of the photos so far.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        reporter: Reporter,
+        watch: SignalWatch,
+        *,
+        inputs: str,
+        model: str,
+        dry_run: bool,
+        count: Callable[[], Iterator[int]] | None,
+    ) -> None:
+        self.counts: Counter[PhotoStatus] = Counter()
+        self._console, self._reporter, self._watch = console, reporter, watch
+        self._inputs, self._model, self._dry_run, self._count = inputs, model, dry_run, count
+        self._bar = ExitStack()
+        self._progress: Callable[[int, int | None], None] | None = None
+        self._advance: Callable[[], None] | None = None
+
+    def __enter__(self) -> ReportingCallbacks:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar back."""
+        self._bar.close()
+
+    def on_start(self) -> None:
+        """Say what is going to be done."""
+        self._reporter.status("started", f"Coloring {self._inputs} with {self._model}.", model=self._model)
+
+    def on_log(self, state: str, text: str, **fields: str) -> None:
+        """Say it, under the bar."""
+        self._bar.close()
+        self._reporter.status(state, text, **fields)
+        if state == "computing" and self._model == DEFAULT_MODEL:
+            self._name_own_models()
+
+    def _name_own_models(self) -> None:
+        from colorgan.models.registry import models_at_hand
+
+        own = [name for name in models_at_hand() if name in _OWN_MODELS]
+        if own:
+            self._console.note(f"A model of your own is at hand: --model {own[-1]}")
+
+    def on_warning(self, text: str) -> None:
+        """Print it, quiet or not."""
+        self._console.warn(text)
+
+    def on_download(self, received_bytes: int, total_bytes: int | None) -> None:
+        """Show a bar for the file."""
+        if self._progress is None:
+            self._progress = self._bar.enter_context(self._console.fetching(self._model))
+        self._progress(received_bytes, total_bytes)
+
+    def on_photo(self, outcome: PhotoOutcome) -> None:
+        """Count it, and say what became of it."""
+        self.counts[outcome.status] += 1
+        if self._dry_run:
+            self._reporter.planned(outcome)
+            return
+        if self._advance is None:
+            self._bar.close()
+            self._advance = self._bar.enter_context(photo_bar(self._console, self._count))
+        self._reporter.outcome(outcome)
+        self._advance()
+
+    def should_stop(self) -> int | None:
+        """The signal that came, or None."""
+        return self._watch.received

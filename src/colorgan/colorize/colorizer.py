@@ -15,7 +15,7 @@ from torch import Tensor
 
 from colorgan.colorize import upsample
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.options import DEFAULT_MODEL, Fit, Rendering
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
 from colorgan.colorize.uncertainty import confidence, confidence_image, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
@@ -135,7 +135,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range.
         """
-        rendering = Rendering(saturation, temperature, render_size, fit, edges=edges)
+        rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges)
         photo = from_image(image)
         return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
 
@@ -151,7 +151,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        rendering = Rendering(variants=count, seed=seed)
+        rendering = ColorizeOptions(variants=count, seed=seed)
         photo = from_image(image)
         colours = self._predict(photo, rendering)
         found = (self.finish(photo, colours, rendering, variant=number) for number in range(count))
@@ -170,11 +170,11 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self._predict(from_image(image), Rendering(confidence=True)).confidence
+        sure = self._predict(from_image(image), ColorizeOptions(confidence=True)).confidence
         assert sure is not None
         return confidence_image(sure)
 
-    def colorize_photo(self, photo: Photo, rendering: Rendering, bit_depth: int = 8) -> Samples:
+    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
         """Colour a photo as it was read.
 
         Args:
@@ -192,18 +192,18 @@ class Colorizer:
         """
         return self.finish(photo, self._predict(photo, rendering), rendering, bit_depth)
 
-    def _predict(self, photo: Photo, rendering: Rendering) -> Colours:
+    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> Colours:
         (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
         if isinstance(colours, PhotoError):
             raise colours
         return colours
 
-    def network_size(self, height: int, width: int, rendering: Rendering) -> tuple[int, int]:
+    def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
         render_size = rendering.render_size or self.info.render_size
         return (render_size, render_size) if rendering.fit == "square" else network_size(height, width, render_size)
 
-    def shrink(self, photo: Photo, rendering: Rendering) -> Tensor:
+    def shrink(self, photo: Photo, rendering: ColorizeOptions) -> Tensor:
         """Reduce a photo to what the network sees of it.
 
         Returns:
@@ -214,7 +214,7 @@ class Colorizer:
             return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
         return torch.from_numpy(photo.lightness.reduced(*size))[None]
 
-    def predict_batch(self, L: Tensor, rendering: Rendering) -> list[Colours | PhotoError]:
+    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[Colours | PhotoError]:
         """Predict the colours of photos that share a `network_size`.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
@@ -251,7 +251,7 @@ class Colorizer:
             part if isinstance(part, PhotoError) else colours(seen, part) for seen, part in zip(L, results, strict=True)
         ]
 
-    def _check(self, prediction: Prediction, rendering: Rendering) -> None:
+    def _check(self, prediction: Prediction, rendering: ColorizeOptions) -> None:
         if prediction.logits is None:
             wanted = {
                 "temperature": rendering.temperature is not None,
@@ -269,7 +269,7 @@ class Colorizer:
             raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
 
     def finish(
-        self, photo: Photo, colours: Colours, rendering: Rendering, bit_depth: int = 8, *, variant: int = 0
+        self, photo: Photo, colours: Colours, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
     ) -> Samples:
         """Give a photo the colours that were predicted for it.
 

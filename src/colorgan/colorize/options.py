@@ -1,4 +1,4 @@
-"""How a photo is to be coloured: what a user may choose, checked before anything is loaded."""
+"""How a photo is colored: what a user may choose, checked before anything is loaded."""
 
 from __future__ import annotations
 
@@ -14,28 +14,41 @@ _RANGES = (
     ("temperature", 0.01, 100.0),
     ("variants", 1, 16),
     ("seed", 0, 2**63 - 1),
+    ("max_megapixels", 0.001, float("inf")),
+    ("quality", 1, 100),
 )
 
 CONFIDENCE = "-confidence.png"
 DEFAULT_MODEL = "compact-gan"
 
 Fit = Literal["shape", "square"]
+FormatName = Literal["keep", "jpg", "png", "webp", "tiff"]
+_SUFFIXES: dict[FormatName, str] = {"keep": "", "jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
 
 @dataclass(frozen=True)
-class Rendering:
-    """What is chosen for a photo; None leaves it to the model.
+class ColorizeOptions:
+    """What is chosen for a photo: its colors, how it is read, and how its result is written.
+
+    `Colorizer` looks at the colors alone; reading and writing are for whoever handles files.
 
     Attributes:
-        saturation: multiplies the colours, 0..4; 1 is as predicted, 0 is grey.
-        temperature: of the decoding, 0.01..100; lower is more decided, higher is calmer.
-        render_size: the short side at which the network sees the photo, 16..4096 pixels.
+        saturation: multiplies the colors, 0..4; 1 is as predicted, 0 is gray.
+        temperature: of the decoding, 0.01..100; lower is more decided, higher is calmer; None leaves it to the model.
+        render_size: the short side at which the network sees the photo, 16..4096 pixels; None leaves it to the model.
         fit: how the network sees the photo: in its own shape, or squeezed into a square, as the demo that ECCV16 was
-            published with does; then colours that sRGB does not have are clipped channel by channel as there.
+            published with does; then colors that sRGB does not have are clipped channel by channel as there.
         confidence: whether to tell how sure the network was.
-        variants: how many colourings to make, 1..16; the first is the plain one.
+        variants: how many colorings to make, 1..16; the first is the plain one.
         seed: of the other variants' hues, 0 or more.
-        edges: whether colours end at the photo's edges, however coarse the network's answer is.
+        edges: whether colors end at the photo's edges, however coarse the network's answer is; None leaves it to the
+            model.
+        max_megapixels: of the largest photo that is accepted.
+        format: of the result's file; keep is the photo's own, or what stands for it where that is not written.
+        quality: of lossy results, 1..100.
+        keep_metadata: whether what the photo's file said goes into the result.
+        mark: say in the result, as IPTC's standard has it, which model colored it.
+        bit_depth: bits a channel of the result, 8 or 16; 16 in TIFFs alone.
 
     Raises:
         UsageError: a value out of its range.
@@ -49,22 +62,35 @@ class Rendering:
     variants: int = 1
     seed: int = 0
     edges: bool | None = None
+    max_megapixels: float = 500.0
+    format: FormatName = "keep"
+    quality: int = 95
+    keep_metadata: bool = True
+    mark: bool = True
+    bit_depth: Literal[8, 16] = 8
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:
             value = getattr(self, name)
             if value is not None and not lowest <= value <= highest:
-                option = name.replace("_", " ")
-                raise UsageError(f"a {option} from {lowest} to {highest}", f"{value}", "Choose one within that range.")
-        if self.fit not in get_args(Fit):
-            raise UsageError("a fit of shape or square", repr(self.fit), "Choose one of them.")
+                expected = f"a {name.replace('_', ' ')} from {lowest} to {highest}"
+                raise UsageError(expected, f"{value}", "Choose one within that range.", parameter=name)
+        for name, known in (("fit", get_args(Fit)), ("format", get_args(FormatName)), ("bit_depth", (8, 16))):
+            if (value := getattr(self, name)) not in known:
+                expected = f"a {name.replace('_', ' ')} of {', '.join(map(str, known[:-1]))} or {known[-1]}"
+                raise UsageError(expected, repr(value), "Choose one of them.", parameter=name)
 
     @property
-    def endings(self) -> tuple[str, ...]:
+    def suffix(self) -> str:
+        """Of the results, with its full stop; empty keeps each photo's."""
+        return _SUFFIXES[self.format]
+
+    @property
+    def sidecar_suffixes(self) -> tuple[str, ...]:
         """Of the names of what is written beside each result."""
-        return ((CONFIDENCE,) if self.confidence else ()) + self.variant_endings
+        return ((CONFIDENCE,) if self.confidence else ()) + self.variant_suffixes
 
     @property
-    def variant_endings(self) -> tuple[str, ...]:
-        """Of the names of the further colourings."""
+    def variant_suffixes(self) -> tuple[str, ...]:
+        """Of the names of the further colorings."""
         return tuple(f"-variant-{number}" for number in range(2, self.variants + 1))

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from colorgan.colorize import upsample
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.crops import decode
 from colorgan.comparison.models import Contender
 from colorgan.comparison.report.contact_sheet import sheet
@@ -100,7 +100,7 @@ def _pictures(image: Image.Image, contenders: Sequence[Contender], with_original
     photo = from_image(image)
     pictures = {GREY: Image.fromarray(upsample.render(photo.lightness, torch.zeros(2, 1, 1)))}
     for contender in contenders:
-        pictures[contender.name] = Image.fromarray(contender.colorizer.colorize_photo(photo, Rendering()))
+        pictures[contender.name] = Image.fromarray(contender.colorizer.colorize_photo(photo, ColorizeOptions()))
     return pictures | ({ORIGINAL: image} if with_original else {})
 
 

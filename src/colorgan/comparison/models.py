@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from colorgan.colorize.colorizer import Colorizer, Colours
 from colorgan.colorize.guided_filter import ab_along, lines
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import GREY, ORIGINAL
 from colorgan.errors import PhotoError, UsageError
@@ -39,7 +39,7 @@ class Contender:
 
     name: str
     colorizer: Colorizer
-    rendering: Rendering = field(default_factory=Rendering)
+    rendering: ColorizeOptions = field(default_factory=ColorizeOptions)
     network_s: float = field(default=0.0, init=False)
 
     def predict(self, L: Tensor) -> list[Tensor | PhotoError]:

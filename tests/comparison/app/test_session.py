@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.app.session import MOST_SIDE_PX, figures, guess, open_photo, pictures, result, result_name
 from colorgan.comparison.compare import compare
 from colorgan.comparison.models import Contender, load_contenders
@@ -14,7 +14,7 @@ from colorgan.comparison.options import CompareOptions
 from colorgan.errors import PhotoError
 
 Draw = Callable[..., Image.Image]
-AS_IT_IS = Rendering()
+AS_IT_IS = ColorizeOptions()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_grey_photo_has_no_figures_and_no_original(contenders: list[Contender]
 
 def test_the_render_size_is_what_the_network_sees(contenders: list[Contender], coloured: Draw) -> None:
     tried = open_photo("a.png", file_of(coloured(1)), 32)
-    assert guess(tried, contenders[0], Rendering(render_size=24)).colours.ab.shape[1:] == (24, 34)
+    assert guess(tried, contenders[0], ColorizeOptions(render_size=24)).colours.ab.shape[1:] == (24, 34)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("JPEG", "a-first.jpg"), ("PNG", "a-first.png"), ("GIF", "a-first.png")])

@@ -77,14 +77,14 @@ def _tried(file_id: str, name: str, data: bytes, size_px: int) -> Tried | None:
 
 def _guess(tried: Tried, contender: Contender, render_size: int | None) -> Guess:
     """What a model says, asked once for each render size."""
-    from colorgan.colorize.options import Rendering
+    from colorgan.colorize.options import ColorizeOptions
     from colorgan.comparison.app.session import guess
 
     guesses: dict[tuple[str, int | None], Guess] = st.session_state["tried"][2]
     key = (contender.name, render_size)
     if key not in guesses:
         with st.spinner(f"{contender.name} ..."):
-            guesses[key] = guess(tried, contender, Rendering(render_size=render_size))
+            guesses[key] = guess(tried, contender, ColorizeOptions(render_size=render_size))
     return guesses[key]
 
 

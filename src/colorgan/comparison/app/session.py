@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import Colours
-from colorgan.colorize.options import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.crops import colourless_because, crop, decode
 from colorgan.comparison.models import Contender
 from colorgan.comparison.results import GREY, ORIGINAL
@@ -86,7 +86,7 @@ class Guess:
     square: Tensor | None
 
 
-def guess(tried: Tried, contender: Contender, rendering: Rendering) -> Guess:
+def guess(tried: Tried, contender: Contender, rendering: ColorizeOptions) -> Guess:
     """Ask a model for the colours of a photo.
 
     Raises:
@@ -155,7 +155,7 @@ def result(tried: Tried, contender: Contender, made: Guess, saturation: float) -
     Raises:
         PhotoError: memory does not suffice.
     """
-    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colours, Rendering(saturation)).astype(
+    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colours, ColorizeOptions(saturation)).astype(
         np.uint8
     )
     kind = PHOTO_SUFFIXES[_suffix(tried)]

@@ -1,0 +1,72 @@
+"""How whoever called a long piece of work is told what goes on, and says when it is to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class PhotoStatus(str, Enum):
+    """What became of a photo, in the words that are printed."""
+
+    written = "written"
+    skipped = "skipped"
+    in_color = "in colour"  # as the JSON Lines of `colorize` have said it from the beginning
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoOutcome:
+    """What became of a photo.
+
+    Attributes:
+        source: the photo's path.
+        page: of a file of several, from 0.
+        target: the path of its result.
+        status: what became of it.
+        words: why it failed, or what a user should know about the photo or its result.
+    """
+
+    source: str
+    page: int
+    target: str
+    status: PhotoStatus
+    words: tuple[str, ...] = ()
+
+
+class Callbacks:
+    """Is told what goes on; a subclass overrides what it wants to hear. Nothing here does anything.
+
+    All are called from the thread that does the work, but for `on_download` and `on_warning`, which a thread of the
+    library's own may call.
+    """
+
+    def on_start(self) -> None:
+        """What was asked for makes sense, and the work begins."""
+
+    def on_log(self, state: str, text: str, **fields: str) -> None:
+        """Something began that takes a while, or was decided.
+
+        Args:
+            state: what, in a word for a program.
+            text: the same for a person.
+            fields: what belongs to it, for a program.
+        """
+
+    def on_warning(self, text: str) -> None:
+        """Something went otherwise than a user may think."""
+
+    def on_download(self, received_bytes: int, total_bytes: int | None) -> None:
+        """A part of a file has come.
+
+        Args:
+            received_bytes: so far.
+            total_bytes: of the whole file, where that is known.
+        """
+
+    def on_photo(self, outcome: PhotoOutcome) -> None:
+        """A photo is done, or will not be."""
+
+    def should_stop(self) -> int | None:
+        """Whether to stop: the number of the signal that came, or None. Asked between two pieces of work."""
+        return None
