@@ -12,7 +12,7 @@ import torch
 from judged import colour_crops, contender, lab_of, photos_and_models, predict, rgb_of
 from torch import Tensor
 
-from colorgan.data.aging import draw_age
+from colorgan.data.aging import draw_ages
 from colorgan.data.dataset import Aged, Batch
 from colorgan.metrics import Pictures, measure
 from colorgan.metrics.bootstrap import interval, paired_difference
@@ -23,9 +23,8 @@ SHOWN = ("auc", "auc_rebalanced", "ciede2000")
 
 def aged_batch(rgb: Tensor, number: int) -> Batch:
     """One photo (1, 3, S, S), grown old."""
-    age = draw_age(np.random.default_rng((0, number)), rgb.shape[-1])
-    aged = Aged(torch.tensor([0]), torch.tensor([age.film]), torch.from_numpy(age.texture)[None, None])
-    return Batch(rgb, torch.tensor([age.light]), aged)
+    age = draw_ages(torch.Generator().manual_seed(number), 1, rgb.shape[-1])
+    return Batch(rgb, age.light, Aged(torch.tensor([0]), age.film, age.texture))
 
 
 def main() -> None:

@@ -23,8 +23,9 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.color.bins import BINS, decode, soft_targets
-from colorgan.data.dataset import Augment, Batch, Sides, training_batches
+from colorgan.data.dataset import Augment, Batch, training_batches
 from colorgan.data.photoset import PhotoSet
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
 from colorgan.devices import has_fast_bf16
 from colorgan.metrics import Pictures, measure
 from colorgan.networks.compact import Compact, Residual
@@ -153,17 +154,10 @@ VARIANTS: dict[str, Variant] = {
 
 def endless(photos: PhotoSet, variant: Variant) -> Iterator[Batch]:
     """Epoch after epoch, at the full size."""
+    plan = EpochPlan(PhotoOrder(len(photos.train)), variant.batch_size, Sides(SIZE), seed=0)
     epoch = 0
     while True:
-        yield from training_batches(
-            photos.train,
-            batch_size=variant.batch_size,
-            sides=Sides(SIZE),
-            seed=0,
-            augment=AUGMENT,
-            workers=0,
-            epoch=epoch,
-        )
+        yield from training_batches(photos.train, plan, AUGMENT, epoch=epoch)
         epoch += 1
 
 

@@ -1,46 +1,55 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
+import torch
 
-from colorgan.data.aging import EYE, draw_age
+from colorgan.data.aging import EYE, Ages, draw_ages
 
 
-def ages(count: int, size: int = 32) -> list:
-    return [draw_age(np.random.default_rng(seed), size) for seed in range(count)]
+def drawn(count: int, size: int = 32, seed: int = 0) -> Ages:
+    return draw_ages(torch.Generator().manual_seed(seed), count, size)
 
 
 def test_a_film_takes_all_of_the_light_and_never_more_red_than_the_eye():
-    for age in ages(50):
-        assert sum(age.film) == pytest.approx(1)
-        assert 0 < age.film[0] <= EYE[0]
-        assert age.film[2] >= EYE[2]
+    film = drawn(50).film
+    torch.testing.assert_close(film.sum(1), torch.ones(50))
+    assert ((film[:, 0] > 0) & (film[:, 0] <= EYE[0])).all()
+    assert (film[:, 2] >= EYE[2]).all()
 
 
 def test_a_print_fades_and_never_gains_contrast():
-    spreads = [age.light[0] for age in ages(50)]
-    assert all(0.45 <= spread <= 1 for spread in spreads)
-    assert max(spreads) - min(spreads) > 0.4
+    spreads = drawn(50).light[:, 0]
+    assert ((spreads >= 0.45) & (spreads <= 1)).all()
+    assert spreads.max() - spreads.min() > 0.4
 
 
 def test_a_faded_print_stays_within_black_and_white():
-    for age in ages(50):
-        spread, shift = age.light
-        for L in (0, 100):
-            assert -1e-9 <= (L - 50) * spread + 50 + shift <= 100 + 1e-9
+    spread, shift = drawn(50).light.unbind(1)
+    for L in (0, 100):
+        aged = (L - 50) * spread + 50 + shift
+        assert aged.min() >= -1e-4
+        assert aged.max() <= 100 + 1e-4
 
 
 def test_the_texture_of_a_print_differs_from_print_to_print_and_is_drawn_again_alike():
-    first, second = ages(2)
-    assert first.texture.shape == (32, 32)
-    assert not np.array_equal(first.texture, second.texture)
-    again = draw_age(np.random.default_rng(0), 32)
-    assert np.array_equal(first.texture, again.texture)
-    assert (first.film, first.light) == (again.film, again.light)
+    ages = drawn(2)
+    assert ages.texture.shape == (2, 1, 32, 32)
+    assert not torch.equal(ages.texture[0], ages.texture[1])
+    again = drawn(2)
+    assert all(torch.equal(getattr(ages, name), getattr(again, name)) for name in ("film", "light", "texture"))
+    assert not torch.equal(drawn(2, seed=1).texture, ages.texture)
+
+
+def test_grain_and_stains_are_weak_and_scratches_are_few_and_strong():
+    texture = drawn(200, 64).texture
+    assert 1 < texture.std() < 8
+    strong = texture.abs() > 20
+    assert 0 < strong.flatten(1).any(1).float().mean() < 0.9
+    assert strong.float().mean() < 0.02
 
 
 @pytest.mark.parametrize("size", [1, 2, 17])
 def test_squares_of_any_side_age(size: int):
-    for age in ages(20, size):
-        assert age.texture.shape == (size, size)
-        assert np.isfinite(age.texture).all()
+    texture = drawn(20, size).texture
+    assert texture.shape == (20, 1, size, size)
+    assert torch.isfinite(texture).all()

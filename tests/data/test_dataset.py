@@ -14,13 +14,12 @@ from colorgan.data.dataset import (
     Aged,
     Augment,
     Batch,
-    Sides,
-    batches_per_epoch,
     training_batches,
     validation_batches,
 )
 from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet, Split
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
 from colorgan.data.prepare import prepare
 
 CPU = torch.device("cpu")
@@ -28,9 +27,21 @@ AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2)
 PLAIN = Augment(flip=False, crop_min=1.0, brightness=0.0, contrast=0.0)
 
 
-def epoch_of(photo_set: PhotoSet, augment: Augment = AUGMENT, **changes: Any) -> Iterator[Batch]:
-    options: dict[str, Any] = {"batch_size": 4, "sides": Sides(16), "seed": 0, "workers": 0, "epoch": 0} | changes
-    return training_batches(photo_set.train, augment=augment, **options)
+def plan_of(split: Split, **changes: Any) -> EpochPlan:
+    options: dict[str, Any] = {"batch_size": 4, "sides": Sides(16), "seed": 0} | changes
+    return EpochPlan(PhotoOrder(len(split)), **options)
+
+
+def epoch_of(
+    photo_set: PhotoSet,
+    augment: Augment = AUGMENT,
+    epoch: int = 0,
+    first_batch: int = 0,
+    workers: int = 0,
+    **changes: Any,
+) -> Iterator[Batch]:
+    plan = plan_of(photo_set.train, **changes)
+    return training_batches(photo_set.train, plan, augment, epoch=epoch, first_batch=first_batch, workers=workers)
 
 
 def bits(batches: Iterable[Batch]) -> list[tuple[bytes, bytes]]:
@@ -39,7 +50,7 @@ def bits(batches: Iterable[Batch]) -> list[tuple[bytes, bytes]]:
 
 def test_batches_have_the_stated_shapes_and_ranges(photo_set: PhotoSet) -> None:
     batches = list(epoch_of(photo_set))
-    assert len(batches) == batches_per_epoch(photo_set.train, 4) == 4
+    assert len(batches) == len(plan_of(photo_set.train)) == 4
     for batch in batches:
         assert (batch.rgb.shape, batch.rgb.dtype) == ((4, 3, 16, 16), torch.uint8)
         assert batch.rgb.is_contiguous()
@@ -87,7 +98,7 @@ def test_seeds_and_epochs_draw_differently(photo_set: PhotoSet) -> None:
 def test_an_incomplete_batch_is_left_out_unless_it_is_the_only_one(photo_set: PhotoSet) -> None:
     assert [len(batch.rgb) for batch in epoch_of(photo_set, batch_size=7)] == [7, 7]
     assert [len(batch.rgb) for batch in epoch_of(photo_set, batch_size=100)] == [18]
-    assert batches_per_epoch(photo_set.train, 100) == 1
+    assert len(plan_of(photo_set.train, batch_size=100)) == 1
 
 
 def test_brightness_and_contrast_change_lightness_alone(photo_set: PhotoSet) -> None:
@@ -138,7 +149,7 @@ def test_a_set_without_validation_photos_opens_and_shows_none(photos: Path, tmp_
     options = PrepareOptions(size=32, min_side=16, val_fraction=0.0)
     prepare([photos], tmp_path / "data", options, lambda done, total: None)
     split = PhotoSet.open(tmp_path / "data").val
-    assert len(split) == batches_per_epoch(split, 4) == 0
+    assert len(split) == len(plan_of(split)) == 0
     assert list(validation_batches(split, batch_size=4, size=16, limit=9)) == []
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
+from colorgan.data.photoset import PhotoSet
 from colorgan.data.prepare import PrepareReport, prepare
 from colorgan.errors import Interrupted, OutputError, SetError, UsageError
 
@@ -68,6 +69,23 @@ def test_shards_are_tar_files_that_the_index_points_into(photos: Path, tmp_path:
         assert jpeg == members[f"{number:08d}.jpg"]
         assert Image.open(io.BytesIO(jpeg)).size == (row["width"], row["height"])
         assert members[f"{number:08d}.cls"] == str(row["class"]).encode()
+
+
+def test_a_set_in_webp_holds_the_same_photos_and_is_read_like_any_other(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "jpeg")
+    run(photos, tmp_path / "webp", encoding="webp")
+    with tarfile.open(tmp_path / "webp" / "train-00000.tar") as archive:
+        assert archive.getnames()[:2] == ["00000000.webp", "00000000.cls"]
+    jpeg, webp = PhotoSet.open(tmp_path / "jpeg").train, PhotoSet.open(tmp_path / "webp").train
+    assert len(jpeg) == len(webp) == 18
+    for position in range(18):
+        difference = np.subtract(webp.read(position), jpeg.read(position), dtype=np.float64)
+        assert np.abs(difference).mean() < 12
+
+
+def test_an_unknown_encoding_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="png"):
+        run(photos, tmp_path / "data", encoding="png")
 
 
 def test_shards_are_cut_before_they_grow_too_large(

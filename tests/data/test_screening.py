@@ -21,6 +21,7 @@ from colorgan.data.screening import (
     reduce_photo,
     thumbs_to_lab,
 )
+from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import open_source
 
 Paint = Callable[..., bytes]
@@ -29,9 +30,9 @@ Judge = Callable[..., "Reduced | LeftOut"]
 
 @pytest.fixture
 def reduce(tmp_path: Path) -> Judge:
-    def reduce(data: bytes, size: int = 32, min_side: int = 16) -> Reduced | LeftOut:
+    def reduce(data: bytes, size: int = 32, min_side: int = 16, encoding: str = "jpeg") -> Reduced | LeftOut:
         (tmp_path / "photo.png").write_bytes(data)
-        return reduce_photo(open_source(tmp_path).entries[0], size, min_side)
+        return reduce_photo(open_source(tmp_path).entries[0], size, min_side, ENCODINGS[encoding])
 
     return reduce
 
@@ -41,9 +42,9 @@ def lab_of(*pictures: Image.Image) -> torch.Tensor:
     return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb) for thumb in thumbs])
 
 
-def open_jpeg(photo: Reduced | LeftOut) -> Image.Image:
+def open_encoded(photo: Reduced | LeftOut) -> Image.Image:
     assert isinstance(photo, Reduced)
-    return Image.open(io.BytesIO(photo.jpeg))
+    return Image.open(io.BytesIO(photo.encoded))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_the_short_side_is_reduced_and_never_enlarged(
     reduce: Judge, paint: Paint, width: int, height: int, expected: tuple[int, int]
 ) -> None:
     photo = reduce(paint(0, width, height))
-    assert open_jpeg(photo).size == expected
+    assert open_encoded(photo).size == expected
     assert isinstance(photo, Reduced)
     assert (photo.width, photo.height) == expected
 
@@ -61,7 +62,7 @@ def test_the_short_side_is_reduced_and_never_enlarged(
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
 def test_every_format_is_read_and_stored_as_a_jpeg_with_full_colour(reduce: Judge, paint: Paint, kind: str) -> None:
     options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
-    jpeg = open_jpeg(reduce(paint(0, 200, 160, kind=kind, **options)))
+    jpeg = open_encoded(reduce(paint(0, 200, 160, kind=kind, **options)))
     assert jpeg.format == "JPEG"
     assert [factors[1:3] for factors in jpeg.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
     truth = Image.open(io.BytesIO(paint(0, 200, 160))).resize(jpeg.size, Image.Resampling.LANCZOS)
@@ -71,11 +72,11 @@ def test_every_format_is_read_and_stored_as_a_jpeg_with_full_colour(reduce: Judg
 def test_a_photo_is_turned_as_its_exif_says(reduce: Judge, paint: Paint) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    upright = open_jpeg(reduce(paint(0, 32, 48)))
+    upright = open_encoded(reduce(paint(0, 32, 48)))
     turned = Image.open(io.BytesIO(paint(0, 32, 48))).rotate(90, expand=True)
     buffer = io.BytesIO()
     turned.save(buffer, "PNG", exif=exif)
-    assert np.array_equal(open_jpeg(reduce(buffer.getvalue())), upright)
+    assert np.array_equal(open_encoded(reduce(buffer.getvalue())), upright)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from colorgan.cli.training_options import (
     AgedOption,
     BatchSizeOption,
     BrightnessOption,
+    CacheName,
+    CacheOption,
     CheckpointEveryOption,
     ClipNormOption,
     CompileOption,
@@ -23,8 +25,10 @@ from colorgan.cli.training_options import (
     CropMinOption,
     DataOption,
     EmaOption,
+    EncoderLrOption,
     EpochsOption,
     FlipOption,
+    FreezeEncoderOption,
     LogEveryOption,
     LrOption,
     MaxMinutesOption,
@@ -41,9 +45,11 @@ from colorgan.cli.training_options import (
     SizeMinOption,
     SizeOption,
     TensorboardOption,
+    ValidateEveryOption,
     ValPhotosOption,
     WarmupOption,
     WeightDecayOption,
+    WeightsOption,
     WorkersOption,
     given_options,
 )
@@ -64,6 +70,7 @@ class LossName(str, Enum):
 class NetworkName(str, Enum):
     """The networks that can be built with fresh weights."""
 
+    liteunet = "liteunet"
     compact = "compact"
     eccv16 = "eccv16"
 
@@ -86,6 +93,16 @@ def finetune(
     network: Annotated[
         NetworkName, typer.Option(help="The network that --from scratch builds.", rich_help_panel=RECIPE)
     ] = NetworkName(DEFAULTS.network),
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            metavar="PATH",
+            help="A published EfficientNet-Lite .pth that --from scratch takes the encoder from.",
+            show_default="none",
+            rich_help_panel=RECIPE,
+        ),
+    ] = DEFAULTS.encoder,
     loss: Annotated[
         LossName,
         typer.Option(
@@ -95,6 +112,8 @@ def finetune(
     ] = LossName(DEFAULTS.loss),
     rebalance: RebalanceOption = DEFAULTS.rebalance,
     lr: LrOption = DEFAULTS.lr,
+    encoder_lr: EncoderLrOption = DEFAULTS.encoder_lr,
+    freeze_encoder: FreezeEncoderOption = DEFAULTS.freeze_encoder,
     weight_decay: WeightDecayOption = DEFAULTS.weight_decay,
     clip_norm: ClipNormOption = DEFAULTS.clip_norm,
     ema: EmaOption = DEFAULTS.ema,
@@ -106,6 +125,8 @@ def finetune(
     batch_size: BatchSizeOption = DEFAULTS.batch_size,
     size: SizeOption = DEFAULTS.size,
     size_min: SizeMinOption = DEFAULTS.size_min,
+    weights: WeightsOption = [],  # noqa: B006
+    validate_every: ValidateEveryOption = DEFAULTS.validate_every,
     val_photos: ValPhotosOption = DEFAULTS.val_photos,
     log_every: LogEveryOption = DEFAULTS.log_every,
     checkpoint_every: CheckpointEveryOption = DEFAULTS.checkpoint_every,
@@ -119,6 +140,7 @@ def finetune(
     compile: CompileOption = DEFAULTS.compile,  # noqa: A002
     tensorboard: TensorboardOption = DEFAULTS.tensorboard,
     device: DeviceOption = DEFAULTS.device,
+    cache: CacheOption = CacheName(DEFAULTS.cache),
     workers: WorkersOption = DEFAULTS.workers,
     seed: SeedOption = DEFAULTS.seed,
     quiet: QuietOption = False,

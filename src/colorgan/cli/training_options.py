@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from colorgan.cli.options import FILES, RUNNING
+from colorgan.errors import UsageError
 from colorgan.training.options import SMALLEST_SIDE_PX, RunOptions
+
+_MOST_TIMES = 1000
 
 RECIPE, LENGTH, AUGMENTATION = "Recipe", "Length", "Augmentation"
 
@@ -28,6 +32,13 @@ class PrecisionName(str, Enum):
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+
+
+class CacheName(str, Enum):
+    """Where decoded photos are kept."""
+
+    none = "none"
+    device = "device"
 
 
 DataOption = Annotated[Path, typer.Option("--data", help="The set that prepare wrote.", rich_help_panel=FILES)]
@@ -54,6 +65,25 @@ RebalanceOption = Annotated[
 ]
 LrOption = Annotated[
     float, typer.Option("--lr", min=1e-9, max=1, help="Adam's rate for the generator.", rich_help_panel=RECIPE)
+]
+EncoderLrOption = Annotated[
+    float,
+    typer.Option(
+        "--encoder-lr",
+        min=0,
+        max=1,
+        help="The rate of a pretrained encoder; 0 takes --lr.",
+        rich_help_panel=RECIPE,
+    ),
+]
+FreezeEncoderOption = Annotated[
+    int,
+    typer.Option(
+        "--freeze-encoder",
+        min=0,
+        help="Blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.",
+        rich_help_panel=RECIPE,
+    ),
 ]
 WeightDecayOption = Annotated[
     float,
@@ -119,6 +149,30 @@ SizeMinOption = Annotated[
         max=1024,
         help="Draw each batch's side from here up to --size, in steps of 16 pixels; 0 always takes --size.",
         rich_help_panel=LENGTH,
+    ),
+]
+WeightsOption = Annotated[
+    list[str],
+    typer.Option(
+        "--weight",
+        metavar="SOURCE=TIMES",
+        help="How often an epoch draws the photos of a source; as often as wanted.",
+        show_default="1 for each",
+        rich_help_panel=LENGTH,
+    ),
+]
+CacheOption = Annotated[
+    CacheName,
+    typer.Option(
+        "--cache",
+        help="device decodes all photos once into the memory of the device, where they are cut and varied.",
+        rich_help_panel=RUNNING,
+    ),
+]
+ValidateEveryOption = Annotated[
+    int,
+    typer.Option(
+        "--validate-every", min=1, help="Epochs between validations; the last has one always.", rich_help_panel=LENGTH
     ),
 ]
 ValPhotosOption = Annotated[
@@ -205,7 +259,23 @@ def given_options(ctx: typer.Context, kind: type[RunOptions]) -> dict[str, Any]:
     """The training options that stand on the command line or in the environment, without the defaults."""
     names = [field.name for field in fields(kind)]
     sources = {name: ctx.get_parameter_source(name) for name in names}
-    return {name: _plain(ctx.params[name]) for name, source in sources.items() if source and source.name != "DEFAULT"}
+    given = {name: _plain(ctx.params[name]) for name, source in sources.items() if source and source.name != "DEFAULT"}
+    return given | ({"weights": _weights(given["weights"])} if "weights" in given else {})
+
+
+def _weights(given: Sequence[str]) -> dict[str, float]:
+    """The weights of sources by name, of texts such as slides=3."""
+    weights = {}
+    for text in given:
+        name, _, times = text.rpartition("=")
+        try:
+            weights[name] = float(times)
+        except ValueError:
+            weights[name] = -1.0
+        if not name or not 0 <= weights[name] <= _MOST_TIMES:
+            found, advice = repr(text), "Name one of the set's sources, as in --weight slides=3."
+            raise UsageError(f"--weight SOURCE=TIMES, from 0 to {_MOST_TIMES}", found, advice)
+    return weights
 
 
 def _plain(value: Any) -> Any:

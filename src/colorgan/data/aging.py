@@ -1,14 +1,16 @@
 """What a photo's lightness would look like on an old print: drawn for training, so that a network knows both.
 
-Only L ages: the colours that a network is to find stay those of the new photo.
+Only L ages: the colors that a network is to find stay those of the new photo.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
 # Shares of red, green and blue light. Plates before about 1905 saw no red; film of the 1930s saw as the eye does.
 EYE = (0.2126, 0.7152, 0.0722)
@@ -18,55 +20,79 @@ _MOST_FADED = 0.55  # the share of the range from black to white that the most f
 _MOST_GRAIN = 4.0  # Lab units, standard deviation
 _MOST_STAIN = 10.0  # Lab units, of a slow change of lightness over the whole print
 _MOST_SCRATCHES = 3
+_MOST_SCRATCH = 25.0  # Lab units
 
 
 @dataclass(frozen=True, eq=False)
-class Age:
-    """How a photo has aged.
+class Ages:
+    """How photos have aged.
 
     Attributes:
-        film: the film's sensitivity to linear red, green and blue, (3,), summing to 1.
-        light: the factor by which L spreads around 50, and its shift in Lab units.
-        texture: (S, S) float32, Lab units, added to L: grain, stains and scratches.
+        film: (A, 3), their films' sensitivities to linear red, green and blue, each summing to 1.
+        light: (A, 2), the factor by which L spreads around 50, and its shift in Lab units.
+        texture: (A, 1, S, S), Lab units, added to L: grain, stains and scratches.
     """
 
-    film: tuple[float, float, float]
-    light: tuple[float, float]
-    texture: npt.NDArray[np.float32]
+    film: Tensor
+    light: Tensor
+    texture: Tensor
 
 
-def draw_age(random: np.random.Generator, size: int) -> Age:
-    """Draw how a photo has aged.
+def draw_ages(random: torch.Generator, count: int, size: int) -> Ages:
+    """Draw how photos have aged, on the generator's device.
 
     Args:
         random: decides everything.
-        size: pixels, the side of the square.
+        count: photos.
+        size: pixels, the side of the squares.
     """
-    share = random.uniform(0, 1)
-    red, green, blue = (eye + share * (old - eye) for eye, old in zip(EYE, _ORTHOCHROMATIC, strict=True))
-    spread = 1 - random.uniform(0, _MOST_FADED)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=random, device=random.device)
+
+    eye, orthochromatic = (torch.tensor(film, device=random.device) for film in (EYE, _ORTHOCHROMATIC))
+    film = torch.lerp(eye, orthochromatic, uniform(count, 1))
+    spread = 1 - _MOST_FADED * uniform(count)
     # A faded print keeps its paper white or its black, or something between.
-    shift = random.uniform(-0.5, 0.5) * 100 * (1 - spread)
-    texture = random.normal(0, random.uniform(0, _MOST_GRAIN), (size, size)) + _stain(random, size)
-    _scratch(texture, random)
-    return Age((red, green, blue), (spread, shift), texture.astype(np.float32))
+    shift = (uniform(count) - 0.5) * 100 * (1 - spread)
+    grain = torch.randn((count, size, size), generator=random, device=random.device)
+    texture = grain * (_MOST_GRAIN * uniform(count, 1, 1)) + _stains(random, count, size)
+    texture += _scratches(uniform(count, _MOST_SCRATCHES, 6), size)
+    return Ages(film, torch.stack([spread, shift], 1), texture[:, None])
 
 
-def _stain(random: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
-    """A plane of the first waves that fit the square."""
-    x = np.linspace(0, np.pi, size)
-    waves = [np.ones(size), np.cos(x), np.cos(2 * x)]
-    factors = random.normal(0, random.uniform(0, _MOST_STAIN) / 3, (3, 3))
-    factors[0, 0] = 0
-    plane: npt.NDArray[np.float64] = np.einsum("ij,iy,jx->yx", factors, waves, waves)
+def joined_ages(ages: Sequence[Ages]) -> Ages:
+    """The ages of several draws, one after the other."""
+    return Ages(*(torch.cat([getattr(age, name) for age in ages]) for name in ("film", "light", "texture")))
+
+
+def _stains(random: torch.Generator, count: int, size: int) -> Tensor:
+    """A plane of the first waves that fit the square, for each photo: (A, S, S)."""
+    x = torch.linspace(0, math.pi, size, device=random.device)
+    waves = torch.stack([torch.ones_like(x), x.cos(), (2 * x).cos()])  # (3, S)
+    strength = torch.rand((count, 1, 1), generator=random, device=random.device) * _MOST_STAIN / 3
+    factors = torch.randn((count, 3, 3), generator=random, device=random.device) * strength
+    factors[:, 0, 0] = 0
+    plane: Tensor = waves.T @ factors @ waves
     return plane
 
 
-def _scratch(texture: npt.NDArray[np.float64], random: np.random.Generator) -> None:
-    """Draw a few light or dark lines of one pixel's width."""
-    size = len(texture)
-    for _ in range(random.integers(0, _MOST_SCRATCHES + 1)):
-        ends = random.uniform(0, size - 1, (2, 2))
-        steps = np.linspace(0, 1, 2 * size)[:, None]
-        rows, columns = np.rint(ends[0] + (ends[1] - ends[0]) * steps).astype(int).T
-        texture[rows, columns] += random.uniform(-25, 25)
+def _scratches(drawn: Tensor, size: int) -> Tensor:
+    """Light or dark lines of one pixel's width, up to three a photo.
+
+    Args:
+        drawn: (A, 3, 6), 0..1: whether there is a line, how light it is, and its two ends.
+        size: pixels.
+
+    Returns:
+        (A, S, S), Lab units.
+    """
+    ends = drawn[..., 2:] * (size - 1)
+    y0, x0, y1, x1 = (end[..., None, None] for end in ends.unbind(-1))  # (A, 3, 1, 1)
+    y, x = torch.meshgrid(*[torch.arange(size, device=drawn.device, dtype=drawn.dtype)] * 2, indexing="ij")
+    down, right = y1 - y0, x1 - x0
+    length = (down.square() + right.square()).clamp(min=1e-6)
+    along = (((y - y0) * down + (x - x0) * right) / length).clamp(0, 1)
+    distance = torch.hypot(y - y0 - along * down, x - x0 - along * right)  # (A, 3, S, S)
+    strength = torch.where(drawn[..., 0] < 0.5, (2 * drawn[..., 1] - 1) * _MOST_SCRATCH, 0.0)
+    return ((distance < 0.5) * strength[..., None, None]).sum(1)

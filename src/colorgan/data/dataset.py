@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
-from colorgan.data.aging import Age, draw_age
+from colorgan.data.aging import Ages, draw_ages, joined_ages
 from colorgan.data.photoset import Split
+from colorgan.data.plan import EpochPlan
 
-SIZE_STEP_PX = 16
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
 
 
@@ -38,26 +38,6 @@ class Augment:
     brightness: float
     contrast: float
     aged: float = 0.0
-
-
-@dataclass(frozen=True)
-class Sides:
-    """The side of each batch's squares, pixels.
-
-    Attributes:
-        largest: of any batch.
-        smallest: sides are drawn from `largest`, `largest` - 16 and so on down to this; 0 for `largest` alone.
-    """
-
-    largest: int
-    smallest: int = 0
-
-    def drawn(self, seed: int, epoch: int, batch: int) -> int:
-        """The side of one batch; it depends on nothing else."""
-        if not self.smallest:
-            return self.largest
-        sides = range(self.largest, self.smallest - 1, -SIZE_STEP_PX)
-        return sides[int(np.random.default_rng((seed, epoch, batch, 1)).integers(len(sides)))]
 
 
 @dataclass(frozen=True)
@@ -117,7 +97,7 @@ class Batch:
         return Batch(self.rgb.pin_memory(), self.light.pin_memory(), aged)
 
 
-_Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], Age | None]
+_Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], "Ages | None"]
 
 
 @dataclass(frozen=True)
@@ -129,7 +109,7 @@ class _Square:
     side: float
     mirrored: bool = False
     light: tuple[float, float] = (1.0, 0.0)
-    age: Age | None = None
+    age: Ages | None = None
 
 
 class _Squares(Dataset[_Drawn]):
@@ -172,8 +152,9 @@ class _Squares(Dataset[_Drawn]):
         shift = random.uniform(-augment.brightness, augment.brightness)
         if random.random() >= augment.aged:
             return _Square(left, top, side, mirrored, (spread, shift))
-        age = draw_age(random, size)
-        light = (spread * age.light[0], shift + age.light[1])
+        age = draw_ages(torch.Generator().manual_seed(int(random.integers(2**63))), 1, size)
+        age_spread, age_shift = age.light[0].tolist()
+        light = (spread * age_spread, shift + age_shift)
         return _Square(left, top, side, mirrored, light, age)
 
 
@@ -183,71 +164,49 @@ def _collate(squares: Sequence[_Drawn]) -> Batch:
     return Batch(rgb, torch.tensor(lights, dtype=torch.float32), _collate_ages(ages))
 
 
-def _collate_ages(ages: Sequence[Age | None]) -> Aged | None:
+def _collate_ages(ages: Sequence[Ages | None]) -> Aged | None:
     drawn = [(row, age) for row, age in enumerate(ages) if age]
     if not drawn:
         return None
-    return Aged(
-        rows=torch.tensor([row for row, _ in drawn]),
-        film=torch.tensor([age.film for _, age in drawn], dtype=torch.float32),
-        texture=torch.from_numpy(np.stack([age.texture for _, age in drawn]))[:, None],
-    )
+    together = joined_ages([age for _, age in drawn])
+    return Aged(torch.tensor([row for row, _ in drawn]), together.film, together.texture)
 
 
-def _ignore_signals(worker: int) -> None:
+def ignore_signals(worker: int) -> None:
     """Leave Ctrl-C to the training process, which wants its batch to the end; workers end with it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def batches_per_epoch(split: Split, batch_size: int) -> int:
-    """How many batches an epoch has: whole ones only, or a single incomplete one where there is none."""
-    return max(len(split) // batch_size, min(len(split), 1))
-
-
 def training_batches(
-    split: Split,
-    *,
-    batch_size: int,
-    sides: Sides,
-    seed: int,
-    augment: Augment,
-    workers: int,
-    epoch: int,
-    first_batch: int = 0,
-    rank: int = 0,
-    ranks: int = 1,
+    split: Split, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0, workers: int = 0
 ) -> Iterator[Batch]:
-    """Go through a split once, in an order of the epoch's own.
+    """Go through an epoch's photos, decoding them on the way.
 
     Args:
         split: the photos.
-        batch_size: photos.
-        sides: of the squares, the same within a batch.
-        seed: decides the order, and what is drawn for each batch and photo.
+        plan: which of them each batch holds.
         augment: how photos are varied.
-        workers: processes that read; 0 reads in this one. The batches do not depend on it.
         epoch: from 0.
         first_batch: where to go on after an interruption.
-        rank: which of several processes asks; together they get the batches that one would.
-        ranks: how many processes there are.
+        workers: processes that read; 0 reads in this one. The batches do not depend on it.
 
     Yields:
-        `batches_per_epoch` batches, less those before `first_batch`.
+        The plan's batches, less those before `first_batch`.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(len(split))
 
-    def items(batch: int) -> list[tuple[int, int, int]]:
-        start, side = batch * batch_size, sides.drawn(seed, epoch, batch)
-        numbers = order[start : start + batch_size].tolist()
-        return [(position, number, side) for position, number in enumerate(numbers, start)]
+    def items() -> Iterator[list[tuple[int, int, int]]]:
+        for batch in plan.batches(epoch, first_batch):
+            yield [
+                (position, number, batch.side) for position, number in zip(batch.positions, batch.numbers, strict=True)
+            ]
 
     yield from DataLoader(
-        _Squares(split, augment, seed, epoch),
-        batch_sampler=(items(batch)[rank::ranks] for batch in range(first_batch, batches_per_epoch(split, batch_size))),
+        _Squares(split, augment, plan.seed, epoch),
+        batch_sampler=items(),
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=ignore_signals,
         pin_memory=torch.cuda.is_available(),
         # One of its own: the loader draws from it, and the training's random state must not notice.
         generator=torch.Generator(),

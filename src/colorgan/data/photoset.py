@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.color.bins import BINS
-from colorgan.data.shards import INDEX_DTYPE, SET_FILE, Index, index_name, read_description, shard_name
+from colorgan.data.shards import (
+    INDEX_DTYPE,
+    MANIFEST_FILE,
+    PILLOW_FORMATS,
+    SET_FILE,
+    Index,
+    index_name,
+    read_description,
+    shard_name,
+)
 from colorgan.errors import SetError
 from colorgan.files import sha256_of
 
@@ -60,11 +70,28 @@ class Split:
         start, end = int(row["offset"]), int(row["offset"]) + int(row["length"])
         data = self._shard(int(row["shard"]))[start:end].tobytes()
         try:
-            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
                 return image.convert("RGB")
         except (OSError, ValueError, SyntaxError) as error:
             path = self._folder / shard_name(self._name, int(row["shard"]))
-            raise SetError(f"a JPEG at byte {start} of {path}", "it is damaged", _ADVICE) from error
+            raise SetError(f"a photo at byte {start} of {path}", "it is damaged", _ADVICE) from error
+
+    def sources(self) -> list[str]:
+        """The name of the source that each photo came from, by its position.
+
+        Raises:
+            SetError: the manifest is missing or damaged.
+        """
+        path = self._folder / MANIFEST_FILE
+        sources = [""] * len(self)
+        try:
+            with path.open(encoding="ascii") as file:
+                for line in map(json.loads, file):
+                    if line.get("split") == self._name:
+                        sources[int(line["key"])] = str(line["source"])
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise SetError(f"a manifest at {path}", str(error), _ADVICE) from error
+        return sources
 
     def _shard(self, number: int) -> npt.NDArray[np.uint8]:
         if number not in self._shards:

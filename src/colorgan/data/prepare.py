@@ -21,11 +21,13 @@ from colorgan.data.options import PrepareOptions
 from colorgan.data.screening import LeftOut, Reason
 from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
 from colorgan.data.shards import (
+    ENCODINGS,
     FORMAT,
     FORMAT_VERSION,
     MANIFEST_FILE,
     SET_FILE,
     SPLITS,
+    Encoding,
     ShardWriter,
     identity_of,
     index_name,
@@ -89,7 +91,13 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
             stack.callback(opened[-1].close)
         classes = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         criteria = Criteria(
-            options.size, options.min_side, options.min_chroma, options.per_class, classes, options.seed
+            options.size,
+            options.min_side,
+            options.min_chroma,
+            options.per_class,
+            classes,
+            options.seed,
+            _encoding(options.encoding),
         )
         try:
             with staged_folder(output, options.overwrite) as staging:
@@ -97,6 +105,12 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"a set at {output}", reason, "Make room, or choose another folder with -o.") from error
+
+
+def _encoding(name: str) -> Encoding:
+    if name not in ENCODINGS:
+        raise UsageError(f"an encoding of {', '.join(ENCODINGS)}", repr(name), "Give one of these.")
+    return ENCODINGS[name]
 
 
 def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] | None:
@@ -126,8 +140,8 @@ def _fill(
 ) -> PrepareReport:
     """Write all files of the set into the staging folder, `set.json` last."""
     entries = [entry for source in sources for entry in source.entries]
-    with tempfile.TemporaryFile(dir=staging) as jpegs, tempfile.TemporaryFile(dir=staging) as bins:
-        selection = Selection(entries, criteria, jpegs, bins)
+    with tempfile.TemporaryFile(dir=staging) as encoded, tempfile.TemporaryFile(dir=staging) as bins:
+        selection = Selection(entries, criteria, encoded, bins)
         selection.run(options.workers, progress)
         check = partial(progress, len(entries), len(entries))
         outcomes = list(zip(entries, selection.outcomes, strict=True))
@@ -138,7 +152,7 @@ def _fill(
         splits = _split(photos, options, check)
         classes = sorted({photo.entry.class_name for photo in photos})
         for split in SPLITS:
-            _write_photos(staging, split, splits[split], classes, jpegs, check)
+            _write_photos(staging, split, splits[split], classes, encoded, criteria.encoding.suffix, check)
         in_training = np.zeros(len(photos), np.bool_)
         in_training[[photo.kept.row for photo in splits["train"]]] = True
         prior = count_bins(bins, in_training)
@@ -204,15 +218,21 @@ def _split(photos: Sequence[_Photo], options: PrepareOptions, check: Check) -> d
 
 
 def _write_photos(
-    staging: Path, split: str, photos: Sequence[_Photo], classes: Sequence[str], jpegs: IO[bytes], check: Check
+    staging: Path,
+    split: str,
+    photos: Sequence[_Photo],
+    classes: Sequence[str],
+    encoded: IO[bytes],
+    suffix: str,
+    check: Check,
 ) -> None:
     numbers = {name: number for number, name in enumerate(classes)}
-    with ShardWriter(staging, split, len(photos)) as writer:
+    with ShardWriter(staging, split, len(photos), suffix) as writer:
         for photo in photos:
             check()
-            jpegs.seek(photo.kept.offset)
-            jpeg = jpegs.read(photo.kept.length)
-            writer.add(jpeg, photo.kept.height, photo.kept.width, numbers[photo.entry.class_name])
+            encoded.seek(photo.kept.offset)
+            data = encoded.read(photo.kept.length)
+            writer.add(data, photo.kept.height, photo.kept.width, numbers[photo.entry.class_name])
 
 
 def _write_manifest(

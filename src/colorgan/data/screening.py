@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.lab import rgb_to_lab
+from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
 
@@ -62,27 +63,28 @@ class Reduced:
     """A photo as the set stores it.
 
     Attributes:
-        jpeg: its file.
+        encoded: its file, in the encoding of the set.
         height: pixels.
         width: pixels.
         digest: of its pixels before they were encoded.
         thumb: (THUMB_SIDE, THUMB_SIDE, 3), uint8 sRGB.
     """
 
-    jpeg: bytes
+    encoded: bytes
     height: int
     width: int
     digest: str
     thumb: npt.NDArray[np.uint8]
 
 
-def reduce_photo(entry: Entry, size: int, min_side: int) -> Reduced | LeftOut:
+def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> Reduced | LeftOut:
     """Read a photo, reduce it to a short side of at most `size` pixels, and encode it anew.
 
     Args:
         entry: the photo.
         size: pixels; a smaller photo keeps its own size.
         min_side: pixels; a photo with a shorter side is left out.
+        encoding: of the set.
     """
     try:
         picture = _decode(entry.read(), size, min_side)
@@ -92,7 +94,7 @@ def reduce_photo(entry: Entry, size: int, min_side: int) -> Reduced | LeftOut:
         return LeftOut(Reason.UNREADABLE, error.found)
     except Exception as error:  # damaged files make decoders and archives raise whatever they like
         return LeftOut(Reason.UNREADABLE, f"{type(error).__name__}: {error}".splitlines()[0])
-    return picture if isinstance(picture, LeftOut) else _encode(picture)
+    return picture if isinstance(picture, LeftOut) else _encode(picture, encoding)
 
 
 def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
@@ -117,14 +119,16 @@ def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
     return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _encode(picture: Image.Image) -> Reduced | LeftOut:
+def _encode(picture: Image.Image, encoding: Encoding) -> Reduced | LeftOut:
     pixels = picture.tobytes()
     digest = hashlib.sha256(f"{picture.size}".encode() + pixels).hexdigest()[:32]
     buffer = io.BytesIO()
     try:
-        picture.save(buffer, "JPEG", quality=95, subsampling="4:4:4")
-    except OSError:
-        return LeftOut(Reason.UNREADABLE, f"{picture.width} x {picture.height} is too long for a JPEG")
+        picture.save(buffer, encoding.pillow_format, quality=encoding.quality, **encoding.save_options)
+    except (OSError, ValueError):
+        return LeftOut(
+            Reason.UNREADABLE, f"{picture.width} x {picture.height} is too long for {encoding.pillow_format}"
+        )
     thumb = picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
     return Reduced(buffer.getvalue(), picture.height, picture.width, digest, np.asarray(thumb))
 

@@ -26,6 +26,7 @@ from colorgan.data.screening import (
     reduce_photo,
     thumbs_to_lab,
 )
+from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
 
 Progress = Callable[[int, "int | None"], None]
@@ -50,15 +51,16 @@ class Criteria:
     per_class: int | None
     classes: frozenset[str] | None
     seed: int
+    encoding: Encoding
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A photo whose JPEG lies in a spool.
+    """A photo whose encoded file lies in a spool.
 
     Attributes:
         row: how many were kept before it.
-        offset: of its JPEG in the spool.
+        offset: of its file in the spool.
         length: bytes.
         height: pixels.
         width: pixels.
@@ -81,18 +83,18 @@ class Selection:
     Args:
         entries: all photos of all sources.
         criteria: what decides.
-        jpegs: a file for the kept photos' JPEGs, one after the other.
+        encoded: a file for the kept photos' files, one after the other.
         bins: a file for the bins of their pixels.
 
     Attributes:
         outcomes: what became of each entry, in their order; None before `run` came to it.
     """
 
-    def __init__(self, entries: Sequence[Entry], criteria: Criteria, jpegs: IO[bytes], bins: IO[bytes]) -> None:
+    def __init__(self, entries: Sequence[Entry], criteria: Criteria, encoded: IO[bytes], bins: IO[bytes]) -> None:
         self.outcomes: list[Kept | LeftOut | None] = [None] * len(entries)
         self._entries = entries
         self._criteria = criteria
-        self._jpegs = jpegs
+        self._encoded = encoded
         self._bins = bins
         self._kept = 0
         self._kept_of_class: Counter[str] = Counter()
@@ -127,7 +129,10 @@ class Selection:
 
     def _read(self, number: int) -> tuple[int, Reduced | LeftOut]:
         entry = self._entries[number]
-        return number, self._refusal(entry) or reduce_photo(entry, self._criteria.size, self._criteria.min_side)
+        return number, self._refusal(entry) or self._reduce(entry)
+
+    def _reduce(self, entry: Entry) -> Reduced | LeftOut:
+        return reduce_photo(entry, self._criteria.size, self._criteria.min_side, self._criteria.encoding)
 
     def _judge(self, batch: Sequence[tuple[int, Reduced | LeftOut]]) -> None:
         photos = [result for _, result in batch if isinstance(result, Reduced)]
@@ -151,8 +156,10 @@ class Selection:
         return None if first is None else LeftOut(Reason.DUPLICATE, f"same pixels as {first}")
 
     def _keep(self, entry: Entry, photo: Reduced, hashed: int, bins: npt.NDArray[np.uint16]) -> Kept:
-        kept = Kept(self._kept, self._jpegs.tell(), len(photo.jpeg), photo.height, photo.width, photo.digest, hashed)
-        self._jpegs.write(photo.jpeg)
+        kept = Kept(
+            self._kept, self._encoded.tell(), len(photo.encoded), photo.height, photo.width, photo.digest, hashed
+        )
+        self._encoded.write(photo.encoded)
         self._bins.write(bins.tobytes())
         self._seen[photo.digest] = entry.name
         self._kept_of_class[entry.class_name] += 1

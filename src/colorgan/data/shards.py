@@ -7,6 +7,8 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -15,6 +17,30 @@ import numpy as np
 import numpy.typing as npt
 
 from colorgan.errors import SetError
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a set's photos are encoded.
+
+    Attributes:
+        suffix: of their names in the shards.
+        pillow_format: Pillow's name of the format.
+        quality: from 0 to 100, of the format's own scale.
+        save_options: what else Pillow is given.
+    """
+
+    suffix: str
+    pillow_format: str
+    quality: int
+    save_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+ENCODINGS = {
+    "jpeg": Encoding("jpg", "JPEG", 95, {"subsampling": "4:4:4"}),
+    "webp": Encoding("webp", "WEBP", 65),
+}
+PILLOW_FORMATS = tuple(encoding.pillow_format for encoding in ENCODINGS.values())
 
 FORMAT = "colorgan-set"
 FORMAT_VERSION = 1
@@ -26,7 +52,7 @@ MAX_SHARD_BYTES = 256 * 1000**2
 INDEX_DTYPE = np.dtype(
     [
         ("shard", "<u4"),
-        ("offset", "<u8"),  # of the JPEG's first byte in the shard
+        ("offset", "<u8"),  # of the photo's first byte in the shard
         ("length", "<u4"),
         ("height", "<u2"),
         ("width", "<u2"),
@@ -77,30 +103,32 @@ class ShardWriter:
         folder: where the set is being written.
         split: train or val.
         photos: how many there will be.
+        suffix: of their names, without the dot.
     """
 
-    def __init__(self, folder: Path, split: str, photos: int) -> None:
+    def __init__(self, folder: Path, split: str, photos: int, suffix: str) -> None:
         self.index: Index = np.zeros(photos, INDEX_DTYPE)
         self._folder = folder
         self._split = split
+        self._suffix = suffix
         self._written = 0
         self._shard = -1
         self._file: IO[bytes] | None = None
 
-    def add(self, jpeg: bytes, height: int, width: int, class_number: int) -> None:
+    def add(self, encoded: bytes, height: int, width: int, class_number: int) -> None:
         """Append a photo.
 
         Args:
-            jpeg: its file.
+            encoded: its file.
             height: pixels.
             width: pixels.
             class_number: its class's place in the set's list of classes.
         """
         key = f"{self._written:08d}"
         label = _member(f"{key}.cls", str(class_number).encode())
-        photo = _member(f"{key}.jpg", jpeg)
+        photo = _member(f"{key}.{self._suffix}", encoded)
         file = self._file_with_room(len(photo) + len(label))
-        self.index[self._written] = (self._shard, file.tell() + _BLOCK_BYTES, len(jpeg), height, width, class_number)
+        self.index[self._written] = (self._shard, file.tell() + _BLOCK_BYTES, len(encoded), height, width, class_number)
         file.write(photo)
         file.write(label)
         self._written += 1

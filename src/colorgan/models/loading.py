@@ -22,6 +22,7 @@ from colorgan.models.file_format import (
     bad_weights,
     check_digest,
     check_tensors,
+    check_values,
     file_bytes,
     info_from,
     own_copies,
@@ -44,6 +45,8 @@ from colorgan.models.spandrel import load_peer
 from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
+from colorgan.networks.lite_encoder import LiteEncoder, encoder_from_published
+from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.siggraph17 import SIGGRAPH17
 from colorgan.networks.vgg19 import VGG19
 
@@ -53,6 +56,7 @@ __all__ = [
     "ModelInfo",
     "build_network",
     "cache_folder",
+    "load_encoder",
     "load_model",
     "load_vgg19",
     "models_at_hand",
@@ -60,7 +64,11 @@ __all__ = [
     "save_model",
 ]
 
-NETWORKS: dict[str, type[Generator]] = {"eccv16": ECCV16, "siggraph17": SIGGRAPH17, "compact": Compact}
+NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, Compact, LiteUNet)}
+
+# What the published encoders say of themselves nowhere in their files; THIRD_PARTY_NOTICES.md names their source.
+_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite)"
+_ENCODER_TRAINED_ON = "the encoder alone: ImageNet, 1.3 million photos with their classes"
 
 # Published files say nothing of themselves: each is told by a tensor of its own.
 _PUBLISHED = {"model_out.weight": registry.ECCV16.info, "model_out.0.weight": registry.SIGGRAPH17.info}
@@ -221,6 +229,41 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
         network = VGG19()
     network.load_state_dict(own_copies(used), strict=True, assign=True)
     return network.requires_grad_(False).eval().to(device)
+
+
+def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
+    """Read a published EfficientNet-Lite classifier, and take the encoder out of it.
+
+    Args:
+        path: an `efficientnet-liteN-*.pth`.
+
+    Returns:
+        The encoder on the CPU, and what is to be said of a network that starts from it.
+
+    Raises:
+        WeightsError: it is no such file.
+    """
+    _, tensors = read_tensors(path)
+    try:
+        encoder = encoder_from_published(tensors)
+    except ValueError as error:
+        raise bad_weights(
+            path, str(error), "Give a published EfficientNet-Lite, such as efficientnet-lite0.pth."
+        ) from error
+    for name, tensor in encoder.state_dict().items():
+        check_values(path, name, tensor, COPY_AGAIN)
+    return encoder, ModelInfo(
+        name="encoder",
+        network=LiteUNet.network,
+        options=encoder.shape,
+        stage="scratch",
+        licence=_ENCODER_LICENSE,
+        made_by="EfficientNet-Lite",
+        trained_on=_ENCODER_TRAINED_ON,
+        figures={},
+        render_size=256,
+        temperature=1.0,
+    )
 
 
 def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = False) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from colorgan.networks.lite_encoder import LiteEncoder
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -47,6 +49,10 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """The keyword arguments that build this very network again, JSON-serializable."""
+
+    def pretrained_encoder(self) -> LiteEncoder | None:
+        """The part that was trained to name things and may learn at a rate of its own, or None."""
+        return None
 
     @abstractmethod
     def compute(self, L: Tensor, temperature: float) -> Prediction:

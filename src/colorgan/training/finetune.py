@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from colorgan.errors import UsageError
 from colorgan.models.download import Progress
-from colorgan.models.loading import ModelInfo, build_network, load_model
+from colorgan.models.loading import ModelInfo, build_network, load_encoder, load_model
 from colorgan.networks.generator import Generator
+from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.losses import make_loss
 from colorgan.training.options import SCRATCH, FinetuneOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
@@ -15,10 +18,23 @@ from colorgan.training.way import Start, Way
 
 
 def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
+    if options.encoder:
+        return _on_encoder(options, device)
     if options.start == SCRATCH:
         return build_network(options.network, {}).to(device), None
     model = load_model(options.start, device, fetching)
     return model.generator, model.info
+
+
+def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generator, ModelInfo | None]:
+    """A fresh network on a published encoder."""
+    if options.start != SCRATCH or options.network != LiteUNet.network:
+        found = f"--from {options.start}, --network {options.network}"
+        raise UsageError(f"--encoder with --from {SCRATCH} and --network {LiteUNet.network}", found, "Leave it out.")
+    encoder, info = load_encoder(Path(options.encoder))
+    network = LiteUNet(**encoder.shape)
+    network.encoder.load_state_dict(encoder.state_dict())
+    return network.to(device), info
 
 
 def check_bins(generator: Generator, option: str) -> None:
@@ -41,6 +57,7 @@ def _make_stage(options: FinetuneOptions, start: Start) -> FinetuneStage:
         check_bins(start.generator, "--loss bins")
     optimizer = OptimizerOptions(
         lr=options.lr,
+        encoder_lr=options.encoder_lr,
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
         ema=options.ema,

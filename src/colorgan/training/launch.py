@@ -20,7 +20,7 @@ from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
 from colorgan.training.loop import BEST, Loop
-from colorgan.training.options import SMALLEST_SIDE_PX, RunOptions
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions
 from colorgan.training.ranks import Ranks, joined, restarted
 from colorgan.training.run import describe_run, open_run, read_run
 from colorgan.training.stages import Stage
@@ -131,6 +131,27 @@ def _check(data: Path, photos: PhotoSet, options: RunOptions, ranks: Ranks) -> N
         )
 
 
+def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
+    """Freeze what is not to learn; let an encoder that starts from nothing take its own statistics.
+
+    Raises:
+        UsageError: the network has no such encoder.
+    """
+    encoder = generator.pretrained_encoder()
+    if encoder is None:
+        if options.encoder_lr or options.freeze_encoder:
+            found = f"{generator.network} has none"
+            raise UsageError(
+                "a network with a pretrained encoder", found, "Leave --encoder-lr and --freeze-encoder out."
+            )
+        return
+    encoder.statistics_fixed = options.start != SCRATCH or bool(getattr(options, "encoder", ""))
+    if options.freeze_encoder > len(encoder.blocks):
+        expected = f"a --freeze-encoder of at most {len(encoder.blocks)} blocks"
+        raise UsageError(expected, str(options.freeze_encoder), "Give fewer.")
+    encoder.freeze(options.freeze_encoder)
+
+
 def _use_bf16(precision: str, device: torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
 
@@ -194,6 +215,7 @@ def launch(
         generator, model = (
             _rebuilt(folder, device) if going_on else _started(way, options, photos, device, told.fetching)
         )
+        _prepare_encoder(generator, options)
         bf16 = _use_bf16(options.precision, device)
         if bf16:
             # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.

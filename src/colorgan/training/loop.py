@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,8 +16,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from colorgan.data.dataset import Augment, Sides, batches_per_epoch, training_batches
+from colorgan.data.cache import PhotoCache
+from colorgan.data.dataset import Augment, Batch, training_batches
 from colorgan.data.photoset import PhotoSet
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
@@ -70,7 +72,12 @@ class Loop:
         self.device, self.save_weights, self.watcher, self.ranks = device, save_weights, watcher, ranks
         self.position = Position()
         self.best: dict[str, Any] = {}
-        self.batches = batches_per_epoch(photos.train, options.batch_size)
+        weights = source_weights(photos.train.sources(), options.weights) if options.weights else None
+        order = PhotoOrder(len(photos.train), weights)
+        sides = Sides(options.size, options.size_min)
+        self.plan = EpochPlan(order, options.batch_size, sides, options.seed, ranks.rank, ranks.count)
+        self.batches = len(self.plan)
+        self._cache: PhotoCache | None = None
         self._terms = TermMeans(ranks, device)
         self._rates = {name: [g["lr"] for g in o.param_groups] for name, o in stage.optimizers.items()}
         self._saved_at = self._resumed_at = time.monotonic()
@@ -91,6 +98,8 @@ class Loop:
             TrainingError: the loss or the weights stopped being numbers; the last good checkpoint stands.
             CheckpointError: no checkpoint of the run can be read.
         """
+        if self.options.cache == "device":
+            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers)
         self._resume()
         try:
             with SignalWatch() as signals:
@@ -135,8 +144,10 @@ class Loop:
     def _done(self) -> bool:
         waited = self.position.epoch - self.best["epoch"] if self.best else 0
         out_of_patience = bool(self.options.patience) and waited >= self.options.patience
-        finished = self.position.epoch >= self.options.epochs or self._out_of_time() or out_of_patience
-        return self.position.validated and finished
+        return self.position.validated and (self._at_the_end() or out_of_patience)
+
+    def _at_the_end(self) -> bool:
+        return self.position.epoch >= self.options.epochs or self._out_of_time()
 
     def _share(self) -> float:
         by_steps = self.position.step / (self.batches * self.options.epochs)
@@ -145,19 +156,7 @@ class Loop:
 
     def _train_epoch(self, signals: SignalWatch, advice: str) -> None:
         options = self.options
-        batches = training_batches(
-            self.photos.train,
-            batch_size=options.batch_size,
-            sides=Sides(options.size, options.size_min),
-            seed=options.seed,
-            augment=Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged),
-            workers=options.workers,
-            epoch=self.position.epoch,
-            first_batch=self.position.batch,
-            rank=self.ranks.rank,
-            ranks=self.ranks.count,
-        )
-        for batch in batches:
+        for batch in self._batches():
             if self._out_of_time():
                 return
             self._set_rates()
@@ -170,6 +169,21 @@ class Loop:
                 self._stop(received, advice)
             if due:
                 self._save()
+
+    def _batches(self) -> Iterator[Batch]:
+        """What is left of this epoch."""
+        options, position = self.options, self.position
+        augment = Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged)
+        if self._cache is not None:
+            return self._cache.batches(self.plan, augment, epoch=position.epoch, first_batch=position.batch)
+        return training_batches(
+            self.photos.train,
+            self.plan,
+            augment,
+            epoch=position.epoch,
+            first_batch=position.batch,
+            workers=options.workers,
+        )
 
     def _set_rates(self) -> None:
         factor = rate_factor(self.options.schedule, self.options.warmup, self._share())
@@ -184,7 +198,7 @@ class Loop:
             self.position,
             batch=self.position.batch + 1,
             step=self.position.step + 1,
-            seen_photos=self.position.seen_photos + min(self.options.batch_size, len(self.photos.train)),
+            seen_photos=self.position.seen_photos + min(self.options.batch_size, len(self.plan.order)),
         )
         self.watcher.progressed(self.position, self.batches, self._share())
         return received, due
@@ -215,18 +229,25 @@ class Loop:
         self.watcher.logged(values)
 
     def _finish_epoch(self, signals: SignalWatch, advice: str) -> None:
-        figures, spread = self._validate(self.position.epoch, signals, advice)
+        due = self._at_the_end() or self.position.epoch % self.options.validate_every == 0
+        measured = self._validate(self.position.epoch, signals, advice) if due else None
         means = self._terms.means()
         self._look_at_the_clock(signals)
         if self.monitor:
             where = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("epoch", self.position.step, where | means)
+        if measured:
+            self._keep(*measured)
+        self.position = replace(self.position, validated=True)
+        if measured:
+            self._save()
+
+    def _keep(self, figures: Figures, spread: dict[str, float]) -> None:
+        """Tell an epoch's figures, and keep its weights."""
         self._tell_figures(self.position.epoch, figures, spread)
         self._save_weights(figures)
         if self.monitor:
             self.monitor.epoch_done(self.position, self.best["epoch"])
-        self.position = replace(self.position, validated=True)
-        self._save()
 
     def _validate(self, epoch: int, signals: SignalWatch, advice: str) -> tuple[Figures, dict[str, float]]:
         """Measure on the leader alone, for all ranks: the figures, and how far the photos' colours are apart.

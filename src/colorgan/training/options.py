@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SCRATCH = "scratch"
@@ -17,6 +17,8 @@ class RunOptions:
     Attributes:
         start: a model's name or path.
         lr: Adam's rate for the generator.
+        encoder_lr: its rate for a pretrained encoder, 0 for `lr`.
+        freeze_encoder: blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.
         weight_decay: decoupled; 0 is plain Adam.
         clip_norm: bound on the gradient's norm, 0 for none.
         ema: decay of the average of the weights, 0 for none.
@@ -28,6 +30,8 @@ class RunOptions:
         batch_size: photos in a step, over all processes.
         size: side of the training squares, pixels.
         size_min: where above 0, each batch's side is drawn from here up to `size`.
+        weights: how often the photos of a source are drawn in an epoch, by the source's name; 1 where it is not named.
+        cache: none, or device to decode all photos once into the memory of the device.
         flip: mirror half of the photos.
         crop_min: the smallest share of the short side that a random crop takes.
         brightness: the most that L is shifted by.
@@ -43,10 +47,13 @@ class RunOptions:
         checkpoint_every: epochs between checkpoints that are kept for good, 0 for none.
         save_minutes: minutes between checkpoints inside an epoch.
         val_photos: the most photos to validate on.
+        validate_every: epochs between validations; the last is always validated.
     """
 
     start: str = "eccv16"
     lr: float = 1e-4
+    encoder_lr: float = 0.0
+    freeze_encoder: int = 0
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     ema: float = 0.0
@@ -58,6 +65,8 @@ class RunOptions:
     batch_size: int = 16
     size: int = 256
     size_min: int = 0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    cache: str = "none"
     flip: bool = True
     crop_min: float = 0.8
     brightness: float = 0.0
@@ -73,6 +82,7 @@ class RunOptions:
     checkpoint_every: int = 0
     save_minutes: float = 10.0
     val_photos: int = 512
+    validate_every: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,13 @@ class FinetuneOptions(RunOptions):
 
     Attributes:
         network: the network that starting from scratch builds.
+        encoder: a published EfficientNet-Lite file that starting from scratch takes the encoder from, or empty.
         loss: mse, l1, huber or bins.
         rebalance: strength of the bins loss's class weights, 0..1.
     """
 
-    network: str = "compact"
+    network: str = "liteunet"
+    encoder: str = ""
     loss: str = "mse"
     rebalance: float = 0.25
 

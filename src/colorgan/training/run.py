@@ -25,6 +25,8 @@ _FREE = {
     "patience",
     "tensorboard",
     "workers",
+    "cache",
+    "validate_every",
     "device",
     "compile",
     "vgg_weights",

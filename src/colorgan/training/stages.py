@@ -7,7 +7,7 @@ stage is here, the adversarial one in `gan.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,7 @@ class OptimizerOptions:
         clip_norm: the gradient's norm is cut to this; 0 leaves it.
         ema: decay of the average of the weights that is validated and saved; 0 for none.
         bf16: run the network under bfloat16 autocast; the loss stays in float32.
+        encoder_lr: the rate of a pretrained encoder; 0 for `lr`.
     """
 
     lr: float = 1e-4
@@ -64,6 +65,19 @@ class OptimizerOptions:
     clip_norm: float = 0.0
     ema: float = 0.0
     bf16: bool = False
+    encoder_lr: float = 0.0
+
+
+def _parameter_groups(network: nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
+    """The parameters that learn: those of a pretrained encoder at their rate, and the others."""
+    encoder = network.pretrained_encoder() if isinstance(network, Generator) else None
+    own = {id(parameter) for parameter in encoder.parameters()} if encoder else set()
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in learning if id(p) in own], "lr": options.encoder_lr or options.lr},
+        {"params": [p for p in learning if id(p) not in own], "lr": options.lr},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 class Learner:
@@ -78,7 +92,11 @@ class Learner:
     def __init__(self, network: nn.Module, options: OptimizerOptions, ranks: Ranks = ALONE) -> None:
         self.network, self.options, self._ranks = network, options, ranks
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=True
+            _parameter_groups(network, options),
+            lr=options.lr,
+            betas=options.betas,
+            weight_decay=options.weight_decay,
+            fused=True,
         )
         self.average: AveragedModel | None = None
         if options.ema:

@@ -79,14 +79,25 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         frozen_norm=options.g_norm == "frozen",
         coarse_truth=options.coarse_truth,
     )
-    betas = (options.beta1, options.beta2)
     return GanStage(
         GanNetworks(start.generator, discriminator, _perceptual(options, start), bins),
         losses,
-        OptimizerOptions(options.lr, betas, options.weight_decay, options.clip_norm, options.ema, start.bf16),
-        OptimizerOptions(options.d_lr, betas),
+        _generator_optimizer(options, start.bf16),
+        OptimizerOptions(options.d_lr, betas=(options.beta1, options.beta2)),
         start.temperature,
         start.ranks,
+    )
+
+
+def _generator_optimizer(options: TrainOptions, bf16: bool) -> OptimizerOptions:
+    return OptimizerOptions(
+        lr=options.lr,
+        encoder_lr=options.encoder_lr,
+        betas=(options.beta1, options.beta2),
+        weight_decay=options.weight_decay,
+        clip_norm=options.clip_norm,
+        ema=options.ema,
+        bf16=bf16,
     )
 
 

@@ -1,0 +1,185 @@
+"""All training photos decoded once into the memory of the device, where squares are cut, mirrored and made old.
+
+For a GPU that steps faster than photos are decoded, and for a set that fits its memory: about 120 kB a photo of 176 by
+235 pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from colorgan.data.aging import draw_ages
+from colorgan.data.dataset import Aged, Augment, Batch, ignore_signals
+from colorgan.data.photoset import Split
+from colorgan.data.plan import BatchPlan, EpochPlan
+
+_LONGEST = 2  # times its short side: of longer photos the middle is taken, since each batch is as large as its largest
+_READ_AT_ONCE = 32
+_CUBIC = -0.5  # the parameter of Pillow's bicubic filter
+
+_Pixels = npt.NDArray[np.uint8]
+
+
+class _WholePhotos(Dataset["list[_Pixels]"]):
+    """Photos by their positions, a few at once."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __len__(self) -> int:
+        return -(-len(self._split) // _READ_AT_ONCE)
+
+    def __getitem__(self, item: int) -> list[_Pixels]:
+        first = item * _READ_AT_ONCE
+        return [self._read(number) for number in range(first, min(first + _READ_AT_ONCE, len(self._split)))]
+
+    def _read(self, number: int) -> _Pixels:
+        photo = self._split.read(number)
+        longest = _LONGEST * min(photo.size)
+        width, height = min(photo.width, longest), min(photo.height, longest)
+        left, top = (photo.width - width) // 2, (photo.height - height) // 2
+        return np.asarray(photo.crop((left, top, left + width, top + height)))
+
+
+def _joined(batch: list[list[_Pixels]]) -> tuple[Tensor, Tensor]:
+    """The pixels of all photos, (N, 3), and their heights and widths, (P, 2)."""
+    photos = [photo for part in batch for photo in part]
+    pixels = np.concatenate([photo.reshape(-1, 3) for photo in photos])
+    return torch.from_numpy(pixels), torch.tensor([photo.shape[:2] for photo in photos])
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoCache:
+    """Decoded photos, one after the other.
+
+    Attributes:
+        pixels: (N, 3), uint8 sRGB, on the device.
+        starts: (P,), int64, on the device: where each photo's pixels begin.
+        sizes: (P, 2), int64, on the CPU: heights and widths.
+    """
+
+    pixels: Tensor
+    starts: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def read(cls, split: Split, device: torch.device, workers: int) -> PhotoCache:
+        """Decode a split.
+
+        Args:
+            split: the photos.
+            device: where they are to be.
+            workers: processes that decode; 0 decodes in this one.
+
+        Raises:
+            SetError: a photo is damaged.
+        """
+        loader = DataLoader(
+            _WholePhotos(split),
+            num_workers=workers,
+            collate_fn=_joined,
+            worker_init_fn=ignore_signals,
+            generator=torch.Generator(),
+        )
+        parts = [(pixels.to(device), sizes) for pixels, sizes in loader]
+        sizes = torch.cat([part for _, part in parts])
+        areas = sizes.prod(1)
+        return cls(torch.cat([part for part, _ in parts]), (areas.cumsum(0) - areas).to(device), sizes)
+
+    def batches(self, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+        """Go through an epoch's photos; what is drawn depends on the plan's seed, the epoch and the batch alone.
+
+        Args:
+            plan: which photos each batch holds.
+            augment: how they are varied.
+            epoch: from 0.
+            first_batch: where to go on after an interruption.
+
+        Yields:
+            The plan's batches, less those before `first_batch`, on the device.
+        """
+        for batch in plan.batches(epoch, first_batch):
+            yield self._batch(batch, plan, augment)
+
+    def _batch(self, batch: BatchPlan, plan: EpochPlan, augment: Augment) -> Batch:
+        device, count = self.pixels.device, len(batch.numbers)
+        random = np.random.default_rng((plan.seed, batch.epoch, batch.batch, 2, plan.rank))
+        numbers = torch.tensor(batch.numbers)
+        sizes = self.sizes[numbers].double()
+        shares, across, down = torch.from_numpy(random.uniform(size=(3, count)))
+        extent = sizes.amin(1) * (augment.crop_min + (1 - augment.crop_min) * shares)
+        corners = (sizes - extent[:, None]) * torch.stack([down, across], 1)  # top and left
+        mirrored = torch.from_numpy(random.uniform(size=count) < 0.5) & augment.flip
+        varied = torch.from_numpy(random.uniform(-1, 1, (count, 2)))
+        light = varied * torch.tensor([augment.contrast, augment.brightness]) + torch.tensor([1.0, 0.0])
+        rgb = self._squares(numbers, corners.float(), extent.float(), mirrored, batch.side)
+        rows = torch.from_numpy(np.flatnonzero(random.uniform(size=count) < augment.aged))
+        generator = torch.Generator(device).manual_seed(int(random.integers(2**63)))
+        if not len(rows):
+            return Batch(rgb, light.float().to(device))
+        ages = draw_ages(generator, len(rows), batch.side)
+        aged = ages.light.cpu().double()
+        light[rows, 0] *= aged[:, 0]
+        light[rows, 1] += aged[:, 1]
+        return Batch(rgb, light.float().to(device), Aged(rows.to(device), ages.film, ages.texture))
+
+    def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:
+        """Cut squares out of photos and bring them to one side, by Pillow's bicubic filter.
+
+        Args:
+            numbers: (B,), the photos.
+            corners: (B, 2), the top and the left of each square, in pixels of its photo.
+            extent: (B,), its side, likewise.
+            mirrored: (B,), bool: whether left and right are exchanged.
+            side: pixels, of the result.
+
+        Returns:
+            (B, 3, side, side), uint8, on the device.
+        """
+        device = self.pixels.device
+        sizes = self.sizes[numbers]
+        height, width = sizes.amax(0).tolist()
+        sizes, corners, extent = sizes.to(device), corners.to(device), extent.to(device)
+        rows = torch.arange(height, device=device).minimum(sizes[:, :1] - 1)  # (B, H)
+        columns = torch.arange(width, device=device).minimum(sizes[:, 1:] - 1)  # (B, W)
+        starts = self.starts[numbers.to(device)]
+        places = starts[:, None, None] + rows[:, :, None] * sizes[:, 1, None, None] + columns[:, None]
+        photos = self.pixels[places].permute(0, 3, 1, 2).float()  # (B, 3, H, W)
+        down = _resampling(corners[:, 0], extent, side, sizes[:, 0], height)
+        across = _resampling(corners[:, 1], extent, side, sizes[:, 1], width)
+        across = torch.where(mirrored.to(device)[:, None, None], across.flip(1), across)
+        squares = down[:, None] @ photos @ across[:, None].mT
+        return squares.round().clamp(0, 255).byte()
+
+
+def _resampling(start: Tensor, extent: Tensor, side: int, lengths: Tensor, longest: int) -> Tensor:
+    """The matrix that reduces a part of each row of pixels to `side` pixels, by Pillow's bicubic filter.
+
+    The filter (Keys 1981, a = -0.5) is as wide as what it reduces, and what lies outside the photo does not count.
+
+    Args:
+        start: (B,), where the part begins, pixels.
+        extent: (B,), how long it is, pixels.
+        side: pixels of the result.
+        lengths: (B,), how many pixels each row has.
+        longest: the most of them.
+
+    Returns:
+        (B, side, longest); each row sums to 1.
+    """
+    scale = (extent / side)[:, None, None]
+    centers = start[:, None, None] + (torch.arange(side, device=start.device)[:, None] + 0.5) * scale
+    pixels = torch.arange(longest, device=start.device)
+    distance = ((pixels + 0.5 - centers) / scale.clamp(min=1)).abs()
+    inner = ((_CUBIC + 2) * distance - (_CUBIC + 3)) * distance.square() + 1
+    outer = _CUBIC * (((distance - 5) * distance + 8) * distance - 4)
+    weights = torch.where(distance < 1, inner, torch.where(distance < 2, outer, 0.0))
+    weights = torch.where(pixels < lengths[:, None, None], weights, 0.0)
+    return weights / weights.sum(-1, keepdim=True)

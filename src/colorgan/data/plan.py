@@ -1,0 +1,150 @@
+"""Which photos the batches of an epoch hold, and how large their squares are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from colorgan.errors import UsageError
+
+SIZE_STEP_PX = 16
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The side of each batch's squares, pixels.
+
+    Attributes:
+        largest: of any batch.
+        smallest: sides are drawn from `largest`, `largest` - 16 and so on down to this; 0 for `largest` alone.
+    """
+
+    largest: int
+    smallest: int = 0
+
+    def drawn(self, seed: int, epoch: int, batch: int) -> int:
+        """The side of one batch; it depends on nothing else."""
+        if not self.smallest:
+            return self.largest
+        sides = range(self.largest, self.smallest - 1, -SIZE_STEP_PX)
+        return sides[int(np.random.default_rng((seed, epoch, batch, 1)).integers(len(sides)))]
+
+
+class PhotoOrder:
+    """In which order an epoch goes through the photos, and how often it draws each.
+
+    Args:
+        photos: how many there are.
+        weights: how often each is drawn in an epoch, (photos,); None for once each. With a fraction, the photos that
+            are drawn once more are others in each epoch.
+    """
+
+    def __init__(self, photos: int, weights: npt.NDArray[np.float64] | None = None) -> None:
+        self._photos = photos
+        self._groups: list[tuple[Numbers, int]] = []  # photos of one weight, and how many draws they get together
+        if weights is not None:
+            for weight in np.unique(weights):
+                members = np.flatnonzero(weights == weight)
+                self._groups.append((members, round(float(weight) * len(members))))
+
+    def __len__(self) -> int:
+        """How many photos an epoch draws."""
+        return sum(draws for _, draws in self._groups) if self._groups else self._photos
+
+    def drawn(self, seed: int, epoch: int) -> Numbers:
+        """The photos of an epoch, by their positions in the split."""
+        random = np.random.default_rng((seed, epoch))
+        if not self._groups:
+            return random.permutation(self._photos)
+        drawn = []
+        for members, draws in self._groups:
+            whole, more = divmod(draws, len(members))
+            drawn += [np.tile(members, whole), random.choice(members, more, replace=False)]
+        return random.permutation(np.concatenate(drawn))
+
+
+def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.NDArray[np.float64] | None:
+    """How often each photo is drawn, from how often those of its source are.
+
+    Args:
+        sources: the name of each photo's source.
+        weights: by name, with or without the suffix; a source that is not named has 1.
+
+    Returns:
+        (photos,), or None where no weight is given.
+
+    Raises:
+        UsageError: a name that is no source's, or weights that leave no photo.
+    """
+    if not weights:
+        return None
+    names = sorted(set(sources))
+    factors = dict.fromkeys(names, 1.0)
+    for given, weight in weights.items():
+        named = [name for name in names if given in (name, PurePath(name).stem)]
+        if not named:
+            raise UsageError(f"a source named {given}", f"the set's are {', '.join(names)}", "Correct the weight.")
+        factors |= dict.fromkeys(named, weight)
+    drawn = np.array([factors[source] for source in sources], np.float64)
+    if not drawn.any():
+        raise UsageError("weights that leave photos to train on", "all are 0", "Give one source a weight above 0.")
+    return drawn
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What a batch is to hold.
+
+    Attributes:
+        epoch: of it, from 0.
+        batch: its number in the epoch.
+        side: of its squares, pixels.
+        positions: of its photos in the epoch.
+        numbers: its photos, by their positions in the split.
+    """
+
+    epoch: int
+    batch: int
+    side: int
+    positions: list[int]
+    numbers: list[int]
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What decides the batches of every epoch of a run.
+
+    Attributes:
+        order: of the photos.
+        batch_size: photos, over all ranks.
+        sides: of the squares, the same within a batch.
+        seed: decides the order and everything else that is drawn.
+        rank: which of several processes asks; together they get the batches that one would.
+        ranks: how many processes there are.
+    """
+
+    order: PhotoOrder
+    batch_size: int
+    sides: Sides
+    seed: int
+    rank: int = 0
+    ranks: int = 1
+
+    def __len__(self) -> int:
+        """Batches of an epoch: whole ones only, or a single incomplete one where there is none."""
+        return max(len(self.order) // self.batch_size, min(len(self.order), 1))
+
+    def batches(self, epoch: int, first_batch: int = 0) -> Iterator[BatchPlan]:
+        """The batches of an epoch from one of them on, each with this rank's share of its photos."""
+        order = self.order.drawn(self.seed, epoch)
+        for batch in range(first_batch, len(self)):
+            start, side = batch * self.batch_size, self.sides.drawn(self.seed, epoch, batch)
+            numbers = order[start : start + self.batch_size].tolist()[self.rank :: self.ranks]
+            positions = list(range(start, start + self.batch_size))[self.rank :: self.ranks][: len(numbers)]
+            yield BatchPlan(epoch, batch, side, positions, numbers)
