@@ -25,6 +25,7 @@ class PhotoOutcome:
         target: the path of its result.
         status: what became of it.
         words: why it failed, or what a user should know about the photo or its result.
+        parameter: the option whose value it failed for, in Python's spelling; or empty.
     """
 
     source: str
@@ -32,6 +33,7 @@ class PhotoOutcome:
     target: str
     status: PhotoStatus
     words: tuple[str, ...] = ()
+    parameter: str = ""
 
 
 class Callbacks:

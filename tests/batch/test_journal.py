@@ -97,7 +97,7 @@ def test_a_damaged_journal_is_moved_aside_with_a_word(tmp_path: Path, spoil: obj
     assert again.verdict(stamp(), str(target)) is Verdict.in_the_way
     made(again, target, stamp())
     again.close()
-    assert "--overwrite" in words[0]
+    assert "to overwrite" in words[0]
     assert (tmp_path / f"{JOURNAL_NAME}.damaged-1").read_bytes() == damaged
     assert verdict_of(tmp_path, target) is Verdict.done
 

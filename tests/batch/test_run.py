@@ -246,7 +246,8 @@ def test_a_file_that_was_not_made_here_is_replaced_only_when_asked_for(tmp_path:
     (tmp_path / "out" / "a.png").write_bytes(b"mine")
     (outcome,) = run(tiny_model, photos, tmp_path / "out")
     assert outcome.status is PhotoStatus.failed
-    assert "--overwrite" in outcome.words[0]
+    assert "overwriting replaces it" in outcome.words[0]
+    assert outcome.parameter == "overwrite"
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     assert statuses(run(tiny_model, photos, tmp_path / "out", overwrite=True)) == {"a.png": "written"}
     assert decode.read(tmp_path / "out" / "a.png").had_color

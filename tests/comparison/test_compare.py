@@ -224,7 +224,7 @@ def test_results_are_only_replaced_when_asked(
 ) -> None:
     compare([photos], tmp_path / "out", options, watching)
     before = (tmp_path / "out" / "results.json").read_bytes()
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite"):
         compare([photos], tmp_path / "out", options, watching)
     assert (tmp_path / "out" / "results.json").read_bytes() == before
     compare([photos], tmp_path / "out", replace(options, overwrite=True), watching)

@@ -18,7 +18,7 @@ from colorgan.ordered_pool import InOrder, ToDo, Workers
 if TYPE_CHECKING:
     from colorgan.batch.worker import PhotoWorker
 
-_IN_THE_WAY = "at {}, a file stands that was not made by colorgan; --overwrite replaces it"
+_IN_THE_WAY = "at {}, a file stands that was not made by colorgan; overwriting replaces it"
 
 
 @dataclass(eq=False)
@@ -72,7 +72,7 @@ class Backlog:
             if verdict is Verdict.in_color and self.skip_color:
                 return job.outcome(PhotoStatus.in_color)
             if verdict is Verdict.in_the_way:
-                return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(job.target),))
+                return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(job.target),), "overwrite")
         journal.begin(stamp, job.target)
         self._under_way[job.target] = journal, stamp
         return ToDo(job)

@@ -81,9 +81,9 @@ class Job:
         """
         return with_suffix(self.name, suffix)
 
-    def outcome(self, status: PhotoStatus, words: tuple[str, ...] = ()) -> PhotoOutcome:
+    def outcome(self, status: PhotoStatus, words: tuple[str, ...] = (), parameter: str = "") -> PhotoOutcome:
         """What became of it."""
-        return PhotoOutcome(self.source, self.page, self.target, status, words)
+        return PhotoOutcome(self.source, self.page, self.target, status, words, parameter)
 
 
 @dataclass(frozen=True)

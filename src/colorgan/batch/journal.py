@@ -28,7 +28,7 @@ _SCHEMA = """CREATE TABLE IF NOT EXISTS results (
     state INTEGER NOT NULL, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 ) WITHOUT ROWID"""
 _DAMAGED = (
-    "The journal {} is damaged ({}): what stands there already is not known, and is replaced only with --overwrite."
+    "The journal {} is damaged ({}): what stands there already is not known, and is only replaced to overwrite it."
 )
 _SELECT = "SELECT photo, photo_bytes, photo_mtime_ns, settings, state, bytes, mtime_ns FROM results WHERE name = ?"
 _INSERT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -97,8 +97,10 @@ class Journal:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            advice = "Name another folder with --output."
-            raise OutputError(f"a folder for results at {self._path.parent}", reason, advice) from error
+            advice = "Name another output folder."
+            raise OutputError(
+                f"a folder for results at {self._path.parent}", reason, advice, parameter="output"
+            ) from error
         try:
             return self._open(self._path)
         except sqlite3.DatabaseError as error:
@@ -235,8 +237,8 @@ class Journal:
 
     def _error(self, error: Exception) -> OutputError:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        advice = "Make room there, or name another folder with --output; then give the command again."
-        return OutputError(f"writing the journal {self._path}", reason, advice)
+        advice = "Make room there, or name another output folder; then do the same again."
+        return OutputError(f"writing the journal {self._path}", reason, advice, parameter="output")
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -221,7 +221,7 @@ class _Planner:
         problem = folder.problem
         if not problem and not self._rules.suffix and suffix.lower() not in PHOTO_SUFFIXES:
             known = " ".join(PHOTO_SUFFIXES)
-            problem = f"its name has none of the suffixes {known}; name the output file with --output, or give --format"
+            problem = f"its name has none of the suffixes {known}; name the output file, or choose a format"
         if problem:
             yield Job(source, identity, folder.path, stem + suffix, problem=problem)
             return

@@ -228,7 +228,7 @@ def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None
     try:
         yield
     except PhotoError as error:
-        put(position, job.outcome(PhotoStatus.failed, (str(error),)))
+        put(position, job.outcome(PhotoStatus.failed, (str(error),), error.parameter))
     except ColorganError:
         raise
     except MemoryError:

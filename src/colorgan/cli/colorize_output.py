@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tim
 from rich.text import Text
 
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
-from colorgan.cli.console import Console
+from colorgan.cli.console import Console, option_of
 from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
 from colorgan.signals import SignalWatch
@@ -117,7 +117,8 @@ class PlainReporter(Reporter):
         """Print a photo's words, if there are any."""
         if not outcome.words:
             return
-        line = f"{_source(outcome)}: {'; '.join(outcome.words)}"
+        option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
+        line = f"{_source(outcome)}: {'; '.join(outcome.words)}{option}"
         if outcome.status is PhotoStatus.failed:
             self._console.warn(f"{self._prefix}failed: {line}")
         else:
@@ -167,7 +168,8 @@ class JsonReporter(Reporter):
     def _photo(self, outcome: PhotoOutcome, status: str) -> None:
         where = {"source": outcome.source, "page": outcome.page}
         if outcome.status is PhotoStatus.failed:
-            self._line("error", **where, reason="; ".join(outcome.words))
+            option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
+            self._line("error", **where, reason="; ".join(outcome.words) + option)
             return
         self._line("photo", **where, output=outcome.target, status=status, words=list(outcome.words))
 

@@ -26,6 +26,9 @@ from rich.table import Table
 
 from colorgan.errors import EXIT_BUG, ColorganError, OutputError
 
+# Parameters of the library whose options have other names.
+_SPELLED_OTHERWISE = {"inputs": "INPUT", "keep_metadata": "--strip-metadata", "listed": "--from-file"}
+
 
 def _rich(*, stderr: bool) -> RichConsole:
     # Rich honours NO_COLOR by itself; a dumb terminal must get no control codes at all.
@@ -114,6 +117,11 @@ class Console:
             yield progressed
 
 
+def option_of(parameter: str) -> str:
+    """How a parameter of the library is spelled on the command line."""
+    return _SPELLED_OTHERWISE.get(parameter, "--" + parameter.replace("_", "-"))
+
+
 def restore_terminal() -> None:
     """Take back what a bar that is not ended does to a terminal: its line, and the hidden cursor."""
     err = _rich(stderr=True)
@@ -125,7 +133,8 @@ def print_error(error: ColorganError) -> None:
     err = _rich(stderr=True)
     err.print(f"[red]colorgan:[/red] {escape(error.expected)}: {escape(error.found)}", soft_wrap=True)
     if error.advice:
-        err.print(f"  {escape(error.advice)}", soft_wrap=True)
+        option = f" ({option_of(error.parameter)})" if error.parameter else ""
+        err.print(f"  {escape(error.advice)}{escape(option)}", soft_wrap=True)
 
 
 def print_bug(error: Exception, debug: bool) -> int:

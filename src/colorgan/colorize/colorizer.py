@@ -265,7 +265,7 @@ class Colorizer:
             if self.engine.place.dtype is torch.float32:
                 advice = "The weights are damaged or were trained to nothing: choose another model."
             else:
-                advice = "Compute with --precision fp32; if that fails too, the weights are damaged."
+                advice = "Compute with the precision fp32; if that fails too, the weights are damaged."
             raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
 
     def finish(

@@ -70,8 +70,10 @@ def compare(inputs: Sequence[Path], folder: Path, options: CompareOptions, watch
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Make sure that results may be written there, before anything is computed."""
     if (folder / JSON_NAME).exists() and not overwrite:
-        advice = "Name another folder with --output, or replace them with --overwrite."
-        raise UsageError(f"a folder for the results in {folder}", "it holds results already", advice)
+        advice = "Name another output folder, or overwrite them."
+        raise UsageError(
+            f"a folder for the results in {folder}", "it holds results already", advice, parameter="overwrite"
+        )
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -81,8 +83,8 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "Make room there, or name another folder with --output."
-        raise OutputError(f"to write {folder}", error.strerror or str(error), advice) from error
+        advice = "Make room there, or name another output folder."
+        raise OutputError(f"to write {folder}", error.strerror or str(error), advice, parameter="output") from error
 
 
 def _measured(

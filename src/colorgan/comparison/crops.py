@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from colorgan.color.lab import lab_to_rgb, rgb_to_lab
+from colorgan.color.lab import rgb_to_lab
 from colorgan.data.options import PrepareOptions
 from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
-from colorgan.images.decode import opened
+from colorgan.images.decode import ReadOptions, read_rgb
 from colorgan.images.discovery import has_photo_suffix
-from colorgan.images.photo import from_image
 
 MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is grey, as `prepare` has it
 _READERS = 2
@@ -80,32 +79,12 @@ def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Sou
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode a photo's file into RGB, the right way up.
+    """Decode a photo's file into sRGB, the right way up.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
-    try:
-        with opened(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PhotoError("a photo", f"{image.width} x {image.height} pixels are too many", "Reduce it.")
-            if image.mode.startswith(("I", "F")):  # deep grey, which Pillow would clip to 8 bits
-                return _grey(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            return image.convert("RGB")
-    except PhotoError:
-        raise
-    except Exception as error:  # damaged files make decoders raise whatever they like
-        found = f"damaged or incomplete ({str(error) or type(error).__name__})"
-        raise PhotoError("a photo", found, "Copy it again from where it came from.") from error
-
-
-def _grey(image: Image.Image) -> Image.Image:
-    """A picture of one deep channel, by its lightness."""
-    lightness = from_image(image).lightness
-    L = torch.from_numpy(lightness.rows(slice(None)))[None, None]
-    rgb = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], 1))[0]
-    return Image.fromarray((rgb * 255).round().byte().permute(1, 2, 0).numpy())
+    return read_rgb(io.BytesIO(data), ReadOptions(MAX_PIXELS / 1e6))
 
 
 def crop(image: Image.Image, size_px: int) -> Pixels:

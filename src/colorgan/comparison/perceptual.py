@@ -27,7 +27,7 @@ from colorgan.models.download import is_offline
 FEWEST_PHOTOS, FEW_PHOTOS = 50, 2000
 _EXTRACTOR: str | None = None  # None: torch-fidelity's own Inception; tests put a small one here
 _MOST_IN_SUBSET = 1000  # of KID, as its authors have it
-_ADVICE = "Connect to the network once, or leave --perceptual out."
+_ADVICE = "Connect to the network once, or do without FID, KID and LPIPS."
 
 Lpips = Callable[[Tensor, Tensor], Tensor]
 
@@ -40,10 +40,10 @@ def check_perceptual(photos: int) -> None:
     """
     if photos < FEWEST_PHOTOS:
         found = f"{photos}, and under {FEWEST_PHOTOS} FID, KID and LPIPS say nothing"
-        raise UsageError("photos enough for --perceptual", found, "Give more, or leave it out.")
+        raise UsageError("photos enough for FID and KID", found, "Give more, or leave it out.")
     if any(importlib.util.find_spec(name) is None for name in ("torch_fidelity", "torchmetrics")):
         advice = "Install it: pip install 'colorgan[metrics]'"
-        raise UsageError("what --perceptual needs", "the extra `metrics` is not installed", advice)
+        raise UsageError("what FID, KID and LPIPS need", "the extra `metrics` is not installed", advice)
 
 
 def notes_on_perceptual(photos: int) -> list[str]:

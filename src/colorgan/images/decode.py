@@ -26,9 +26,10 @@ from PIL import (
 from colorgan.errors import PhotoError
 from colorgan.images import tiff
 from colorgan.images.formats import PHOTO_SUFFIXES
-from colorgan.images.icc import GREY, RGB, colours_of
+from colorgan.images.icc import GREY, RGB, Colours, colours_of
 from colorgan.images.metadata import of_tags, orientation_of
-from colorgan.images.photo import Photo, assembled, from_image
+from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, rgb_from_raster
+from colorgan.images.pixels import Raster
 
 A_PHOTO = "a photo that can be read"
 _KNOWN = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
@@ -153,6 +154,35 @@ def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> Photo
         return _name_checked(photo, source) if isinstance(source, Path) else photo
 
 
+def read_rgb(
+    source: Path | BinaryIO, options: ReadOptions = ReadOptions(), *, short_side_px: int | None = None
+) -> Image.Image:
+    """Read a photo as 8-bit sRGB, upright: its profile and its 16 bits are honored, transparency is not.
+
+    Args:
+        source: as for `read`.
+        options: what to accept.
+        short_side_px: the size to which the caller reduces it, where a JPEG may be decoded at a fraction that is still
+            at least twice as large.
+
+    Raises:
+        PhotoError: it cannot be read, with the reason.
+    """
+    with _reasons(), _open_file(source) as file:
+        try:
+            with _page(file, options.page) as image:
+                _check_size(options.max_megapixels, *image.size)
+                short_side = min(image.size)
+                if short_side_px and short_side >= 4 * short_side_px:
+                    # Lets libjpeg decode at a half, a quarter or an eighth, never below twice the size that is wanted.
+                    scale = 2 * short_side_px
+                    image.draft(None, (scale * image.width // short_side, scale * image.height // short_side))
+                return rgb_from_image(image, partial(_page, file, options.page))
+        except UnknownTiffError:
+            raster, colours, tags = _unknown_tiff(file, options, [])
+            return rgb_from_raster(raster, colours, orientation_of(lambda: tags), tags.get(_ICC_TAG))
+
+
 def count_pages(source: Path | BinaryIO) -> int:
     """How many pictures a TIFF has, each a page of its own; 1 of other formats, and of what cannot be read."""
     try:
@@ -228,9 +258,9 @@ def _decode(file: BinaryIO, options: ReadOptions) -> Photo:
 
 def _check_size(most_megapixels: float, width: int, height: int) -> None:
     if width * height > most_megapixels * 1e6:
-        found = f"{width} x {height} pixels, more than {most_megapixels:g} megapixels (--max-megapixels)"
-        advice = "Allow more with --max-megapixels, or make it smaller first."
-        raise PhotoError(f"at most {most_megapixels:g} megapixels", found, advice)
+        found = f"{width} x {height} pixels, more than {most_megapixels:g} megapixels"
+        advice = "Allow more, or make it smaller first."
+        raise PhotoError(f"at most {most_megapixels:g} megapixels", found, advice, parameter="max_megapixels")
 
 
 def _page(file: BinaryIO, page: int) -> ImageFile.ImageFile:
@@ -245,22 +275,27 @@ def _others_told(photo: Photo, image: ImageFile.ImageFile) -> Photo:
     """The photo with a word where its file has other pictures; a camera's preview inside a JPEG is none."""
     if image.format in ("JPEG", "MPO") or not getattr(image, "is_animated", False):
         return photo
-    hint = " (--all-pages takes each)" if image.format == "TIFF" else ""
+    hint = ", not all pages" if image.format == "TIFF" else ""
     return replace(photo, oddities=(*photo.oddities, f"more than one picture inside; the first was taken{hint}"))
 
 
 def _decode_unknown_tiff(file: BinaryIO, options: ReadOptions) -> Photo:
     """Read a TIFF of a kind that Pillow does not know."""
     words: list[str] = []
+    raster, colours, tags = _unknown_tiff(file, options, words)
+    orientation = orientation_of(lambda: tags)
+    metadata = of_tags(tags, None, 16, swapped=orientation > 4, words=words)
+    return assembled(raster, colours, orientation, "TIFF", metadata, words)
+
+
+def _unknown_tiff(file: BinaryIO, options: ReadOptions, words: list[str]) -> tuple[Raster, Colours, Image.Exif]:
+    """The samples of such a TIFF, what they stand for, and its tags."""
     file.seek(0)
     raster = tiff.read(file, options.page, partial(_check_size, options.max_megapixels), words)
     file.seek(0)
     tags = Image.Exif()
     tags.load_from_fp(file)
-    orientation = orientation_of(lambda: tags)
-    colours = colours_of(tags.get(_ICC_TAG), GREY if raster.channels == 1 else RGB, 16, words)
-    metadata = of_tags(tags, None, 16, swapped=orientation > 4, words=words)
-    return assembled(raster, colours, orientation, "TIFF", metadata, words)
+    return raster, colours_of(tags.get(_ICC_TAG), GREY if raster.channels == 1 else RGB, 16, words), tags
 
 
 def _name_checked(photo: Photo, path: Path) -> Photo:

@@ -99,15 +99,17 @@ def _put(data: memoryview, target: Path | BinaryIO) -> None:
         reason = (error.strerror or str(error)).lower()
         if error.errno in _ONE_NAME:
             raise PhotoError("a name that can be written", f"cannot write {name}: {reason}", "Rename.") from error
-        advice = "Make room there, or name another folder with --output; then give the command again."
-        raise OutputError(f"writing {target if isinstance(target, Path) else name}", reason, advice) from error
+        advice = "Make room there, or name another output folder; then do the same again."
+        raise OutputError(
+            f"writing {target if isinstance(target, Path) else name}", reason, advice, parameter="output"
+        ) from error
 
 
 def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:
     if bit_depth == 16:
         return [] if format_name == "TIFF" else [f"{format_name} is written with 8 bits a channel; TIFF has 16"]
     had_more = metadata is not None and metadata.bit_depth > 8
-    return ["16 bits a channel, written with 8 (a TIFF with --bit-depth 16 keeps them)"] if had_more else []
+    return ["16 bits a channel, written with 8 (a TIFF with a bit depth of 16 keeps them)"] if had_more else []
 
 
 def _encode(

@@ -15,6 +15,7 @@ from colorgan.images import pixels
 from colorgan.images.icc import CMYK, GREY, LAB, RGB, Colours, colours_of
 from colorgan.images.lightness import (
     L_OF_CODE,
+    L_OF_GREY8,
     Lightness,
     Plane,
     Samples,
@@ -22,8 +23,8 @@ from colorgan.images.lightness import (
     lightness_of_rgb,
     strips,
 )
-from colorgan.images.metadata import Metadata, metadata_of
-from colorgan.images.pixels import Raster, common_raster
+from colorgan.images.metadata import Metadata, metadata_of, orientation_of
+from colorgan.images.pixels import Raster, common_raster, planes_of
 
 _VISIBLE = 16  # levels of 255 between two channels from which on a pixel counts as coloured
 
@@ -82,6 +83,16 @@ def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = Non
     if not image.width or not image.height:
         raise PhotoError("a picture", "no pixels in it", "Copy it again from where it came from.")
     words: list[str] = []
+    raster, colours, is_cut = _raster_of(image, again, words)
+    orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, words)
+    format_name = "JPEG" if image.format == "MPO" else image.format or ""
+    return assembled(raster, colours, orientation, format_name, metadata, words)
+
+
+def _raster_of(
+    image: Image.Image, again: Callable[[], Image.Image] | None, words: list[str]
+) -> tuple[Raster, Colours, bool]:
+    """The samples of a picture, what they stand for, and whether it has more bits than are read."""
     raster = pixels.colour_raster(image, again) if again else None
     is_cut = raster is None and not image.mode.startswith("I") and ";16" in (pixels.raw_mode(image) or "")
     if is_cut:
@@ -90,11 +101,50 @@ def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = Non
     if raster is None and image.mode in pixels.DEEP_GREY:
         raster = pixels.grey_raster(image, words)
     colours = colours_of(image.info.get("icc_profile"), _space_of(image, raster), raster.depth if raster else 8, words)
-    if raster is None:
-        raster = common_raster(image, colours.to_srgb)
-    orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, words)
-    format_name = "JPEG" if image.format == "MPO" else image.format or ""
-    return assembled(raster, colours, orientation, format_name, metadata, words)
+    return raster or common_raster(image, colours.to_srgb), colours, is_cut
+
+
+def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
+    """Read a Pillow picture of any mode into 8-bit sRGB by its profile, upright; what is transparent is not kept.
+
+    Args:
+        image: decoded, or open.
+        again: opens the same picture once more, where it comes from a file and is not decoded yet.
+
+    Raises:
+        PhotoError: a mode that is no picture.
+    """
+    raster, colours, _ = _raster_of(image, again, [])
+    orientation = orientation_of(image.getexif)
+    return rgb_from_raster(raster, colours, orientation, image.info.get("icc_profile"))
+
+
+def rgb_from_raster(raster: Raster, colours: Colours, orientation: int, icc: bytes | None) -> Image.Image:
+    """Make 8-bit sRGB, upright, of decoded pixels.
+
+    Args:
+        raster: as the file has it.
+        colours: what its samples stand for.
+        orientation: EXIF's, 1..8.
+        icc: the embedded profile, which 16-bit colors are still to be converted by; None where they are sRGB.
+    """
+    turn = _UNTURNED[orientation]
+    size = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
+    rgb = np.empty((*size, 3), np.uint8)
+    is_deep = raster.depth == 16 and raster.channels == 3
+    to_srgb = colours_of(icc, RGB, 8, []).to_srgb if is_deep else None
+    level_of_gray = np.interp(colours.grey, L_OF_GREY8, np.arange(256)).round().astype(np.uint8)
+    for rows in strips(raster.height, raster.width):
+        planes, _ = raster.strip(rows)
+        if raster.channels == 1:
+            planes = [level_of_gray[planes[0]]] * 3
+        elif is_deep:
+            planes = [((plane.astype(np.uint32) + 128) // 257).astype(np.uint8) for plane in planes]
+        if to_srgb:
+            planes = [*planes_of(to_srgb(Image.merge("RGB", [Image.fromarray(plane) for plane in planes])))]
+        for channel, plane in enumerate(planes):
+            turn(rgb[..., channel])[rows] = plane
+    return Image.fromarray(rgb)
 
 
 def _space_of(image: Image.Image, raster: Raster | None) -> str:

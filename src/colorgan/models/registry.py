@@ -47,8 +47,8 @@ def _by_zhang(name: str, authors: str, file: str, mirrored: str, sha256: str, si
     address = f"https://colorizers.s3.us-east-2.amazonaws.com/{file}"
     mirror = f"https://github.com/clibdev/colorization/releases/latest/download/{mirrored}"
     advice = (
-        f"Without a network: bring {address} ({size}) from elsewhere and give its path in place of the name, "
-        "as in --model PATH or --from PATH; or take compact, which needs none."
+        f"Without a network: bring {address} ({size}) from elsewhere and give its path in place of the name; "
+        "or take compact, which needs none."
     )
     info = ModelInfo(
         name=name,
@@ -114,8 +114,8 @@ def published_vgg19() -> Published:
 
     address: str = VGG19_Weights.IMAGENET1K_V1.url
     advice = (
-        f"Without a network: bring {address} (548 MB) from elsewhere and give it with --vgg-weights PATH; or train "
-        "without the perceptual term: --lambda-perceptual 0."
+        f"Without a network: bring {address} (548 MB) from elsewhere and give its path as VGG weights; or train "
+        "without the perceptual term, at a weight of 0."
     )
     sha256 = address.rpartition("-")[2].removesuffix(".pth")
     return Published("weights of VGG19, for the perceptual term", (address,), sha256, advice)

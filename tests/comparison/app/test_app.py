@@ -181,7 +181,7 @@ def test_a_port_that_is_taken_is_an_error(app: tuple[Process, str]) -> None:
     with pytest.raises(ColorganError) as caught:
         serving.serve(serving.AppOptions(), int(app[1].rpartition(":")[2]), lambda address: None)
     assert isinstance(caught.value, OutputError)
-    assert "--port" in caught.value.advice
+    assert "another port" in caught.value.advice
 
 
 def test_ctrl_c_ends_it_with_130_and_nothing_is_left(app: tuple[Process, str]) -> None:

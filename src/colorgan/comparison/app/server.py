@@ -79,7 +79,7 @@ def check_app() -> None:
     """
     if importlib.util.find_spec("streamlit") is None:
         advice = "Install it: pip install 'colorgan[app]'"
-        raise UsageError("what --app needs", "the extra `app` is not installed", advice)
+        raise UsageError("what the app needs", "the extra `app` is not installed", advice)
 
 
 def serve(options: AppOptions, port: int | None, started: Callable[[str], None]) -> NoReturn:
@@ -112,7 +112,7 @@ def serve(options: AppOptions, port: int | None, started: Callable[[str], None])
             _end(server)
         watch.check(STOPPED)
     where = f"port {port}" if port else "a free port"
-    advice = "Choose another with --port; what it printed above may say more."
+    advice = "Choose another port; what it printed above may say more."
     raise OutputError(f"an app on {where}", f"it ended with exit code {server.returncode}", advice)
 
 
