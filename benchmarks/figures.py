@@ -8,12 +8,12 @@ Measured as `colorgan compare` does, which see for anything else.
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
 
 import torch
 
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.crops import open_inputs
@@ -22,27 +22,8 @@ from colorgan.comparison.formatting import bounds, number
 from colorgan.comparison.models import Contender
 from colorgan.comparison.summary import rows_of
 from colorgan.metrics import FIGURES
-from colorgan.models.download import Progress
 
 SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
-
-
-class Silent:
-    """Is told how it goes, and says nothing."""
-
-    def check(self) -> None:
-        """Nothing ends it."""
-
-    def progressed(self, done: int, total: int) -> None:
-        """No bar."""
-
-    def warned(self, text: str) -> None:
-        """Print it."""
-        print(text)
-
-    def fetching(self, model: str) -> AbstractContextManager[Progress]:
-        """No bar."""
-        return nullcontext(lambda received, total: None)
 
 
 def variants(arguments: argparse.Namespace) -> list[Contender]:
@@ -68,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     contenders = variants(arguments)
     gathering = Gathering([contender.name for contender in contenders], torch.device(arguments.device))
-    seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, Silent())
+    seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, StopCheck(Callbacks(), ""))
     print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
     for row in rows_of(gathering, contenders, seed=0):
         print(row.name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from colorgan.errors import Interrupted
+
 
 class PhotoStatus(str, Enum):
     """What became of a photo, in the words that are printed."""
@@ -58,10 +60,14 @@ class Callbacks:
     def on_warning(self, text: str) -> None:
         """Something went otherwise than a user may think."""
 
-    def on_download(self, received_bytes: int, total_bytes: int | None) -> None:
+    def on_progress(self, done: int, total: int) -> None:
+        """So much of the work is done, of so much."""
+
+    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
         """A part of a file has come.
 
         Args:
+            name: of what is fetched.
             received_bytes: so far.
             total_bytes: of the whole file, where that is known.
         """
@@ -72,3 +78,31 @@ class Callbacks:
     def should_stop(self) -> int | None:
         """Whether to stop: the number of the signal that came, or None. Asked between two pieces of work."""
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class StopCheck:
+    """Asks whether to stop, and raises where that is so; what is long under way calls it between two pieces of work.
+
+    Attributes:
+        callbacks: are asked.
+        advice: how to go on, for the error's last part.
+    """
+
+    callbacks: Callbacks
+    advice: str
+
+    def __call__(self) -> None:
+        """Ask.
+
+        Raises:
+            Interrupted: a signal came; its exit code is 130 or 143.
+        """
+        number = self.callbacks.should_stop()
+        if number is not None:
+            raise Interrupted(number, self.advice)
+
+    def downloaded(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
+        """Hand on how far a download is, and ask."""
+        self.callbacks.on_download(name, received_bytes, total_bytes)
+        self()

@@ -1,7 +1,6 @@
 """Small photos, two small models, and a comparison of them."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,29 +8,27 @@ import pytest
 import torch
 from PIL import Image
 
+from colorgan.callbacks import Callbacks
 from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 
 
-class Watching:
+class Watching(Callbacks):
     """Notes what it is told."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.progress: list[tuple[int, int]] = []
-        self.stop: Callable[[], None] = lambda: None
+        self.signal: int | None = None
 
-    def check(self) -> None:
-        self.stop()
-
-    def progressed(self, done: int, total: int) -> None:
+    def on_progress(self, done: int, total: int) -> None:
         self.progress.append((done, total))
 
-    def warned(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         self.warnings.append(text)
 
-    def fetching(self, model: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
-        return nullcontext(lambda received, total: None)
+    def should_stop(self) -> int | None:
+        return self.signal
 
 
 @pytest.fixture

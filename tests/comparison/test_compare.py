@@ -35,7 +35,7 @@ def opened(path: Path) -> Image.Image:
 def test_every_photo_goes_through_every_model(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    found = compare([photos], tmp_path / "out", options, watching)
+    found = compare([photos], tmp_path / "out", options, callbacks=watching)
     assert [row.name for row in found.rows] == ["grey", "original", "first", "second"]
     assert [photo.name for photo in found.photos] == [f"{seed}.png" for seed in range(6)]
     for row in found.models:
@@ -54,7 +54,7 @@ def test_every_photo_goes_through_every_model(
 def test_figures_are_those_of_validation_on_the_same_crops(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, coloured: Draw
 ) -> None:
-    grey = compare([photos], tmp_path / "out", options, watching).row("grey")
+    grey = compare([photos], tmp_path / "out", options, callbacks=watching).row("grey")
     sums = FigureSums()
     for seed in range(6):
         rgb = torch.from_numpy(crop(coloured(seed), 32).copy()).permute(2, 0, 1)[None].float() / 255
@@ -69,7 +69,7 @@ def test_figures_are_those_of_validation_on_the_same_crops(
 def test_the_original_has_only_figures_that_say_something_of_itself(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    original = compare([photos], tmp_path / "out", options, watching).row("original")
+    original = compare([photos], tmp_path / "out", options, callbacks=watching).row("original")
     assert set(original.figures) == {name for name, figure in FIGURES.items() if figure.of_truth}
     assert original.figures["cf_hs"].value > 10
     assert original.figures["out_of_gamut"].value == 0
@@ -82,10 +82,10 @@ def test_the_same_photos_in_an_archive_and_in_other_batches_give_the_same_figure
     with zipfile.ZipFile(archive, "w") as file:
         for path in sorted(photos.iterdir()):
             file.write(path, f"of/{path.name}")
-    folder = compare([photos], tmp_path / "a", options, watching)
+    folder = compare([photos], tmp_path / "a", options, callbacks=watching)
     monkeypatch.setattr("colorgan.comparison.evaluate._BATCH", 4)
-    zipped = compare([archive], tmp_path / "b", options, watching)
-    single = compare(sorted(photos.iterdir()), tmp_path / "c", options, watching)
+    zipped = compare([archive], tmp_path / "b", options, callbacks=watching)
+    single = compare(sorted(photos.iterdir()), tmp_path / "c", options, callbacks=watching)
     for other in (zipped, single):
         assert other.protocol.photo_set == folder.protocol.photo_set
         np.testing.assert_equal(other.row("first").values, folder.row("first").values)
@@ -94,7 +94,7 @@ def test_the_same_photos_in_an_archive_and_in_other_batches_give_the_same_figure
 def test_pairs_of_models_are_compared_photo_by_photo(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    found = compare([photos], tmp_path / "out", options, watching)
+    found = compare([photos], tmp_path / "out", options, callbacks=watching)
     by_pair = {(d.figure, d.first, d.second): d for d in found.differences}
     assert {figure for figure, first, second in by_pair if (first, second) == ("first", "second")} == set(FIGURES)
     difference = by_pair["ciede2000", "first", "second"]
@@ -114,7 +114,7 @@ def test_grey_and_unreadable_photos_are_told_apart_from_those_with_figures(
     deep = np.linspace(0, 65535, 40 * 48).astype(np.uint16).reshape(40, 48)
     Image.fromarray(deep).save(photos / "scan.tif")
     (photos / "broken.jpg").write_bytes((photos / "0.png").read_bytes()[:200])
-    found = compare([photos], tmp_path / "out", options, watching)
+    found = compare([photos], tmp_path / "out", options, callbacks=watching)
     assert len(found.photos) == 6
     assert found.left_out == {"grey": 2}
     assert [(failure.photo, "damaged" in failure.reason) for failure in found.failures] == [("broken.jpg", True)]
@@ -128,7 +128,7 @@ def test_examples_are_the_best_the_worst_and_one_between(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     out = tmp_path / "out"
-    found = compare([photos], out, options, watching)
+    found = compare([photos], out, options, callbacks=watching)
     means = np.mean([row.values["ciede2000"] for row in found.models], axis=0)
     by_why = {example.why: example for example in found.examples}
     assert by_why["best"].photo == found.photos[int(means.argmin())].name
@@ -147,7 +147,7 @@ def test_examples_are_the_best_the_worst_and_one_between(
 def test_results_are_read_back_as_they_were_written(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    found = compare([photos], tmp_path / "out", options, watching)
+    found = compare([photos], tmp_path / "out", options, callbacks=watching)
     protocol, names, rows = read_earlier(tmp_path / "out" / "results.json")
     assert (protocol, names) == (found.protocol, found.photos)
     np.testing.assert_equal([vars(row) for row in rows], [vars(replace(row, kind="earlier")) for row in found.models])
@@ -160,13 +160,13 @@ def test_results_are_read_back_as_they_were_written(
 def test_earlier_results_stand_beside_new_ones_of_the_same_photos(
     photos: Path, tmp_path: Path, options: CompareOptions, models: tuple[str, str], watching: Any
 ) -> None:
-    compare([photos], tmp_path / "a", replace(options, models=models[:1]), watching)
+    compare([photos], tmp_path / "a", replace(options, models=models[:1]), callbacks=watching)
     renamed = tmp_path / "elsewhere"
     renamed.mkdir()
     for number, path in enumerate(sorted(photos.iterdir(), reverse=True)):
         path.rename(renamed / f"photo {number}.png")
     with_earlier = replace(options, models=models, earlier=(tmp_path / "a" / "results.json",))
-    found = compare([renamed], tmp_path / "b", with_earlier, watching)
+    found = compare([renamed], tmp_path / "b", with_earlier, callbacks=watching)
     assert [row.name for row in found.rows] == ["grey", "original", "first", "second", "first (earlier)"]
     np.testing.assert_equal(found.row("first (earlier)").values, found.row("first").values)
     same = next(d for d in found.differences if (d.first, d.second) == ("first", "first (earlier)"))
@@ -177,14 +177,14 @@ def test_earlier_results_stand_beside_new_ones_of_the_same_photos(
 def test_earlier_results_of_other_photos_or_another_protocol_are_refused_before_anything_is_computed(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, change: str
 ) -> None:
-    compare([photos], tmp_path / "a", options, watching)
+    compare([photos], tmp_path / "a", options, callbacks=watching)
     later = replace(options, earlier=(tmp_path / "a" / "results.json",), models=("nothing.safetensors",))
     if change == "photos":
         (photos / "0.png").unlink()
     else:
         later = replace(later, size=24)
     with pytest.raises(UsageError, match=f"its {change}|its size px"):
-        compare([photos], tmp_path / "b", later, watching)
+        compare([photos], tmp_path / "b", later, callbacks=watching)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_earlier_results_of_other_photos_or_another_protocol_are_refused_before_
 def test_a_file_that_is_no_results_is_refused(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, damage: str
 ) -> None:
-    compare([photos], tmp_path / "a", options, watching)
+    compare([photos], tmp_path / "a", options, callbacks=watching)
     path = tmp_path / "a" / "results.json"
     found = json.loads(path.read_text())
     if damage == "row":
@@ -205,13 +205,13 @@ def test_a_file_that_is_no_results_is_refused(
         found["rows"][2]["figures"]["psnr"]["photos"] = float("inf")
     path.write_text(damage if damage not in ("row", "photo", "count") else json.dumps(found))
     with pytest.raises(UsageError, match="earlier results"):
-        compare([photos], tmp_path / "b", replace(options, earlier=(path,)), watching)
+        compare([photos], tmp_path / "b", replace(options, earlier=(path,)), callbacks=watching)
 
 
 def test_an_earlier_row_cannot_bring_control_codes_into_a_terminal(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    compare([photos], tmp_path / "a", options, watching)
+    compare([photos], tmp_path / "a", options, callbacks=watching)
     path = tmp_path / "a" / "results.json"
     found = json.loads(path.read_text())
     found["rows"][2]["name"] = "\x1b[2Jred" + "d" * 200
@@ -222,12 +222,12 @@ def test_an_earlier_row_cannot_bring_control_codes_into_a_terminal(
 def test_results_are_only_replaced_when_asked(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    compare([photos], tmp_path / "out", options, watching)
+    compare([photos], tmp_path / "out", options, callbacks=watching)
     before = (tmp_path / "out" / "results.json").read_bytes()
     with pytest.raises(UsageError, match="overwrite"):
-        compare([photos], tmp_path / "out", options, watching)
+        compare([photos], tmp_path / "out", options, callbacks=watching)
     assert (tmp_path / "out" / "results.json").read_bytes() == before
-    compare([photos], tmp_path / "out", replace(options, overwrite=True), watching)
+    compare([photos], tmp_path / "out", replace(options, overwrite=True), callbacks=watching)
 
 
 def test_a_model_that_was_asked_for_and_cannot_be_had_is_an_error(
@@ -235,21 +235,18 @@ def test_a_model_that_was_asked_for_and_cannot_be_had_is_an_error(
 ) -> None:
     for models, error in ((("gone.safetensors",), WeightsError), (("compacct",), UsageError)):
         with pytest.raises(error):
-            compare([photos], tmp_path / "out", replace(options, models=models), watching)
+            compare([photos], tmp_path / "out", replace(options, models=models), callbacks=watching)
     twice = (options.models[0], options.models[0])
     with pytest.raises(UsageError, match="twice"):
-        compare([photos], tmp_path / "out", replace(options, models=twice), watching)
+        compare([photos], tmp_path / "out", replace(options, models=twice), callbacks=watching)
 
 
 def test_a_signal_ends_it_and_leaves_no_results(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
-    def stop() -> None:
-        raise Interrupted(2, "again")
-
-    watching.stop = stop
-    with pytest.raises(Interrupted):
-        compare([photos], tmp_path / "out", options, watching)
+    watching.signal = 2
+    with pytest.raises(Interrupted, match="starts anew"):
+        compare([photos], tmp_path / "out", options, callbacks=watching)
     assert not (tmp_path / "out" / "results.json").exists()
 
 
@@ -257,7 +254,7 @@ def test_photos_without_any_true_colours_have_pictures_and_no_figures(
     tmp_path: Path, options: CompareOptions, watching: Any, coloured: Draw
 ) -> None:
     coloured(1).convert("L").save(tmp_path / "old.png")
-    found = compare([tmp_path / "old.png"], tmp_path / "out", options, watching)
+    found = compare([tmp_path / "old.png"], tmp_path / "out", options, callbacks=watching)
     assert (found.photos, found.differences, found.row("first").figures) == ([], [], {})
     assert len(found.examples) == 1
     assert "no figures" in found.notes[0]

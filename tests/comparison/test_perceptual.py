@@ -95,14 +95,14 @@ def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
     for seed in range(6, 52):
         coloured(seed).save(photos / f"{seed}.png")
     options = CompareOptions(models=models[:1], size=32, examples=0, device="cpu", perceptual=True)
-    found = compare([photos], tmp_path / "out", options, watching)
+    found = compare([photos], tmp_path / "out", options, callbacks=watching)
     assert set(found.row("first").perceptual) == {"fid", "kid", "kid_std", "lpips"}
     assert found.row("grey").perceptual["fid"] > 0
     assert found.row("original").perceptual == {}
     assert any("take 2000" in note for note in found.notes)
     for seed in range(3):
         coloured(seed).convert("L").save(photos / f"{seed}.png")
-    again = compare([photos], tmp_path / "out", replace(options, overwrite=True), watching)
+    again = compare([photos], tmp_path / "out", replace(options, overwrite=True), callbacks=watching)
     assert again.row("first").perceptual == {}
     assert any("refused: 49 photos" in note for note in again.notes)
 
@@ -112,7 +112,7 @@ def test_too_few_photos_are_refused_before_anything_is_computed(
 ) -> None:
     options = CompareOptions(models=models, size=32, device="cpu", perceptual=True)
     with pytest.raises(UsageError, match="under 50"):
-        compare([photos], tmp_path / "out", options, watching)
+        compare([photos], tmp_path / "out", options, callbacks=watching)
 
 
 def test_enough_photos_need_no_words() -> None:

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from colorgan.errors import OutputError, UsageError, WeightsError
 from colorgan.models import loading, registry
-from colorgan.models.loading import build_network, cache_folder, load_model, models_at_hand, remember, save_model
+from colorgan.models.loading import available_models, build_network, cache_folder, load_model, remember, save_model
 from colorgan.networks.compact import Compact
 
 CPU = torch.device("cpu")
@@ -122,11 +122,11 @@ def test_the_cache_is_where_the_variable_says(tmp_path, cache, monkeypatch):
 
 @pytest.mark.parametrize("name", ["finetuned", "gan"])
 def test_a_remembered_run_can_be_named(name, small_file, small_network):
-    assert name not in models_at_hand()
+    assert name not in available_models()
     with pytest.raises(WeightsError, match=r"no file .*\. A finished training run puts it there"):
         load_model(name, CPU)
     remember(name, small_file)
-    assert name in models_at_hand()
+    assert name in available_models()
     assert same_tensors(load_model(name, CPU).generator, small_network)
 
 
@@ -206,5 +206,5 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, s
     with pytest.raises(OutputError, match="No space left on device"):
         remember("gan", small_file)
     assert small_file.read_bytes() == before
-    assert "gan" not in models_at_hand()
+    assert "gan" not in available_models()
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name.endswith(".tmp")]

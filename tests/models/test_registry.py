@@ -14,10 +14,9 @@ from processes import DEADLINE_S
 from safetensors import safe_open
 
 from colorgan.cli.app import main
-from colorgan.cli.console import Console
 from colorgan.errors import OutputError, WeightsError
 from colorgan.models import loading, registry
-from colorgan.models.loading import load_model, load_vgg19, models_at_hand, remember, save_model
+from colorgan.models.loading import available_models, load_model, load_vgg19, remember, save_model
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune import FINETUNE
 from colorgan.training.options import FinetuneOptions
@@ -87,10 +86,10 @@ def vgg19_online(web, standin_vgg19, monkeypatch):
 
 
 def test_eccv16_is_fetched_on_its_first_use_converted_and_kept(web, cache, eccv16_online, standin_eccv16):
-    assert "eccv16" not in models_at_hand()
+    assert "eccv16" not in available_models()
     model = load_model("eccv16", CPU)
     assert torch.equal(model.generator.state_dict()["model8.6.weight"], standin_eccv16["model8.6.weight"])
-    assert "eccv16" in models_at_hand()
+    assert "eccv16" in available_models()
     with safe_open(cache / "eccv16.safetensors", framework="pt") as file:
         metadata = file.metadata()
     assert metadata["licence"] == "BSD-2-Clause"
@@ -139,7 +138,7 @@ def test_the_right_hash_over_the_wrong_content_is_refused_and_nothing_is_kept(we
     monkeypatch.setitem(registry.NAMED_MODELS, "eccv16", dataclasses.replace(row, published=published))
     with pytest.raises(WeightsError, match="other tensors than compact has"):
         load_model("eccv16", CPU)
-    assert "eccv16" not in models_at_hand()
+    assert "eccv16" not in available_models()
 
 
 def test_a_full_disk_while_converting_is_said_and_the_download_is_not_lost(web, cache, small_online, monkeypatch):
@@ -150,7 +149,7 @@ def test_a_full_disk_while_converting_is_said_and_the_download_is_not_lost(web, 
         patched.setattr("pathlib.Path.replace", full)
         with pytest.raises(OutputError, match="No space left on device"):
             load_model("eccv16", CPU)
-    assert "eccv16" not in models_at_hand()
+    assert "eccv16" not in available_models()
     load_model("eccv16", CPU)
     assert len(web.requests) == 1
 
@@ -190,7 +189,7 @@ def test_vgg19_is_fetched_cut_and_kept(web, cache, vgg19_online, standin_vgg19):
     with safe_open(cache / "vgg19.safetensors", framework="pt") as file:
         assert set(file.keys()) == set(network.state_dict())
         assert file.metadata()["licence"] == "BSD-3-Clause"
-    assert "vgg19" not in models_at_hand()
+    assert "vgg19" not in available_models()
 
 
 def test_a_local_vgg19_is_taken_whole_or_cut(web, tmp_path, cache, vgg19_online, standin_vgg19):
@@ -309,22 +308,3 @@ def test_offline_opens_no_socket(cache, offline):
         assert done.stdout.count("COLORGAN_OFFLINE is set") == 2
     else:  # so that the check can fail
         assert "RuntimeError: socket." in done.stderr
-
-
-def test_a_download_shows_in_words_what_is_fetched(capsys):
-    console = Console()
-    with console.fetching("eccv16") as progress:
-        assert capsys.readouterr().err == ""
-        progress(10, None)
-        progress(20, 40)
-        progress(40, 40)
-    assert capsys.readouterr().err == "Fetching eccv16, once for all ...\n"
-
-
-def test_what_is_asked_all_the_while_can_end_a_download(capsys):
-    def stop():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), Console(quiet=True).fetching("eccv16", stop) as progress:
-        progress(10, 20)
-    assert capsys.readouterr().err == ""

@@ -257,7 +257,7 @@ class _Run:
         )
 
     def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
-        self._callbacks.on_download(received_bytes, total_bytes)
+        self._callbacks.on_download(self._model, received_bytes, total_bytes)
         self._check()
 
     def _device(self) -> str:

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tim
 from rich.text import Text
 
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
-from colorgan.cli.console import Console, option_of
+from colorgan.cli.console import Console, DownloadBar, option_of
 from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
 from colorgan.signals import SignalWatch
@@ -292,8 +292,7 @@ class ReportingCallbacks(Callbacks):
         self.counts: Counter[PhotoStatus] = Counter()
         self._console, self._reporter, self._watch = console, reporter, watch
         self._inputs, self._model, self._dry_run, self._count = inputs, model, dry_run, count
-        self._bar = ExitStack()
-        self._progress: Callable[[int, int | None], None] | None = None
+        self._bar, self._download = ExitStack(), DownloadBar(console)
         self._advance: Callable[[], None] | None = None
 
     def __enter__(self) -> ReportingCallbacks:
@@ -303,7 +302,8 @@ class ReportingCallbacks(Callbacks):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar back."""
+        """Take the bars away."""
+        self._download.close()
         self._bar.close()
 
     def on_start(self) -> None:
@@ -311,16 +311,16 @@ class ReportingCallbacks(Callbacks):
         self._reporter.status("started", f"Coloring {self._inputs} with {self._model}.", model=self._model)
 
     def on_log(self, state: str, text: str, **fields: str) -> None:
-        """Say it, under the bar."""
-        self._bar.close()
+        """Say it."""
+        self._download.close()
         self._reporter.status(state, text, **fields)
         if state == "computing" and self._model == DEFAULT_MODEL:
             self._name_own_models()
 
     def _name_own_models(self) -> None:
-        from colorgan.models.registry import models_at_hand
+        from colorgan.models.registry import available_models
 
-        own = [name for name in models_at_hand() if name in _OWN_MODELS]
+        own = [name for name in available_models() if name in _OWN_MODELS]
         if own:
             self._console.note(f"A model of your own is at hand: --model {own[-1]}")
 
@@ -328,11 +328,9 @@ class ReportingCallbacks(Callbacks):
         """Print it, quiet or not."""
         self._console.warn(text)
 
-    def on_download(self, received_bytes: int, total_bytes: int | None) -> None:
+    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
         """Show a bar for the file."""
-        if self._progress is None:
-            self._progress = self._bar.enter_context(self._console.fetching(self._model))
-        self._progress(received_bytes, total_bytes)
+        self._download.show(name, received_bytes, total_bytes)
 
     def on_photo(self, outcome: PhotoOutcome) -> None:
         """Count it, and say what became of it."""
@@ -341,7 +339,6 @@ class ReportingCallbacks(Callbacks):
             self._reporter.planned(outcome)
             return
         if self._advance is None:
-            self._bar.close()
             self._advance = self._bar.enter_context(photo_bar(self._console, self._count))
         self._reporter.outcome(outcome)
         self._advance()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console as RichConsole
@@ -89,32 +88,49 @@ class Console:
         hidden = self.quiet or not self._err.is_terminal
         return Progress(*columns, console=self._err, disable=hidden, transient=True)
 
-    @contextmanager
-    def fetching(
-        self, what: str, check: Callable[[], None] = lambda: None
-    ) -> Iterator[Callable[[int, int | None], None]]:
-        """Show a download, from the moment when there is one.
+
+class DownloadBar:
+    """Shows downloads, each from the moment when there is one.
+
+    Args:
+        console: where.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._name = ""
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def show(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
+        """Say how far it is.
 
         Args:
-            what: the name of what may have to be fetched.
-            check: called all the while; what it raises ends the download.
-
-        Yields:
-            What to call with the bytes that are here, and with those of the whole file where they are known.
+            name: of what is fetched.
+            received_bytes: so far.
+            total_bytes: of the whole file, where that is known.
         """
-        columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        task: TaskID | None = None
+        if self._bar is None or name != self._name:
+            self.close()
+            self._console.note(f"Fetching {name}, once for all ...")
+            columns = (
+                "{task.description}",
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+            )
+            self._name, self._bar = name, self._console.bar(*columns)
+            self._bar.start()
+            self._task = self._bar.add_task(escape(name), total=total_bytes)
+        if self._task is not None:
+            self._bar.update(self._task, completed=received_bytes, total=total_bytes)
 
-        def progressed(received: int, total: int | None) -> None:
-            nonlocal task
-            if task is None:
-                self.note(f"Fetching {what}, once for all ...")
-                task = bar.add_task(escape(what), total=total)
-            bar.update(task, completed=received, total=total)
-            check()
-
-        with self.bar(*columns) as bar:
-            yield progressed
+    def close(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def option_of(parameter: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from colorgan.batch.options import BatchOptions
 from colorgan.cli.colorize_output import Reporter, printable
-from colorgan.cli.console import Console
+from colorgan.cli.console import Console, DownloadBar
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
@@ -129,13 +130,13 @@ def _load(request: Request, console: Console, reporter: Reporter) -> Colorizer:
     from colorgan.colorize.colorizer import Colorizer
     from colorgan.devices import describe_device
 
-    with console.fetching(request.model) as progress:
+    with closing(DownloadBar(console)) as download:
         colorizer = Colorizer.load(
             request.model,
             device=request.batch.device,
             precision=request.batch.precision,
             notify=console.warn,
-            progress=progress,
+            progress=partial(download.show, request.model),
         )
     reporter.status("computing", f"Computing on {describe_device(colorizer.device)}.", device=str(colorizer.device))
     return colorizer

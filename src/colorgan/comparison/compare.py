@@ -6,6 +6,7 @@ Memory does not grow with the photos but for a few numbers of each; the examples
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,11 +17,12 @@ import PIL
 import torch
 
 from colorgan import __version__
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.crops import Crop, open_inputs
-from colorgan.comparison.evaluate import Gathering, Seen, Watcher, measure_all, name_of, read_all_crops
+from colorgan.comparison.evaluate import Gathering, Seen, measure_all, name_of, read_all_crops
 from colorgan.comparison.examples import choose, write_example
 from colorgan.comparison.models import Contender, device_of, load_contenders
-from colorgan.comparison.options import CompareOptions
+from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.comparison.published import published_beside
 from colorgan.comparison.report.report import write_report
@@ -34,30 +36,42 @@ from colorgan.metrics import FIGURES_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
 
-def compare(inputs: Sequence[Path], folder: Path, options: CompareOptions, watcher: Watcher) -> Comparison:
+def compare(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: CompareOptions = CompareOptions(),
+    *,
+    callbacks: Callbacks | None = None,
+) -> Comparison:
     """Compare models on photos and write the results.
 
     Args:
         inputs: photos, folders, .tar and .zip files.
-        folder: for `results.json`, `results.csv`, `report.html`, pictures and sheets.
+        output: folder for `results.json`, `results.csv`, `report.html`, pictures and sheets.
         options: which models, and how.
-        watcher: told how it goes.
+        callbacks: are told how it goes, and say when to stop.
+
+    Returns:
+        What stands in `results.json`.
 
     Raises:
         UsageError: an input, a model or earlier results that are not there or do not fit.
         WeightsError: a model that was asked for cannot be had.
         OutputError: the folder cannot be written, or holds results that are not to be replaced.
+        Interrupted: `callbacks.should_stop` said so; nothing was written but examples.
     """
+    folder, callbacks = Path(output), callbacks or Callbacks()
+    check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
-    sources = open_inputs(inputs, watcher.check)
+    sources = open_inputs([Path(path) for path in inputs], check)
     try:
         if options.perceptual:
             check_perceptual(sum(len(source.entries) for source in sources))
         earlier = read_all(options.earlier)
         if earlier:
-            _check_earlier(earlier, sources, options, watcher)
-        contenders = load_contenders(options, watcher.warned, watcher.fetching)
-        comparison = _measured(sources, contenders, earlier, folder, options, watcher)
+            _check_earlier(earlier, sources, options, check)
+        contenders = load_contenders(options, callbacks, check)
+        comparison = _measured(sources, contenders, earlier, folder, options, check)
     finally:
         for source in sources:
             source.close()
@@ -93,18 +107,18 @@ def _measured(
     earlier: Sequence[Earlier],
     folder: Path,
     options: CompareOptions,
-    watcher: Watcher,
+    check: StopCheck,
 ) -> Comparison:
     names, device = [contender.name for contender in contenders], device_of(contenders)
     with Perceptual([GREY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
         gathering = Gathering(names, device, perceptual)
-        seen = measure_all(sources, contenders, gathering, options.size, watcher)
+        seen = measure_all(sources, contenders, gathering, options.size, check)
         others = perceptual.figures() if perceptual else {}
     protocol = _protocol(seen.photos, contenders, options)
     rows = rows_of(gathering, contenders, options.seed, others)
     for part in earlier:
         rows += list(part.rows_beside(protocol, seen.photos, [row.name for row in rows]))
-    examples = _write_examples(folder, seen, contenders, rows, options, watcher)
+    examples = _write_examples(folder, seen, contenders, rows, options, check)
     return Comparison(
         protocol=protocol,
         photos=seen.photos,
@@ -123,10 +137,10 @@ def _measured(
 
 
 def _check_earlier(
-    earlier: Sequence[Earlier], sources: Sequence[Source], options: CompareOptions, watcher: Watcher
+    earlier: Sequence[Earlier], sources: Sequence[Source], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
-    crops = read_all_crops(sources, options.size, watcher.check, lambda done, total: None)
+    crops = read_all_crops(sources, options.size, check)
     photos = [name_of(crop) for crop in crops if isinstance(crop, Crop) and not crop.colourless]
     for part in earlier:
         part.check(_protocol(photos, [], options))
@@ -139,7 +153,7 @@ def _protocol(photos: Sequence[PhotoName], contenders: Sequence[Contender], opti
         size_px=options.size,
         resize="Pillow bicubic, antialiased",
         crop="centre square of",
-        color="pixels taken for sRGB",
+        color="colors by each file's profile",
         precision=options.precision,
         photos=len(photos),
         photo_set=photo_set(photos),
@@ -158,14 +172,14 @@ def _write_examples(
     contenders: Sequence[Contender],
     rows: Sequence[Row],
     options: CompareOptions,
-    watcher: Watcher,
+    check: StopCheck,
 ) -> list[Example]:
     names = {contender.name for contender in contenders}
     models = [row for row in rows if row.name in names]
     chosen = choose(seen.entries, models, options.examples, options.seed) + seen.colourless[: options.examples]
     examples = []
     for position, one in enumerate(chosen, start=1):
-        watcher.check()
+        check()
         try:
             with _writing(folder):
                 examples.append(write_example(folder, position, one, contenders, rows))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol as Interface
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from colorgan.callbacks import StopCheck
 from colorgan.color.lab import rgb_to_lab
 from colorgan.comparison.crops import Crop, Unreadable, read_crops
 from colorgan.comparison.examples import Chosen
@@ -20,7 +19,6 @@ from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GREY, ORIGINAL
 from colorgan.data.sources import Entry, Source
 from colorgan.errors import PhotoError
 from colorgan.metrics import FIGURES, Measured, Pictures, measure
-from colorgan.models.download import Progress
 
 _OF_TRUTH = tuple(name for name, figure in FIGURES.items() if figure.of_truth)
 
@@ -95,22 +93,6 @@ class Gathering:
 _BATCH = 8  # crops that networks are given at once
 
 
-class Watcher(Interface):
-    """Who is told how a comparison goes, and may end it."""
-
-    def check(self) -> None:
-        """Called often; what it raises ends the comparison, and nothing of it was written but examples."""
-
-    def progressed(self, done: int, total: int) -> None:
-        """So many photos were measured, of so many."""
-
-    def warned(self, text: str) -> None:
-        """Something a person should not miss."""
-
-    def fetching(self, model: str) -> AbstractContextManager[Progress]:
-        """A model may have to be fetched."""
-
-
 @dataclass
 class Seen:
     """What became of the photos so far.
@@ -135,7 +117,10 @@ class Seen:
 
 
 def read_all_crops(
-    sources: Sequence[Source], size_px: int, check: Callable[[], None], progressed: Callable[[int, int], None]
+    sources: Sequence[Source],
+    size_px: int,
+    check: Callable[[], None],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Crop | Unreadable]:
     """Read the photos of all sources, in their order.
 
@@ -143,14 +128,14 @@ def read_all_crops(
         sources: where they are.
         size_px: the side of the square that is cut out of each.
         check: called before each; what it raises ends the reading.
-        progressed: told how many were read, of how many.
+        on_progress: told how many were read, of how many.
     """
     entries = [entry for source in sources for entry in source.entries]
     for done, crop in enumerate(read_crops(entries, size_px)):
         check()
-        progressed(done, len(entries))
+        on_progress(done, len(entries))
         yield crop
-    progressed(len(entries), len(entries))
+    on_progress(len(entries), len(entries))
 
 
 def name_of(crop: Crop) -> PhotoName:
@@ -159,7 +144,7 @@ def name_of(crop: Crop) -> PhotoName:
 
 
 def measure_all(
-    sources: Sequence[Source], contenders: Sequence[Contender], gathering: Gathering, size_px: int, watcher: Watcher
+    sources: Sequence[Source], contenders: Sequence[Contender], gathering: Gathering, size_px: int, check: StopCheck
 ) -> Seen:
     """Show every photo with true colours to every model, and gather the figures.
 
@@ -168,13 +153,13 @@ def measure_all(
         contenders: the models.
         gathering: gets the figures, photo by photo in the order of what is returned.
         size_px: the side of the squares that are measured.
-        watcher: told how it goes.
+        check: called between photos; its callbacks are told how far it is.
 
     Returns:
         What became of each photo.
     """
     seen = Seen()
-    for batch in _batches(read_all_crops(sources, size_px, watcher.check, watcher.progressed), seen):
+    for batch in _batches(read_all_crops(sources, size_px, check, check.callbacks.on_progress), seen):
         _measure_batch(batch, contenders, gathering, seen)
     return seen
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.colorizer import Colorizer, Colours
 from colorgan.colorize.guided_filter import ab_along, lines
 from colorgan.colorize.options import ColorizeOptions
@@ -20,10 +21,7 @@ from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import GREY, ORIGINAL
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.lightness import Lightness
-from colorgan.models.download import Progress
-from colorgan.models.loading import models_at_hand
-
-Fetching = Callable[[str], AbstractContextManager[Progress]]
+from colorgan.models.loading import available_models
 
 
 @dataclass
@@ -87,34 +85,38 @@ def row_names(models: Sequence[str]) -> list[str]:
     return names
 
 
-def load_contenders(options: CompareOptions, notify: Callable[[str], None], fetching: Fetching) -> list[Contender]:
+def load_contenders(options: CompareOptions, callbacks: Callbacks, check: StopCheck) -> list[Contender]:
     """Load the models that were asked for, or every one that is at hand.
 
     Args:
         options: which, and where they compute.
-        notify: told in words when memory does not suffice for the quick way.
-        fetching: shows a download of the model of that name.
+        callbacks: are warned when memory does not suffice for the quick way.
+        check: called between models and while they are fetched.
 
     Raises:
         UsageError: no such model, or one that was named twice.
         WeightsError: one cannot be had, or is damaged.
         DeviceError: no such device.
     """
-    models = options.models or tuple(models_at_hand())
+    models = options.models or tuple(available_models())
     twice = next((model for model in models if models.count(model) > 1), None)
     if twice:
         raise UsageError("different models", f"{twice} twice", "Name each once.")
-    return list(_loaded(models, options, notify, fetching))
+    return list(_loaded(models, options, callbacks, check))
 
 
 def _loaded(
-    models: Sequence[str], options: CompareOptions, notify: Callable[[str], None], fetching: Fetching
+    models: Sequence[str], options: CompareOptions, callbacks: Callbacks, check: StopCheck
 ) -> Iterator[Contender]:
     for name, model in zip(row_names(models), models, strict=True):
-        with fetching(model) as progress:
-            colorizer = Colorizer.load(
-                model, device=options.device, precision=options.precision, notify=notify, progress=progress
-            )
+        check()
+        colorizer = Colorizer.load(
+            model,
+            device=options.device,
+            precision=options.precision,
+            notify=callbacks.on_warning,
+            progress=partial(check.downloaded, model),
+        )
         yield Contender(name, colorizer)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RESTART_ADVICE = "There are no results; the same command starts anew."
+
 
 @dataclass(frozen=True)
 class CompareOptions:

@@ -137,7 +137,7 @@ def file_of(name: str) -> Iterator[Path]:
         yield cache_folder() / f"{name}.safetensors"
 
 
-def models_at_hand() -> list[str]:
+def available_models() -> list[str]:
     """The names that load without anything being fetched or trained, in the table's order."""
     at_hand = []
     for name in NAMED_MODELS:

@@ -1,11 +1,11 @@
 from collections.abc import Callable
-from contextlib import nullcontext
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.app.session import MOST_SIDE_PX, figures, guess, open_photo, pictures, result, result_name
 from colorgan.comparison.compare import compare
@@ -20,7 +20,7 @@ AS_IT_IS = ColorizeOptions()
 @pytest.fixture(scope="module")
 def contenders(models: tuple[str, str]) -> list[Contender]:
     options = CompareOptions(models=models, device="cpu")
-    return load_contenders(options, lambda text: None, lambda model: nullcontext(lambda received, total: None))
+    return load_contenders(options, Callbacks(), StopCheck(Callbacks(), ""))
 
 
 def file_of(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -51,7 +51,9 @@ def test_its_figures_are_those_of_a_comparison(
     contenders: list[Contender], models: tuple[str, str], coloured: Draw, tmp_path, watching
 ) -> None:
     coloured(2).save(tmp_path / "b.png")
-    found = compare([tmp_path / "b.png"], tmp_path / "out", CompareOptions(models, 32, device="cpu"), watching)
+    found = compare(
+        [tmp_path / "b.png"], tmp_path / "out", CompareOptions(models, 32, device="cpu"), callbacks=watching
+    )
     tried = open_photo("b.png", (tmp_path / "b.png").read_bytes(), 32)
     guesses = {contender.name: guess(tried, contender, AS_IT_IS) for contender in contenders}
     rows = figures(tried, guesses, 1.0)

@@ -3,11 +3,9 @@
 import os
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from browsing import Browser, chromium
@@ -22,12 +20,6 @@ from colorgan.metrics import FIGURES
 
 HOSTILE = '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="alert(\'taken\')">'
 HOSTILE_FOLDER = "second" if os.name == "nt" else "\"><img src=x onerror=document.title='taken'>"
-WATCHER = SimpleNamespace(
-    check=lambda: None,
-    progressed=lambda done, total: None,
-    warned=lambda text: None,
-    fetching=lambda model: nullcontext(lambda received, total: None),
-)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +38,7 @@ def written(
     second.parent.mkdir(parents=True)
     second.write_bytes(Path(models[1]).read_bytes())
     options = CompareOptions(models=(models[0], str(second)), size=32, examples=3, device="cpu")
-    found = compare([folder / "photos.zip"], folder / "out", options, WATCHER)
+    found = compare([folder / "photos.zip"], folder / "out", options)
     return found, folder / "out" / HTML_NAME
 
 
@@ -200,14 +192,14 @@ def test_one_photo_has_a_page_without_intervals(
 ) -> None:
     coloured(3).save(tmp_path / "one.png")
     options = CompareOptions(models=models, size=32, device="cpu")
-    compare([tmp_path / "one.png"], tmp_path / "out", options, WATCHER)
+    compare([tmp_path / "one.png"], tmp_path / "out", options)
     text = (tmp_path / "out" / HTML_NAME).read_text("utf-8")
     assert "first, second on 1 photo<" in text
     assert 'id="pairs"' not in text
     assert "nan" not in text
     assert "more lie beside" not in text
     coloured(3).convert("L").save(tmp_path / "grey.png")
-    compare([tmp_path / "grey.png"], tmp_path / "old", replace(options, models=models[:1]), WATCHER)
+    compare([tmp_path / "grey.png"], tmp_path / "old", replace(options, models=models[:1]))
     text = (tmp_path / "old" / HTML_NAME).read_text("utf-8")
     assert 'id="figures"' not in text
     assert "Photos without true colours" in text

@@ -22,13 +22,12 @@ _FRAME_PX = 640  # until the frame sets its own height
 
 @st.cache_resource(show_spinner="Loading the models ...")
 def _contenders(options: AppOptions) -> list[Contender]:
-    from contextlib import nullcontext
-
+    from colorgan.callbacks import Callbacks, StopCheck
     from colorgan.comparison.models import load_contenders
     from colorgan.comparison.options import CompareOptions
 
     wanted = CompareOptions(models=options.models, device=options.device)
-    return load_contenders(wanted, lambda text: None, lambda model: nullcontext(lambda received, total: None))
+    return load_contenders(wanted, Callbacks(), StopCheck(Callbacks(), ""))
 
 
 def main() -> None:
