@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-_SIGNALS = {2: "by Ctrl-C", 15: "by a request to end (SIGTERM)"}
+_SIGNALS = {
+    1: "by the end of its terminal (SIGHUP)",
+    2: "by Ctrl-C",
+    15: "by a request to end (SIGTERM)",
+}
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -70,10 +74,10 @@ class OutputError(ColorganError):
 
 
 class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)
-    """SIGINT or SIGTERM: what was under way is finished and saved.
+    """SIGINT, SIGTERM or SIGHUP: what was under way is finished and saved.
 
     Args:
-        signal_number: 2 or 15; the exit code is 128 more.
+        signal_number: 1, 2 or 15; the exit code is 128 more.
         advice: how to go on.
         leaves_thread: whether a thread could not be waited for, so that the process should leave without it.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import sys
@@ -11,12 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 _UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
 _UNFINISHED_END = ".tmp"
 _under_way: set[Path] = set()
+_HELD_BY_ANOTHER = {
+    errno.EACCES,
+    errno.EAGAIN,
+    errno.EWOULDBLOCK,
+    errno.EDEADLK,
+}  # two are the same number on most systems
+_held: set[IO[bytes]] = set()
 
 
 def _umask() -> int:
@@ -109,6 +119,72 @@ def _remove_if_left(path: Path) -> None:
             is_left = _lock(file)
         if is_left:
             path.unlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file for this process alone, and remove it at the end.
+
+    The system lets go of it however this process ends, also where processes that it forked go on.
+
+    Args:
+        path: the file; its folder is there.
+
+    Yields:
+        Whether this disk has locks; without them nobody is kept away.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be made.
+    """
+    file, has_locks = _lock_file(path)
+    _held.add(file)
+    try:
+        yield has_locks
+    finally:
+        _held.discard(file)
+        if sys.platform == "win32":  # it removes no open file
+            file.close()
+        with contextlib.suppress(OSError):
+            path.unlink()
+        file.close()
+
+
+def _lock_file(path: Path) -> tuple[IO[bytes], bool]:
+    """Make the file and lock it; and whether that could be done here."""
+    while True:
+        file = path.open("ab")
+        try:
+            _hold(file)
+        except OSError as error:
+            if error.errno not in _HELD_BY_ANOTHER:
+                return file, False
+            file.close()
+            raise BlockingIOError(errno.EAGAIN, "another process holds this lock", str(path)) from error
+        except BaseException:
+            file.close()
+            raise
+        # Whoever held it until now may have removed it before it was locked here, and a third may have made another.
+        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
+            return file, True
+        file.close()
+
+
+def _hold(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _leave_locks_to_the_parent() -> None:
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
 
 
 def sha256_of(path: Path) -> str:

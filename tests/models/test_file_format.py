@@ -171,6 +171,15 @@ def test_a_pth_with_odd_tensors_is_refused(tmp_path, standin_eccv16, odd):
     assert refusal(path).startswith("model1.0.weight ")
 
 
+def test_weights_of_a_pth_are_contiguous_whatever_strides_it_has(tmp_path, standin_eccv16):
+    path = tmp_path / "model.pth"
+    last = {name: t.to(memory_format=torch.channels_last) for name, t in standin_eccv16.items() if t.dim() == 4}
+    torch.save({**standin_eccv16, **last}, path)
+    loaded = load_model(str(path), CPU).generator.state_dict()
+    assert all(tensor.stride() == torch.empty(tensor.shape).stride() for tensor in loaded.values())
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in last.items())
+
+
 def test_renamed_tensors_are_refused_by_name(small_file):
     rewrite(small_file, change_tensors={"gate.squeeze.bias": None, "gate.squeezed.bias": torch.zeros(2)})
     found = refusal(small_file)

@@ -2,19 +2,22 @@
 
 import importlib.util
 import json
+import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from colorgan.errors import ColorganError
+from colorgan.errors import ColorganError, Interrupted
 from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.vgg19 import VGG19
+from colorgan.training.checkpoint import Position
 from colorgan.training.finetune import FINETUNE, check_bins
 from colorgan.training.launch import launch, resumable_options
-from colorgan.training.options import FinetuneOptions, RunOptions, train_options
+from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
@@ -105,6 +108,67 @@ def test_a_run_of_the_other_command_is_not_gone_on_with(place: Path, set_folder:
     assert resumable_options(FINETUNE, Path("run"), {"epochs": 2}).epochs == 2
     with pytest.raises(ColorganError, match="colorgan finetune"):
         resumable_options(TRAIN, Path("run"), {})
+
+
+class Stopping(Silent):
+    """Sends the signal of Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def progressed(self, position: Position, batches: int, share: float) -> None:
+        if position.step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop_at", [2, 5])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("way", [FINETUNE, TRAIN])
+def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
+    place: Path, set_folder: Path, way: Way, precision: str, stop_at: int
+) -> None:
+    given = {"start": "small.safetensors"} | SMALL | {"epochs": 2, "lr": 1e-3, "ema": 0.9, "log_every": 1}
+    given |= {"precision": precision, "clip_norm": 1.0, "schedule": "cosine"}
+    options = train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    run(way, set_folder, options, "straight")
+    with pytest.raises(Interrupted):
+        launch(way, set_folder, Path("stopped"), options, Stopping(stop_at), "")
+    run(way, set_folder, options, "stopped")
+    # The weights, their average, the optimizers' moments and the random states.
+    last = "checkpoints/epoch-002/tensors.safetensors"
+    straight, stopped = load_file(Path("straight", last)), load_file(Path("stopped", last))
+    assert straight.keys() == stopped.keys()
+    assert [key for key, tensor in straight.items() if not torch.equal(tensor, stopped[key])] == []
+    for path in Path("straight/weights").iterdir():
+        assert path.read_bytes() == Path("stopped/weights", path.name).read_bytes()
+    assert _log("stopped") == _log("straight")
+
+
+def _log(folder: str) -> list[dict[str, object]]:
+    """The log of a run, but for its times."""
+    lines = [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "elapsed_s"} for line in lines]
+
+
+def test_a_run_of_an_older_version_goes_on_as_that_version_did(place: Path, set_folder: Path) -> None:
+    @dataclass(frozen=True)
+    class Tomorrows(FinetuneOptions):
+        """Options whose defaults have changed."""
+
+        size_min: int = 16
+        aged: float = 0.5
+        ema: float = 0.9
+
+    given = {"start": "small.safetensors"} | SMALL
+    run(FINETUNE, set_folder, FinetuneOptions(**given))
+    described = json.loads(Path("run/run.json").read_text())
+    for name in BEFORE:
+        described["options"].pop(name, None)  # as it was before there was any of these
+    Path("run/run.json").write_text(json.dumps(described))
+    resumed = resumable_options(replace(FINETUNE, options=Tomorrows), Path("run"), {})
+    assert (resumed.size_min, resumed.aged, resumed.ema) == (0, 0.0, 0.0)
+    assert run(FINETUNE, set_folder, FinetuneOptions(**given | {"epochs": 2})).epochs == [2]
 
 
 def test_a_run_by_bins_is_gone_on_with(place: Path, set_folder: Path) -> None:

@@ -17,7 +17,7 @@ from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
 from colorgan.training.options import train_options
-from colorgan.training.ranks import ALONE
+from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Silent
 
@@ -98,6 +98,20 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     for one, two in zip(log(Path("one"), "epoch"), log(Path("two"), "epoch"), strict=True):
         assert two["g_loss"] == pytest.approx(one["g_loss"], rel=1e-4)
     assert json.loads(Path("two/run.json").read_text())["options"]["batch_size"] == 4
+
+
+def test_the_mean_over_ranks_meets_each_weight_whatever_the_memory_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    def add_the_other_rank(flat: torch.Tensor) -> None:
+        # It holds the same tensors, but contiguous; collectives know of no strides.
+        flat += torch.cat([tensor.flatten() for tensor in others])
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", add_the_other_rank)
+    others = [torch.randn(4, 3, 3, 3), torch.randn(5)]
+    tensors = [others[0].to(memory_format=torch.channels_last), others[1].clone()]
+    strides = [tensor.stride() for tensor in tensors]
+    Ranks(0, 2).average(tensors)
+    assert all(torch.equal(tensor, other) for tensor, other in zip(tensors, others, strict=True))
+    assert [tensor.stride() for tensor in tensors] == strides
 
 
 def test_a_process_alone_agrees_with_itself() -> None:

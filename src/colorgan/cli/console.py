@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import IO, Any, cast
 
 from rich import box
 from rich.console import Console as RichConsole
@@ -29,10 +31,33 @@ from colorgan.errors import EXIT_BUG, ColorganError, OutputError
 _SPELLED_OTHERWISE = {"inputs": "INPUT", "keep_metadata": "--strip-metadata", "listed": "--from-file"}
 
 
+class _Words:
+    """Standard error as it is at each moment; what is written once its terminal is closed is lost, and breaks nothing.
+
+    A training that ends since its terminal was closed still has to be saved, and its bar to be taken down.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        # Rich puts a file of its own there while a bar is drawn, which would print through this one again.
+        return getattr(getattr(sys.stderr, "rich_proxied_file", sys.stderr), name)
+
+    def write(self, text: str) -> int:
+        """Write, or lose, the text."""
+        with contextlib.suppress(OSError):
+            self.__getattr__("write")(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what is written."""
+        with contextlib.suppress(OSError):
+            self.__getattr__("flush")()
+
+
 def _rich(*, stderr: bool) -> RichConsole:
     # Rich honours NO_COLOR by itself; a dumb terminal must get no control codes at all.
     dumb = os.environ.get("TERM") == "dumb"
-    return RichConsole(stderr=stderr, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)
+    words = cast(IO[str], _Words()) if stderr else None
+    return RichConsole(file=words, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)
 
 
 class Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -185,11 +186,22 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return _read_safetensors(path, start) if suffix in SAFETENSORS_SUFFIXES else ({}, read_torch(path))
 
 
+@contextlib.contextmanager
+def _named_in_utf8(path: Path) -> Iterator[str]:
+    """A name of the file that is UTF-8, since its reader takes no other."""
+    name = str(path)
+    if not any("\ud800" <= character <= "\udfff" for character in name):
+        yield name
+        return
+    with path.open("rb") as file:  # on POSIX alone names are bytes
+        yield f"/dev/fd/{file.fileno()}"
+
+
 def _read_safetensors(path: Path, start: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
+        with _named_in_utf8(path) as name, safe_open(name, framework="pt") as file:
+            keys = list(file.keys())
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in keys}
     except Exception as error:  # a foreign file can make the reader fail in any way
         if start.startswith((_ZIP_START, _PICKLE_START)):
             found, advice = "a pickle by torch.save, not safetensors", "Only where you trust it, rename it to .pth."
@@ -270,8 +282,14 @@ def check_values(path: Path, name: str, tensor: Tensor, advice: str) -> None:
 
 
 def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """In float32, and copied, since tensors may be mapped from a file that will be replaced."""
+    """In float32, contiguous, and copied, since tensors may be mapped from a file that will be replaced.
+
+    Contiguous, since a `.pth` keeps strides: a run that starts from it would compute in another order than when it goes
+    on from a checkpoint, which does not keep them.
+    """
     return {
-        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        name: torch.empty(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype).copy_(
+            tensor
+        )
         for name, tensor in tensors.items()
     }

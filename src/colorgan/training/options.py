@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,6 +151,34 @@ class TrainOptions(RunOptions):
     r1: float = 0.0
     d_target_accuracy: float = 1.0
     coarse_truth: bool = False
+
+
+# What options that came later were before they were there, whatever their defaults are today: so a run goes on whose
+# `run.json` is of an older version and does not name them.
+BEFORE: dict[str, Any] = {
+    "aged": 0.0,
+    "cache": "none",
+    "coarse_truth": False,
+    "compile": False,
+    "encoder": "",
+    "encoder_lr": 0.0,
+    "freeze_encoder": 0,
+    "patience": 0,
+    "size_min": 0,
+    "tensorboard": False,
+    "validate_every": 1,
+    "weights": {},
+}
+
+
+def recorded_options(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The options of a run, with those that its version did not have yet.
+
+    Args:
+        recorded: options by name, from its `run.json`.
+        names: of the options that there are today.
+    """
+    return {name: BEFORE[name] for name in names if name in BEFORE} | dict(recorded)
 
 
 # What each sets beside the defaults, which are those of `report`; docs/training.md says what each of the two gave.

@@ -51,7 +51,7 @@ def write_report(
     """
     page = _page(folder, lines, standing, objective)
     with atomic_write(folder / "report.html") as file:
-        file.write(page.encode())
+        file.write(page.encode(errors="backslashreplace"))  # names of files need not be UTF-8
 
 
 def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None) -> str:
