@@ -17,9 +17,9 @@ import torch
 from coverage_files import drop_torn_coverage
 from standins import drawn, standin_norm
 
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
-from colorgan.weights import ModelInfo, save_model
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -22,15 +22,17 @@ class ColorganError(Exception):
         expected: what was expected or tried.
         found: what was found instead.
         advice: what to do about it.
+        parameter: the name of the parameter or option field whose value is to blame, in Python's spelling; or empty.
     """
 
     exit_code = EXIT_CANNOT
 
-    def __init__(self, expected: str, found: str, advice: str) -> None:
+    def __init__(self, expected: str, found: str, advice: str, *, parameter: str = "") -> None:
         super().__init__(expected, found, advice)
         self.expected = expected
         self.found = found
         self.advice = advice
+        self.parameter = parameter
 
     def __str__(self) -> str:
         return f"{self.expected}: {self.found}. {self.advice}"
@@ -77,11 +79,13 @@ class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt 
     Args:
         signal_number: 1, 2 or 15; the exit code is 128 more.
         advice: how to go on.
+        leaves_thread: whether a thread could not be waited for, so that the process should leave without it.
     """
 
-    def __init__(self, signal_number: int, advice: str) -> None:
+    def __init__(self, signal_number: int, advice: str, *, leaves_thread: bool = False) -> None:
         super().__init__("interrupted", _SIGNALS.get(signal_number, f"by signal {signal_number}"), advice)
         self.exit_code = 128 + signal_number
+        self.leaves_thread = leaves_thread
 
 
 class TrainingError(ColorganError):

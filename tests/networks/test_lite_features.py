@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from colorgan.errors import WeightsError
+from colorgan.models.loading import load_encoder, load_encoder_features
 from colorgan.networks.lite_encoder import LiteEncoder
 from colorgan.networks.lite_features import LiteFeatures
-from colorgan.weights import load_encoder, load_encoder_features
 
 CPU = torch.device("cpu")
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from standins import standin_lite
 
 from colorgan.errors import ColorganError, Interrupted, WeightsError
+from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
@@ -24,7 +25,6 @@ from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
-from colorgan.weights import ModelInfo, build_network, load_model, save_model
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
 

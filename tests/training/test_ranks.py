@@ -13,13 +13,13 @@ import pytest
 import torch
 from processes import DEADLINE_S, Process, running, wait_until
 
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
 from colorgan.training.options import train_options
 from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Silent
-from colorgan.weights import ModelInfo, save_model
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.
 GIVEN = {

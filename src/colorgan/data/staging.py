@@ -9,7 +9,7 @@ from pathlib import Path
 
 from colorgan.data.shards import SET_FILE, is_set_file
 from colorgan.errors import UsageError
-from colorgan.media.files import locked, sync_folder
+from colorgan.files import locked, sync_folder
 
 _LOCK_FILE = "lock"
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from colorgan.errors import CheckpointError, TrainingError
-from colorgan.media.files import atomic_write, sync_folder
+from colorgan.files import atomic_write, sync_folder
 from colorgan.training.stages import Stage
 
 FORMAT = 1

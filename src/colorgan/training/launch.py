@@ -15,9 +15,10 @@ from colorgan import __version__
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16
-from colorgan.download import Progress
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
+from colorgan.models.download import Progress
+from colorgan.models.loading import NETWORKS, ModelInfo, build_network, remember, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
@@ -28,7 +29,6 @@ from colorgan.training.run import describe_run, hold_run, open_run, read_run
 from colorgan.training.stages import Stage
 from colorgan.training.watcher import Silent, Watcher
 from colorgan.training.way import Options, Start, Way
-from colorgan.weights import NETWORKS, ModelInfo, build_network, remember, save_model
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from colorgan.media.files import atomic_write
-from colorgan.pages import render
+from colorgan.files import atomic_write
+from colorgan.html import render
 from colorgan.training.curves import Curve, Level, draw, gather
 from colorgan.training.diagnosis import Objective
 from colorgan.training.panels import GROUPS, Panel, other_panels

@@ -14,7 +14,7 @@ import torch
 
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError
-from colorgan.media.files import atomic_write, locked
+from colorgan.files import atomic_write, locked
 from colorgan.training.options import recorded_options
 
 FORMAT = 1

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from colorgan.download import Progress
 from colorgan.errors import UsageError, WeightsError
+from colorgan.models.download import Progress
+from colorgan.models.loading import ModelInfo, available_models, load_encoder_features, load_model, load_vgg19
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.adversarial import Perceptual
@@ -19,7 +20,6 @@ from colorgan.training.losses import BinsLoss
 from colorgan.training.options import TrainOptions
 from colorgan.training.stages import OptimizerOptions, Stage
 from colorgan.training.way import Start, Way
-from colorgan.weights import ModelInfo, load_encoder_features, load_model, load_vgg19, models_at_hand
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _FINETUNED = "finetuned"
@@ -30,7 +30,7 @@ def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tu
     for option, side in (("--size", options.size), ("--size-min", options.size_min or options.size)):
         if side < SMALLEST_PX:
             raise UsageError(f"a {option} of at least {SMALLEST_PX}", str(side), "The discriminator needs it.")
-    if options.start == _FINETUNED and _FINETUNED not in models_at_hand():
+    if options.start == _FINETUNED and _FINETUNED not in available_models():
         advice = "Run colorgan finetune first, or name another start: --from compact, --from eccv16, or a path."
         raise WeightsError("a finetuned model to start from", "none in the cache", advice)
     model = load_model(options.start, device, fetching)

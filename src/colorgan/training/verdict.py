@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from colorgan.intervals import Interval, Values, paired_difference
-from colorgan.media.files import atomic_write
+from colorgan.files import atomic_write
 from colorgan.metrics import FIGURES
+from colorgan.metrics.bootstrap import Interval, Values, paired_difference
 from colorgan.training.diagnosis import Epoch, Objective, accuracy, epochs_of, lifeless
 
 # What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colours are.
