@@ -14,8 +14,8 @@ from torch import Tensor
 
 from colorgan.data.aging import draw_ages
 from colorgan.data.dataset import Aged, Batch
-from colorgan.intervals import interval, paired_difference
 from colorgan.metrics import Pictures, measure
+from colorgan.metrics.bootstrap import interval, paired_difference
 
 CROP = 256
 SHOWN = ("auc", "auc_rebalanced", "ciede2000")

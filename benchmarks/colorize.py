@@ -38,7 +38,7 @@ MAKE_WEIGHTS = """
 import sys, torch
 from pathlib import Path
 from dataclasses import replace
-from colorgan.weights import build_network, load_model, save_model
+from colorgan.models.loading import build_network, load_model, save_model
 torch.manual_seed(0)
 network = build_network("eccv16", {}).eval()
 for module in network.modules():

@@ -14,18 +14,17 @@ import resource
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 
-from colorgan.compare.compare import compare
-from colorgan.compare.options import CompareOptions
-from colorgan.compare.photos import open_inputs
+from colorgan.callbacks import Callbacks
+from colorgan.comparison.compare import compare
+from colorgan.comparison.crops import open_inputs
+from colorgan.comparison.options import CompareOptions
 from colorgan.devices import describe_device, resolve_device
-from colorgan.download import Progress
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.eccv16 import ECCV16
-from colorgan.weights import ModelInfo, save_model
 
 MADE_UP = ModelInfo(
     name="made-up",
@@ -47,26 +46,19 @@ def peak_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
-class Watching:
+class Watching(Callbacks):
     """Notes the peak memory on the way."""
 
     def __init__(self) -> None:
         self.peaks_mb: dict[int, float] = {}
 
-    def check(self) -> None:
-        """Nothing ends it."""
-
-    def progressed(self, done: int, total: int) -> None:
+    def on_progress(self, done: int, total: int) -> None:
         """Look at the memory."""
         self.peaks_mb[done] = peak_mb()
 
-    def warned(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         """Print it."""
         print(text)
-
-    def fetching(self, model: str) -> AbstractContextManager[Progress]:
-        """No bar."""
-        return nullcontext(lambda received, total: None)
 
 
 def copied(photos: Path, folder: Path, count: int) -> None:
@@ -101,7 +93,7 @@ def main() -> None:
         copied(arguments.source, folder / "photos", arguments.photos)
         options = CompareOptions(models=made_up_models(folder), examples=0, device=arguments.device)
         start = time.perf_counter()
-        found = compare([folder / "photos"], folder / "out", options, watching)
+        found = compare([folder / "photos"], folder / "out", options, callbacks=watching)
         whole_s = time.perf_counter() - start
     network_s = sum(row.network_s for row in found.models)
     print(f"{len(found.photos)} photos, 2 x ECCV16 in fp32 on {describe_device(resolve_device(arguments.device))}")

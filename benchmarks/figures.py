@@ -8,42 +8,22 @@ Measured as `colorgan compare` does, which see for anything else.
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
 
 import torch
 
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.rendering import Rendering
-from colorgan.compare.contenders import Contender
-from colorgan.compare.gathering import Gathering
-from colorgan.compare.measuring import measure_all
-from colorgan.compare.photos import open_inputs
-from colorgan.compare.summary import rows_of
-from colorgan.compare.words import bounds, number
-from colorgan.download import Progress
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.comparison.crops import open_inputs
+from colorgan.comparison.evaluate import Gathering, measure_all
+from colorgan.comparison.formatting import bounds, number
+from colorgan.comparison.models import Contender
+from colorgan.comparison.summary import rows_of
 from colorgan.metrics import FIGURES
 
 SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
-
-
-class Silent:
-    """Is told how it goes, and says nothing."""
-
-    def check(self) -> None:
-        """Nothing ends it."""
-
-    def progressed(self, done: int, total: int) -> None:
-        """No bar."""
-
-    def warned(self, text: str) -> None:
-        """Print it."""
-        print(text)
-
-    def fetching(self, model: str) -> AbstractContextManager[Progress]:
-        """No bar."""
-        return nullcontext(lambda received, total: None)
 
 
 def variants(arguments: argparse.Namespace) -> list[Contender]:
@@ -54,7 +34,7 @@ def variants(arguments: argparse.Namespace) -> list[Contender]:
         for size, temperature in product(arguments.render_size or [None], arguments.temperature or [None]):
             info = colorizer.info
             label = f"{Path(name).name} at {size or info.render_size}, T {temperature or info.temperature:g}"
-            contenders.append(Contender(label, colorizer, Rendering(render_size=size, temperature=temperature)))
+            contenders.append(Contender(label, colorizer, ColorizeOptions(render_size=size, temperature=temperature)))
     return contenders
 
 
@@ -69,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     contenders = variants(arguments)
     gathering = Gathering([contender.name for contender in contenders], torch.device(arguments.device))
-    seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, Silent())
+    seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, StopCheck(Callbacks(), ""))
     print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
     for row in rows_of(gathering, contenders, seed=0):
         print(row.name)

@@ -16,7 +16,7 @@ import numpy as np
 from judged import colour_crops, contender, lab_of, photos_and_models, predict
 from torch import Tensor
 
-from colorgan.intervals import interval
+from colorgan.metrics.bootstrap import interval
 
 CROP = 192
 

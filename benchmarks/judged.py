@@ -10,8 +10,8 @@ from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.compare.contenders import Contender
-from colorgan.compare.photos import Crop, open_inputs, read_crops
+from colorgan.comparison.crops import Crop, open_inputs, read_crops
+from colorgan.comparison.models import Contender
 
 
 def photos_and_models(description: str | None) -> argparse.Namespace:

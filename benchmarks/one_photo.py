@@ -29,7 +29,7 @@ def reference(weights: str) -> Callable[[Path, Path], None]:
     from skimage.color import lab2rgb, rgb2lab
     from torch.nn import functional as F
 
-    from colorgan.weights import load_model
+    from colorgan.models.loading import load_model
 
     network = load_model(weights, torch.device("cpu")).generator
 
@@ -49,13 +49,13 @@ def reference(weights: str) -> Callable[[Path, Path], None]:
 def colorgan(weights: str, fit: str, render_size: int | None, precision: str) -> Callable[[Path, Path], None]:
     """Load colorgan's own."""
     from colorgan.colorize.colorizer import Colorizer
-    from colorgan.colorize.rendering import Rendering
-    from colorgan.media.formats import PHOTO_SUFFIXES
-    from colorgan.media.reading import read
-    from colorgan.media.writing import WriteOptions, write
+    from colorgan.colorize.options import ColorizeOptions
+    from colorgan.images.decode import read
+    from colorgan.images.encode import WriteOptions, write
+    from colorgan.images.formats import PHOTO_SUFFIXES
 
     colorizer = Colorizer.load(weights, device="cpu", precision=precision)
-    rendering = Rendering(fit=fit, render_size=render_size)  # type: ignore[arg-type]
+    rendering = ColorizeOptions(fit=fit, render_size=render_size)  # type: ignore[arg-type]
 
     def colour(photo: Path, result: Path) -> None:
         read_photo = read(photo)

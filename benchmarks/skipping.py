@@ -21,12 +21,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from colorgan.colorize.journal import Stamp, file_stamp
-from colorgan.colorize.journals import Journals
-from colorgan.colorize.painting import Treatment
-from colorgan.media.naming import OutputRules
-from colorgan.media.planning import plan_outputs
-from colorgan.weights_cache import model_digest
+from colorgan.batch.jobs import OutputRules
+from colorgan.batch.journal import Journals, Stamp, file_stamp
+from colorgan.batch.options import settings_digest
+from colorgan.batch.planner import plan_outputs
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
+from colorgan.models.registry import model_digest
 
 PER_FOLDER = 1000
 
@@ -50,7 +50,7 @@ def make_photos(folder: Path, count: int, per_folder: int) -> None:
 
 def pretend_done(photos: Path, output: Path) -> None:
     """Write a result for each photo, and note it as made with the command's defaults."""
-    data, settings = tiny_photo(), Treatment().digest(f"{model_digest('compact')} auto")
+    data, settings = tiny_photo(), settings_digest(ColorizeOptions(), f"{model_digest(DEFAULT_MODEL)} auto")
     with Journals([output], print, beyond=False) as journals:
         for number, job in enumerate(plan_outputs([photos], OutputRules(output))):
             Path(job.folder).mkdir(parents=True, exist_ok=True)

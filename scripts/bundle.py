@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from colorgan.color.bins import prior
-from colorgan.compare.photos import decode, open_inputs
-from colorgan.media.photo import from_image
+from colorgan.comparison.crops import decode, open_inputs
+from colorgan.images.photo import from_image
+from colorgan.models.loading import ModelInfo, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.training.losses import PRIOR_FLOOR
-from colorgan.weights import ModelInfo, load_model, save_model
 
 ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"
 LICENCE = "research, non-commercial: the terms of the photos it was trained on; see docs/model-card.md"

@@ -37,7 +37,7 @@ WANTED = (
 )
 # Beside Python, these kinds of files only, and those only where the table says.
 _PAGES = (".j2", ".css", ".js")
-DATA_SUFFIXES = {"assets": (".safetensors", ".csv"), "compare": _PAGES, "pages": _PAGES, "training": _PAGES}
+DATA_SUFFIXES = {"assets": (".safetensors", ".csv"), "comparison": _PAGES, "html": _PAGES, "training": _PAGES}
 # Imported by the fresh environment's Python before anything else.
 FORBID_NETWORK = """
 import sys
@@ -94,7 +94,7 @@ def foreign_names(names: Iterable[str]) -> Iterable[str]:
     """What is neither a module, nor data of a kind known to its place, nor metadata."""
     for name in names:
         top, *rest = name.split("/")
-        suffixes = DATA_SUFFIXES.get(rest[0], ()) if len(rest) == 2 else ()
+        suffixes = DATA_SUFFIXES.get(rest[0], ()) if len(rest) > 1 else ()
         known = name.endswith((".py", "/py.typed", *suffixes)) if top == "colorgan" else name.endswith(WANTED)
         if not known:
             yield name

@@ -2,7 +2,7 @@
 # Mutation tests: are the tests worth their name? bash scripts/mutate.sh WHAT TESTS...
 #   bash scripts/mutate.sh src/colorgan/color tests/color
 #   bash scripts/mutate.sh src/colorgan/metrics tests/metrics
-#   bash scripts/mutate.sh src/colorgan/media/files.py tests/media
+#   bash scripts/mutate.sh src/colorgan/files.py tests/test_files.py
 # Works in a copy of the checkout. Prints what was changed without a test noticing; most of these should turn out to
 # change nothing. Needs mutmut: pip install mutmut
 set -euo pipefail

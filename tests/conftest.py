@@ -17,8 +17,9 @@ import torch
 from coverage_files import drop_torn_coverage
 from standins import drawn, standin_norm
 
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
-from colorgan.weights import ModelInfo, save_model
+from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -90,6 +91,20 @@ def standin_siggraph17(standin_eccv16):
     ):
         tensors |= _standin_convolution(name, (out, into, 3, 3))
     return {**shared, **{name: torch.from_numpy(values) for name, values in tensors.items()}}
+
+
+@pytest.fixture(scope="session")
+def published_lite0(tmp_path_factory):
+    """The file of an EfficientNet-Lite0 with random weights, under the published names."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = LiteEncoder(*lite_shape("lite0"))
+        state = encoder.state_dict()
+        tensors = {published: state[ours] for ours, published in _published_names(encoder)}
+        tensors["_conv_stem.weight"] = 0.1 * torch.randn(32, 3, 3, 3)
+    path = tmp_path_factory.mktemp("published") / "efficientnet-lite0.pth"
+    torch.save(tensors | {"_fc.weight": torch.zeros(1000, 1280)}, path)
+    return path
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ _CODE = """
 import contextlib, gc, io, json, os, signal, sys, time
 from importlib import import_module
 import torch
-for name in ("cli.app", "cli.version", "colorize.colorizer", "colorize.batch", "media.writing", "data.prepare"):
+for name in ("cli.app", "cli.version", "colorize.colorizer", "batch.run", "batch.worker", "data.prepare"):
     import_module(f"colorgan.{name}")
 import typer
 import colorgan.cli.app

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, TiffImagePlugin
 
 from colorgan.color.lab import rgb_to_lab
-from colorgan.media.photo import Photo
+from colorgan.images.photo import Photo
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (8, 1))  # 64 x 8, black to nearly white
 RAMP16 = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))

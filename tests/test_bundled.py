@@ -10,8 +10,8 @@ from PIL import Image
 
 from colorgan import Colorizer
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize.rendering import DEFAULT_MODEL
-from colorgan.weights import load_model, models_at_hand
+from colorgan.colorize.options import DEFAULT_MODEL
+from colorgan.models.loading import available_models, load_model
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
@@ -26,7 +26,7 @@ def colorizer(request):
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_it_is_at_hand_without_a_network_and_at_most_16_megabytes(name):
-    assert name in models_at_hand()
+    assert name in available_models()
     file = resources.files("colorgan").joinpath(f"assets/{name}.safetensors")
     with resources.as_file(file) as path:
         assert path.stat().st_size <= 16_000_000

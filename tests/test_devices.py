@@ -10,7 +10,7 @@ def test_a_device_that_is_not_there_is_named_in_the_error(name):
     with pytest.raises(DeviceError) as refused:
         resolve_device(name)
     assert repr(name) in refused.value.expected
-    assert "--device auto" in refused.value.advice
+    assert "Use auto" in refused.value.advice
 
 
 def test_auto_takes_the_best_that_is_there():

@@ -57,6 +57,6 @@ def test_the_changelog_knows_this_version_or_an_unreleased_one():
 
 
 def test_the_wheel_check_finds_what_does_not_belong_there(check_wheel):
-    good = ["colorgan/cli/app.py", "colorgan/py.typed", "colorgan-1.dist-info/RECORD", "colorgan/compare/page.html.j2"]
+    good = ["colorgan/cli/app.py", "colorgan/py.typed", "colorgan-1.dist-info/RECORD", "colorgan/html/page.html.j2"]
     bad = ["colorgan/notes.txt", "colorgan/assets/photo.jpg", "tests/test_app.py", "colorgan-1.dist-info/x.json"]
     assert list(check_wheel.foreign_names(good + bad)) == bad

@@ -1,3 +1,4 @@
+import os
 import signal
 import threading
 
@@ -6,8 +7,10 @@ import pytest
 from colorgan.errors import Interrupted
 from colorgan.signals import SignalWatch
 
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 128 + HANGUP)])
 def test_the_first_signal_is_asked_for_and_carries_its_exit_code(number, code):
     with SignalWatch() as watch:
         watch.check("nothing yet")
@@ -15,6 +18,18 @@ def test_the_first_signal_is_asked_for_and_carries_its_exit_code(number, code):
         with pytest.raises(Interrupted, match="go on like this") as stopped:
             watch.check("go on like this")
     assert stopped.value.exit_code == code
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP")
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(HANGUP, signal.SIG_IGN)
+    try:
+        with SignalWatch() as watch:
+            signal.raise_signal(HANGUP)
+            watch.check("")
+        assert signal.getsignal(HANGUP) is signal.SIG_IGN
+    finally:
+        signal.signal(HANGUP, before)
 
 
 def test_a_second_sigint_stops_at_once():

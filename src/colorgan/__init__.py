@@ -1,20 +1,60 @@
-"""colorgan turns black-and-white photographs into colour ones."""
+"""colorgan turns black-and-white photographs into color ones."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-__all__ = ["Colorizer", "__version__"]
-
 if TYPE_CHECKING:
+    from colorgan.batch.options import BatchOptions
+    from colorgan.batch.run import Summary, colorize_files
+    from colorgan.callbacks import Callbacks
     from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.options import ColorizeOptions
+    from colorgan.comparison.compare import compare
+    from colorgan.comparison.options import CompareOptions
+    from colorgan.data.options import PrepareOptions
+    from colorgan.data.prepare import prepare
+    from colorgan.errors import ColorganError
+    from colorgan.models.loading import load_model
+    from colorgan.models.registry import available_models
+
+__version__ = "0.1.0"
+__all__ = [
+    "BatchOptions",
+    "Callbacks",
+    "ColorganError",
+    "ColorizeOptions",
+    "Colorizer",
+    "CompareOptions",
+    "PrepareOptions",
+    "Summary",
+    "__version__",
+    "available_models",
+    "colorize_files",
+    "compare",
+    "load_model",
+    "prepare",
+]
+# Where each of these is: most pull in torch, which takes seconds, and `colorgan --help` must not pay for it.
+_MODULES = {
+    "BatchOptions": "batch.options",
+    "Callbacks": "callbacks",
+    "ColorganError": "errors",
+    "ColorizeOptions": "colorize.options",
+    "Colorizer": "colorize.colorizer",
+    "CompareOptions": "comparison.options",
+    "PrepareOptions": "data.options",
+    "Summary": "batch.run",
+    "available_models": "models.registry",
+    "colorize_files": "batch.run",
+    "compare": "comparison.compare",
+    "load_model": "models.loading",
+    "prepare": "data.prepare",
+}
 
 
 def __getattr__(name: str) -> object:
-    # The class pulls in torch, which takes seconds; `colorgan --help` must not pay for it.
-    if name == "Colorizer":
-        from colorgan.colorize.colorizer import Colorizer
-
-        return Colorizer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -13,7 +13,7 @@ _OUT_OF_MEMORY = ("defaultcpuallocator", "not enough memory", "out of memory")
 
 
 def resolve_device(name: str) -> torch.device:
-    """Turn the `--device` option into a device that is there.
+    """Turn the name of a device into one that is there.
 
     Args:
         name: auto, cpu, cuda, cuda:N or mps; auto takes CUDA, then MPS, then the CPU.
@@ -27,13 +27,13 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if name.partition(":")[0] not in _NAMES:
         found = "no device has that name here"
-        raise DeviceError(f"a device named {name!r}", found, "Use --device auto, cpu, cuda, cuda:N or mps.")
+        raise DeviceError(f"a device named {name!r}", found, "Use auto, cpu, cuda, cuda:N or mps.", parameter="device")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]
-        raise DeviceError(f"a device named {name!r}", reason, "Use --device auto, or --device cpu.") from error
+        raise DeviceError(f"a device named {name!r}", reason, "Use auto, or cpu.", parameter="device") from error
     return device
 
 
@@ -65,7 +65,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """Turn the `--precision` option into the number format that a network's convolutions run in.
+    """Turn the name of a precision into the number format that a network's convolutions run in.
 
     Args:
         name: auto, fp32, bf16 or fp16; auto takes half precision where the hardware has it.
@@ -79,7 +79,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
             return torch.bfloat16
         return torch.float16 if device.type == "cuda" else torch.float32
     if name not in _PRECISIONS:
-        raise UsageError("a precision", repr(name), f"Choose auto, {', '.join(_PRECISIONS)}.")
+        raise UsageError("a precision", repr(name), f"Choose auto, {', '.join(_PRECISIONS)}.", parameter="precision")
     return _PRECISIONS[name]
 
 

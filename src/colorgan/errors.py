@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-_SIGNALS = {2: "by Ctrl-C", 15: "by a request to end (SIGTERM)"}
+_SIGNALS = {
+    1: "by the end of its terminal (SIGHUP)",
+    2: "by Ctrl-C",
+    15: "by a request to end (SIGTERM)",
+}
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -18,15 +22,17 @@ class ColorganError(Exception):
         expected: what was expected or tried.
         found: what was found instead.
         advice: what to do about it.
+        parameter: the name of the parameter or option field whose value is to blame, in Python's spelling; or empty.
     """
 
     exit_code = EXIT_CANNOT
 
-    def __init__(self, expected: str, found: str, advice: str) -> None:
+    def __init__(self, expected: str, found: str, advice: str, *, parameter: str = "") -> None:
         super().__init__(expected, found, advice)
         self.expected = expected
         self.found = found
         self.advice = advice
+        self.parameter = parameter
 
     def __str__(self) -> str:
         return f"{self.expected}: {self.found}. {self.advice}"
@@ -68,16 +74,18 @@ class OutputError(ColorganError):
 
 
 class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)
-    """SIGINT or SIGTERM: what was under way is finished and saved.
+    """SIGINT, SIGTERM or SIGHUP: what was under way is finished and saved.
 
     Args:
-        signal_number: 2 or 15; the exit code is 128 more.
+        signal_number: 1, 2 or 15; the exit code is 128 more.
         advice: how to go on.
+        leaves_thread: whether a thread could not be waited for, so that the process should leave without it.
     """
 
-    def __init__(self, signal_number: int, advice: str) -> None:
+    def __init__(self, signal_number: int, advice: str, *, leaves_thread: bool = False) -> None:
         super().__init__("interrupted", _SIGNALS.get(signal_number, f"by signal {signal_number}"), advice)
         self.exit_code = 128 + signal_number
+        self.leaves_thread = leaves_thread
 
 
 class TrainingError(ColorganError):

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a question asked between two pieces of work, so that each is finished and saved."""
+"""SIGINT, SIGTERM and SIGHUP as a question asked between two pieces of work, so that each is finished and saved."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from typing import NoReturn
 
 from colorgan.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP, which Windows does not have, comes when a terminal is closed or a connection breaks off.
+HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def _nohup(number: int) -> bool:
+    return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) is signal.SIG_IGN
 
 
 class SignalWatch:
-    """While entered, the first SIGINT or SIGTERM is remembered; a second SIGINT stops at once.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP is remembered; a second SIGINT stops at once.
 
     Nothing is raised at the first one: what a handler raises comes up wherever the main thread is, also between the
     taking of a lock and the block that would release it, and then whoever waits for that lock waits for ever.
+
+    A SIGHUP that is ignored, as under nohup, stays ignored.
 
     Outside the main thread, where Python allows no handlers, it watches nothing.
 
@@ -39,7 +46,7 @@ class SignalWatch:
     def __enter__(self) -> SignalWatch:
         """Take the signals over."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._remember) for number in _SIGNALS}
+            self._previous = {number: signal.signal(number, self._remember) for number in HEEDED if not _nohup(number)}
         return self
 
     def __exit__(
@@ -75,7 +82,7 @@ class SignalWatch:
             advice: how to go on, for the error's last part.
 
         Raises:
-            Interrupted: a signal came; its exit code is 130 or 143.
+            Interrupted: a signal came; its exit code is 128 more than its number.
         """
         if self.received is not None:
             raise Interrupted(self.received, advice)

@@ -14,7 +14,7 @@ from processes import DEADLINE_S, running
 from colorgan.cli.app import main
 from colorgan.data.options import PrepareOptions
 from colorgan.data.prepare import prepare
-from colorgan.weights import save_model
+from colorgan.models.loading import save_model
 
 
 @pytest.fixture(scope="session")

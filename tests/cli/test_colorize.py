@@ -17,6 +17,7 @@ from processes import DEADLINE_S, Process, Start, wait_until
 
 pytestmark = pytest.mark.usefixtures("alone")
 
+HANGUP = getattr(signal, "SIGHUP", 1)  # which Windows does not have
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX")
 
 
@@ -229,7 +230,7 @@ def begin(start: Start, tiny_model: Path) -> Start:
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
     many: Path, tmp_path: Path, number: int, code: int, begin: Start
 ) -> None:
@@ -246,7 +247,7 @@ def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129)])
 def test_a_signal_while_the_model_is_loaded_ends_it_at_once(
     photos: Path, tiny_model: Path, tmp_path: Path, number: int, code: int, start: Start
 ) -> None:

@@ -15,7 +15,7 @@ from pictures import RAMP, RAMP16, noise, palette_ramp, png_bytes, saved, saved_
 from PIL import Image
 
 from colorgan.cli.app import main
-from colorgan.media.reading import read
+from colorgan.images.decode import read
 
 MARK = b"compositeWithTrainedAlgorithmicMedia"
 COLOUR = noise(16)
@@ -122,7 +122,7 @@ def test_a_deep_scan_becomes_a_deep_tiff(tmp_path: Path, colorize: Callable[...,
     assert np.abs(samples.astype(int) - RAMP16[..., None]).max() <= 8
     code, printed = colorize(tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert code == 0
-    assert "--bit-depth 16" in printed
+    assert "bit depth of 16" in printed
 
 
 def test_each_page_of_a_tiff_becomes_a_photo(tmp_path: Path, colorize: Callable[..., tuple[int, str]]) -> None:

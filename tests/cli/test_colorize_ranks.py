@@ -13,7 +13,7 @@ import pytest
 from colorizing import Call, check_whole, make_photos, tree
 from processes import DEADLINE_S, running, wait_until
 
-from colorgan.colorize.sharding import Share
+from colorgan.batch.shards import Shard
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -61,7 +61,7 @@ def test_without_torchrun_each_process_of_a_job_array_does_its_share(
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in range(2):
         monkeypatch.setenv("RANK", f"{rank}")
-        own = [name for name in names if Share(rank, 2).has(f"in/{name}")]
+        own = [name for name in names if Shard(rank, 2).has(f"in/{name}")]
         code, printed, _ = call(photos, "-o", out, "--model", tiny_model)
         assert code == 0
         assert f"{len(own)} written, 0 skipped" in printed

@@ -106,7 +106,7 @@ def test_a_path_with_a_comma_is_one_model(photos, tmp_path, tiny_model):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_it_with_130_and_no_results(photos, tmp_path, tiny_model):
     code = (
-        "import os, signal, sys\nfrom colorgan.cli.app import main\nimport colorgan.compare.measuring as module\n"
+        "import os, signal, sys\nfrom colorgan.cli.app import main\nimport colorgan.comparison.evaluate as module\n"
         "measure = module._measure_batch\n"
         "def interrupted(*arguments):\n    os.kill(os.getpid(), signal.SIGINT)\n    measure(*arguments)\n"
         "module._measure_batch = interrupted\n"

@@ -3,20 +3,28 @@
 Three kills here; COLORGAN_TEST_KILLS=20 for as many as one likes.
 """
 
+import contextlib
 import json
 import os
 import random
+import shlex
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from processes import DEADLINE_S, wait_until
+from processes import DEADLINE_S, running, wait_until
 from safetensors import safe_open
 from safetensors.torch import load_file
 from standins import standin_lite
+
+if os.name != "nt":
+    import pty
 
 KILLS = int(os.environ.get("COLORGAN_TEST_KILLS", "3"))
 COMMON = ["--batch-size", "4", "--size", "16", "--val-photos", "6", "--log-every", "1", "--precision", "fp32"]
@@ -90,14 +98,15 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(place, colorgan,
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.slow
-def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, code, colorgan, start):
-    running = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
-    wait_until((place / "run one" / "metrics.jsonl").exists, running)
-    running.send_signal(number)
-    _, words = running.communicate(timeout=DEADLINE_S)
-    assert running.returncode == code, words
+def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, name, colorgan, start):
+    number = getattr(signal, name)
+    process = start(*finetune("--epochs", "100000", "--workers", "1", "--run", "run one"))
+    wait_until((place / "run one" / "metrics.jsonl").exists, process)
+    process.send_signal(number)
+    _, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 128 + number, words
     assert "Traceback" not in words
     assert "colorgan finetune --resume --data data --run 'run one'" in words
     steps = len(log(place / "run one"))
@@ -105,6 +114,86 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(place, number, c
     assert done.returncode == 0, done.stderr
     assert len(log(place / "run one")) >= steps
     assert json.loads((place / "run one" / "run.json").read_text())["options"]["batch_size"] == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.slow
+def test_a_training_whose_terminal_is_closed_saves_and_can_go_on(place, colorgan):
+    command = [sys.executable, "-m", "colorgan", *finetune("--epochs", "100000", "--workers", "1", "--run", "run")]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(command[0], command)
+    os.set_blocking(terminal, False)
+
+    def has_begun():
+        with contextlib.suppress(BlockingIOError):
+            os.read(terminal, 1 << 16)  # or the training would wait until there is room
+        return (place / "run" / "metrics.jsonl").exists()
+
+    ended = []
+    try:
+        wait_until(has_begun)
+        os.close(terminal)
+        wait_until(lambda: ended.append(os.waitpid(child, os.WNOHANG)) or ended[-1][0])
+    finally:
+        if not ended or not ended[-1][0]:
+            os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(ended[-1][1]) == 129
+    (saved,) = (path.name for path in (place / "run" / "checkpoints").iterdir())
+    assert not saved.startswith(".")
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_second_training_in_a_run_folder_is_refused_and_harms_nothing(place, colorgan, start):
+    process = start(*finetune("--epochs", "100000", "--run", "run"))
+    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, process)
+    for more in ((), ("--overwrite",)):
+        second = colorgan(*finetune("--epochs", "100000", "--run", "run", *more))
+        assert second.returncode == 2, second.stderr
+        assert "another is at work in it" in second.stderr
+    process.terminate()
+    process.communicate(timeout=DEADLINE_S)
+    epochs = [line["epoch"] for line in log(place / "run") if line["kind"] == "validation"]
+    assert epochs == list(range(len(epochs)))
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(len(epochs)))
+    assert done.returncode == 0, done.stderr
+    assert not (place / "run" / "lock").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere have no such names")
+@pytest.mark.slow
+def test_a_run_folder_whose_name_is_not_utf8_trains_goes_on_and_is_used(place, colorgan):
+    run = os.fsdecode(b"r\xe9n")
+    for epochs in ("1", "2"):
+        done = colorgan(*finetune("--epochs", epochs, "--run", run, "--workers", "1"))
+        assert done.returncode == 0, done.stderr
+    assert "r\\udce9n" in (place / run / "report.html").read_text()
+    weights = f"{run}/weights/last.safetensors"
+    following = colorgan("finetune", "--from", weights, *COMMON, "--epochs", "1", "--run", "next")
+    assert following.returncode == 0, following.stderr
+    done = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", weights)
+    assert done.returncode == 0, done.stderr
+
+
+def can_mount():
+    return shutil.which("unshare") and not subprocess.run(["unshare", "-m", "true"], check=False).returncode
+
+
+@pytest.mark.skipif(not can_mount(), reason="a /dev/shm of another size needs root on Linux")
+@pytest.mark.parametrize(("size", "warned"), [("128k", False), ("8k", True)])
+@pytest.mark.slow
+def test_a_full_dev_shm_stops_no_training(place, start, size, warned):
+    training = shlex.join([sys.executable, "-m", "colorgan", *finetune("--epochs", "1", "--workers", "2")])
+    training = training.replace("--size 16", "--size 160")  # a batch of 300 kB
+    mounted = f"mount -t tmpfs -o size={size} tmpfs /dev/shm && exec {training}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running(["unshare", "-m", "bash", "-c", mounted], **pipes) as process:
+        _, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, words
+    assert ("--shm-size" in words) == warned
+    assert "Traceback" not in words
 
 
 @pytest.mark.slow

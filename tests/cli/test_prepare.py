@@ -72,6 +72,7 @@ def test_bad_input_is_two_lines_and_an_exit_code(
     assert list(tmp_path.iterdir()) == []
 
 
+HANGUP = getattr(signal, "SIGHUP", 1)  # which Windows does not have
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
 
@@ -90,7 +91,9 @@ def wait_for_staging(output: Path, process: Process) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 129), (signal.SIGKILL, -9)]
+)
 def test_interrupted_it_leaves_nothing_that_looks_whole(
     number: int, code: int, photos: Path, tmp_path: Path, start: Start
 ) -> None:

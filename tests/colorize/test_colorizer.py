@@ -14,15 +14,15 @@ from torch import Tensor
 
 import colorgan
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize import fullres
+from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import Colorizer, Colours, network_size
 from colorgan.colorize.engine import Engine, Place
-from colorgan.colorize.rendering import Rendering
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
-from colorgan.media.lightness import Samples
-from colorgan.media.photo import from_image
+from colorgan.images.lightness import Samples
+from colorgan.images.photo import from_image
+from colorgan.models.loading import Model, load_model
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.weights import Model, load_model
 
 CPU = torch.device("cpu")
 
@@ -183,7 +183,7 @@ def test_loading_names_what_is_wrong(tiny_model: Path) -> None:
 
 
 def test_confidence_comes_with_the_colours_where_it_is_asked_for(tiny: Colorizer) -> None:
-    rendering = Rendering(confidence=True)
+    rendering = ColorizeOptions(confidence=True)
     photo = from_image(half_and_half())
     (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
     assert not isinstance(colours, PhotoError)
@@ -194,11 +194,11 @@ def test_confidence_comes_with_the_colours_where_it_is_asked_for(tiny: Colorizer
 
 def test_confidence_of_a_network_without_bins_is_refused(painter: Colorizer) -> None:
     with pytest.raises(UsageError, match="no confidence"):
-        painter.predict_batch(torch.rand(1, 1, 32, 64), Rendering(confidence=True))
+        painter.predict_batch(torch.rand(1, 1, 32, 64), ColorizeOptions(confidence=True))
 
 
 def test_photos_of_one_size_are_coloured_together_as_they_are_alone(tiny: Colorizer) -> None:
-    rendering = Rendering()
+    rendering = ColorizeOptions()
     photos = [from_image(half_and_half()), from_image(half_and_half().rotate(180))]
     together = tiny.predict_batch(torch.stack([tiny.shrink(photo, rendering) for photo in photos]), rendering)
     for photo, colours in zip(photos, together, strict=True):
@@ -222,7 +222,7 @@ def test_no_memory_for_the_result_fails_the_photo(tiny: Colorizer, monkeypatch: 
     def too_much(*args: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(fullres, "widen", too_much)
+    monkeypatch.setattr(upsample, "widen", too_much)
     with pytest.raises(PhotoError, match="200 x 100"):
         tiny.colorize(half_and_half())
 
@@ -272,7 +272,7 @@ def test_colours_end_at_edges_where_the_model_or_the_user_says_so(tiny: Colorize
 
 def test_sixteen_bits_are_finished_from_sixteen_bits(tiny: Colorizer) -> None:
     codes = np.linspace(20000, 40000, 40 * 50).astype(np.uint16).reshape(40, 50)
-    photo, rendering = from_image(Image.fromarray(codes)), Rendering()
+    photo, rendering = from_image(Image.fromarray(codes)), ColorizeOptions()
     (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
     assert not isinstance(colours, PhotoError)
     deep = tiny.finish(photo, colours, rendering, bit_depth=16)
@@ -284,8 +284,8 @@ def test_sixteen_bits_are_finished_from_sixteen_bits(tiny: Colorizer) -> None:
 def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo, rendering, words = from_image(half_and_half()), Rendering(), list[str]()
-    colours, render = Colours(torch.zeros(1, 2, 4, 4)), fullres.render
+    photo, rendering, words = from_image(half_and_half()), ColorizeOptions(), list[str]()
+    colours, render = Colours(torch.zeros(1, 2, 4, 4)), upsample.render
     wanted = tiny.finish(photo, colours, rendering)
 
     def too_much(*args: Any, device: torch.device, **options: Any) -> Samples:
@@ -293,7 +293,7 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return render(*args, device=device, **options)
 
-    monkeypatch.setattr(fullres, "render", too_much)
+    monkeypatch.setattr(upsample, "render", too_much)
     place = Place(tiny.engine.place.generator, torch.device("cuda"))
     on_gpu = Colorizer(tiny.info, Engine(place, tiny.engine.place, words.append, most=4))
     assert np.array_equal(on_gpu.finish(photo, colours, rendering), wanted)

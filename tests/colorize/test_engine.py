@@ -10,9 +10,9 @@ from torch import Tensor
 from colorgan.colorize.engine import CPU, Engine, Place, Results
 from colorgan.devices import has_fast_bf16
 from colorgan.errors import PhotoError
+from colorgan.models.loading import load_model
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.weights import load_model
 
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),

@@ -1,7 +1,7 @@
 import torch
 
 from colorgan.color.bins import BINS, decode, nearest_bin
-from colorgan.colorize.variants import variants
+from colorgan.colorize.uncertainty import variants
 from colorgan.networks.generator import Prediction
 
 

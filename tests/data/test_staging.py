@@ -64,14 +64,15 @@ def test_what_a_killed_run_left_is_cleaned_up_by_the_next(tmp_path: Path) -> Non
 def test_a_run_that_is_interrupted_while_it_takes_its_lock_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take, interruptions = staging._lock, [KeyboardInterrupt()]
+    module = sys.modules[staging.locked.__module__]
+    take, interruptions = module._hold, [KeyboardInterrupt()]
 
     def interrupted(file: IO[bytes]) -> None:
         if interruptions:
             raise interruptions.pop()
         take(file)
 
-    monkeypatch.setattr(staging, "_lock", interrupted)
+    monkeypatch.setattr(module, "_hold", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_set(tmp_path / "data", "new")
     assert names(tmp_path) == []

@@ -7,8 +7,8 @@ import pytest
 import typer.main
 from pages import CHECKOUT, NAMES, blocks_of, lines_of, run_line
 
-from colorgan import weights
 from colorgan.cli.app import app
+from colorgan.models import loading
 
 GROUP = typer.main.get_command(app)
 COMMANDS = GROUP.commands
@@ -31,7 +31,7 @@ FOREIGN = {
 @pytest.mark.parametrize("name", SHOWING)
 @pytest.mark.slow
 def test_the_code_of_a_page_runs(name, reader, monkeypatch):
-    monkeypatch.setattr(weights, "NETWORKS", dict(weights.NETWORKS))
+    monkeypatch.setattr(loading, "NETWORKS", dict(loading.NETWORKS))
     namespace = {"__name__": "page"}
     for block in blocks_of(CHECKOUT / name):
         if block.reason:

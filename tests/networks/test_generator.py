@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from colorgan.colorize.engine import CPU, Engine
+from colorgan.models.loading import NETWORKS
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.weights import NETWORKS
 
 SMALL = {
     "compact": lambda: Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)),

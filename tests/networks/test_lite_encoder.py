@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from colorgan.weights_format import read_torch
 from standins import LITE_STAGES, standin_lite
 from torch import nn
 from torch.nn import functional as F
 
 from colorgan.networks.lite_encoder import LiteEncoder, SameConv2d, encoder_from_published, lite_shape
-from colorgan.weights_format import read_torch
 
 PUBLISHED = os.environ.get("COLORGAN_TEST_ENCODER", "")
 TINY = {"channels": (4, 4, 6, 6, 8, 8, 8), "repeats": (1,) * 7, "stem": 4}

@@ -10,7 +10,9 @@ from processes import DEADLINE_S
 
 from colorgan.errors import CheckpointError, TrainingError
 from colorgan.networks.compact import Compact
+from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
+from colorgan.training.gan import GanNetworks, GanOptions, GanStage
 from colorgan.training.losses import l1
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
 
@@ -45,6 +47,95 @@ def test_a_resumed_stage_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path, resumed, never) == (Position(epoch=1, batch=3, step=3), {"best": {"score": 1.5}})
     assert steps(resumed, 3) == expected
     assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(resumed), strict=True))
+
+
+# It is saved after the third step: in the first two the discriminator learns alone.
+RELATIVISTIC = GanOptions(adversarial="relativistic", r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=2)
+
+
+def laid_out(kind: str, layout: torch.memory_format, bf16: bool, seed: int = 0) -> FinetuneStage | GanStage:
+    """A stage of either way of training, whose first layer is frozen."""
+    torch.manual_seed(seed)
+    generator = Compact(**TINY).to(memory_format=layout)
+    generator.down[0].requires_grad_(False)
+    options = OptimizerOptions(lr=1e-3, ema=0.9, clip_norm=1.0, bf16=bf16)
+    if kind == "finetune":
+        return FinetuneStage(generator, l1, options)
+    norm, losses = ("spectral", RELATIVISTIC) if kind == "relativistic" else ("batch", GanOptions())
+    discriminator = PatchGAN(norm, (4, 4, 8, 8)).to(memory_format=layout)
+    return GanStage(GanNetworks(generator, discriminator), losses, options, OptimizerOptions(lr=1e-3))
+
+
+def losses(stage: FinetuneStage | GanStage, count: int) -> list[dict[str, float]]:
+    drawn = [(torch.rand(2, 1, 24, 24) * 100, torch.randn(2, 2, 24, 24) * 20) for _ in range(count)]
+    return [{name: float(term) for name, term in stage.step(L, ab).items()} for L, ab in drawn]
+
+
+def states(stage: FinetuneStage | GanStage) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each parameter that learns, with each of its moments."""
+    return [
+        (parameter, optimizer.state[parameter][moment])
+        for optimizer in stage.optimizers.values()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        for moment in ("exp_avg", "exp_avg_sq")
+        if parameter.requires_grad
+    ]
+
+
+@pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("kind", ["finetune", "gan", "relativistic"])
+def test_a_stage_goes_on_bit_for_bit_in_every_memory_format_and_precision(
+    tmp_path: Path, kind: str, layout: torch.memory_format, bf16: bool
+) -> None:
+    straight = laid_out(kind, layout, bf16)
+    losses(straight, 3)
+    save_checkpoint(tmp_path, straight, Position(epoch=1, batch=3, step=3), {})
+    expected, drawn = losses(straight, 3), torch.rand(4)
+    resumed = laid_out(kind, layout, bf16, seed=1)
+    load_checkpoint(tmp_path, resumed, never)
+    assert losses(resumed, 3) == expected
+    assert torch.equal(torch.rand(4), drawn)
+    assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(resumed), strict=True))
+    for (_, moment), (_, other) in zip(states(straight), states(resumed), strict=True):
+        assert torch.equal(moment, other)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("kind", ["finetune", "gan", "relativistic"])
+def test_moments_and_gradients_lie_in_memory_as_their_weights_do(
+    tmp_path: Path, kind: str, layout: torch.memory_format
+) -> None:
+    trained = laid_out(kind, layout, bf16=True)
+    compared: list[bool] = []
+
+    def look(optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        compared.extend(p.grad.stride() == p.stride() for p in parameters if p.grad is not None)
+
+    for optimizer in trained.optimizers.values():
+        optimizer.register_step_pre_hook(look)
+    losses(trained, 3)
+    assert compared
+    assert all(compared)
+    save_checkpoint(tmp_path, trained, Position(epoch=1, validated=True), {})
+    load_checkpoint(tmp_path, trained, never)
+    assert states(trained)
+    assert all(moment.stride() == parameter.stride() for parameter, moment in states(trained))
+
+
+def test_moments_of_other_weights_are_refused(tmp_path: Path) -> None:
+    straight = stage()
+    steps(straight, 1)
+    optimizer = straight.optimizers["generator"]
+    parameters = optimizer.param_groups[0]["params"]
+    first, last = parameters[0], parameters[-1]
+    assert first.shape != last.shape
+    optimizer.state[first], optimizer.state[last] = optimizer.state[last], optimizer.state[first]
+    save_checkpoint(tmp_path, straight, Position(epoch=1, validated=True), {})
+    with pytest.raises(CheckpointError, match="a moment of shape"):
+        load_checkpoint(tmp_path, stage(), never)
 
 
 def test_the_newest_two_are_kept_and_those_asked_for(tmp_path: Path) -> None:

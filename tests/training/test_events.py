@@ -1,4 +1,5 @@
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,4 +58,9 @@ def test_a_later_sitting_begins_with_the_lines_that_are_there_and_doubles_none(t
 def test_without_tensorboard_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"colorgan\[tensorboard\]"):
-        check_tensorboard()
+        check_tensorboard(Path("run"))
+
+
+def test_a_folder_that_tensorboard_cannot_name_is_refused_before_any_work() -> None:
+    with pytest.raises(UsageError, match="not UTF-8"):
+        check_tensorboard(Path(os.fsdecode(b"r\xe9n")))

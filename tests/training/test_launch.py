@@ -3,26 +3,28 @@
 import importlib.util
 import json
 import re
-from dataclasses import replace
+import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from standins import standin_lite
 
-from colorgan.errors import ColorganError, WeightsError
+from colorgan.errors import ColorganError, Interrupted, WeightsError
+from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
+from colorgan.training.checkpoint import Position
 from colorgan.training.finetune import FINETUNE, check_bins
 from colorgan.training.launch import launch, resumable_options
-from colorgan.training.options import FinetuneOptions, RunOptions, train_options
+from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
-from colorgan.weights import ModelInfo, build_network, load_model, save_model
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
 
@@ -58,6 +60,9 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     ("given", "code", "words"),
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
+        ({"adversarial": "relativistic", "real_label": 0.9}, 2, "--real-label of 1"),
+        ({"lambda_perceptual": 1.0, "perceptual_network": "encoder"}, 2, "--encoder"),
+        ({"encoder": "lite.pth"}, 2, "--perceptual-network encoder"),
         ({"size": 16}, 2, "--size of at least 24"),
         ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
         ({"size_min": 16}, 2, "--size-min of at least 24"),
@@ -116,6 +121,67 @@ def test_a_run_of_the_other_command_is_not_gone_on_with(place: Path, set_folder:
         resumable_options(TRAIN, Path("run"), {})
 
 
+class Stopping(Silent):
+    """Sends the signal of Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def progressed(self, position: Position, batches: int, share: float) -> None:
+        if position.step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop_at", [2, 5])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("way", [FINETUNE, TRAIN])
+def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
+    place: Path, set_folder: Path, way: Way, precision: str, stop_at: int
+) -> None:
+    given = {"start": "small.safetensors"} | SMALL | {"epochs": 2, "lr": 1e-3, "ema": 0.9, "log_every": 1}
+    given |= {"precision": precision, "clip_norm": 1.0, "schedule": "cosine"}
+    options = train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    run(way, set_folder, options, "straight")
+    with pytest.raises(Interrupted):
+        launch(way, set_folder, Path("stopped"), options, Stopping(stop_at), "")
+    run(way, set_folder, options, "stopped")
+    # The weights, their average, the optimizers' moments and the random states.
+    last = "checkpoints/epoch-002/tensors.safetensors"
+    straight, stopped = load_file(Path("straight", last)), load_file(Path("stopped", last))
+    assert straight.keys() == stopped.keys()
+    assert [key for key, tensor in straight.items() if not torch.equal(tensor, stopped[key])] == []
+    for path in Path("straight/weights").iterdir():
+        assert path.read_bytes() == Path("stopped/weights", path.name).read_bytes()
+    assert _log("stopped") == _log("straight")
+
+
+def _log(folder: str) -> list[dict[str, object]]:
+    """The log of a run, but for its times."""
+    lines = [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "elapsed_s"} for line in lines]
+
+
+def test_a_run_of_an_older_version_goes_on_as_that_version_did(place: Path, set_folder: Path) -> None:
+    @dataclass(frozen=True)
+    class Tomorrows(FinetuneOptions):
+        """Options whose defaults have changed."""
+
+        size_min: int = 16
+        aged: float = 0.5
+        ema: float = 0.9
+
+    given = {"start": "small.safetensors"} | SMALL
+    run(FINETUNE, set_folder, FinetuneOptions(**given))
+    described = json.loads(Path("run/run.json").read_text())
+    for name in BEFORE:
+        described["options"].pop(name, None)  # as it was before there was any of these
+    Path("run/run.json").write_text(json.dumps(described))
+    resumed = resumable_options(replace(FINETUNE, options=Tomorrows), Path("run"), {})
+    assert (resumed.size_min, resumed.aged, resumed.ema) == (0, 0.0, 0.0)
+    assert run(FINETUNE, set_folder, FinetuneOptions(**given | {"epochs": 2})).epochs == [2]
+
+
 def test_a_run_by_bins_is_gone_on_with(place: Path, set_folder: Path) -> None:
     given = {"start": "small.safetensors", "loss": "bins"} | SMALL
     run(FINETUNE, set_folder, FinetuneOptions(**given))
@@ -147,6 +213,42 @@ def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, s
     assert epoch["g_loss"] == pytest.approx(
         epoch["g_adversarial"] + 10 * epoch["g_l1"] + 10 * epoch["g_perceptual"], rel=1e-4
     )
+
+
+def test_a_relativistic_run_with_all_that_goes_with_it_from_options_to_a_verdict(place: Path, set_folder: Path) -> None:
+    given = {
+        "start": "small.safetensors",
+        "lambda_perceptual": 0.0,
+        "adversarial": "relativistic",
+        "r1": 0.1,
+        "r2": 0.2,
+        "d_norm": "spectral",
+        "d_augment": True,
+        "d_warmup_steps": 2,
+        "log_every": 1,
+    }
+    run(TRAIN, set_folder, train_options(given | SMALL))
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["kind"] == "train"]
+    assert [line["d_alone"] for line in steps] == [1.0, 1.0] + [0.0] * (len(steps) - 2)
+    assert ["g_loss" in line for line in steps] == [False, False] + [True] * (len(steps) - 2)
+    assert all(
+        line["d_loss"] == pytest.approx(line["d_pairs"] + 0.1 * line["d_r1"] + 0.2 * line["d_r2"], rel=1e-4)
+        for line in steps
+    )
+    assert "pairs of patches" in json.loads(Path("run/verdict.json").read_text())["lines"][1]
+
+
+def test_the_perceptual_term_by_the_features_of_a_published_encoder(
+    place: Path, set_folder: Path, published_lite0: Path
+) -> None:
+    given = {"start": "small.safetensors", "perceptual_network": "encoder", "encoder": str(published_lite0)}
+    for precision in ("fp32", "bf16"):
+        run(TRAIN, set_folder, train_options(given | SMALL | {"precision": precision}), folder=precision)
+        lines = [json.loads(line) for line in Path(precision, "metrics.jsonl").read_text().splitlines()]
+        (epoch,) = [line for line in lines if line["kind"] == "epoch"]
+        assert epoch["g_perceptual"] > 0
+        assert epoch["grad_perceptual"] > 0
 
 
 TINY_LITE = {"encoder_channels": (4, 4, 6, 6, 8, 8, 8), "encoder_repeats": (1,) * 7, "stem": 4}

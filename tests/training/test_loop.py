@@ -88,11 +88,17 @@ class StoppingGanStage(Stopping, GanStage):
     pass
 
 
-def gan_stage(**changes: int) -> StoppingGanStage:
+HINGE = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.55)
+RELATIVISTIC = GanOptions(
+    adversarial="relativistic", lambda_bins=1.0, r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=6, coarse_truth=True
+)
+
+
+def gan_stage(options: GanOptions = HINGE, **changes: int) -> StoppingGanStage:
     torch.manual_seed(0)
     network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
-    networks = GanNetworks(network, PatchGAN("batch", (4, 4, 8, 8)), bins=BinsLoss(prior(), 0.25))
-    options = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.55)
+    norm = "spectral" if options is RELATIVISTIC else "batch"
+    networks = GanNetworks(network, PatchGAN(norm, (4, 4, 8, 8)), bins=BinsLoss(prior(), 0.25))
     made = StoppingGanStage(
         networks, options, OptimizerOptions(lr=1e-3, ema=0.9), OptimizerOptions(lr=1e-2), temperature=0.5
     )
@@ -101,6 +107,11 @@ def gan_stage(**changes: int) -> StoppingGanStage:
     for name, value in changes.items():
         setattr(made, name, value)
     return made
+
+
+def relativistic_stage(**changes: int) -> StoppingGanStage:
+    """With everything that has a state of its own: drawn moves and cuts, and six steps, of 4 + 2, of D alone."""
+    return gan_stage(RELATIVISTIC, **changes)
 
 
 def stage(**changes: int) -> StoppingStage:
@@ -160,6 +171,7 @@ WEIGHTED = {"weights": {"photos": 1.5}, "aged": 0.5}
     ("make", "changes", "stop_at"),
     [(stage, {}, stop_at) for stop_at in (1, 3, 4, 5, 8, 12)]
     + [(gan_stage, {"size": 24}, stop_at) for stop_at in (3, 4, 9)]
+    + [(relativistic_stage, {"size": 24}, stop_at) for stop_at in (2, 4, 5, 6, 7, 9)]
     + [(lite_stage, {}, 5)]
     + [(stage, {"cache": "device"} | WEIGHTED, stop_at) for stop_at in (3, 6, 13)]
     + [(stage, {"validate_every": 2} | WEIGHTED, stop_at) for stop_at in (3, 6, 7, 12, 13)],

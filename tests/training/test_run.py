@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from colorgan.errors import CheckpointError, UsageError
-from colorgan.training.run import describe_run, open_run, read_run
+from colorgan.training.run import describe_run, hold_run, open_run, read_run
 
 MODEL = {"network": "compact", "options": {}, "trained_on": "nothing", "licence": "MIT"}
 OPTIONS = {"lr": 0.1, "epochs": 3, "loss": "l1"}
@@ -41,12 +41,32 @@ def test_a_run_of_the_other_command_is_refused_as_one(run: Path) -> None:
 def test_overwriting_removes_a_run_and_nothing_that_is_none(run: Path, tmp_path: Path) -> None:
     (run / "metrics.jsonl").write_text("{}\n")
     assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)
-    assert not run.exists()
+    assert list(run.iterdir()) == []
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("dear")
     with pytest.raises(UsageError, match="other things"):
         open_run(tmp_path / "letters", "finetune", OPTIONS, "set-1", overwrite=True)
     assert (tmp_path / "letters" / "dear.txt").exists()
+
+
+def test_a_folder_is_held_by_one_training_and_stays_so_while_it_is_emptied(run: Path) -> None:
+    with hold_run(run, pytest.fail):
+        assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)
+        assert [path.name for path in run.iterdir()] == ["lock"]
+        with pytest.raises(UsageError, match="another is at work"), hold_run(run, pytest.fail):
+            pytest.fail("two hold it")
+        describe_run(run, "finetune", OPTIONS, "set-1", "cpu", MODEL)
+    assert [path.name for path in run.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_was_held_for_nothing_is_gone_and_a_file_is_no_folder(tmp_path: Path) -> None:
+    with hold_run(tmp_path / "runs" / "one", pytest.fail):
+        assert (tmp_path / "runs" / "one").is_dir()
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UsageError, match="a file in its place"), hold_run(place, pytest.fail):
+            pytest.fail("it was held")
 
 
 @pytest.mark.parametrize(

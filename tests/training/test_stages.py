@@ -1,10 +1,11 @@
 import pytest
 import torch
+from torch import nn
 
 from colorgan.networks.compact import Compact
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.losses import l1
-from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.stages import FinetuneStage, Learner, OptimizerOptions
 
 
 def stage(**options: float | bool) -> FinetuneStage:
@@ -66,6 +67,18 @@ def test_under_bfloat16_the_loss_is_float32_and_near_the_exact_one() -> None:
     exact, rounded = step(stage())["loss"], step(stage(bf16=True))["loss"]
     assert rounded.dtype is torch.float32
     assert float(rounded) == pytest.approx(float(exact), rel=0.02)
+
+
+def test_the_average_of_a_short_run_has_left_what_the_run_started_from():
+    network = nn.Linear(1, 1)
+    nn.init.zeros_(network.weight)
+    learner = Learner(network, OptimizerOptions(ema=0.9995))
+    for _ in range(60):
+        network.weight.data.fill_(1.0)
+        network.weight.grad = torch.zeros(1, 1)
+        learner.learn()
+    assert learner.average is not None
+    assert learner.average.module.weight.item() > 0.99
 
 
 def lite_stage(frozen: int = 0, **options: float) -> FinetuneStage:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import sys
+from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
+from colorgan.batch.options import BatchOptions
+from colorgan.batch.planner import count_photos
+from colorgan.batch.run import RESUME_ADVICE, colorize_files
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
+from colorgan.cli.console import Console
+from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import (
     COLOURS,
     FILES,
@@ -24,12 +32,14 @@ from colorgan.cli.options import (
     given_name,
     given_path,
 )
-from colorgan.cli.request import Request
-from colorgan.colorize.rendering import DEFAULT_MODEL, Rendering
-from colorgan.errors import UsageError
+from colorgan.cli.streaming import STREAM, Request, colorize_stream
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
+from colorgan.distributed import World
+from colorgan.errors import ColorganError, Interrupted, UsageError
+from colorgan.images.discovery import read_paths
+from colorgan.signals import SignalWatch
 
 RESULTS = "Results"
-_SUFFIXES = {"keep": "", "jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
 
 class FormatName(str, Enum):
@@ -230,33 +240,100 @@ def colorize(
     The same command again does what is left, and nothing twice: a journal in the output folder says what was made of
     which photo with which settings.
     """
-    from colorgan.cli.colorizing import colorize_photos
-
     if not inputs and not from_file:
-        raise UsageError("photos to colour", "no INPUT and no --from-file", "Name photos or folders of them.")
+        raise UsageError("photos to color", "no INPUT and no --from-file", "Name photos or folders of them.")
     request = Request(
         inputs=inputs or [],
-        output=Path(output) if output else None,
-        names_folder=output is not None and output.endswith(("/", os.sep)),
+        output=output,
         from_file=from_file,
-        suffix=_SUFFIXES[format_name.value],
-        rendering=Rendering(saturation, temperature, render_size, fit.value, confidence, variants, seed, edges),
+        options=ColorizeOptions(
+            saturation,
+            temperature,
+            render_size,
+            fit.value,
+            confidence,
+            variants,
+            seed,
+            edges,
+            max_megapixels,
+            format_name.value,
+            quality,
+            keep_metadata=not strip_metadata,
+            mark=mark,
+            bit_depth=16 if bit_depth is BitDepth.sixteen else 8,
+        ),
+        batch=BatchOptions(overwrite, dry_run, all_pages, skip_color, workers, batch_size, device, precision.value),
         model=model,
-        device=device,
-        precision=precision.value,
-        batch_size=batch_size,
-        max_megapixels=max_megapixels,
-        quality=quality,
-        keep_metadata=not strip_metadata,
-        mark=mark,
-        bit_depth=int(bit_depth.value),
-        all_pages=all_pages,
-        skip_color=skip_color,
-        overwrite=overwrite,
-        dry_run=dry_run,
-        workers=workers,
         json_lines=json_lines,
         quiet=quiet,
     )
-    if code := colorize_photos(request):
+    with watch_signals(RESUME_ADVICE) as watch:
+        try:
+            code = _colorize(request, watch)
+        except Interrupted as error:
+            if error.leaves_thread:
+                leave_at_once(error)
+            raise
+    if code:
         raise typer.Exit(code)
+
+
+def _colorize(request: Request, watch: SignalWatch) -> int:
+    """Color photos as was asked for, print what becomes of them, and give the exit code."""
+    world = World.from_environment()
+    console = Console(request.quiet or not world.is_primary)
+    prefix = "" if world.is_primary else f"rank {world.rank}: "
+    reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console, prefix)
+    listed = None
+    count = None if request.from_file or world.size > 1 else partial(count_photos, request.inputs, request.output_path)
+    callbacks = ReportingCallbacks(
+        console,
+        reporter,
+        watch,
+        inputs=request.inputs_in_words,
+        model=request.model,
+        dry_run=request.batch.dry_run,
+        count=count,
+    )
+    try:
+        if request.is_stream:
+            # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
+            with watch.leaving():
+                return colorize_stream(request, console, reporter)
+        if request.from_file:
+            listed = _read_list(request.from_file)
+        with callbacks:
+            summary = colorize_files(
+                request.inputs,
+                request.output,
+                request.options,
+                batch=request.batch,
+                model=request.model,
+                listed=listed,
+                callbacks=callbacks,
+            )
+    except ColorganError as error:
+        reporter.stopped(error)
+        if callbacks.counts:
+            reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
+        raise
+    if not summary.is_partial:
+        total = Total(request.where, summary.exit_code, summary.dry_run, summary.missing_ranks)
+        reporter.summary(summary.counts, total)
+    return summary.exit_code
+
+
+def _read_list(path: Path) -> Iterator[str]:
+    """The paths in a list, read while they are asked for; it is opened now, so that a wrong name costs no time."""
+    if path == STREAM:
+        return read_paths(sys.stdin.buffer)
+    try:
+        return _read_and_close(path.open("rb"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError("a list of photos", f"{path}: {reason}", "Check the name after --from-file.") from error
+
+
+def _read_and_close(file: BinaryIO) -> Iterator[str]:
+    with file:
+        yield from read_paths(file)

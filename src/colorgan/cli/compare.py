@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.cli.completion import complete_models
-from colorgan.cli.console import Console
-from colorgan.cli.leaving import watch_signals
+from colorgan.cli.console import Console, DownloadBar
+from colorgan.cli.interrupts import watch_signals
 from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption, given_path
-from colorgan.compare.options import CompareOptions
-from colorgan.compare.serving import STOPPED, AppOptions, check_app, serve
+from colorgan.comparison.app.server import STOPPED, AppOptions, check_app, serve
+from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.errors import EXIT_SOME_FAILED, UsageError
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
-    from colorgan.compare.results import Comparison
-    from colorgan.download import Progress
+    from colorgan.comparison.results import Comparison
 
 DEFAULTS = CompareOptions()
 WHAT = "What is compared"
 APP = "The app"
-_STOPPED = "There are no results; the same command starts anew."
 
 
 def compare(
@@ -139,9 +138,9 @@ def compare(
         raise UsageError(
             "photos to compare models on", "none named", "Name photos, folders or archives, or give --app."
         )
-    with watch_signals(_STOPPED) as watch:
+    with watch_signals(RESTART_ADVICE) as watch:
         comparison = _compare(console, inputs, output, options, watch)
-    from colorgan.cli.comparing import print_json, print_words
+    from colorgan.cli.compare_output import print_json, print_words
 
     (print_json if json_lines else print_words)(console, comparison, output)
     if comparison.failures:
@@ -174,12 +173,11 @@ def _check_models(console: Console, options: CompareOptions) -> None:
     console.note("Loading the models ...")
     with watch_signals(STOPPED) as watch:
         with watch.leaving():  # torch takes seconds to load
-            from colorgan.compare.contenders import load_contenders
+            from colorgan.comparison.models import load_contenders
 
-        check = partial(watch.check, STOPPED)
-        check()
-        load_contenders(options, console.warn, lambda model: console.fetching(model, check))
-        check()
+        with _Callbacks(console, watch) as callbacks:
+            load_contenders(options, callbacks, StopCheck(callbacks, STOPPED))
+        watch.check(STOPPED)
 
 
 def _compare(
@@ -188,32 +186,49 @@ def _compare(
     """Compare under a progress bar."""
     console.note("Loading the models ...")
     with watch.leaving():  # torch takes seconds to load, and nothing is written yet
-        from colorgan.compare.compare import compare as compare_models
+        from colorgan.comparison.compare import compare as compare_models
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with console.bar(*columns) as bar:
-        return compare_models(inputs, output, options, _Watcher(console, bar, watch))
+    with _Callbacks(console, watch) as callbacks:
+        return compare_models(inputs, output, options, callbacks=callbacks)
 
 
-class _Watcher:
-    """Draws the bar and asks for signals."""
+class _Callbacks(Callbacks):
+    """Draws bars and looks for signals; to be used as a context manager."""
 
-    def __init__(self, console: Console, bar: Bar, watch: SignalWatch) -> None:
-        self._console, self._bar, self._watch = console, bar, watch
-        self._task = bar.add_task("Comparing", total=None)
+    def __init__(self, console: Console, watch: SignalWatch) -> None:
+        self._console, self._watch = console, watch
+        self._download, self._stack = DownloadBar(console), ExitStack()
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
 
-    def check(self) -> None:
-        """Raise if a signal came."""
-        self._watch.check(_STOPPED)
+    def __enter__(self) -> _Callbacks:
+        """No bar is there yet."""
+        return self
 
-    def progressed(self, done: int, total: int) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bars away."""
+        self._download.close()
+        self._stack.close()
+
+    def on_progress(self, done: int, total: int) -> None:
         """Move the bar."""
+        self._download.close()
+        if self._bar is None:
+            columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = self._stack.enter_context(self._console.bar(*columns))
+            self._task = self._bar.add_task("Comparing", total=total)
         self._bar.update(self._task, completed=done, total=total)
 
-    def warned(self, text: str) -> None:
-        """Print a warning."""
+    def on_warning(self, text: str) -> None:
+        """Print it."""
         self._console.warn(text)
 
-    def fetching(self, model: str) -> AbstractContextManager[Progress]:
-        """Show a download."""
-        return self._console.fetching(model, self.check)
+    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
+        """Show a bar for the file."""
+        self._download.show(name, received_bytes, total_bytes)
+
+    def should_stop(self) -> int | None:
+        """The signal that came, or None."""
+        return self._watch.received

@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import os
 
-from colorgan.model_info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
+from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
 
 
 def complete_model(incomplete: str) -> list[str]:
     """The names and the files of weights here that start like this."""
-    from colorgan.weights_cache import NAMED_MODELS  # late: it brings what fetches files, which takes as long as typer
+    from colorgan.models.registry import (
+        NAMED_MODELS,  # late: it brings what fetches files, which takes as long as typer
+    )
 
     names = [name for name in NAMED_MODELS if name.startswith(incomplete)]
     return names + [path for path in sorted(glob.glob(glob.escape(incomplete) + "*")) if _is_weights(path)]  # noqa: PTH207

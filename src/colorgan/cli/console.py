@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import IO, Any, cast
 
 from rich import box
 from rich.console import Console as RichConsole
@@ -26,11 +27,37 @@ from rich.table import Table
 
 from colorgan.errors import EXIT_BUG, ColorganError, OutputError
 
+# Parameters of the library whose options have other names.
+_SPELLED_OTHERWISE = {"inputs": "INPUT", "keep_metadata": "--strip-metadata", "listed": "--from-file"}
+
+
+class _Words:
+    """Standard error as it is at each moment; what is written once its terminal is closed is lost, and breaks nothing.
+
+    A training that ends since its terminal was closed still has to be saved, and its bar to be taken down.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        # Rich puts a file of its own there while a bar is drawn, which would print through this one again.
+        return getattr(getattr(sys.stderr, "rich_proxied_file", sys.stderr), name)
+
+    def write(self, text: str) -> int:
+        """Write, or lose, the text."""
+        with contextlib.suppress(OSError):
+            self.__getattr__("write")(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what is written."""
+        with contextlib.suppress(OSError):
+            self.__getattr__("flush")()
+
 
 def _rich(*, stderr: bool) -> RichConsole:
     # Rich honours NO_COLOR by itself; a dumb terminal must get no control codes at all.
     dumb = os.environ.get("TERM") == "dumb"
-    return RichConsole(stderr=stderr, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)
+    words = cast(IO[str], _Words()) if stderr else None
+    return RichConsole(file=words, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)
 
 
 class Console:
@@ -86,32 +113,54 @@ class Console:
         hidden = self.quiet or not self._err.is_terminal
         return Progress(*columns, console=self._err, disable=hidden, transient=True)
 
-    @contextmanager
-    def fetching(
-        self, what: str, check: Callable[[], None] = lambda: None
-    ) -> Iterator[Callable[[int, int | None], None]]:
-        """Show a download, from the moment when there is one.
+
+class DownloadBar:
+    """Shows downloads, each from the moment when there is one.
+
+    Args:
+        console: where.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._name = ""
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def show(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
+        """Say how far it is.
 
         Args:
-            what: the name of what may have to be fetched.
-            check: called all the while; what it raises ends the download.
-
-        Yields:
-            What to call with the bytes that are here, and with those of the whole file where they are known.
+            name: of what is fetched.
+            received_bytes: so far.
+            total_bytes: of the whole file, where that is known.
         """
-        columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        task: TaskID | None = None
+        if self._bar is None or name != self._name:
+            self.close()
+            self._console.note(f"Fetching {name}, once for all ...")
+            columns = (
+                "{task.description}",
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+            )
+            self._name, self._bar = name, self._console.bar(*columns)
+            self._bar.start()
+            self._task = self._bar.add_task(escape(name), total=total_bytes)
+        if self._task is not None:
+            self._bar.update(self._task, completed=received_bytes, total=total_bytes)
 
-        def progressed(received: int, total: int | None) -> None:
-            nonlocal task
-            if task is None:
-                self.note(f"Fetching {what}, once for all ...")
-                task = bar.add_task(escape(what), total=total)
-            bar.update(task, completed=received, total=total)
-            check()
+    def close(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
-        with self.bar(*columns) as bar:
-            yield progressed
+
+def option_of(parameter: str) -> str:
+    """How a parameter of the library is spelled on the command line."""
+    return _SPELLED_OTHERWISE.get(parameter, "--" + parameter.replace("_", "-"))
 
 
 def restore_terminal() -> None:
@@ -125,7 +174,8 @@ def print_error(error: ColorganError) -> None:
     err = _rich(stderr=True)
     err.print(f"[red]colorgan:[/red] {escape(error.expected)}: {escape(error.found)}", soft_wrap=True)
     if error.advice:
-        err.print(f"  {escape(error.advice)}", soft_wrap=True)
+        option = f" ({option_of(error.parameter)})" if error.parameter else ""
+        err.print(f"  {escape(error.advice)}{escape(option)}", soft_wrap=True)
 
 
 def print_bug(error: Exception, debug: bool) -> int:

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
-from colorgan.cli.leaving import watch_signals
+from colorgan.cli.interrupts import watch_signals
 from colorgan.cli.options import FILES, RUNNING, QuietOption, SeedOption, given_path
 from colorgan.data.options import PrepareOptions
 from colorgan.errors import UsageError

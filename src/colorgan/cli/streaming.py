@@ -1,78 +1,145 @@
-"""One photo from standard input, or to standard output."""
+"""What `colorgan colorize` was asked for, and how one photo goes through a pipe."""
 
 from __future__ import annotations
 
 import io
 import sys
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from colorgan.cli.console import Console
-from colorgan.cli.request import STREAM, Request, shown
+from colorgan.batch.options import BatchOptions
+from colorgan.cli.colorize_output import Reporter, printable
+from colorgan.cli.console import Console, DownloadBar
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
-from colorgan.media.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
-    from colorgan.media.photo import Photo
+    from colorgan.images.photo import Photo
+
+STREAM = Path("-")
 
 
-def is_stream(request: Request) -> bool:
-    """Whether a photo comes from standard input, or goes to standard output."""
-    return STREAM in request.inputs or request.output == STREAM
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
 
-
-def check_stream(request: Request) -> None:
-    """Refuse what cannot be meant.
-
-    Raises:
-        UsageError: it cannot.
+    Attributes:
+        inputs: files and folders.
+        output: a folder, a file, or None for beside the photos; as it was given, with a slash at its end or without.
+        from_file: a file with the paths of further photos, or None.
+        options: of the photos.
+        batch: of the run.
+        model: its name or path.
+        json_lines: print for a program.
+        quiet: no progress and notes.
     """
+
+    inputs: Sequence[Path]
+    output: str | None
+    from_file: Path | None
+    options: ColorizeOptions
+    batch: BatchOptions
+    model: str
+    json_lines: bool
+    quiet: bool
+
+    @property
+    def output_path(self) -> Path | None:
+        """The output without its slash."""
+        return Path(self.output) if self.output else None
+
+    @property
+    def where(self) -> str:
+        """Where the results are, in words."""
+        return printable(self.output_path) if self.output_path else "beside the photos, as NAME-color"
+
+    @property
+    def inputs_in_words(self) -> str:
+        """What was named, as short as a line."""
+        named = [printable(path) for path in self.inputs]
+        if self.from_file:
+            named.append(f"the photos listed in {printable(self.from_file)}")
+        return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a photo comes from standard input, or goes to standard output."""
+        return STREAM in self.inputs or self.output_path == STREAM
+
+
+def _check(request: Request) -> None:
+    """Refuse what cannot be meant."""
     if len(request.inputs) != 1 or request.from_file:
         raise UsageError("one photo through a pipe", "several inputs", "Name folders and files without -.")
-    if request.json_lines or request.dry_run or request.all_pages:
+    if request.json_lines or request.batch.dry_run or request.batch.all_pages:
         raise UsageError("one photo through a pipe", "--json, --dry-run or --all-pages", "Leave it out.")
-    source, target = request.inputs[0], request.output or STREAM
+    source, target = request.inputs[0], request.output_path or STREAM
     if source.is_dir():
         raise UsageError("one photo for standard output", f"{source} is a folder", "Name a folder as output.")
     if target == STREAM:
         if sys.stdout.isatty():
-            advice = "Send it on: > colour.jpg, | another program, or name a file with --output."
+            advice = "Send it on: > color.jpg, | another program, or name a file with --output."
             raise UsageError("standard output that can take a picture", "a terminal", advice)
     elif target.suffix.lower() not in PHOTO_SUFFIXES:
         raise UsageError("an output file", f"{target} has no photo's suffix", f"Known are {' '.join(PHOTO_SUFFIXES)}.")
-    elif target.exists() and not request.overwrite:
+    elif target.exists() and not request.batch.overwrite:
         raise UsageError("a new output file", f"{target} stands there already", "--overwrite replaces it.")
 
 
-def colorize_stream(request: Request, console: Console, colorizer: Colorizer) -> None:
-    """Colour the photo.
+def colorize_stream(request: Request, console: Console, reporter: Reporter) -> int:
+    """Color the photo, and give the exit code.
 
     Raises:
-        PhotoError: it cannot be read or coloured.
+        UsageError: what was asked for cannot be meant.
+        PhotoError: the photo cannot be read or colored.
         OutputError: the result cannot be written.
     """
-    from colorgan.media import reading, writing
+    _check(request)
+    colorizer = _load(request, console, reporter)
+    from colorgan.batch.worker import bit_depth, read_options, write_options
+    from colorgan.images import decode, encode
 
-    treatment = request.treatment()
-    source, target = request.inputs[0], request.output or STREAM
-    photo = reading.read(_standard_input() if source == STREAM else source, treatment.reading)
-    if request.skip_color and photo.had_color:
-        raise UsageError("a photo without colours", f"{shown(source)} is in colour", "Leave --skip-color out.")
-    format_name = _format(request, target, photo)
-    rgb = colorizer.colorize_photo(photo, request.rendering, treatment.bit_depth(format_name))
+    source, target = request.inputs[0], request.output_path or STREAM
+    photo = decode.read(_standard_input() if source == STREAM else source, read_options(request.options))
+    if request.batch.skip_color and photo.had_color:
+        raise UsageError("a photo without colors", f"{printable(source)} is in color", "Leave --skip-color out.")
+    format_name = _format(request.options.suffix, target, photo)
+    rgb = colorizer.colorize_photo(photo, request.options, bit_depth(request.options, format_name))
     with nullcontext(sys.stdout.buffer if target == STREAM else target) as place:
-        lost = writing.write(
+        lost = encode.write(
             place,
             format_name,
             rgb,
             alpha=photo.alpha,
             metadata=photo.metadata,
-            options=treatment.written_by(colorizer.info.name),
+            options=write_options(request.options, colorizer.info.name),
         )
     for word in photo.oddities + lost:
-        console.note(f"{shown(source)}: {word}")
+        console.note(f"{printable(source)}: {word}")
+    return 0
+
+
+def _load(request: Request, console: Console, reporter: Reporter) -> Colorizer:
+    reporter.status("loading", f"Loading {request.model} ...", model=request.model)
+    from colorgan.colorize.colorizer import Colorizer
+    from colorgan.devices import describe_device
+
+    with closing(DownloadBar(console)) as download:
+        colorizer = Colorizer.load(
+            request.model,
+            device=request.batch.device,
+            precision=request.batch.precision,
+            notify=console.warn,
+            progress=partial(download.show, request.model),
+        )
+    reporter.status("computing", f"Computing on {describe_device(colorizer.device)}.", device=str(colorizer.device))
+    return colorizer
 
 
 def _standard_input() -> BinaryIO:
@@ -82,8 +149,8 @@ def _standard_input() -> BinaryIO:
     return io.BytesIO(data)
 
 
-def _format(request: Request, target: Path, photo: Photo) -> str:
+def _format(suffix: str, target: Path, photo: Photo) -> str:
     if target != STREAM:
         return PHOTO_SUFFIXES[target.suffix.lower()]
-    suffix = request.suffix or FORMATS[photo.format].written_as
+    suffix = suffix or FORMATS[photo.format].written_as
     return PHOTO_SUFFIXES[suffix] if suffix else photo.format

@@ -41,7 +41,7 @@ def _package_line(name: str) -> str:
 
 def _place_lines() -> list[str]:
     try:
-        from colorgan.weights_cache import cache_folder, models_at_hand
+        from colorgan.models.registry import available_models, cache_folder
     except (ImportError, OSError) as error:
         return [f"models: {type(error).__name__}: {str(error)[:200]}"]
-    return [f"cache: {cache_folder()}", f"models at hand: {', '.join(models_at_hand())}"]
+    return [f"cache: {cache_folder()}", f"models at hand: {', '.join(available_models())}"]

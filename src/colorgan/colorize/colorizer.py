@@ -13,18 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from colorgan.colorize import fullres
-from colorgan.colorize.confidence import confidence, confidence_image
+from colorgan.colorize import upsample
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.rendering import DEFAULT_MODEL, Fit, Rendering
-from colorgan.colorize.variants import variants
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
+from colorgan.colorize.uncertainty import confidence, confidence_image, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
-from colorgan.download import Progress
 from colorgan.errors import PhotoError, UsageError, WeightsError
-from colorgan.media.lightness import Samples
-from colorgan.media.photo import Photo, from_image, to_image
+from colorgan.images.lightness import Samples
+from colorgan.images.photo import Photo, from_image, to_image
+from colorgan.models.download import Progress
+from colorgan.models.loading import Model, ModelInfo, load_model
 from colorgan.networks.generator import Prediction
-from colorgan.weights import Model, ModelInfo, load_model
 
 _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
 
@@ -136,7 +135,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range.
         """
-        rendering = Rendering(saturation, temperature, render_size, fit, edges=edges)
+        rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges)
         photo = from_image(image)
         return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
 
@@ -152,7 +151,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        rendering = Rendering(variants=count, seed=seed)
+        rendering = ColorizeOptions(variants=count, seed=seed)
         photo = from_image(image)
         colours = self._predict(photo, rendering)
         found = (self.finish(photo, colours, rendering, variant=number) for number in range(count))
@@ -171,11 +170,11 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self._predict(from_image(image), Rendering(confidence=True)).confidence
+        sure = self._predict(from_image(image), ColorizeOptions(confidence=True)).confidence
         assert sure is not None
         return confidence_image(sure)
 
-    def colorize_photo(self, photo: Photo, rendering: Rendering, bit_depth: int = 8) -> Samples:
+    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
         """Colour a photo as it was read.
 
         Args:
@@ -193,18 +192,18 @@ class Colorizer:
         """
         return self.finish(photo, self._predict(photo, rendering), rendering, bit_depth)
 
-    def _predict(self, photo: Photo, rendering: Rendering) -> Colours:
+    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> Colours:
         (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
         if isinstance(colours, PhotoError):
             raise colours
         return colours
 
-    def network_size(self, height: int, width: int, rendering: Rendering) -> tuple[int, int]:
+    def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
         render_size = rendering.render_size or self.info.render_size
         return (render_size, render_size) if rendering.fit == "square" else network_size(height, width, render_size)
 
-    def shrink(self, photo: Photo, rendering: Rendering) -> Tensor:
+    def shrink(self, photo: Photo, rendering: ColorizeOptions) -> Tensor:
         """Reduce a photo to what the network sees of it.
 
         Returns:
@@ -215,7 +214,7 @@ class Colorizer:
             return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
         return torch.from_numpy(photo.lightness.reduced(*size))[None]
 
-    def predict_batch(self, L: Tensor, rendering: Rendering) -> list[Colours | PhotoError]:
+    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[Colours | PhotoError]:
         """Predict the colours of photos that share a `network_size`.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
@@ -252,7 +251,7 @@ class Colorizer:
             part if isinstance(part, PhotoError) else colours(seen, part) for seen, part in zip(L, results, strict=True)
         ]
 
-    def _check(self, prediction: Prediction, rendering: Rendering) -> None:
+    def _check(self, prediction: Prediction, rendering: ColorizeOptions) -> None:
         if prediction.logits is None:
             wanted = {
                 "temperature": rendering.temperature is not None,
@@ -266,11 +265,11 @@ class Colorizer:
             if self.engine.place.dtype is torch.float32:
                 advice = "The weights are damaged or were trained to nothing: choose another model."
             else:
-                advice = "Compute with --precision fp32; if that fails too, the weights are damaged."
+                advice = "Compute with the precision fp32; if that fails too, the weights are damaged."
             raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
 
     def finish(
-        self, photo: Photo, colours: Colours, rendering: Rendering, bit_depth: int = 8, *, variant: int = 0
+        self, photo: Photo, colours: Colours, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
     ) -> Samples:
         """Give a photo the colours that were predicted for it.
 
@@ -288,7 +287,7 @@ class Colorizer:
             PhotoError: memory does not suffice.
         """
         paint = partial(
-            fullres.render,
+            upsample.render,
             photo.lightness,
             colours.variants[variant],
             rendering.saturation,

@@ -120,7 +120,7 @@ class Engine:
             return list(zip(*results, strict=True))
         height, width = L.shape[-2:]
         found = f"not enough memory to compute its colours at {width} x {height}"
-        return [PhotoError("enough memory", found, "Lower --render-size, or end other programs.")]
+        return [PhotoError("enough memory", found, "Lower the render size, or end other programs.")]
 
     def _try(self, place: Place, L: Tensor, temperature: float, read: Read) -> Results | None:
         try:

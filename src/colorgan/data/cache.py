@@ -6,19 +6,20 @@ For a GPU that steps faster than photos are decoded, and for a set that fits its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from colorgan.data.aging import draw_ages
-from colorgan.data.dataset import Aged, Augment, Batch, ignore_signals
+from colorgan.data.dataset import Aged, Augment, Batch, Batches
 from colorgan.data.photoset import Split
 from colorgan.data.plan import BatchPlan, EpochPlan
+from colorgan.data.reading import read_batches
 
 _LONGEST = 2  # times its short side: of longer photos the middle is taken, since each batch is as large as its largest
 _READ_AT_ONCE = 32
@@ -48,11 +49,11 @@ class _WholePhotos(Dataset["list[_Pixels]"]):
         return np.asarray(photo.crop((left, top, left + width, top + height)))
 
 
-def _joined(batch: list[list[_Pixels]]) -> tuple[Tensor, Tensor]:
+def _joined(batch: list[list[_Pixels]]) -> tuple[_Pixels, npt.NDArray[np.int64]]:
     """The pixels of all photos, (N, 3), and their heights and widths, (P, 2)."""
     photos = [photo for part in batch for photo in part]
     pixels = np.concatenate([photo.reshape(-1, 3) for photo in photos])
-    return torch.from_numpy(pixels), torch.tensor([photo.shape[:2] for photo in photos])
+    return pixels, np.array([photo.shape[:2] for photo in photos], np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,30 +71,30 @@ class PhotoCache:
     sizes: Tensor
 
     @classmethod
-    def read(cls, split: Split, device: torch.device, workers: int) -> PhotoCache:
+    def read(
+        cls, split: Split, device: torch.device, workers: int, warn: Callable[[str], None] = lambda text: None
+    ) -> PhotoCache:
         """Decode a split.
 
         Args:
             split: the photos.
             device: where they are to be.
             workers: processes that decode; 0 decodes in this one.
+            warn: told where these cannot be started, so that this one decodes.
 
         Raises:
             SetError: a photo is damaged.
         """
-        loader = DataLoader(
-            _WholePhotos(split),
-            num_workers=workers,
-            collate_fn=_joined,
-            worker_init_fn=ignore_signals,
-            generator=torch.Generator(),
+        photos = _WholePhotos(split)
+        read = read_batches(
+            photos, lambda: ([item] for item in range(len(photos))), _joined, workers=workers, warn=warn
         )
-        parts = [(pixels.to(device), sizes) for pixels, sizes in loader]
+        parts = [(torch.from_numpy(pixels).to(device), torch.from_numpy(sizes)) for pixels, sizes in read]
         sizes = torch.cat([part for _, part in parts])
         areas = sizes.prod(1)
         return cls(torch.cat([part for part, _ in parts]), (areas.cumsum(0) - areas).to(device), sizes)
 
-    def batches(self, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+    def batches(self, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0) -> Batches:
         """Go through an epoch's photos; what is drawn depends on the plan's seed, the epoch and the batch alone.
 
         Args:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +10,13 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
 from colorgan.data.aging import Ages, draw_ages, joined_ages
 from colorgan.data.photoset import Split
 from colorgan.data.plan import EpochPlan
+from colorgan.data.reading import Piped, read_batches
 
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
 
@@ -41,7 +41,7 @@ class Augment:
 
 
 @dataclass(frozen=True)
-class Aged:
+class Aged(Piped):
     """The photos of a batch that are to look old.
 
     Attributes:
@@ -61,7 +61,7 @@ class Aged:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Piped):
     """Photos as they leave the reading processes; the colour maths is done where the training is.
 
     Attributes:
@@ -96,6 +96,9 @@ class Batch:
         aged = self.aged and Aged(*(tensor.pin_memory() for tensor in vars(self.aged).values()))
         return Batch(self.rgb.pin_memory(), self.light.pin_memory(), aged)
 
+
+# To be closed by whoever leaves it early, which ends the processes that read.
+Batches = Generator[Batch, None, None]
 
 _Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], "Ages | None"]
 
@@ -172,15 +175,16 @@ def _collate_ages(ages: Sequence[Ages | None]) -> Aged | None:
     return Aged(torch.tensor([row for row, _ in drawn]), together.film, together.texture)
 
 
-def ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C to the training process, which wants its batch to the end; workers end with it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
 def training_batches(
-    split: Split, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0, workers: int = 0
-) -> Iterator[Batch]:
+    split: Split,
+    plan: EpochPlan,
+    augment: Augment,
+    *,
+    epoch: int,
+    first_batch: int = 0,
+    workers: int = 0,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Batches:
     """Go through an epoch's photos, decoding them on the way.
 
     Args:
@@ -190,6 +194,7 @@ def training_batches(
         epoch: from 0.
         first_batch: where to go on after an interruption.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
+        warn: told where these cannot be started, so that this one reads.
 
     Yields:
         The plan's batches, less those before `first_batch`.
@@ -201,15 +206,13 @@ def training_batches(
                 (position, number, batch.side) for position, number in zip(batch.positions, batch.numbers, strict=True)
             ]
 
-    yield from DataLoader(
+    yield from read_batches(
         _Squares(split, augment, plan.seed, epoch),
-        batch_sampler=items(),
-        num_workers=workers,
-        collate_fn=_collate,
-        worker_init_fn=ignore_signals,
+        items,
+        _collate,
+        workers=workers,
+        warn=warn,
         pin_memory=torch.cuda.is_available(),
-        # One of its own: the loader draws from it, and the training's random state must not notice.
-        generator=torch.Generator(),
     )
 
 

@@ -26,7 +26,7 @@ from colorgan.data.shards import (
     shard_name,
 )
 from colorgan.errors import SetError
-from colorgan.media.files import sha256_of
+from colorgan.files import sha256_of
 
 _ADVICE = "Prepare the set again."
 

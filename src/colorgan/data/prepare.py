@@ -37,7 +37,7 @@ from colorgan.data.sources import SOURCE_SUFFIXES, Check, Entry, Source, open_so
 from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.media.files import sha256_of
+from colorgan.files import sha256_of
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from colorgan.data.shards import SET_FILE, is_set_file
 from colorgan.errors import UsageError
-from colorgan.media.files import sync_folder
+from colorgan.files import locked, sync_folder
 
 _LOCK_FILE = "lock"
 
@@ -89,9 +87,8 @@ def _remove_unused(staging: Path) -> None:
     with contextlib.suppress(OSError):  # another process may be at work in it
         lock = staging / _LOCK_FILE
         if lock.exists():
-            with lock.open("ab") as file:
-                _lock(file)
-            lock.unlink()
+            with locked(lock):
+                pass
         staging.rmdir()
 
 
@@ -120,27 +117,10 @@ def _empty(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path, output: Path) -> Iterator[None]:
-    """Hold a lock file, and remove it at the end; the system lets go of it however this process ends."""
-    with path.open("ab") as file:
+    with contextlib.ExitStack() as held:
         try:
-            _lock(file)
-        except OSError as error:
+            held.enter_context(locked(path))
+        except BlockingIOError as error:
             advice = "Wait for it, or choose another folder with -o."
             raise UsageError(f"a place for the set at {output}", "another prepare is writing there", advice) from error
-        try:
-            yield
-        finally:
-            file.close()  # Windows removes no open file
-            path.unlink()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

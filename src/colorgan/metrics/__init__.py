@@ -4,7 +4,7 @@
 pair, `spill` is about edges. `figures` joins them into one table and one measurement. Definitions: docs/evaluation.md.
 """
 
-from colorgan.metrics.figures import (
+from colorgan.metrics.registry import (
     FIGURES,
     FIGURES_VERSION,
     Figure,

@@ -19,15 +19,17 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.optim import Optimizer
 
 from colorgan.errors import CheckpointError, TrainingError
-from colorgan.media.files import atomic_write, sync_folder
+from colorgan.files import atomic_write, sync_folder
 from colorgan.training.stages import Stage
 
 FORMAT = 1
 KEPT = 2
 _NAME = re.compile(r"epoch-(\d+)(?:-batch-(\d+))?")
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
+_STEPS = "step"  # an optimizer's count of a parameter's updates; its other entries have the parameter's shape
 
 
 @dataclass(frozen=True)
@@ -165,18 +167,47 @@ def _read(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return state, tensors
 
 
+def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimizer its state; a parameter that never had a gradient has none.
+
+    Args:
+        optimizer: restored in place.
+        tensors: by parameter's index and entry, as `3.exp_avg`.
+
+    Raises:
+        ValueError: they are of other parameters.
+    """
+    entries: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, entry = key.split(".", 1)
+        entries.setdefault(int(index), {})[entry] = value
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if entries and max(entries) >= len(parameters):
+        raise ValueError(f"the state of {max(entries) + 1} parameters, where there are {len(parameters)}")
+    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, state in optimizer.state.items():
+        for entry in state.keys() - {_STEPS}:
+            state[entry] = _laid_out_like(parameter, state[entry])
+
+
+def _laid_out_like(parameter: Tensor, moment: Tensor) -> Tensor:
+    """A moment in memory ordered as its parameter's.
+
+    Checkpoints hold all tensors contiguous, whereas a network may be channels-last; and the fused optimizer steps over
+    memory, whatever the strides, so that each weight would meet another one's moment.
+    """
+    if moment.shape != parameter.shape:
+        raise ValueError(f"a moment of shape {tuple(moment.shape)} for weights of {tuple(parameter.shape)}")
+    return torch.empty_like(parameter, requires_grad=False, memory_format=torch.preserve_format).copy_(moment)
+
+
 def _restore(stage: Stage, tensors: dict[str, Tensor]) -> None:
     for name, network in stage.networks.items():
         prefix = f"network.{name}."
         network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     for name, optimizer in stage.optimizers.items():
         prefix = f"optimizer.{name}."
-        entries: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(prefix):
-                index, entry = key.removeprefix(prefix).split(".", 1)
-                entries.setdefault(int(index), {})[entry] = value
-        optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+        _restore_optimizer(optimizer, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     torch.set_rng_state(tensors["random.cpu"])
     cuda = [tensors[f"random.cuda.{i}"] for i in range(torch.cuda.device_count()) if f"random.cuda.{i}" in tensors]
     if cuda and torch.cuda.is_available():

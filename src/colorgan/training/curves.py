@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from colorgan.pages.axes import Axis, ticks
+from colorgan.html.axes import Axis, ticks
 
 WIDTH, HEIGHT = 380, 210
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import torch
 
-from colorgan.media.files import atomic_write
-from colorgan.model_info import ModelInfo
-from colorgan.networks.patchgan import PatchGAN
-from colorgan.weights_format import (
+from colorgan.files import atomic_write
+from colorgan.models.file_format import (
     COPY_AGAIN,
     bad_weights,
     check_digest,
@@ -18,6 +16,8 @@ from colorgan.weights_format import (
     info_from,
     read_tensors,
 )
+from colorgan.models.info import ModelInfo
+from colorgan.networks.patchgan import PatchGAN
 
 _ADVICE = "Give the weights/discriminator.safetensors of a run of colorgan train."
 

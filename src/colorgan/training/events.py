@@ -13,15 +13,20 @@ from colorgan.errors import UsageError
 from colorgan.training.curves import NOT_FIGURES
 
 
-def check_tensorboard() -> None:
-    """See that events can be written here.
+def check_tensorboard(folder: Path) -> None:
+    """See that events can be written into a run folder.
 
     Raises:
-        UsageError: TensorBoard is not installed.
+        UsageError: TensorBoard is not installed, or does not take the folder's name.
     """
     if importlib.util.find_spec("tensorboard") is None:
         advice = 'Install it: pip install "colorgan[tensorboard]"'
         raise UsageError("TensorBoard for --tensorboard", "it is not installed", advice)
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError as error:
+        found = "one that is not UTF-8"
+        raise UsageError(f"a name that TensorBoard takes for {folder}", found, "Leave --tensorboard out.") from error
 
 
 class Events:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 
-from colorgan.download import Progress
 from colorgan.errors import UsageError
+from colorgan.models.download import Progress
+from colorgan.models.loading import ModelInfo, build_network, load_encoder, load_model
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.losses import make_loss
 from colorgan.training.options import SCRATCH, FinetuneOptions
 from colorgan.training.stages import FinetuneStage, OptimizerOptions
 from colorgan.training.way import Start, Way
-from colorgan.weights import ModelInfo, build_network, load_encoder, load_model
 
 
 def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:

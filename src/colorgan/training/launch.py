@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,20 @@ from colorgan import __version__
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16
-from colorgan.download import Progress
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
+from colorgan.models.download import Progress
+from colorgan.models.loading import NETWORKS, ModelInfo, build_network, remember, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
 from colorgan.training.loop import BEST, Loop
-from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions
-from colorgan.training.ranks import joined, restarted
-from colorgan.training.run import describe_run, open_run, read_run
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions, recorded_options
+from colorgan.training.ranks import Ranks, joined, restarted
+from colorgan.training.run import describe_run, hold_run, open_run, read_run
 from colorgan.training.stages import Stage
 from colorgan.training.watcher import Silent, Watcher
 from colorgan.training.way import Options, Start, Way
-from colorgan.weights import NETWORKS, ModelInfo, build_network, remember, save_model
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 
@@ -66,7 +67,8 @@ def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any])
             f"a run of `colorgan {way.command}` in {folder}", found, "Give that command, or another --run."
         )
     try:
-        return way.options(**(run["options"] | dict(given)))
+        recorded = recorded_options(run["options"], (option.name for option in fields(way.options)))
+        return way.options(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(
             f"the options of a {way.command} run in {folder}", str(error), "Name another --run."
@@ -213,42 +215,55 @@ def launch(
     Raises:
         SetError: no whole set there.
         WeightsError: weights to start from are not at hand or damaged.
-        UsageError: the folder holds another run, a loss that the network cannot have, or no TensorBoard for its events.
+        UsageError: the folder holds another run or another training is at work in it, a loss that the network cannot
+            have, or no TensorBoard for its events.
         CheckpointError: the run's checkpoints or its log cannot be read.
         TrainingError: the loss stopped being a number.
         Interrupted: a signal came; a checkpoint was saved.
     """
     if options.tensorboard:
-        check_tensorboard()
+        check_tensorboard(folder)
     photos = PhotoSet.open(data)
     with joined(options.device) as (ranks, device):
         _check(data, photos, options)
         told = watcher if ranks.leader else Silent()
         torch.manual_seed(options.seed)
-        going_on = ranks.from_leader(
-            ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())
-        )
-        generator, model = (
-            _rebuilt(folder, device) if going_on else _started(way, options, photos, device, told.fetching)
-        )
-        _prepare_encoder(generator, options)
-        bf16 = _use_bf16(options.precision, device)
-        if bf16:
-            # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.
-            generator = generator.to(memory_format=torch.channels_last)
-        temperature = model.setdefault("temperature", 1.0)
-        stage = way.make_stage(
-            options, Start(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching)
-        )
-        if options.compile:
-            _compile(stage)
-        save_weights = _saver(way, stage, folder, _info(way, options, model))
-        loop = Loop(stage, photos, folder, options, device, save_weights, told, ranks)
-        _check_shares(loop.plan)
-        if ranks.leader and not going_on:
-            _warn_of_small_photos(photos, options.size, told)
-            describe_run(folder, way.command, asdict(options), photos.identity, describe_device(device), model)
-        return _run(way, loop, folder, advice)
+        with hold_run(folder, told.warned) if ranks.leader else nullcontext():
+            going_on = ranks.from_leader(
+                ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())
+            )
+            loop = _loop(way, photos, folder, options, told, going_on, ranks, device)
+            return _run(way, loop, folder, advice)
+
+
+def _loop(
+    way: Way[Options],
+    photos: PhotoSet,
+    folder: Path,
+    options: Options,
+    told: Watcher,
+    going_on: bool,
+    ranks: Ranks,
+    device: torch.device,
+) -> Loop:
+    """Put network, stage and loop together, and describe a new run."""
+    generator, model = _rebuilt(folder, device) if going_on else _started(way, options, photos, device, told.fetching)
+    _prepare_encoder(generator, options)
+    bf16 = _use_bf16(options.precision, device)
+    if bf16:
+        # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.
+        generator = generator.to(memory_format=torch.channels_last)
+    temperature = model.setdefault("temperature", 1.0)
+    stage = way.make_stage(options, Start(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching))
+    if options.compile:
+        _compile(stage)
+    save_weights = _saver(way, stage, folder, _info(way, options, model))
+    loop = Loop(stage, photos, folder, options, device, save_weights, told, ranks)
+    _check_shares(loop.plan)
+    if ranks.leader and not going_on:
+        _warn_of_small_photos(photos, options.size, told)
+        describe_run(folder, way.command, asdict(options), photos.identity, describe_device(device), model)
+    return loop
 
 
 def _open(way: Way[Options], folder: Path, options: Options, photos: PhotoSet, overwrite: bool) -> bool:

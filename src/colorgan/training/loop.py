@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from colorgan.data.cache import PhotoCache
-from colorgan.data.dataset import Augment, Batch, training_batches
+from colorgan.data.dataset import Augment, Batch, Batches, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
 from colorgan.errors import Interrupted, TrainingError
@@ -99,7 +100,7 @@ class Loop:
             CheckpointError: no checkpoint of the run can be read.
         """
         if self.options.cache == "device":
-            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers)
+            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers, self.watcher.warned)
         self._resume()
         try:
             with SignalWatch() as signals:
@@ -160,22 +161,32 @@ class Loop:
         return min(1.0, max(by_steps, by_time))
 
     def _train_epoch(self, signals: SignalWatch, advice: str) -> None:
-        options = self.options
-        for batch in self._batches():
-            if self._out_of_time():
-                return
-            self._set_rates()
-            terms = self.stage.step(*batch.to_lab(self.device))
-            self._terms.add(terms)
-            received, due = self._advance(signals)
-            if self.position.step % options.log_every == 0 or self.position.step == 1:
-                self._log_terms(terms)
-            if received:
-                self._stop(received, advice)
-            if due:
-                self._save()
+        # Closed, since an error that is kept holds this frame, and with it the processes that read.
+        with closing(self._batches()) as batches:
+            for batch in batches:
+                if self._out_of_time():
+                    return
+                self._learn(batch, signals, advice)
 
-    def _batches(self) -> Iterator[Batch]:
+    def _learn(self, batch: Batch, signals: SignalWatch, advice: str) -> None:
+        """Take one step; log it, stop after it or save it, where it is time for that.
+
+        Raises:
+            Interrupted: a signal came.
+            TrainingError: the loss is no number.
+        """
+        self._set_rates()
+        terms = self.stage.step(*batch.to_lab(self.device))
+        self._terms.add(terms)
+        received, due = self._advance(signals)
+        if self.position.step % self.options.log_every == 0 or self.position.step == 1:
+            self._log_terms(terms)
+        if received:
+            self._stop(received, advice)
+        if due:
+            self._save()
+
+    def _batches(self) -> Batches:
         """What is left of this epoch."""
         options, position = self.options, self.position
         augment = Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged)
@@ -188,6 +199,7 @@ class Loop:
             epoch=position.epoch,
             first_batch=position.batch,
             workers=options.workers,
+            warn=self.watcher.warned,
         )
 
     def _set_rates(self) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from colorgan.media.files import atomic_write
-from colorgan.pages import render
+from colorgan.files import atomic_write
+from colorgan.html import render
 from colorgan.training.curves import Curve, Level, draw, gather
 from colorgan.training.diagnosis import Objective
 from colorgan.training.panels import GROUPS, Panel, other_panels
@@ -51,7 +51,7 @@ def write_report(
     """
     page = _page(folder, lines, standing, objective)
     with atomic_write(folder / "report.html") as file:
-        file.write(page.encode())
+        file.write(page.encode(errors="backslashreplace"))  # names of files need not be UTF-8
 
 
 def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None) -> str:
@@ -115,7 +115,7 @@ def _draw(panel: Panel, curves: Mapping[str, Curve], objective: Objective | None
     if not shown:
         return None
     levels = []
-    if objective and "d_loss" in panel.figures:
+    if objective and {"d_loss", "d_pairs"} & set(panel.figures):
         levels = [Level("right about every patch", objective.floor), Level("cannot tell", objective.blind)]
     latest = {word: curve.values[-1] for word, curve in shown}
     label = f"{panel.title}. " + "; ".join(_in_words(word, curve) for word, curve in shown)

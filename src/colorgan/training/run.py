@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from colorgan import __version__
-from colorgan.errors import CheckpointError, UsageError
-from colorgan.media.files import atomic_write
+from colorgan.errors import CheckpointError, OutputError, UsageError
+from colorgan.files import atomic_write, locked
+from colorgan.training.options import recorded_options
 
 FORMAT = 1
 _FILE = "run.json"
+_LOCK_FILE = "lock"
 
 # How long, how often and where: a run stays the same run when these change.
 _FREE = {
@@ -60,6 +63,54 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     return dict(run)
 
 
+@contextmanager
+def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
+    """Keep other trainings out of a run folder for a while.
+
+    Args:
+        folder: made where it is missing, and removed again where nothing was put into it.
+        warn: told where the disk cannot keep them out.
+
+    Raises:
+        UsageError: another training is at work there, or a file is in its place.
+        OutputError: the folder cannot be written.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    with ExitStack() as held:
+        held.callback(_remove_empty, missing)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            has_locks = held.enter_context(locked(folder / _LOCK_FILE))
+        except BlockingIOError as error:
+            advice = "Wait for it or end it, or name another --run."
+            raise UsageError(
+                f"the run folder {folder} for this training", "another is at work in it", advice
+            ) from error
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another --run.") from error
+        except OSError as error:
+            raise OutputError(
+                f"the run folder {folder}", error.strerror or str(error), "Name another --run."
+            ) from error
+        if not has_locks:
+            warn(f"The disk of {folder} has no locks: see that no other training is started there.")
+        yield
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK_FILE:
+            path.unlink()
+
+
 def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: str, overwrite: bool) -> bool:
     """See that a folder can take this run, either as a new one or as the one that it holds already.
 
@@ -78,10 +129,10 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
         CheckpointError: its `run.json` is damaged.
     """
     if overwrite and (folder / _FILE).exists():
-        shutil.rmtree(folder)
+        _empty(folder)
     run = read_run(folder)
     if run is None:
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(path.name != _LOCK_FILE for path in folder.iterdir()):
             raise UsageError(
                 f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another --run."
             )
@@ -92,7 +143,8 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
             f"one of `colorgan {run['command']}`",
             "Name another --run, or start afresh by --overwrite.",
         )
-    wanted, held = dict(options) | {"set": identity[:12]}, run["options"] | {"set": run["set"][:12]}
+    wanted = dict(options) | {"set": identity[:12]}
+    held = recorded_options(run["options"], options) | {"set": run["set"][:12]}
     differing = [name for name in wanted if name not in _FREE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)

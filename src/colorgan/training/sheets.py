@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
-from colorgan.media.files import atomic_write
-from colorgan.pages import embedded
+from colorgan.files import atomic_write
+from colorgan.html import embedded
 
 SHEET_PHOTOS = 8
 HEAD_PX = 42

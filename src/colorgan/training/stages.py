@@ -18,6 +18,8 @@ from colorgan.networks.generator import Generator
 from colorgan.training.losses import Loss
 from colorgan.training.ranks import ALONE, Ranks
 
+ParamList = tuple[Tensor, ...] | list[Tensor]
+
 
 class Stage(Protocol):
     """What the loop needs of a way of training.
@@ -54,7 +56,7 @@ class OptimizerOptions:
         betas: Adam's averaging.
         weight_decay: decoupled, as in AdamW; 0 is plain Adam.
         clip_norm: the gradient's norm is cut to this; 0 leaves it.
-        ema: decay of the average of the weights that is validated and saved; 0 for none.
+        ema: decay of the average of the weights that is validated and saved, reached after a while; 0 for none.
         bf16: run the network under bfloat16 autocast; the loss stays in float32.
         encoder_lr: the rate of a pretrained encoder; 0 for `lr`.
     """
@@ -101,9 +103,7 @@ class Learner:
         self.average: AveragedModel | None = None
         if options.ema:
             # The buffers too: an average of weights with another network's batch norm statistics is no network.
-            self.average = AveragedModel(
-                network, multi_avg_fn=get_ema_multi_avg_fn(options.ema), use_buffers=True
-            ).eval()
+            self.average = AveragedModel(network, multi_avg_fn=self._average_weights, use_buffers=True).eval()
 
     def learn(self) -> None:
         """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
@@ -116,6 +116,13 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
             self.average.update_parameters(self.network)
+
+    def _average_weights(self, averaged: ParamList, current: ParamList, _: Tensor | int) -> None:
+        """Move the average on; at first by larger steps, or a short run's would still hold what it started from."""
+        assert self.average
+        updates = int(self.average.n_averaged)  # on the CPU, so that nobody waits for a GPU
+        decay = min(self.options.ema, (1 + updates) / (10 + updates))
+        get_ema_multi_avg_fn(decay)(averaged, current, updates)
 
     def predicting(self) -> Generator:
         """The average where there is one, else a look at the network itself, in evaluation mode."""

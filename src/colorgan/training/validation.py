@@ -10,8 +10,8 @@ from torch import Tensor
 
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
-from colorgan.intervals import Values
 from colorgan.metrics import Figures, FigureSums, Measured
+from colorgan.metrics.bootstrap import Values
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.options import RunOptions

@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 import torch
 
 from colorgan.data.photoset import PhotoSet
-from colorgan.download import Progress
+from colorgan.models.download import Progress
+from colorgan.models.loading import ModelInfo
 from colorgan.networks.generator import Generator
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import Ranks
 from colorgan.training.stages import Stage
-from colorgan.weights import ModelInfo
 
 Options = TypeVar("Options", bound=RunOptions)
 

@@ -1,0 +1,135 @@
+"""What is left to do of many photos: which were done before, and the rest in order, several at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from colorgan.batch.jobs import Job
+from colorgan.batch.journal import Journal, Journals, Stamp, Verdict, file_stamp
+from colorgan.batch.shards import Shard
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.files import remove_leftovers
+from colorgan.images.discovery import PathSet
+from colorgan.ordered_pool import InOrder, ToDo, Workers
+
+if TYPE_CHECKING:
+    from colorgan.batch.worker import PhotoWorker
+
+_IN_THE_WAY = "at {}, a file stands that was not made by colorgan; overwriting replaces it"
+
+
+@dataclass(eq=False)
+class Backlog:
+    """The photos of a run, and what is known of their results.
+
+    Attributes:
+        jobs: photos and places; found while they are asked for.
+        journals: what was done before.
+        settings: a digest of the options and the model.
+        sidecar_suffixes: of the names of what is written beside each result.
+        overwrite: do all anew.
+        skip_color: photos that are in color already are to be left out.
+        shard: which of the jobs are this process's.
+        read_only: write nothing.
+    """
+
+    jobs: Iterable[Job]
+    journals: Journals
+    settings: bytes
+    sidecar_suffixes: tuple[str, ...] = ()
+    overwrite: bool = False
+    skip_color: bool = False
+    shard: Shard = field(default_factory=Shard)
+    read_only: bool = False
+    _under_way: dict[str, tuple[Journal, Stamp]] = field(default_factory=dict, init=False)
+    _cleaned: PathSet = field(default_factory=PathSet, init=False)
+    _folder: str = field(default="", init=False)
+
+    def steps(self) -> Iterator[PhotoOutcome | ToDo[Job]]:
+        """For each photo of the shard, what became of it without work, or that it is to do.
+
+        Raises:
+            OutputError: a journal cannot be opened.
+        """
+        for job in self.jobs:
+            if self.shard.has(job.identity):
+                yield self._step(job)
+
+    def _step(self, job: Job) -> PhotoOutcome | ToDo[Job]:
+        if job.problem:
+            return job.outcome(PhotoStatus.failed, (job.problem,))
+        self._clean(job.folder)
+        journal, name = self.journals.of(job)
+        stamp = Stamp(name, os.fsencode(job.identity), file_stamp(job.source), self.settings)
+        if not self.overwrite:
+            others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
+            verdict = journal.verdict(stamp, job.target, others)
+            if verdict is Verdict.done:
+                return job.outcome(PhotoStatus.skipped)
+            if verdict is Verdict.in_color and self.skip_color:
+                return job.outcome(PhotoStatus.in_color)
+            if verdict is Verdict.in_the_way:
+                return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(job.target),), "overwrite")
+        journal.begin(stamp, job.target)
+        self._under_way[job.target] = journal, stamp
+        return ToDo(job)
+
+    def _clean(self, folder: str) -> None:
+        if folder != self._folder and not self.read_only:
+            self._folder = folder
+            if self._cleaned.add(folder):
+                remove_leftovers(folder)
+
+    def record(self, outcome: PhotoOutcome) -> None:
+        """Note what became of a photo that was to do."""
+        journal, stamp = self._under_way.pop(outcome.target, (None, None))
+        if journal is None or stamp is None:
+            return
+        if outcome.status is PhotoStatus.written:
+            journal.made(stamp, outcome.target)
+        elif outcome.status is PhotoStatus.in_color:
+            journal.left_in_color(stamp)
+
+
+def color_all(
+    todo: Backlog,
+    worker: PhotoWorker,
+    *,
+    workers: int,
+    group: Callable[[], int],
+    before: Callable[[], None],
+    check: Callable[[], None],
+) -> Generator[PhotoOutcome, None, None]:
+    """Color the photos that are to do, several at a time.
+
+    Args:
+        todo: the photos.
+        worker: colors them.
+        workers: threads.
+        group: tells how many photos of like shape are worth computing together.
+        before: called before photos are handed to the workers; the first time, the model is to be loaded.
+        check: called between two photos; raises to stop there.
+
+    Yields:
+        One outcome for each photo, in their order.
+
+    Raises:
+        Whatever `check` raises; the photos under way have been finished.
+        OutputError: the place for the results cannot be written.
+    """
+
+    def ready() -> None:
+        try:
+            before()
+        except BaseException:
+            todo.journals.forget()  # of what was announced, nothing begins
+            raise
+        todo.journals.flush()
+
+    with Workers(workers, worker) as started:
+        for outcome in InOrder(started, group=group, before=ready, check=check).results(todo.steps()):
+            todo.record(outcome)
+            yield outcome

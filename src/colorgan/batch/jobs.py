@@ -1,0 +1,122 @@
+"""A photo with the place of its result, how results are named, and how those beside photos are told from photos."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.images.discovery import split_name
+from colorgan.images.formats import PHOTO_SUFFIXES
+
+BESIDE = "-color"
+_OWN_RESULT = re.compile(rf"(.+){BESIDE}(-page-\d+)?(-\d+)?(-confidence|-variant-\d+)?")
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """A name with a suffix behind its stem; it may bring a file's suffix of its own."""
+    stem, own = split_name(name)
+    return stem + suffix if "." in suffix else stem + suffix + own
+
+
+def photo_stem(name: str) -> str | None:
+    """The stem of the photo that a file beside it would be the result of, going by its name alone."""
+    match = _OWN_RESULT.fullmatch(split_name(name)[0]) if BESIDE in name else None
+    return match[1] if match else None
+
+
+def without_own_results(names: list[str]) -> list[str]:
+    """The names without those of results whose photo is among them."""
+    if not any(BESIDE in name for name in names):
+        return names
+    stems = {split_name(name)[0] for name in names}
+    return [name for name in names if photo_stem(name) not in stems]
+
+
+def has_photo_beside(source: str) -> bool:
+    """Whether a file is named as the result of a photo that stands beside it."""
+    folder, name = os.path.split(source)
+    stem = photo_stem(name)
+    if stem is None:
+        return False
+    suffixes = [spelled for suffix in PHOTO_SUFFIXES for spelled in (suffix, suffix.upper())]
+    return any(os.path.lexists(os.path.join(folder, stem + suffix)) for suffix in suffixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A photo and the place of its result.
+
+    Attributes:
+        source: the photo's path.
+        identity: the same wherever the folder of photos lies: its name, and the photo's path below it.
+        folder: of the result.
+        name: of the result; no other job's, also where a disk takes capitals for small letters.
+        page: of a file of several, from 0.
+        note: what a user should know of the result's name, or empty.
+        problem: why it cannot be done, or empty.
+    """
+
+    source: str
+    identity: str
+    folder: str
+    name: str
+    page: int = 0
+    note: str = ""
+    problem: str = ""
+
+    @property
+    def target(self) -> str:
+        """The path of the result."""
+        return os.path.join(self.folder, self.name)
+
+    def sidecar(self, suffix: str) -> str:
+        """The name of something that is written beside the result.
+
+        Args:
+            suffix: of its stem; also with a file's suffix, where that is not the result's.
+        """
+        return with_suffix(self.name, suffix)
+
+    def outcome(self, status: PhotoStatus, words: tuple[str, ...] = (), parameter: str = "") -> PhotoOutcome:
+        """What became of it."""
+        return PhotoOutcome(self.source, self.page, self.target, status, words, parameter)
+
+
+@dataclass(frozen=True)
+class OutputRules:
+    """How results are named.
+
+    Attributes:
+        output: a folder, a file where the one input is a file, or None for NAME-color.EXT beside each photo.
+        names_folder: whether the output was given as a folder: with a slash at its end, which no path keeps.
+        suffix: of the results, with its full stop; empty keeps each photo's.
+        sidecar_suffixes: of the names of what else is written beside each result.
+        pages: tells how many pages a file has of which each is a photo of its own; None takes the first alone.
+    """
+
+    output: Path | None = None
+    names_folder: bool = False
+    suffix: str = ""
+    sidecar_suffixes: tuple[str, ...] = ()
+    pages: Callable[[str], int] | None = None
+
+    @property
+    def is_for_one_file(self) -> bool:
+        """Whether the output is a file, going by its suffix."""
+        return self._file_suffix in PHOTO_SUFFIXES
+
+    @property
+    def has_unknown_suffix(self) -> bool:
+        """Whether the output looks like a file, but of no photo's format."""
+        return bool(self._file_suffix) and not self.is_for_one_file
+
+    @property
+    def _file_suffix(self) -> str:
+        """The output's suffix in small letters; empty where it is a folder, or has none."""
+        if self.output is None or self.names_folder or self.output.is_dir():
+            return ""
+        return split_name(self.output.name)[1].lower()

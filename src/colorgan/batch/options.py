@@ -1,0 +1,69 @@
+"""What a user may choose of a run over many photos, beside what is chosen for each photo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from colorgan.batch.shards import Shard
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.errors import UsageError
+
+_RANGES = (("workers", 1, 256), ("batch_size", 1, 1024))
+# What changes a photo's result, in the groups and under the names under which the digests of all journals have it.
+_COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
+_WRITING = ("quality", "keep_metadata", "bit_depth")
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a run over many photos goes; none of this changes a result, but for a rounding of the precision.
+
+    Attributes:
+        overwrite: do again what is done, and replace what stands in a result's place.
+        dry_run: say what would be done, and write nothing.
+        all_pages: each page of a TIFF is a photo of its own, with a result of its own.
+        skip_color: leave out, and count, what is in color already.
+        workers: threads, 1..256; None takes one per core.
+        batch_size: photos of like shape that are computed together, 1..1024; None is what the device likes.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: auto, fp32, bf16 or fp16.
+        shard: the part of the photos to do; None is what the environment of this process says, or all.
+
+    Raises:
+        UsageError: a value out of its range.
+    """
+
+    overwrite: bool = False
+    dry_run: bool = False
+    all_pages: bool = False
+    skip_color: bool = False
+    workers: int | None = None
+    batch_size: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    shard: Shard | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not lowest <= value <= highest:
+                expected = f"{name.replace('_', ' ')} from {lowest} to {highest}"
+                raise UsageError(expected, f"{value}", "Choose a number within that range.", parameter=name)
+
+
+def settings_digest(options: ColorizeOptions, model: str) -> bytes:
+    """What tells results of different settings, or of different models, apart in a journal.
+
+    Args:
+        options: of the photos.
+        model: a digest of its weights, and the precision that it computes in.
+    """
+    settings = {
+        "model": model,
+        "rendering": {name: getattr(options, name) for name in _COLOR},
+        "writing": {name: getattr(options, name) for name in _WRITING} | {"mark": None},
+        "mark": options.mark,
+    }
+    return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16).digest()

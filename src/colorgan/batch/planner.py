@@ -1,0 +1,261 @@
+"""Which photos there are, and the place of each one's result: found one by one, held nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from colorgan.batch.jobs import BESIDE, Job, OutputRules, has_photo_beside, photo_stem, with_suffix, without_own_results
+from colorgan.errors import UsageError
+from colorgan.images.discovery import Listing, PathSet, find_photos, spelling, split_name
+from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
+
+
+def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] = ()) -> Iterator[Job]:
+    """Find the photos of files and folders, and give each a place for its result.
+
+    A folder's tree is mirrored in the output folder; a listed photo keeps the folders of its path there. A result that
+    would meet another's place gets a number. What lies in the output folder is not read; without one, what is named as
+    the result of a photo beside it is left out. With one, that is a photo like any other: a name alone is no proof.
+
+    Args:
+        inputs: files and folders.
+        rules: how results are named.
+        listed: paths of further photos, as many as there are.
+
+    Returns:
+        The jobs, found while they are asked for.
+
+    Raises:
+        UsageError: an input is missing, or the output cannot be meant.
+    """
+    for path in inputs:
+        if not os.path.lexists(path):
+            raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")
+    output = rules.output
+    if rules.is_for_one_file and not listed:
+        return iter([_file_job(inputs, rules)])
+    if output is not None:
+        _check_output_folder(inputs, output)
+        if rules.has_unknown_suffix and not listed and len(inputs) == 1 and not inputs[0].is_dir():
+            raise _unknown_suffix(output)
+    return _Planner(inputs, rules).jobs(listed)
+
+
+def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
+    """Count the photos of files and folders, roughly, in steps: a folder each."""
+    entered = PathSet()
+    if output is not None:
+        entered.add(os.path.realpath(output))
+    yield sum(1 for path in inputs if not path.is_dir())
+    for folder in inputs:
+        if folder.is_dir():
+            for listing in find_photos(str(folder), entered):
+                names = listing.names if output else without_own_results(listing.names)
+                yield len(names) or bool(listing.problem)
+
+
+def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
+    output = rules.output or Path()
+    if len(inputs) > 1 or inputs[0].is_dir():
+        raise UsageError("one photo for one output file", f"{output} and several photos", "Name a folder as output.")
+    source = inputs[0]
+    if _place(source) == _place(output) or (output.exists() and source.exists() and output.samefile(source)):
+        raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
+    if (suffix := written_suffix(output.suffix)) != output.suffix:
+        raise UsageError("an output that can be written", f"{output.suffix} is only read", f"Name it {suffix}.")
+    return Job(str(source), _identity(source), str(output.parent), output.name)
+
+
+def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise UsageError("an output folder", f"{output} is a file", "Name a folder, or a file with a photo's suffix.")
+    place = os.path.realpath(output)
+    for path in inputs:
+        if os.path.realpath(path if path.is_dir() else path.parent) == place:
+            advice = "Name another folder, or none: the results then go beside the photos as NAME-color."
+            found = "it is an input itself" if path.is_dir() else f"{path.name} lies in it"
+            raise UsageError(f"an output folder apart from the inputs, not {output}", found, advice)
+
+
+def _unknown_suffix(output: Path) -> UsageError:
+    written = " ".join(row.suffixes[0] for row in FORMATS.values() if not row.written_as)
+    found = f"{output} has the suffix {output.suffix}"
+    advice = f"Name a file in one of the formats {written}, or end the name in a slash to make it a folder."
+    return UsageError("an output in a format that can be written, or a folder", found, advice)
+
+
+# --- places --------------------------------------------------------------------------------------------------
+
+
+def _place(path: str | Path) -> str:
+    """Where a path is, whatever links and dots lead there; a link that stands there itself is not followed."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _identity(source: str | Path) -> str:
+    folder, name = os.path.split(_place(source))
+    return f"{os.path.basename(folder)}/{name}"
+
+
+def _is_below(place: str, folder: str) -> bool:
+    """Whether a real path is the folder's, itself a real path, or below it."""
+    return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+@dataclass
+class _TargetFolder:
+    """A folder of results, while the photos whose results go there are planned.
+
+    Attributes:
+        path: as a user would write it.
+        place: where it really is.
+        problem: why nothing may be written there, or empty.
+    """
+
+    path: str
+    place: str
+    problem: str
+    spelled: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spelled = spelling(os.path.join(self.place, ""))
+
+
+class _Planner:
+    """Gives each photo a place that no other has.
+
+    Of a million photos it holds the hashes of their places, and the names of the folder that is being planned.
+    """
+
+    def __init__(self, inputs: Sequence[Path], rules: OutputRules) -> None:
+        self._rules = rules
+        self._output = None if rules.output is None else str(rules.output)
+        self._output_place = None if rules.output is None else os.path.realpath(rules.output)
+        self._folders = [path for path in inputs if path.is_dir()]
+        self._files = self._given_files(inputs)
+        self._inner = self._inputs_in_output()
+        self._taken = PathSet()
+        for place in self._files:
+            self._taken.add(spelling(place))
+        self._numbers: dict[str, int] = {}
+        self._listed = PathSet()
+        self._target = _TargetFolder("", "", "")
+
+    def _given_files(self, inputs: Sequence[Path]) -> dict[str, str]:
+        """The inputs that are no folders, by place, each once."""
+        files = {_place(path): str(path) for path in inputs if not path.is_dir()}
+        if self._output is not None:
+            return files
+        # A shell's *.jpg names the photos and the results that an earlier run left beside them.
+        places = [os.path.split(place) for place in files]
+        stems = {(folder, split_name(name)[0]) for folder, name in places}
+        return {
+            place: path
+            for (place, path), (folder, name) in zip(files.items(), places, strict=True)
+            if (folder, photo_stem(name)) not in stems
+        }
+
+    def _inputs_in_output(self) -> list[str]:
+        if self._output_place is None:
+            return []
+        places = [os.path.realpath(folder) for folder in self._folders]
+        return [place for place in places if _is_below(place, self._output_place)]
+
+    def jobs(self, listed: Iterable[str]) -> Iterator[Job]:
+        """Each photo once: the given files, then the folders, then the listed ones."""
+        for place, path in self._files.items():
+            folder = self._target_folder(os.path.dirname(path), "")
+            yield from self._photo(path, _identity(place), folder)
+        entered = PathSet()
+        if self._output_place is not None:
+            entered.add(self._output_place)
+        for given in self._folders:
+            root = os.path.basename(os.path.realpath(given))
+            for listing in find_photos(str(given), entered):
+                yield from self._listing(listing, root)
+        for path in listed:
+            yield from self._listed_photo(path)
+
+    def _listing(self, listing: Listing, root: str) -> Iterator[Job]:
+        folder = self._target_folder(listing.folder, listing.relative)
+        prefix = "/".join([root, *listing.relative.split(os.sep), ""]) if listing.relative else root + "/"
+        if listing.problem:
+            yield Job(listing.folder, prefix, folder.path, "", problem=listing.problem)
+        names = listing.names if self._output is not None else without_own_results(listing.names)
+        place = os.path.join(os.path.realpath(listing.folder), "") if self._files else ""
+        for name in names:
+            if not self._files or place + name not in self._files:
+                yield from self._photo(os.path.join(listing.folder, name), prefix + name, folder)
+
+    def _listed_photo(self, path: str) -> Iterator[Job]:
+        place = _place(path)
+        if not self._listed.add(place) or place in self._files:
+            return
+        if self._output is None and has_photo_beside(path):
+            return
+        parts = [part for part in Path(path).parts[:-1] if part not in (Path(path).anchor, "..")]
+        folder = self._target_folder(os.path.dirname(path), os.path.join("", *parts))
+        identity = "/".join([*parts, os.path.basename(path)])
+        if self._output_place is not None and _is_below(place, self._output_place):
+            yield Job(path, identity, folder.path, os.path.basename(path), problem="it lies in the output folder")
+        else:
+            yield from self._photo(path, identity, folder)
+
+    def _target_folder(self, source_folder: str, relative: str) -> _TargetFolder:
+        path = source_folder
+        if self._output is not None:
+            path = os.path.join(self._output, relative) if relative else self._output
+        if path != self._target.path or not self._target.place:
+            place = os.path.realpath(path)
+            among = any(_is_below(place, folder) for folder in self._inner)
+            problem = f"its result would stand among the inputs, in {path}; name another output folder" if among else ""
+            self._target = _TargetFolder(path, place, problem)
+        return self._target
+
+    def _photo(self, source: str, identity: str, folder: _TargetFolder) -> Iterator[Job]:
+        stem, suffix = split_name(os.path.basename(source))
+        problem = folder.problem
+        if not problem and not self._rules.suffix and suffix.lower() not in PHOTO_SUFFIXES:
+            known = " ".join(PHOTO_SUFFIXES)
+            problem = f"its name has none of the suffixes {known}; name the output file, or choose a format"
+        if problem:
+            yield Job(source, identity, folder.path, stem + suffix, problem=problem)
+            return
+        wanted = stem + BESIDE if self._output is None else stem
+        suffix = self._rules.suffix or written_suffix(suffix)
+        pages = self._rules.pages(source) if self._rules.pages else 1
+        if pages <= 1:
+            yield self._named(Job(source, identity, folder.path, wanted + suffix), folder)
+            return
+        for page in range(pages):
+            name = f"{wanted}-page-{page + 1:0{len(str(pages))}}{suffix}"
+            yield self._named(Job(source, f"{identity}#{page}", folder.path, name, page), folder)
+
+    def _named(self, job: Job, folder: _TargetFolder) -> Job:
+        """The job with its wanted name, or with the first free number in it; the name is taken from now on."""
+        if self._take(folder, job.name):
+            return job
+        stem, suffix = split_name(job.name)
+        first = folder.spelled + spelling(job.name)
+        number, name = self._numbers.get(first, 1), job.name
+        while name == job.name or not self._take(folder, name):
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        self._numbers[first] = number
+        note = f"named {name}, since another photo has the place of {job.name}"
+        return Job(job.source, job.identity, job.folder, name, job.page, note)
+
+    def _take(self, folder: _TargetFolder, name: str) -> bool:
+        place = folder.spelled + spelling(name)
+        if not self._rules.sidecar_suffixes:
+            return self._taken.add(place)
+        others = [folder.spelled + spelling(with_suffix(name, suffix)) for suffix in self._rules.sidecar_suffixes]
+        if place in self._taken or any(other in self._taken for other in others):
+            return False
+        for spelled in (place, *others):
+            self._taken.add(spelled)
+        return True

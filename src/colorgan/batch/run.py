@@ -1,0 +1,336 @@
+"""A run over many photos: which are to do, all of them in order, and what became of each; none ends the others."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorgan.batch.backlog import Backlog, color_all
+from colorgan.batch.jobs import Job, OutputRules
+from colorgan.batch.journal import Journals
+from colorgan.batch.options import BatchOptions, settings_digest
+from colorgan.batch.planner import plan_outputs
+from colorgan.batch.shards import RankSummary, Shard
+from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
+from colorgan.distributed import World, is_started_by_torchrun
+from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.ordered_pool import ToDo
+
+if TYPE_CHECKING:
+    from colorgan.colorize.colorizer import Colorizer
+
+_LOOK_UP_S = 0.1
+RESUME_ADVICE = "Every result so far is whole; the same command again goes on with the rest."
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the photos of a run.
+
+    Attributes:
+        counts: of the photos, by what became of them; of all processes where this is the one that speaks for them.
+        missing_ranks: of processes of which nothing was heard.
+        dry_run: whether nothing was done.
+        is_partial: whether another process sums up what became of all.
+    """
+
+    counts: Mapping[PhotoStatus, int]
+    missing_ranks: tuple[int, ...] = ()
+    dry_run: bool = False
+    is_partial: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with."""
+        # torchrun ends all processes when one fails, and a bad photo is no reason for that: the first one tells.
+        if self.dry_run or self.is_partial:
+            return 0
+        return EXIT_SOME_FAILED if self.counts.get(PhotoStatus.failed) or self.missing_ranks else 0
+
+
+def colorize_files(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    options: ColorizeOptions = ColorizeOptions(),
+    *,
+    batch: BatchOptions = BatchOptions(),
+    model: str = DEFAULT_MODEL,
+    listed: Iterable[str] | None = None,
+    callbacks: Callbacks | None = None,
+) -> Summary:
+    """Color photos and folders of photos, as `colorgan colorize` does.
+
+    The same call again does what is left, and nothing twice: a journal in the output folder says what was made of
+    which photo with which settings.
+
+    Args:
+        inputs: photos, and folders of photos.
+        output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
+            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's.
+        options: of the photos.
+        batch: of the run.
+        model: the name or path of the weights.
+        listed: paths of further photos, as many as there are, each asked for when its turn comes.
+        callbacks: are told what goes on, and say when to stop.
+
+    Returns:
+        What became of the photos; those that failed are counted, and told of by `callbacks.on_photo`.
+
+    Raises:
+        UsageError: no photos, a missing input, an output that cannot be meant, or a value out of its range.
+        WeightsError: the model is missing or damaged.
+        DeviceError: no such device.
+        OutputError: the place for the results cannot be written.
+        Interrupted: `callbacks.should_stop` said so; what was under way is finished.
+    """
+    text = None if output is None else os.fspath(output)
+    rules = OutputRules(
+        None if text is None else Path(text),
+        names_folder=text is not None and text.endswith(("/", os.sep)),
+        suffix=options.suffix,
+        sidecar_suffixes=options.sidecar_suffixes,
+        pages=_count_pages if batch.all_pages else None,
+    )
+    paths = [Path(path) for path in inputs]
+    jobs = _find_jobs(paths, rules, listed)
+    return _Run(jobs, rules, options, batch, model, callbacks or Callbacks()).go(_journal_homes(paths, rules, listed))
+
+
+def _count_pages(path: str) -> int:
+    from colorgan.images.decode import count_pages
+
+    return count_pages(Path(path))
+
+
+def _find_jobs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> Iterator[Job]:
+    """The photos, of which there is at least one; found while they are asked for."""
+    jobs = plan_outputs(inputs, rules, () if listed is None else listed)
+    first = next(jobs, None)
+    if first is None:
+        named = ", ".join(os.fsencode(path).decode(errors="replace") for path in inputs[:3])
+        found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
+        advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
+        raise UsageError("photos to color", found, advice, parameter="inputs")
+    return itertools.chain([first], jobs)
+
+
+def _journal_homes(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> list[Path]:
+    """The folders that get a journal."""
+    if rules.output is not None:
+        return [rules.output.parent if rules.is_for_one_file and listed is None else rules.output]
+    return [path if path.is_dir() else path.parent for path in inputs]
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Run:
+    """One run, and what it holds while it goes on."""
+
+    def __init__(
+        self,
+        jobs: Iterator[Job],
+        rules: OutputRules,
+        options: ColorizeOptions,
+        batch: BatchOptions,
+        model: str,
+        callbacks: Callbacks,
+    ) -> None:
+        self._jobs, self._rules = jobs, rules
+        self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
+        self._world = World.from_environment()
+        self._shard = batch.shard or Shard(self._world.rank, self._world.size)
+        self._workers = batch.workers or max(1, available_cores() // self._world.local_size)
+        self._loading = _Loading(self._load)
+        self._counts: Counter[PhotoStatus] = Counter()
+
+    def go(self, journal_homes: Sequence[Path]) -> Summary:
+        """Do it."""
+        self._callbacks.on_start()
+        read_only = self._batch.dry_run
+        ranks = RankSummary(self._world) if self._has_company else None
+        with Journals(
+            journal_homes, self._callbacks.on_warning, beyond=self._rules.output is None, read_only=read_only
+        ) as journals:
+            settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
+            todo = Backlog(
+                self._jobs,
+                journals,
+                settings,
+                sidecar_suffixes=self._options.sidecar_suffixes,
+                overwrite=self._batch.overwrite,
+                skip_color=self._batch.skip_color,
+                shard=self._shard,
+                read_only=read_only,
+            )
+            with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
+                for outcome in outcomes:
+                    self._counts[outcome.status] += 1
+                    self._callbacks.on_photo(outcome)
+        return self._sum_up(ranks)
+
+    @property
+    def _has_company(self) -> bool:
+        """Whether there are other processes, and a place where their sums meet."""
+        return self._batch.shard is None and self._world.size > 1 and is_started_by_torchrun()
+
+    def _check(self) -> None:
+        number = self._callbacks.should_stop()
+        if number is not None:
+            raise Interrupted(number, RESUME_ADVICE, leaves_thread=self._loading.is_under_way)
+
+    def _plan(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        """What would be done: `written` stands for what is to do."""
+        for step in todo.steps():
+            self._check()
+            if isinstance(step, ToDo):
+                job = step.task
+                yield job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+            else:
+                yield step
+
+    def _color(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        from colorgan.batch.worker import PhotoWorker, PixelBudget
+
+        worker = PhotoWorker(
+            self._loading.get,
+            self._options,
+            all_pages=self._batch.all_pages,
+            skip_color=self._batch.skip_color,
+            cores=self._workers,
+            budget=PixelBudget(),
+        )
+        return color_all(
+            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
+        )
+
+    def _group(self) -> int:
+        if self._batch.batch_size:
+            return self._batch.batch_size
+        return self._loading.get().batch_size if self._loading.is_done else 1
+
+    def _model_digest(self) -> str:
+        """A digest of the weights; empty where they are not here, and nothing is to be fetched."""
+        from colorgan.models.registry import model_digest
+
+        digest = model_digest(self._model)
+        if not digest and not self._batch.dry_run:
+            self._load_model()
+            digest = model_digest(self._model)
+        return digest
+
+    def _load_model(self) -> None:
+        """Load the model, unless that was done, and say so."""
+        if self._loading.is_done:
+            return
+        self._callbacks.on_log("loading", f"Loading {self._model} ...", model=self._model)
+        colorizer = self._loading.wait(self._check)
+        from colorgan.devices import describe_device
+
+        device = str(colorizer.device)
+        threads = f"{self._workers} thread{'s' * (self._workers > 1)}"
+        where = f"cpu ({threads})" if device == "cpu" else describe_device(colorizer.device)
+        self._callbacks.on_log("computing", f"Computing on {where}.", device=device)
+
+    def _load(self) -> Colorizer:
+        from colorgan.colorize.colorizer import Colorizer
+
+        return Colorizer.load(
+            self._model,
+            device=self._device(),
+            precision=self._batch.precision,
+            notify=self._callbacks.on_warning,
+            progress=self._downloaded,
+        )
+
+    def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
+        self._callbacks.on_download(self._model, received_bytes, total_bytes)
+        self._check()
+
+    def _device(self) -> str:
+        """The device; of several processes on a machine with CUDA, each has its own."""
+        if self._world.local_size == 1:
+            return self._batch.device
+        from colorgan.devices import device_of_rank
+
+        return device_of_rank(self._batch.device, self._world.local_rank)
+
+    def _sum_up(self, ranks: RankSummary | None) -> Summary:
+        """Bring the sums of all processes together."""
+        if ranks is None:
+            return Summary(self._counts, dry_run=self._batch.dry_run)
+        counts = {status.name: count for status, count in self._counts.items()}
+        if not self._world.is_primary:
+            ranks.publish(counts)
+            return Summary(self._counts, dry_run=self._batch.dry_run, is_partial=True)
+        sums, missing = ranks.total(counts, self._check)
+        total = {PhotoStatus[name]: count for name, count in sums.items()}
+        return Summary(total, tuple(missing), self._batch.dry_run)
+
+
+class _Loading:
+    """A model that is loaded in a thread of its own, so that a signal need not wait for torch.
+
+    Args:
+        load: loads it.
+    """
+
+    def __init__(self, load: Callable[[], Colorizer]) -> None:
+        self._load = load
+        self._thread: threading.Thread | None = None
+        self._colorizer: Colorizer | None = None
+        self._error: BaseException | None = None
+
+    def _run(self) -> None:
+        try:
+            self._colorizer = self._load()
+        except BaseException as error:  # it is raised where the model is asked for
+            self._error = error
+
+    def wait(self, check: Callable[[], None]) -> Colorizer:
+        """Load it, unless that was done, and give it.
+
+        Args:
+            check: called while waiting; raises to stop.
+
+        Raises:
+            Whatever `check` or the loading raised.
+        """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        while self._thread.is_alive():
+            self._thread.join(_LOOK_UP_S)
+            check()
+        return self.get()
+
+    def get(self) -> Colorizer:
+        """The loaded model."""
+        if self._error is not None:
+            raise self._error
+        if self._colorizer is None:
+            raise RuntimeError("asked for before it was loaded")
+        return self._colorizer
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the model is there."""
+        return self._colorizer is not None

@@ -1,0 +1,238 @@
+"""What a worker does with photos: reads, colors and writes them, and says what became of each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from colorgan.batch.jobs import Job
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.colorize.options import CONFIDENCE, ColorizeOptions
+from colorgan.errors import ColorganError, PhotoError
+from colorgan.images import decode, encode
+from colorgan.images.decode import ReadOptions
+from colorgan.images.encode import WriteOptions
+from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.images.photo import Photo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from colorgan.colorize.colorizer import Colorizer, Colours
+
+MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
+
+
+def read_options(options: ColorizeOptions, *, every_page: bool = False) -> ReadOptions:
+    """How photos are read.
+
+    Args:
+        options: of the photos.
+        every_page: whether each picture of a file is a photo of its own.
+    """
+    return ReadOptions(options.max_megapixels, every_page=every_page)
+
+
+def write_options(options: ColorizeOptions, model: str) -> WriteOptions:
+    """How results of a model of that name are written."""
+    mark = model if options.mark else None
+    return WriteOptions(options.quality, options.keep_metadata, mark, options.bit_depth)
+
+
+def bit_depth(options: ColorizeOptions, format_name: str) -> int:
+    """Bits a channel of results in that format."""
+    return options.bit_depth if format_name == "TIFF" else 8
+
+
+class PixelBudget:
+    """Bounds how many megapixels are worked on at the same time.
+
+    Args:
+        most: of all photos together; a larger photo is worked on while no other is.
+    """
+
+    def __init__(self, most: float = MOST_MEGAPIXELS_AT_ONCE) -> None:
+        self._most = most
+        self._taken = 0.0
+        self._users = 0
+        self._change = threading.Condition()
+
+    def take(self, megapixels: float, *, wait: bool) -> bool:
+        """Take some, and tell whether there was room; with `wait`, once there is."""
+        with self._change:
+            while self._users and self._taken + megapixels > self._most:
+                if not wait:
+                    return False
+                self._change.wait()
+            self._taken += megapixels
+            self._users += 1
+            return True
+
+    def give_back(self, megapixels: float) -> None:
+        """Give back what was taken."""
+        with self._change:
+            self._taken -= megapixels
+            self._users -= 1
+            self._change.notify_all()
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A photo that was read, and waits for its colours."""
+
+    position: int
+    job: Job
+    megapixels: float
+    photo: Photo
+    L: Tensor
+
+
+class PhotoWorker:
+    """Colors groups of photos; safe in several threads at once.
+
+    Args:
+        colorizer: gives the loaded model.
+        options: of the photos.
+        all_pages: whether each page of a file is a photo of its own.
+        skip_color: leave those out that are in color already.
+        cores: of the CPU that are this process's; the threads share them.
+        budget: of the photos that are in memory at the same time.
+    """
+
+    def __init__(
+        self,
+        colorizer: Callable[[], Colorizer],
+        options: ColorizeOptions,
+        *,
+        all_pages: bool = False,
+        skip_color: bool = False,
+        cores: int,
+        budget: PixelBudget,
+    ) -> None:
+        self._colorizer = colorizer
+        self._options, self._skip_color = options, skip_color
+        self._reading = read_options(options, every_page=all_pages)
+        self._cores, self._budget = cores, budget
+        self._busy = 0
+        self._counting = threading.Lock()
+        self._device_turn = threading.Lock()
+
+    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Color photos and write them.
+
+        Args:
+            jobs: those of like shape share a batch.
+            put: told the position of a job and its outcome.
+
+        Raises:
+            ColorganError: what would meet the next photo too: a full disk, damaged weights.
+        """
+        held: list[_Held] = []
+        with self._sharing_cores():
+            try:
+                for position, job in enumerate(jobs):
+                    megapixels = decode.measure(Path(job.source))
+                    if not self._budget.take(megapixels, wait=not held):
+                        self._finish(held, put)
+                        self._budget.take(megapixels, wait=True)
+                    self._read(position, job, megapixels, held, put)
+                self._finish(held, put)
+            finally:
+                for photo in held:
+                    self._budget.give_back(photo.megapixels)
+
+    @contextmanager
+    def _sharing_cores(self) -> Iterator[None]:
+        """Give this thread's tensors as many of the cores as the other busy threads leave."""
+        import torch
+
+        with self._counting:
+            self._busy += 1
+            torch.set_num_threads(max(1, self._cores // self._busy))
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._busy -= 1
+
+    def _read(
+        self, position: int, job: Job, megapixels: float, held: list[_Held], put: Callable[[int, PhotoOutcome], None]
+    ) -> None:
+        """Read a photo and hold it, or say why not and give its pixels back."""
+        is_held = False
+        try:
+            with _saying_why(position, job, put):
+                photo = decode.read(Path(job.source), replace(self._reading, page=job.page))
+                if self._skip_color and photo.had_color:
+                    put(position, job.outcome(PhotoStatus.in_color))
+                else:
+                    L = self._colorizer().shrink(photo, self._options)
+                    held.append(_Held(position, job, megapixels, photo, L))
+                    is_held = True
+        finally:
+            if not is_held:
+                self._budget.give_back(megapixels)
+
+    def _finish(self, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Color what is held, those of one size together, and let each go once it is written."""
+        while held:
+            alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
+            predicted = self._predict(alike)
+            for one, colours in zip(alike, predicted, strict=True):
+                with _saying_why(one.position, one.job, put):
+                    put(one.position, self._write(one, colours))
+                held.remove(one)
+                self._budget.give_back(one.megapixels)
+
+    def _predict(self, alike: list[_Held]) -> list[Colours | PhotoError]:
+        import torch
+
+        colorizer = self._colorizer()
+        with nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
+            return colorizer.predict_batch(torch.stack([one.L for one in alike]), self._options)
+
+    def _write(self, one: _Held, colours: Colours | PhotoError) -> PhotoOutcome:
+        """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
+        if isinstance(colours, PhotoError):
+            raise colours
+        if colours.confidence is not None:
+            grey = (colours.confidence.numpy() * 255).round().astype(np.uint8)
+            encode.write(
+                Path(one.job.folder, one.job.sidecar(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
+            )
+        for variant, suffix in enumerate(self._options.variant_suffixes, start=1):
+            self._write_colours(one, Path(one.job.folder, one.job.sidecar(suffix)), colours, variant)
+        lost = self._write_colours(one, Path(one.job.target), colours)
+        note = (one.job.note,) if one.job.note else ()
+        return one.job.outcome(PhotoStatus.written, note + one.photo.oddities + lost)
+
+    def _write_colours(self, one: _Held, target: Path, colours: Colours, variant: int = 0) -> tuple[str, ...]:
+        """Write the photo in one of its colourings, and give what was lost, in words."""
+        colorizer, photo = self._colorizer(), one.photo
+        format_name = PHOTO_SUFFIXES[target.suffix.lower()]
+        depth = bit_depth(self._options, format_name)
+        rgb = colorizer.finish(photo, colours, self._options, depth, variant=variant)
+        options = write_options(self._options, colorizer.info.name)
+        return encode.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
+
+
+@contextmanager
+def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None]) -> Iterator[None]:
+    """Turn what is wrong with one photo into its outcome."""
+    try:
+        yield
+    except PhotoError as error:
+        put(position, job.outcome(PhotoStatus.failed, (str(error),), error.parameter))
+    except ColorganError:
+        raise
+    except MemoryError:
+        put(position, job.outcome(PhotoStatus.failed, ("not enough memory for a photo of its size",)))
+    except Exception as error:  # a million others should not wait for a bug that one photo meets
+        words = f"unexpected {type(error).__name__}: {error} (a bug in colorgan; please report it with the photo)"
+        put(position, job.outcome(PhotoStatus.failed, (words,)))

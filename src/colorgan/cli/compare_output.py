@@ -1,0 +1,122 @@
+"""What `compare` prints: tables and sentences for a person, JSON Lines for another program."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from colorgan.cli.console import Console
+from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
+from colorgan.comparison.report.report import HTML_NAME
+from colorgan.comparison.results import Comparison, Example, Row
+from colorgan.comparison.results_io import JSON_NAME, plain
+from colorgan.metrics import FIGURES, Figure
+from colorgan.metrics.bootstrap import Interval
+
+SCHEMA = 1  # of the JSON Lines; docs/evaluation.md describes it
+_COLUMNS = 3  # of rows in a table: with the figures' names they fit 80 characters
+_TOLD = ("cf_hs", "ciede2000", "auc", "auc_rebalanced", "grey_chroma", "spill")  # the others are in the results
+_HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
+
+
+def print_json(console: Console, comparison: Comparison, folder: Path) -> None:
+    """Print one JSON object a line: errors, rows, differences, notes, and a summary at last."""
+    for kind, fields in _lines(comparison, folder):
+        console.result(json.dumps({"type": kind, "schema": SCHEMA, **plain(fields)}, allow_nan=False))
+
+
+def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    for failure in comparison.failures:
+        yield "error", vars(failure)
+    for row in comparison.rows:
+        figures = {name: vars(figure) for name, figure in row.figures.items()}
+        yield "row", {"name": row.name, "kind": row.kind, "figures": figures, "perceptual": row.perceptual}
+    for difference in comparison.differences:
+        yield "difference", vars(difference) | {"interval": vars(difference.interval)}
+    for note in comparison.notes:
+        yield "note", {"text": note}
+    counts = {"photos": len(comparison.photos), "left_out": comparison.left_out, "failed": len(comparison.failures)}
+    protocol = {"protocol": comparison.protocol.line()}
+    places = {"page": HTML_NAME, "results": JSON_NAME}
+    paths = {kind: os.fsdecode(os.fsencode(folder / name)) for kind, name in places.items()}
+    yield "summary", counts | protocol | paths
+
+
+def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
+    """Print tables, sentences, and where everything is."""
+    for failure in comparison.failures:
+        console.warn(f"failed: {_shown(failure.photo)}: {failure.reason}")
+    if comparison.photos:
+        _print_tables(console, comparison)
+        _print_perceptual(console, comparison.rows)
+        for difference in comparison.differences:
+            if difference.figure in _TOLD and comparison.protocol.photos > 1:
+                console.result(f"{difference.words}.")
+        _print_published(console, comparison)
+    for reason, count in comparison.left_out.items():
+        console.note(f"{count} {reason} {'photo has' if count == 1 else 'photos have'} no figures, but pictures.")
+    for note in comparison.notes:
+        console.note(note)
+    console.note(f"Measured on {comparison.protocol.line()}.")
+    if len(comparison.examples) == 1:
+        console.result(f"Sheet: {_shown(folder / comparison.examples[0].sheet)}")
+    elif comparison.examples:
+        console.result(f"Sheets of {_count(comparison.examples)}: {_shown(folder / 'sheets')}")
+    console.result(f"Page: {_shown(folder / HTML_NAME)}")
+    console.result(f"Results: {_shown(folder / JSON_NAME)}")
+
+
+def _count(examples: Sequence[Example]) -> str:
+    counted: dict[str, int] = {}
+    for example in examples:
+        counted[example.why] = counted.get(example.why, 0) + 1
+    return ", ".join(f"{count} {why}" for why, count in counted.items())
+
+
+def _print_tables(console: Console, comparison: Comparison) -> None:
+    photos = "1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos"
+    for start in range(0, len(comparison.rows), _COLUMNS):
+        columns = comparison.rows[start : start + _COLUMNS]
+        console.table(photos if start == 0 else "", ["", *(row.name for row in columns)], list(_cells(columns)))
+
+
+def _print_perceptual(console: Console, rows: Sequence[Row]) -> None:
+    """FID, KID and LPIPS, where they were measured."""
+    measured = [row for row in rows if row.perceptual]
+    for start in range(0, len(measured), _COLUMNS):
+        columns = measured[start : start + _COLUMNS]
+        cells = [[label, *(f"{row.perceptual[name]:.4g}" for row in columns)] for name, label in PERCEPTUAL.items()]
+        console.table("Lower is better", ["", *(row.name for row in columns)], cells)
+
+
+def _cells(columns: Sequence[Row]) -> Iterator[list[str]]:
+    for better, heading in _HEADINGS.items():
+        figures = [figure for figure in FIGURES.values() if figure.better == better]
+        yield [heading]
+        for figure in figures:
+            yield [_label(figure), *(_cell(figure, row.figures.get(figure.name)) for row in columns)]
+
+
+def _label(figure: Figure) -> str:
+    return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
+
+
+def _cell(figure: Figure, interval: Interval | None) -> str:
+    """A figure over its interval."""
+    if interval is None or math.isnan(interval.value):
+        return "-"
+    return f"{number(interval.value, figure)}\n{bounds(interval, figure)}".rstrip()
+
+
+def _print_published(console: Console, comparison: Comparison) -> None:
+    for row in comparison.published:
+        figures = ", ".join(f"{FIGURES[name].label} {value:g}" for name, value in row.figures.items())
+        console.result(f"published: {row.name}: {figures} ({row.source})")
+
+
+def _shown(path: Path | str) -> str:
+    """A path as text that any terminal takes, also where its name is not UTF-8."""
+    return os.fsencode(path).decode(errors="replace")

@@ -1,0 +1,113 @@
+"""How sure a network was of its colours."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorgan.color.bins import BINS, bin_centers
+from colorgan.networks.generator import Prediction
+
+
+def confidence(logits: Tensor) -> Tensor:
+    """One minus the entropy of the bins' distribution, over the entropy of knowing nothing.
+
+    1 - H(p) / log 313, with p the softmax of the logits as the network gives them (whatever temperature they are
+    decoded at): 1 where it is certain of one bin, 0 where all 313 are alike to it.
+
+    Args:
+        logits: (B, 313, h, w).
+
+    Returns:
+        (B, h, w) float32, 0..1.
+    """
+    log_shares = logits.movedim(1, -1).float().log_softmax(dim=-1)  # (B, h, w, 313)
+    entropy = -(log_shares.exp() * log_shares).sum(dim=-1)
+    return (1.0 - entropy / math.log(BINS)).clamp(0.0, 1.0)
+
+
+def confidence_image(sure: Tensor) -> Image.Image:
+    """A grey picture of (h, w), 0..1: black is 0, white is 1."""
+    return Image.fromarray((sure * 255.0).round().to(torch.uint8).cpu().numpy())
+
+
+_MATERIALS = 5
+_ROUNDS = 10  # of the clustering
+_SECTORS = 8  # of hue; with grey, what materials are told by
+_SECTOR_CHROMA = 45.0  # Lab units, where a sector's middle is
+_SECTOR_WIDTH = 20.0  # Lab units
+_BLEND = 0.08  # how like two materials have to be to share a pixel
+# How far a colour that is known to 20 Lab units is pulled, in Lab units; one that is known to 5, a sixteenth as far.
+_PULL, _PULL_AT = 12.0, 20.0
+
+
+def variants(prediction: Prediction, temperature: float, count: int, seed: int) -> Tensor:
+    """Colour a batch in several ways that differ in the large.
+
+    Args:
+        prediction: of a network with bins.
+        temperature: that it was decoded at.
+        count: how many, at least 1.
+        seed: of the hues; the same seed gives the same variants.
+
+    Returns:
+        (B, count, 2, H, W), Lab units; the first is the prediction's own.
+    """
+    ab, logits = prediction.ab, prediction.logits
+    if count == 1 or logits is None:
+        return ab[:, None]
+    pulled = [_pulls(bins.movedim(0, -1).float() / temperature, count - 1, seed) for bins in logits]
+    moved = F.interpolate(torch.cat(pulled), scale_factor=4.0, mode="bilinear", align_corners=False)
+    moved = moved[..., : ab.shape[2], : ab.shape[3]].unflatten(0, (len(ab), count - 1))
+    return torch.cat([ab[:, None], ab[:, None] + moved], dim=1)
+
+
+def _pulls(logits: Tensor, count: int, seed: int) -> Tensor:
+    """How far each variant moves each colour of a photo: (h, w, 313) -> (count, 2, h, w), Lab units."""
+    height, width, bins = logits.shape
+    logits = logits.reshape(-1, bins)
+    centers = bin_centers().to(logits.device)
+    shares = logits.softmax(dim=1)
+    belongs = _materials(shares, centers)  # (n, materials)
+    plain = shares @ centers
+    moved = []
+    for hues in _hues(count, seed).to(logits.device):
+        direction = belongs @ torch.stack([hues.cos(), hues.sin()], dim=1)  # (n, 2)
+        # To first order this moves the mean by its variance times the pull: nothing moves that is certain.
+        pull = direction @ centers.T * (_PULL / _PULL_AT**2)
+        moved.append((logits + pull).softmax(dim=1) @ centers - plain)
+    return torch.stack(moved).movedim(2, 1).reshape(count, 2, height, width)
+
+
+def _hues(count: int, seed: int) -> Tensor:
+    """The hue of each material in each variant, (count, materials), radians: each goes once round the circle."""
+    start = torch.rand(_MATERIALS, generator=torch.Generator().manual_seed(seed))
+    return (start + torch.arange(count)[:, None] / count).mul_(2 * math.pi)
+
+
+def _materials(shares: Tensor, centers: Tensor) -> Tensor:
+    """Group pixels by their distributions with soft k-means: (n, 313) -> (n, materials), each row summing to 1."""
+    angle = torch.arange(_SECTORS, device=centers.device) * (2 * math.pi / _SECTORS)
+    corners = torch.stack([angle.cos(), angle.sin()], dim=1) * _SECTOR_CHROMA
+    corners = torch.cat([torch.zeros_like(corners[:1]), corners])
+    sectors = (-torch.cdist(centers, corners).square() / (2 * _SECTOR_WIDTH**2)).softmax(dim=1)  # (313, 9)
+    features = (shares @ sectors).sqrt()  # whose distance is Hellinger's, between distributions
+    means = _far_apart(features)
+    belongs = features
+    for _ in range(_ROUNDS):
+        belongs = (-torch.cdist(features, means).square() / (2 * _BLEND**2)).softmax(dim=1)
+        means = (belongs.T @ features) / belongs.sum(dim=0)[:, None].clamp(min=1e-6)
+    return belongs
+
+
+def _far_apart(features: Tensor) -> Tensor:
+    """Some of (n, d) to start from: the one furthest from the mean, then each time the one furthest from all so far."""
+    chosen = [features.mean(dim=0)]
+    for _ in range(_MATERIALS):
+        known = torch.stack(chosen[1:] or chosen)
+        chosen.append(features[torch.cdist(features, known).amin(dim=1).argmax()])
+    return torch.stack(chosen[1:])

@@ -1,0 +1,253 @@
+"""Colours at the network's size onto the photo's own lightness, strip by strip.
+
+Each step multiplies, adds and looks up, and nothing else: a pixel then has the same bits in whichever strip it is.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorgan.color.lab import srgb_from_linear
+from colorgan.colorize.gamut import (
+    STEPS,
+    Mixer,
+    carried_ab,
+    carried_lightness,
+    carried_lines,
+    clip,
+    is_inside,
+    reduce_chroma,
+)
+from colorgan.colorize.guided_filter import lines
+from colorgan.images.lightness import Lightness, Samples
+
+CPU = torch.device("cpu")
+
+# On a CPU the dozen planes of a strip stay in a core's cache, and torch takes no second thread for a single step, as it
+# would for more; the strips are shared out instead. A GPU wants few and large ones.
+_STRIP_PIXELS = 1 << 15
+_LARGE_STRIP_PIXELS = 1 << 22
+_PIXELS_PER_THREAD = 1 << 19  # a thread for less than this costs more than it brings
+
+
+def render(
+    lightness: Lightness,
+    ab: Tensor,
+    saturation: float = 1.0,
+    *,
+    guide: Tensor | None = None,
+    bit_depth: int = 8,
+    is_clipped: bool = False,
+    device: torch.device = CPU,
+) -> Samples:
+    """Give a photo its colours.
+
+    Args:
+        lightness: of the photo.
+        ab: (2, h, w) on the CPU, Lab units, of any size.
+        saturation: multiplies ab; 0 is grey.
+        guide: (h, w), the L that ab was predicted from, for colours to follow the photo's edges; None for colours that
+            are only interpolated.
+        bit_depth: of the result, 8 or 16.
+        is_clipped: whether a colour that sRGB does not have is clipped channel by channel, in place of losing chroma.
+        device: where to compute.
+
+    Returns:
+        (H, W, 3) sRGB, uint8 or uint16.
+    """
+    height, width = lightness.shape
+    rows_per_strip = max(1, (_STRIP_PIXELS if device.type == "cpu" else _LARGE_STRIP_PIXELS) // width)
+    strips = [slice(top, min(top + rows_per_strip, height)) for top in range(0, height, rows_per_strip)]
+    threads = min(torch.get_num_threads(), 1 + height * width // _PIXELS_PER_THREAD) if device.type == "cpu" else 1
+    with torch.inference_mode():
+        table = carried_lightness(torch.from_numpy(lightness.table)).to(device)
+        ab = ab * saturation
+        planes = carried_ab(ab) if guide is None else carried_lines(lines(guide, ab))
+        wide = widen(planes.to(device), height, width)
+        between = Between.of(wide.shape[1], height, device)
+    shape = height, width, 3
+    rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
+    painting = _Painting(lightness.samples, table, wide[-2:], wide[:-2], between, is_clipped, rgb)
+
+    def paint_share(first: int) -> None:
+        workspace = _Workspace.of_size(min(rows_per_strip, height), width, device)
+        for rows in strips[first::threads]:
+            painting.paint(rows, workspace)
+
+    if threads == 1:
+        paint_share(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(paint_share, range(threads)))
+    return rgb
+
+
+@dataclass(frozen=True, eq=False)
+class _Workspace:
+    """What the steps of one strip after the other are written into: one thread's own.
+
+    Attributes:
+        codes: (N,), on the CPU.
+        light: (N,).
+        ab: (2, rows, W).
+        slopes: (2, rows, W).
+        spare: (2, rows, W).
+        steps: (N,) int32.
+        levels: (N,) uint8.
+        mixer: for N pixels.
+    """
+
+    codes: NDArray[np.int32]
+    light: Tensor
+    ab: Tensor
+    slopes: Tensor
+    spare: Tensor
+    steps: Tensor
+    levels: Tensor
+    mixer: Mixer
+
+    @classmethod
+    def of_size(cls, rows: int, width: int, device: torch.device) -> _Workspace:
+        pixels = rows * width
+        return cls(
+            np.empty(pixels, np.int32),
+            torch.empty(pixels, device=device),
+            torch.empty(2, rows, width, device=device),
+            torch.empty(2, rows, width, device=device),
+            torch.empty(2, rows, width, device=device),
+            torch.empty(pixels, dtype=torch.int32, device=device),
+            torch.empty(pixels, dtype=torch.uint8, device=device),
+            Mixer.of_size(pixels, device),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Painting:
+    """A photo and its result.
+
+    Attributes:
+        samples: (H, W), which `table` turns into lightness as carried.
+        table: (256,) or (65536,), on the device.
+        ab: (2, h, W), as carried, on the device: the colours, or their offsets where there are slopes.
+        slopes: (2, h, W), of ab over lightness, as carried, on the device; or (0, h, W).
+        between: where the photo's rows are among those.
+        is_clipped: whether channels are clipped.
+        rgb: (H, W, 3), written strip by strip.
+    """
+
+    samples: Samples
+    table: Tensor
+    ab: Tensor
+    slopes: Tensor
+    between: Between
+    is_clipped: bool
+    rgb: Samples
+
+    @torch.inference_mode()
+    def paint(self, rows: slice, workspace: _Workspace) -> None:
+        """Fill some rows of the result."""
+        width, count = self.samples.shape[1], rows.stop - rows.start
+        pixels = count * width
+        codes = workspace.codes[:pixels]
+        np.copyto(codes.reshape(count, width), self.samples[rows])
+        light = workspace.light[:pixels]
+        torch.index_select(self.table, 0, torch.from_numpy(codes).to(self.table.device), out=light)
+        ab, spare = workspace.ab[:, :count], workspace.spare[:, :count]
+        colours = self.between.heighten(self.ab, rows, ab, spare).view(2, pixels)
+        if len(self.slopes):
+            slopes = self.between.heighten(self.slopes, rows, workspace.slopes[:, :count], spare)
+            colours.addcmul_(slopes.view(2, pixels), light)
+        a, b = colours
+        linear = workspace.mixer.mix(light, a, b)
+        if self.is_clipped:
+            clip(linear)
+        elif not is_inside(linear):
+            reduce_chroma(linear, light, a, b)
+        if self.rgb.dtype == np.uint8:
+            self._write_levels(rows, linear, workspace)
+        else:
+            self._write_deep(rows, linear)
+
+    def _write_deep(self, rows: slice, linear: Tensor) -> None:
+        for channel, plane in enumerate(linear):
+            levels = srgb_from_linear(plane.mul_(1.0 / STEPS).clamp_(0.0, 1.0)).mul_(65535.0).round_()
+            self.rgb[rows, :, channel] = levels.cpu().numpy().reshape(-1, self.rgb.shape[1])
+
+    def _write_levels(self, rows: slice, linear: Tensor, workspace: _Workspace) -> None:
+        steps, levels = workspace.steps[: linear.shape[1]], workspace.levels[: linear.shape[1]]
+        for channel, plane in enumerate(linear):
+            torch.index_select(_levels(plane.device), 0, steps.copy_(plane), out=levels)
+            self.rgb[rows, :, channel] = levels.cpu().numpy().reshape(-1, self.rgb.shape[1])
+
+
+@cache
+def _levels(device: torch.device) -> Tensor:
+    """The level of 255 of each step of linear light, at the middle of the step, since what is between was cut off."""
+    middles = (torch.arange(STEPS + 1) + 0.5) * (1.0 / STEPS)
+    return (srgb_from_linear(middles.clamp_(max=1.0)) * 255.0).round().to(device, torch.uint8)
+
+
+def widen(planes: Tensor, height: int, width: int) -> Tensor:
+    """Bring planes to the photo's width, and down to its height where they have more rows.
+
+    Args:
+        planes: (N, h, w).
+        height: of the photo, pixels.
+        width: of the photo, pixels.
+
+    Returns:
+        (N, min(h, height), width).
+    """
+    size = (min(planes.shape[1], height), width)
+    return F.interpolate(planes[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Between which rows of ab each of the photo's lies, with the centres of the outer pixels half a pixel in.
+
+    Attributes:
+        above: (rows,) int64.
+        below: (rows,) int64.
+        weight: (rows, 1), of the row below, 0..1.
+    """
+
+    above: Tensor
+    below: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, ab_rows: int, height: int, device: torch.device) -> Between:
+        """All rows of a photo, which has at least as many as ab."""
+        position = (torch.arange(height, dtype=torch.float32) + 0.5) * (ab_rows / height) - 0.5
+        position = position.clamp_(0.0, ab_rows - 1.0)
+        above = position.to(torch.int64)
+        below = (above + 1).clamp_(max=ab_rows - 1)
+        return cls(above.to(device), below.to(device), (position - above)[:, None].to(device))
+
+    def heighten(self, ab: Tensor, rows: slice, out: Tensor, spare: Tensor) -> Tensor:
+        """Interpolate some rows.
+
+        Args:
+            ab: (2, h, W).
+            rows: which of the photo's.
+            out: (2, rows, W), for the result.
+            spare: (2, rows, W), for a step in between.
+
+        Returns:
+            `out`.
+        """
+        above, below, weight = self.above[rows], self.below[rows], self.weight[rows]
+        for plane, upper, lower in zip(ab, out, spare, strict=True):
+            torch.index_select(plane, 0, above, out=upper)
+            torch.index_select(plane, 0, below, out=lower)
+            torch.lerp(upper, lower, weight, out=upper)
+        return out

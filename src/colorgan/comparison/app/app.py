@@ -1,0 +1,136 @@
+"""The app of `colorgan compare --app`: drop a photo, see models side by side, move their options, save a result.
+
+Streamlit runs this file anew at each press. What a visitor gives lives in the session's memory alone and goes with it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from colorgan.comparison.app.server import AppOptions
+from colorgan.images.formats import PHOTO_SUFFIXES
+
+if TYPE_CHECKING:
+    from colorgan.comparison.app.session import Guess, Tried
+    from colorgan.comparison.models import Contender
+
+_FRAME_PX = 640  # until the frame sets its own height
+
+
+@st.cache_resource(show_spinner="Loading the models ...")
+def _contenders(options: AppOptions) -> list[Contender]:
+    from colorgan.callbacks import Callbacks, StopCheck
+    from colorgan.comparison.models import load_contenders
+    from colorgan.comparison.options import CompareOptions
+
+    wanted = CompareOptions(models=options.models, device=options.device)
+    return load_contenders(wanted, Callbacks(), StopCheck(Callbacks(), ""))
+
+
+def main() -> None:
+    """Draw the page."""
+    st.set_page_config("colorgan", layout="wide")
+    st.title("Colour a photo")
+    options = AppOptions.from_environment()
+    contenders = _contenders(options)
+    file = st.file_uploader("A photo, in grey or in colour", type=list(PHOTO_SUFFIXES))
+    saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colours; 1 is as predicted.")
+    render_size = _render_size(contenders)
+    if file is None:
+        st.session_state.pop("tried", None)
+        st.text("The photo stays on this machine: it is not stored, and nothing is sent anywhere.")
+        return
+    tried = _tried(file.file_id, file.name, file.getvalue(), options.size)
+    if tried is not None:
+        _show(tried, contenders, saturation, render_size)
+
+
+def _render_size(contenders: list[Contender]) -> int | None:
+    own = ", ".join(f"{contender.name} {contender.colorizer.info.render_size}" for contender in contenders)
+    if not st.sidebar.toggle("Choose the render size", help="The short side at which networks see the photo."):
+        st.sidebar.text(f"Render size, pixels: {own}")
+        return None
+    return st.sidebar.slider("Render size, pixels", 32, 512, 256, 32)
+
+
+def _tried(file_id: str, name: str, data: bytes, size_px: int) -> Tried | None:
+    """The photo, read once; None where it cannot be, which the page then says."""
+    from colorgan.comparison.app.session import open_photo
+    from colorgan.errors import PhotoError
+
+    kept = st.session_state.get("tried")
+    if kept is None or kept[0] != file_id:
+        try:
+            kept = (file_id, open_photo(name, data, size_px), {})
+        except PhotoError as error:
+            st.session_state.pop("tried", None)
+            st.error("This photo cannot be coloured.")
+            st.text(f"{error.found}. {error.advice}")  # as text: a reason may hold words of the file
+            return None
+        st.session_state["tried"] = kept
+    return kept[1]
+
+
+def _guess(tried: Tried, contender: Contender, render_size: int | None) -> Guess:
+    """What a model says, asked once for each render size."""
+    from colorgan.colorize.options import ColorizeOptions
+    from colorgan.comparison.app.session import guess
+
+    guesses: dict[tuple[str, int | None], Guess] = st.session_state["tried"][2]
+    key = (contender.name, render_size)
+    if key not in guesses:
+        with st.spinner(f"{contender.name} ..."):
+            guesses[key] = guess(tried, contender, ColorizeOptions(render_size=render_size))
+    return guesses[key]
+
+
+def _show(tried: Tried, contenders: list[Contender], saturation: float, render_size: int | None) -> None:
+    from colorgan.comparison.app.session import figures, pictures, result, result_name
+    from colorgan.comparison.results import GREY
+    from colorgan.errors import ColorganError
+    from colorgan.html import embedded, render
+
+    try:
+        guesses = {contender.name: _guess(tried, contender, render_size) for contender in contenders}
+        shown = {name: embedded(jpeg) for name, jpeg in pictures(tried, guesses, saturation).items()}
+    except ColorganError as error:
+        st.error("This photo cannot be coloured.")
+        st.text(str(error))
+        return
+    chosen = {"left": GREY, "right": contenders[0].name}
+    frame = render("colorgan.comparison.app", "frame", "slider", photo=tried.name, pictures=shown, **chosen)
+    st.iframe(frame, height=_FRAME_PX)
+    for word in tried.photo.oddities:
+        st.text(word)
+    with st.container(horizontal=True):
+        for contender in contenders:
+            st.download_button(
+                f"Save {contender.name}",
+                partial(result, tried, contender, guesses[contender.name], saturation),
+                result_name(tried, contender.name),
+                "application/octet-stream",
+                on_click="ignore",
+            )
+    _show_figures(figures(tried, guesses, saturation))
+
+
+def _show_figures(rows: dict[str, dict[str, float]]) -> None:
+    from colorgan.comparison.formatting import number
+    from colorgan.metrics import FIGURES
+
+    if not rows:
+        st.text("The photo has no colours of its own to compare with: there are no figures.")
+        return
+    better = {"higher": "higher", "lower": "lower", "neither": "-"}
+    table = {"figure": [f"{figure.label}, {figure.unit}".rstrip(", ") for figure in FIGURES.values()]}
+    table["better"] = [better[figure.better] for figure in FIGURES.values()]
+    for name, values in rows.items():
+        table[name] = [number(values.get(figure.name, float("nan")), figure) for figure in FIGURES.values()]
+    st.dataframe(table, hide_index=True, width="content", height="content")
+
+
+if __name__ == "__main__":
+    main()

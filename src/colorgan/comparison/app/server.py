@@ -1,0 +1,166 @@
+"""Running the app: what Streamlit is told, so that no file of settings decides otherwise, and how it is ended."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from colorgan.errors import OutputError, UsageError
+from colorgan.signals import SignalWatch
+
+ADDRESS = "127.0.0.1"
+MOST_MB = 25
+STOPPED = "The app has ended; it kept nothing."
+_VARIABLE = "COLORGAN_APP"
+_PATIENCE_S = 5.0  # nothing would be lost; a second Ctrl-C is not patient
+_LOOK_UP_S = 0.1
+# As options of `streamlit run`, which beat every config.toml.
+_SETTINGS = {
+    "server.address": ADDRESS,
+    "server.maxUploadSize": MOST_MB,
+    "server.enableXsrfProtection": True,
+    "server.enableCORS": True,
+    "server.enableStaticServing": False,
+    "server.headless": True,
+    "server.showEmailPrompt": False,
+    "server.fileWatcherType": "none",
+    "server.runOnSave": False,
+    "server.baseUrlPath": "",
+    "server.sslCertFile": "",
+    "server.sslKeyFile": "",
+    "browser.serverAddress": ADDRESS,
+    "browser.gatherUsageStats": False,
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
+    "logger.level": "warning",
+}
+# As variables, which a version that does not know them yet ignores. No site may reach the app by a name of its own that
+# leads to this machine.
+_NEWER = {"STREAMLIT_SERVER_ENABLE_AGENT_API": "false", "STREAMLIT_SERVER_ALLOWED_HOSTS": f"{ADDRESS} localhost"}
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """What the app is told.
+
+    Attributes:
+        models: names, or paths of weights; empty for every model that is at hand.
+        device: where networks compute.
+        size: pixels, the side of the square that is measured.
+    """
+
+    models: tuple[str, ...] = ()
+    device: str = "auto"
+    size: int = 256
+
+    @classmethod
+    def from_environment(cls) -> AppOptions:
+        """As `serve` left them for the process that it starts."""
+        found = json.loads(os.environ.get(_VARIABLE, "{}"))
+        return cls(**found | {"models": tuple(found.get("models", ()))})
+
+
+def check_app() -> None:
+    """Make sure that the app can run.
+
+    Raises:
+        UsageError: its extra is not installed.
+    """
+    if importlib.util.find_spec("streamlit") is None:
+        advice = "Install it: pip install 'colorgan[app]'"
+        raise UsageError("what the app needs", "the extra `app` is not installed", advice)
+
+
+def serve(options: AppOptions, port: int | None, started: Callable[[str], None]) -> NoReturn:
+    """Run the app until a signal comes.
+
+    Args:
+        options: for the app.
+        port: where it listens; None for 8501, or the next that is free.
+        started: told its address.
+
+    Raises:
+        OutputError: it could not start, or ended by itself.
+        Interrupted: a signal came, which is how it is ended.
+    """
+    with SignalWatch() as watch:
+        # Of the same process group: a terminal that is closed, or Ctrl-C in it, ends both.
+        server = subprocess.Popen(
+            _command(port),
+            env=_environment(options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+        try:
+            _follow(server, started, watch)
+        except KeyboardInterrupt:  # the second one
+            pass
+        finally:
+            _end(server)
+        watch.check(STOPPED)
+    where = f"port {port}" if port else "a free port"
+    advice = "Choose another port; what it printed above may say more."
+    raise OutputError(f"an app on {where}", f"it ended with exit code {server.returncode}", advice)
+
+
+def _command(port: int | None) -> list[str]:
+    settings = _SETTINGS | ({"server.port": port} if port else {})
+    script = str(Path(__file__).with_name("app.py"))
+    flags = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "streamlit", "run", script, *flags]
+
+
+def _environment(options: AppOptions) -> dict[str, str]:
+    """The environment of the server: nothing that a user has set for other apps of Streamlit."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
+    return kept | _NEWER | {_VARIABLE: json.dumps(asdict(options))}
+
+
+def _follow(server: subprocess.Popen[str], started: Callable[[str], None], watch: SignalWatch) -> None:
+    """Read what the server prints, to its end or a signal; the first address in it is where it listens."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # In a thread of its own, since whoever reads a pipe cannot look up.
+    threading.Thread(target=_read_lines, args=(server, lines), daemon=True).start()
+    is_told = False
+    while watch.received is None:
+        try:
+            line = lines.get(timeout=_LOOK_UP_S)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        found = re.search(r"http://\S+", line)
+        if found and not is_told:
+            is_told = True
+            started(found[0])
+
+
+def _read_lines(server: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Hand on what the server prints, line by line, and at its end None."""
+    assert server.stdout is not None
+    with server.stdout:
+        for line in server.stdout:
+            lines.put(line)
+    lines.put(None)
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    server.terminate()
+    try:
+        server.wait(_PATIENCE_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        server.kill()
+        server.wait()

@@ -1,0 +1,165 @@
+"""One photo in the colours of several models, for the app: read once, coloured at any size, measured, and saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.colorize import upsample
+from colorgan.colorize.colorizer import Colours
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.comparison.crops import colourless_because, crop, decode
+from colorgan.comparison.models import Contender
+from colorgan.comparison.results import GREY, ORIGINAL
+from colorgan.errors import PhotoError
+from colorgan.images.decode import ReadOptions, read
+from colorgan.images.encode import WriteOptions, write
+from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.photo import Photo, from_image
+from colorgan.metrics import FIGURES, Pictures, measure
+
+MOST_SIDE_PX = 1024  # of what is shown
+MOST_MEGAPIXELS = 100.0
+_QUALITY = 92
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """A photo that was given to the app.
+
+    Attributes:
+        name: of its file.
+        photo: at full size and depth.
+        shown: what is shown of it, at most `MOST_SIDE_PX` a side.
+        original: likewise in its own colours, or None where it has none.
+        lab: the square that is measured, (1, 3, S, S), or None where it has no true colours.
+    """
+
+    name: str
+    photo: Photo
+    shown: Photo
+    original: Image.Image | None
+    lab: Tensor | None
+
+
+def open_photo(name: str, data: bytes, size_px: int) -> Tried:
+    """Read a photo.
+
+    Args:
+        name: of its file.
+        data: its content.
+        size_px: the side of the square that is measured.
+
+    Raises:
+        PhotoError: it cannot be read, with the reason.
+    """
+    photo = read(io.BytesIO(data), ReadOptions(max_megapixels=MOST_MEGAPIXELS))
+    image = decode(data)
+    square = crop(image, size_px)
+    image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
+    shown = from_image(image)
+    if colourless_because(square):
+        return Tried(name, photo, shown, None, None)
+    rgb = torch.from_numpy(square.copy()).permute(2, 0, 1)[None]
+    return Tried(name, photo, shown, image, rgb_to_lab(rgb.float() / 255))
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """What a model says of a photo, before the saturation.
+
+    Attributes:
+        colours: of the whole photo as the network saw it.
+        square: of the square that is measured, (2, S, S); None without true colours.
+    """
+
+    colours: Colours
+    square: Tensor | None
+
+
+def guess(tried: Tried, contender: Contender, rendering: ColorizeOptions) -> Guess:
+    """Ask a model for the colours of a photo.
+
+    Raises:
+        PhotoError: memory does not suffice.
+        WeightsError: the network gives no finite colours.
+    """
+    (colours,) = contender.colorizer.predict_batch(contender.colorizer.shrink(tried.photo, rendering)[None], rendering)
+    if isinstance(colours, PhotoError):
+        raise colours
+    if tried.lab is None:
+        return Guess(colours, None)
+    as_asked = Contender(contender.name, contender.colorizer, rendering)
+    (square,) = as_asked.predict(tried.lab[:, :1])
+    if isinstance(square, PhotoError):
+        raise square
+    return Guess(colours, square)
+
+
+def pictures(tried: Tried, guesses: Mapping[str, Guess], saturation: float) -> dict[str, bytes]:
+    """A photo in grey, in each model's colours and, where it has some, in its own: JPEGs by row."""
+    L = tried.shown.lightness
+    images = {GREY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
+    for name, made in guesses.items():
+        images[name] = Image.fromarray(upsample.render(L, made.colours.ab, saturation, guide=made.colours.guide))
+    if tried.original:
+        images[ORIGINAL] = tried.original
+    return {name: _jpeg(image) for name, image in images.items()}
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_QUALITY, subsampling="4:4:4")
+    return file.getvalue()
+
+
+def figures(tried: Tried, guesses: Mapping[str, Guess], saturation: float) -> dict[str, dict[str, float]]:
+    """The figures of grey, of each model and of the original, by row and name; empty without true colours."""
+    if tried.lab is None:
+        return {}
+    L, true_ab = tried.lab[:, :1], tried.lab[:, 1:]
+    truth = Pictures(L, true_ab)
+    squares = {name: made.square for name, made in guesses.items() if made.square is not None}
+    colours = {GREY: torch.zeros_like(true_ab)} | {name: ab[None] * saturation for name, ab in squares.items()}
+    rows = {name: _measured(Pictures(L, ab), truth, tuple(FIGURES)) for name, ab in colours.items()}
+    of_truth = [name for name, figure in FIGURES.items() if figure.of_truth]
+    return rows | {ORIGINAL: _measured(truth, truth, of_truth)}
+
+
+def _measured(predicted: Pictures, truth: Pictures, names: Sequence[str]) -> dict[str, float]:
+    return {name: float(measured.value) for name, measured in measure(predicted, truth, names).items()}
+
+
+def result_name(tried: Tried, model: str) -> str:
+    """What the file of a result is called: after photo and model, of the photo's own kind where that is written."""
+    return f"{PurePath(tried.name).stem}-{model}{_suffix(tried)}"
+
+
+def _suffix(tried: Tried) -> str:
+    kind = FORMATS[tried.photo.format]
+    return kind.written_as or kind.suffixes[0]
+
+
+def result(tried: Tried, contender: Contender, made: Guess, saturation: float) -> bytes:
+    """The file of a result: at the photo's full size, with what its file said, and which model coloured it.
+
+    Raises:
+        PhotoError: memory does not suffice.
+    """
+    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colours, ColorizeOptions(saturation)).astype(
+        np.uint8
+    )
+    kind = PHOTO_SUFFIXES[_suffix(tried)]
+    file = io.BytesIO()
+    options = WriteOptions(mark=contender.colorizer.info.name)
+    write(file, kind, rgb, alpha=tried.photo.alpha, metadata=tried.photo.metadata, options=options)
+    return file.getvalue()

@@ -1,0 +1,188 @@
+"""Models compared on the same photos, from inputs to results: each model loaded once, each photo read once.
+
+Memory does not grow with the photos but for a few numbers of each; the examples are read and coloured again at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from importlib import resources
+from pathlib import Path
+
+import PIL
+import torch
+
+from colorgan import __version__
+from colorgan.callbacks import Callbacks, StopCheck
+from colorgan.comparison.crops import Crop, open_inputs
+from colorgan.comparison.evaluate import Gathering, Seen, measure_all, name_of, read_all_crops
+from colorgan.comparison.examples import choose, write_example
+from colorgan.comparison.models import Contender, device_of, load_contenders
+from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
+from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
+from colorgan.comparison.published import published_beside
+from colorgan.comparison.report.report import write_report
+from colorgan.comparison.results import GREY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
+from colorgan.comparison.results_io import JSON_NAME, Earlier, read_all, write_results
+from colorgan.comparison.summary import differences_of, notes_on_photos, notes_on_weights, rows_of
+from colorgan.data.sources import Source
+from colorgan.devices import describe_device
+from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.metrics import FIGURES_VERSION
+from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
+
+
+def compare(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: CompareOptions = CompareOptions(),
+    *,
+    callbacks: Callbacks | None = None,
+) -> Comparison:
+    """Compare models on photos and write the results.
+
+    Args:
+        inputs: photos, folders, .tar and .zip files.
+        output: folder for `results.json`, `results.csv`, `report.html`, pictures and sheets.
+        options: which models, and how.
+        callbacks: are told how it goes, and say when to stop.
+
+    Returns:
+        What stands in `results.json`.
+
+    Raises:
+        UsageError: an input, a model or earlier results that are not there or do not fit.
+        WeightsError: a model that was asked for cannot be had.
+        OutputError: the folder cannot be written, or holds results that are not to be replaced.
+        Interrupted: `callbacks.should_stop` said so; nothing was written but examples.
+    """
+    folder, callbacks = Path(output), callbacks or Callbacks()
+    check = StopCheck(callbacks, RESTART_ADVICE)
+    check_folder(folder, options.overwrite)
+    sources = open_inputs([Path(path) for path in inputs], check)
+    try:
+        if options.perceptual:
+            check_perceptual(sum(len(source.entries) for source in sources))
+        earlier = read_all(options.earlier)
+        if earlier:
+            _check_earlier(earlier, sources, options, check)
+        contenders = load_contenders(options, callbacks, check)
+        comparison = _measured(sources, contenders, earlier, folder, options, check)
+    finally:
+        for source in sources:
+            source.close()
+    with _writing(folder):
+        write_report(folder, comparison)
+        write_results(folder, comparison)  # last: where there are results, everything else is there too
+    return comparison
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Make sure that results may be written there, before anything is computed."""
+    if (folder / JSON_NAME).exists() and not overwrite:
+        advice = "Name another output folder, or overwrite them."
+        raise UsageError(
+            f"a folder for the results in {folder}", "it holds results already", advice, parameter="overwrite"
+        )
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = "Make room there, or name another output folder."
+        raise OutputError(f"to write {folder}", error.strerror or str(error), advice, parameter="output") from error
+
+
+def _measured(
+    sources: Sequence[Source],
+    contenders: Sequence[Contender],
+    earlier: Sequence[Earlier],
+    folder: Path,
+    options: CompareOptions,
+    check: StopCheck,
+) -> Comparison:
+    names, device = [contender.name for contender in contenders], device_of(contenders)
+    with Perceptual([GREY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
+        gathering = Gathering(names, device, perceptual)
+        seen = measure_all(sources, contenders, gathering, options.size, check)
+        others = perceptual.figures() if perceptual else {}
+    protocol = _protocol(seen.photos, contenders, options)
+    rows = rows_of(gathering, contenders, options.seed, others)
+    for part in earlier:
+        rows += list(part.rows_beside(protocol, seen.photos, [row.name for row in rows]))
+    examples = _write_examples(folder, seen, contenders, rows, options, check)
+    return Comparison(
+        protocol=protocol,
+        photos=seen.photos,
+        rows=rows,
+        differences=differences_of(rows, options.seed),
+        examples=examples,
+        failures=seen.failures,
+        left_out=dict(Counter(chosen.why for chosen in seen.colourless)),
+        published=published_beside((photo.name for photo in seen.photos), options.size),
+        notes=[
+            *notes_on_photos(len(seen.photos), seen.enlarged),
+            *notes_on_weights(rows, seen.photos),
+            *(notes_on_perceptual(len(seen.photos)) if options.perceptual else ()),
+        ],
+    )
+
+
+def _check_earlier(
+    earlier: Sequence[Earlier], sources: Sequence[Source], options: CompareOptions, check: StopCheck
+) -> None:
+    """Refuse results of other photos or another protocol before hours are spent on these."""
+    crops = read_all_crops(sources, options.size, check)
+    photos = [name_of(crop) for crop in crops if isinstance(crop, Crop) and not crop.colourless]
+    for part in earlier:
+        part.check(_protocol(photos, [], options))
+
+
+def _protocol(photos: Sequence[PhotoName], contenders: Sequence[Contender], options: CompareOptions) -> Protocol:
+    prior = resources.files("colorgan").joinpath("assets/ab_prior.csv").read_bytes()
+    return Protocol(
+        figures_version=FIGURES_VERSION,
+        size_px=options.size,
+        resize="Pillow bicubic, antialiased",
+        crop="centre square of",
+        color="colors by each file's profile",
+        precision=options.precision,
+        photos=len(photos),
+        photo_set=photo_set(photos),
+        prior=hashlib.sha256(prior).hexdigest(),
+        seed=options.seed,
+        resamples=RESAMPLES,
+        level=LEVEL,
+        device=describe_device(device_of(contenders)) if contenders else "",
+        versions={"colorgan": __version__, "torch": torch.__version__, "Pillow": PIL.__version__},
+    )
+
+
+def _write_examples(
+    folder: Path,
+    seen: Seen,
+    contenders: Sequence[Contender],
+    rows: Sequence[Row],
+    options: CompareOptions,
+    check: StopCheck,
+) -> list[Example]:
+    names = {contender.name for contender in contenders}
+    models = [row for row in rows if row.name in names]
+    chosen = choose(seen.entries, models, options.examples, options.seed) + seen.colourless[: options.examples]
+    examples = []
+    for position, one in enumerate(chosen, start=1):
+        check()
+        try:
+            with _writing(folder):
+                examples.append(write_example(folder, position, one, contenders, rows))
+        except PhotoError as error:
+            seen.failed(one.entry, str(error))
+    return examples

@@ -1,0 +1,133 @@
+"""The photos of a comparison: from folders, archives and single files to crops, a batch at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorgan.color.lab import rgb_to_lab
+from colorgan.data.options import PrepareOptions
+from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
+from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
+from colorgan.errors import PhotoError, UsageError
+from colorgan.images.decode import ReadOptions, read_rgb
+from colorgan.images.discovery import has_photo_suffix
+
+MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is grey, as `prepare` has it
+_READERS = 2
+_AHEAD = 16  # photos that are read while networks compute
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A photo as it is measured.
+
+    Attributes:
+        entry: where it is from.
+        sha256: of its file.
+        rgb: (S, S, 3), sRGB: the square in its middle.
+        colourless: why it has no true colours (grey, tinted), or "" where it has.
+        enlarged: whether the photo was smaller than that square.
+    """
+
+    entry: Entry
+    sha256: str
+    rgb: Pixels
+    colourless: str
+    enlarged: bool
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A photo that cannot be read, and why."""
+
+    entry: Entry
+    reason: str
+
+
+def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
+    """Open folders, archives and single photos.
+
+    Args:
+        inputs: where they are.
+        check: called all the while; raises to stop.
+
+    Raises:
+        UsageError: one of them is not there or none of these, or there is no photo in any.
+    """
+    sources = [
+        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path, check)
+        for path in inputs
+    ]
+    if not any(source.entries for source in sources):
+        where = ", ".join(map(str, inputs))
+        advice = "Give photos, or folders or archives of them."
+        raise UsageError("photos to compare models on", f"none in {where}", advice)
+    return sources
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode a photo's file into sRGB, the right way up.
+
+    Raises:
+        PhotoError: it cannot be read, with the reason.
+    """
+    return read_rgb(io.BytesIO(data), ReadOptions(MAX_PIXELS / 1e6))
+
+
+def crop(image: Image.Image, size_px: int) -> Pixels:
+    """Resize a photo to that short side (bicubic) and cut the square out of its middle: (S, S, 3)."""
+    scale = size_px / min(image.size)
+    width, height = (max(size_px, round(side * scale)) for side in image.size)
+    left, top = (width - size_px) // 2, (height - size_px) // 2
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
+
+
+def colourless_because(rgb: Pixels) -> str:
+    """Why a photo has no true colours to compare with, or ""."""
+    thumb = np.array(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
+    lab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255)
+    verdict = judge_colours(lab, MIN_CHROMA)[0]
+    return verdict.reason.value if verdict else ""
+
+
+def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
+    """Read a photo as it is measured, or find out why it cannot be."""
+    try:
+        data = entry.read()
+        image = decode(data)
+        rgb = crop(image, size_px)
+    except PhotoError as error:
+        return Unreadable(entry, error.found)
+    except Exception as error:  # whatever a damaged archive makes its reader raise
+        return Unreadable(entry, f"{type(error).__name__}: {error}".splitlines()[0])
+    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colourless_because(rgb), min(image.size) < size_px)
+
+
+def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:
+    """Read photos in their order, a few of them ahead of what is asked for."""
+    with ThreadPoolExecutor(_READERS, "reader") as pool:
+        pending: deque[Future[Crop | Unreadable]] = deque()
+        try:
+            for entry in entries:
+                pending.append(pool.submit(read_crop, entry, size_px))
+                if len(pending) >= _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

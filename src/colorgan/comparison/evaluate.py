@@ -1,0 +1,203 @@
+"""One pass over the photos: each is read once, shown to every model, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorgan.callbacks import StopCheck
+from colorgan.color.lab import rgb_to_lab
+from colorgan.comparison.crops import Crop, Unreadable, read_crops
+from colorgan.comparison.examples import Chosen
+from colorgan.comparison.models import Contender
+from colorgan.comparison.perceptual import Perceptual
+from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GREY, ORIGINAL, Failure, PhotoName
+from colorgan.data.sources import Entry, Source
+from colorgan.errors import PhotoError
+from colorgan.metrics import FIGURES, Measured, Pictures, measure
+
+_OF_TRUTH = tuple(name for name, figure in FIGURES.items() if figure.of_truth)
+
+
+@dataclass
+class Gathered:
+    """What is known of a row so far.
+
+    Attributes:
+        values: by figure, one per photo.
+        weights: likewise, of the figures that are ratios of sums.
+        chroma: pixels by chroma, (CHROMA_BINS,).
+    """
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    weights: dict[str, list[float]] = field(default_factory=dict)
+    chroma: Tensor = field(default_factory=lambda: torch.zeros(CHROMA_BINS, dtype=torch.int64))
+
+    def add(self, measured: Mapping[str, Measured], ab: Tensor) -> None:
+        """Take in the figures and the colours of a batch."""
+        for name, figure in measured.items():
+            self.values.setdefault(name, []).extend(figure.value.tolist())
+            if FIGURES[name].is_ratio:
+                self.weights.setdefault(name, []).extend(figure.weight.tolist())
+        chroma = torch.hypot(ab[:, 0], ab[:, 1]).flatten()
+        cells = (chroma / CHROMA_STEP).long().clamp(max=CHROMA_BINS - 1)
+        self.chroma += torch.bincount(cells, minlength=CHROMA_BINS).cpu()
+
+    def chroma_shares(self) -> list[float]:
+        """The share of all pixels in each bin of chroma."""
+        shares: list[float] = (self.chroma.double() / max(1, int(self.chroma.sum()))).tolist()
+        return shares
+
+
+class Gathering:
+    """Measures the anchors and the models on photos with true colours.
+
+    Args:
+        models: the rows' names beside the anchors.
+        device: where the figures are computed.
+        perceptual: gets the photos too.
+    """
+
+    def __init__(self, models: Sequence[str], device: torch.device, perceptual: Perceptual | None = None) -> None:
+        self.rows = {name: Gathered() for name in (GREY, ORIGINAL, *models)}
+        self._device = device
+        self._perceptual = perceptual
+
+    def add(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
+        """Take in a batch.
+
+        Args:
+            lab: true, (B, 3, S, S).
+            predicted: ab of each model, (B, 2, S, S), Lab units.
+        """
+        # One photo at a time on a CPU: the planes of one stay in its cache, and those of eight do not.
+        at_once = 1 if self._device.type == "cpu" else len(lab)
+        for start in range(0, len(lab), at_once):
+            part = slice(start, start + at_once)
+            self._measure(lab[part].to(self._device), {name: ab[part] for name, ab in predicted.items()})
+
+    def _measure(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
+        truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
+        self.rows[ORIGINAL].add(measure(truth, truth, _OF_TRUTH), truth.ab)
+        coloured = {GREY: torch.zeros_like(truth.ab)} | {name: ab.to(self._device) for name, ab in predicted.items()}
+        for name, ab in coloured.items():
+            self.rows[name].add(measure(Pictures(truth.L, ab), truth), ab)
+        if self._perceptual:
+            self._perceptual.add(truth.L, coloured | {ORIGINAL: truth.ab})
+
+
+_BATCH = 8  # crops that networks are given at once
+
+
+@dataclass
+class Seen:
+    """What became of the photos so far.
+
+    Attributes:
+        photos: those that were measured.
+        entries: likewise, where they are.
+        colourless: photos without true colours, and why.
+        failures: photos that are missing.
+        enlarged: how many of those measured were smaller than the square.
+    """
+
+    photos: list[PhotoName] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    colourless: list[Chosen] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    enlarged: int = 0
+
+    def failed(self, entry: Entry, reason: str) -> None:
+        """Note a photo that is missing from everything."""
+        self.failures.append(Failure(entry.name, entry.source.label, reason))
+
+
+def read_all_crops(
+    sources: Sequence[Source],
+    size_px: int,
+    check: Callable[[], None],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Crop | Unreadable]:
+    """Read the photos of all sources, in their order.
+
+    Args:
+        sources: where they are.
+        size_px: the side of the square that is cut out of each.
+        check: called before each; what it raises ends the reading.
+        on_progress: told how many were read, of how many.
+    """
+    entries = [entry for source in sources for entry in source.entries]
+    for done, crop in enumerate(read_crops(entries, size_px)):
+        check()
+        on_progress(done, len(entries))
+        yield crop
+    on_progress(len(entries), len(entries))
+
+
+def name_of(crop: Crop) -> PhotoName:
+    """What results call a photo."""
+    return PhotoName(crop.entry.name, crop.entry.source.label, crop.sha256)
+
+
+def measure_all(
+    sources: Sequence[Source], contenders: Sequence[Contender], gathering: Gathering, size_px: int, check: StopCheck
+) -> Seen:
+    """Show every photo with true colours to every model, and gather the figures.
+
+    Args:
+        sources: of the photos.
+        contenders: the models.
+        gathering: gets the figures, photo by photo in the order of what is returned.
+        size_px: the side of the squares that are measured.
+        check: called between photos; its callbacks are told how far it is.
+
+    Returns:
+        What became of each photo.
+    """
+    seen = Seen()
+    for batch in _batches(read_all_crops(sources, size_px, check, check.callbacks.on_progress), seen):
+        _measure_batch(batch, contenders, gathering, seen)
+    return seen
+
+
+def _batches(read: Iterator[Crop | Unreadable], seen: Seen) -> Iterator[list[Crop]]:
+    """Photos with true colours, a batch at a time; what became of the others is noted."""
+    batch: list[Crop] = []
+    for crop in read:
+        if isinstance(crop, Unreadable):
+            seen.failed(crop.entry, crop.reason)
+        elif crop.colourless:
+            seen.colourless.append(Chosen(crop.entry, crop.colourless))
+        else:
+            batch.append(crop)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _measure_batch(batch: Sequence[Crop], contenders: Sequence[Contender], gathering: Gathering, seen: Seen) -> None:
+    rgb = torch.from_numpy(np.stack([crop.rgb for crop in batch]))
+    lab = rgb_to_lab(rgb.permute(0, 3, 1, 2).float() / 255)
+    predicted = {contender.name: contender.predict(lab[:, :1]) for contender in contenders}
+    kept = []
+    for number, crop in enumerate(batch):
+        error = next((part[number] for part in predicted.values() if isinstance(part[number], PhotoError)), None)
+        if error is not None:
+            seen.failed(crop.entry, str(error))
+            continue
+        kept.append(number)
+        seen.photos.append(name_of(crop))
+        seen.entries.append(crop.entry)
+        seen.enlarged += crop.enlarged
+    if kept:
+        gathering.add(lab[kept], {name: _stacked(part, kept) for name, part in predicted.items()})
+
+
+def _stacked(predicted: Sequence[Tensor | PhotoError], kept: Sequence[int]) -> Tensor:
+    return torch.stack([ab for number in kept if isinstance(ab := predicted[number], Tensor)])

@@ -1,0 +1,119 @@
+"""Photos to look at: which ones, and their pictures in every row's colours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from colorgan.colorize import upsample
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.comparison.crops import decode
+from colorgan.comparison.models import Contender
+from colorgan.comparison.report.contact_sheet import sheet
+from colorgan.comparison.results import GREY, ORIGINAL, Example, Row
+from colorgan.data.sources import Entry
+from colorgan.files import atomic_write
+from colorgan.images.photo import from_image
+
+MOST_SIDE_PX = 640
+PICTURES, SHEETS = "pictures", "sheets"
+JUDGED_BY = "ciede2000"
+_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A photo that is to be an example.
+
+    Attributes:
+        entry: where it is.
+        why: best, worst, between, or why it has no true colours.
+        number: its place among the photos with true colours; None for others.
+    """
+
+    entry: Entry
+    why: str
+    number: int | None = None
+
+
+def choose(entries: Sequence[Entry], models: Sequence[Row], most: int, seed: int) -> list[Chosen]:
+    """Choose examples among photos with true colours: the best, the worst, and some between, a third each.
+
+    Best and worst by CIEDE2000, the mean over the models.
+
+    Args:
+        entries: the photos, in the order of the rows' values.
+        models: rows that were measured on them.
+        most: how many at most.
+        seed: decides which ones between.
+    """
+    if not entries or not models:
+        return []
+    scores = np.mean([row.values_of(JUDGED_BY) for row in models], axis=0)
+    order = [int(number) for number in np.argsort(scores, kind="stable")]
+    most = min(most, len(order))
+    third = most // 3
+    best, worst = order[:third], order[len(order) - third :][::-1]
+    rest = order[third : len(order) - third]
+    picked = np.random.default_rng(seed).choice(len(rest), most - 2 * third, replace=False)
+    between = [rest[place] for place in sorted(picked.tolist())]
+    whys = (("best", best), ("between", between), ("worst", worst))
+    return [Chosen(entries[number], why, number) for why, numbers in whys for number in numbers]
+
+
+def write_example(
+    folder: Path, position: int, chosen: Chosen, contenders: Sequence[Contender], rows: Sequence[Row]
+) -> Example:
+    """Write a photo in grey, in each model's colours and, where it has some, in its own; and a sheet of all.
+
+    The models' pictures are those that `colorize` makes of the photo at that size.
+
+    Args:
+        folder: of the results.
+        position: of the example, from 1; its files are called by it.
+        chosen: the photo.
+        contenders: the models.
+        rows: with the figures of photos.
+
+    Raises:
+        PhotoError: the photo cannot be read or coloured.
+    """
+    images = _pictures(decode(chosen.entry.read()), contenders, with_original=chosen.number is not None)
+    paths = {name: f"{PICTURES}/{position:04d}-{number}-{_slug(name)}.jpg" for number, name in enumerate(images)}
+    for name, image in images.items():
+        _save(folder / paths[name], image)
+    sheet_path = f"{SHEETS}/{position:04d}.jpg"
+    _save(folder / sheet_path, sheet(images))
+    figures = {} if chosen.number is None else _figures(rows, chosen.number)
+    source = chosen.entry.source.label
+    return Example(chosen.entry.name, source, chosen.why, paths, sheet_path, figures)
+
+
+def _pictures(image: Image.Image, contenders: Sequence[Contender], with_original: bool) -> dict[str, Image.Image]:
+    image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
+    photo = from_image(image)
+    pictures = {GREY: Image.fromarray(upsample.render(photo.lightness, torch.zeros(2, 1, 1)))}
+    for contender in contenders:
+        pictures[contender.name] = Image.fromarray(contender.colorizer.colorize_photo(photo, ColorizeOptions()))
+    return pictures | ({ORIGINAL: image} if with_original else {})
+
+
+def _figures(rows: Sequence[Row], number: int) -> dict[str, dict[str, float]]:
+    return {row.name: {name: values[number] for name, values in row.values.items()} for row in rows}
+
+
+def _slug(name: str) -> str:
+    """A row's name as part of a file's; whatever it was, the number before it tells it from others."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "model"
+
+
+def _save(path: Path, image: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        image.save(file, "JPEG", quality=_QUALITY, subsampling="4:4:4")

@@ -1,0 +1,180 @@
+"""`report.html`: a comparison on one page that loads nothing, made of its results and of the pictures beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
+from colorgan.comparison.report.histograms import histograms
+from colorgan.comparison.results import GREY, Comparison, Difference, Example, Row
+from colorgan.files import atomic_write
+from colorgan.html import embedded, render
+from colorgan.metrics import FIGURES, Figure
+
+HTML_NAME = "report.html"
+MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
+_WITHOUT_COLOURS = "Photos without true colours"
+_HEADINGS = {"best": "Best photos", "between": "Photos between", "worst": "Worst photos"}
+_BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither better nor worse"}
+
+
+def write_report(folder: Path, comparison: Comparison) -> None:
+    """Write the page.
+
+    Args:
+        folder: of the results, where the examples' pictures are.
+        comparison: the results.
+
+    Raises:
+        OSError: a picture cannot be read, or the page cannot be written.
+    """
+    text = _page(folder, comparison)
+    with atomic_write(folder / HTML_NAME) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))  # names that are no Unicode, as in `results.json`
+
+
+def _page(folder: Path, comparison: Comparison) -> str:
+    models = [row.name for row in comparison.models]
+    shown = [
+        row.name for row in comparison.rows if any(row.name in example.pictures for example in comparison.examples)
+    ]
+    return render(
+        __package__,
+        "report",
+        "slider",
+        "sorting",
+        comparison=comparison,
+        models=models,
+        photos="1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos",
+        figures=FIGURES.values(),
+        better=_BETTER,
+        rows=[(row, _cells(row, comparison)) for row in comparison.rows],
+        perceptual=PERCEPTUAL,
+        pairs=list(_pairs(comparison)),
+        names=shown,
+        left=GREY,
+        right=next((name for name in shown if name in models), GREY),
+        groups=list(_groups(folder, comparison.examples)),
+        number=number,
+        label=_label,
+        histograms=histograms(comparison),
+    )
+
+
+def _label(figure: Figure) -> str:
+    return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
+
+
+# --- figures -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A figure of a row.
+
+    Attributes:
+        value: to sort by, None where it is not known.
+        text: as it is shown.
+        bounds: its interval, likewise; empty where there is none.
+        leads: whether the row is better than every other model, and the difference to each can be told.
+    """
+
+    value: float | None
+    text: str = "-"
+    bounds: str = ""
+    leads: bool = False
+
+
+def _cells(row: Row, comparison: Comparison) -> list[_Cell]:
+    return [_cell(row, figure, comparison) for figure in FIGURES.values()]
+
+
+def _cell(row: Row, figure: Figure, comparison: Comparison) -> _Cell:
+    found = row.figures.get(figure.name)
+    if found is None or math.isnan(found.value):
+        return _Cell(None)
+    others = {other.name for other in comparison.models} - {row.name}
+    beaten = {loser for winner, loser in _told(figure, comparison.differences) if winner == row.name}
+    leads = bool(others) and row.kind != "anchor" and others <= beaten
+    return _Cell(found.value, number(found.value, figure), bounds(found, figure), leads)
+
+
+def _told(figure: Figure, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
+    """The better and the worse row of each difference in a figure that can be told."""
+    for difference in differences:
+        if difference.figure == figure.name and difference.told and figure.better != "neither":
+            is_first = (difference.interval.value > 0) == (figure.better == "higher")
+            names = (difference.first, difference.second)
+            yield names if is_first else names[::-1]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two rows compared.
+
+    Attributes:
+        first: a row's name.
+        second: the other's.
+        told: differences in words.
+        untold: labels of the figures in which no difference can be told.
+    """
+
+    first: str
+    second: str
+    told: list[str]
+    untold: list[str]
+
+
+def _pairs(comparison: Comparison) -> Iterator[_Pair]:
+    if len(comparison.photos) < 2:
+        return
+    for (first, second), group in groupby(comparison.differences, lambda each: (each.first, each.second)):
+        found = list(group)
+        untold = [FIGURES[each.figure].label for each in found if not each.told]
+        yield _Pair(first, second, [each.words for each in found if each.told], untold)
+
+
+# --- photos --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Examples under one heading.
+
+    Attributes:
+        heading: what they are.
+        shown: as many of them as the page holds.
+        more: how many others lie beside it.
+    """
+
+    heading: str
+    shown: list[_Shown]
+    more: int
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An example as the page holds it.
+
+    Attributes:
+        example: what it is.
+        pictures: by row, each as an address that holds it.
+    """
+
+    example: Example
+    pictures: dict[str, str]
+
+
+def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[_Group]:
+    for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLOURS)):
+        found = list(group)
+        shown = [_shown(folder, example) for example in found[:MOST_SHOWN]]
+        yield _Group(heading, shown, len(found) - len(shown))
+
+
+def _shown(folder: Path, example: Example) -> _Shown:
+    return _Shown(example, {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()})

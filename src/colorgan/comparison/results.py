@@ -1,0 +1,238 @@
+"""What a comparison found, as `results.json` holds it and as a page or a program reads it.
+
+`results.json` is `Comparison` as JSON, field by field (null stands where a number is not known), and its `format`:
+
+    protocol     what the figures depend on, beside the models; two results go together only where it is the same
+    photos       the photos with true colours, in the order of every row's `values`
+    rows         grey and original (the anchors), then each model, then rows of earlier results
+    differences  of each two models, and of each model from the original in colorfulness, with words for people
+    examples     photos with a picture of each row, paths relative to the folder of the results; also of
+                 photos without true colours
+    failures     photos that could not be read or coloured, with the reason
+    left_out     photos without true colours, by reason: they have examples and no figures
+    published    rows of the literature, where they were measured on these photos in this way
+    notes        what a reader of the figures should know, in words
+
+`results.csv` has one line per photo and row, with a column for each figure. `results_files.py` writes and reads both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from colorgan.metrics.bootstrap import Interval, Values
+
+GREY, ORIGINAL = "grey", "original"
+CHROMA_STEP, CHROMA_BINS = 2.0, 60  # of the histograms: 0..2, 2..4, ... Lab units, the last one open
+# Whatever of a protocol is not here may differ without changing a figure by more than its last digit.
+_DECISIVE = ("figures_version", "size_px", "resize", "crop", "color", "prior", "photos", "photo_set")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the figures depend on, beside the models.
+
+    Attributes:
+        figures_version: of the figures' definitions.
+        size_px: photos are reduced or enlarged to this short side, and the square in their middle is cut out.
+        resize: the filter of that.
+        crop: where the square is.
+        color: what the pixels are taken for.
+        precision: of the networks' computation.
+        photos: how many have true colours.
+        photo_set: SHA-256 over those photos' files, whatever they are called and in whatever order.
+        prior: SHA-256 of the shares of the bins, which rebalanced figures weigh by.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+        level: of the intervals.
+        device: that the networks ran on.
+        versions: of the programs.
+    """
+
+    figures_version: int
+    size_px: int
+    resize: str
+    crop: str
+    color: str
+    precision: str
+    photos: int
+    photo_set: str
+    prior: str
+    seed: int
+    resamples: int
+    level: float
+    device: str
+    versions: dict[str, str]
+
+    def line(self) -> str:
+        """All of it in one line, as it stands under tables."""
+        programs = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        side, count = self.size_px, "1 photo" if self.photos == 1 else f"{self.photos} photos"
+        return (
+            f"{count} (set {self.photo_set[:12]}), short side {side} px ({self.resize}), "
+            f"{self.crop} {side} x {side}, {self.color}; networks in {self.precision} on {self.device}; prior "
+            f"{self.prior[:12]}; figures version {self.figures_version}; {100 * self.level:g}% intervals from "
+            f"{self.resamples} bootstrap resamples, seed {self.seed}; {programs}"
+        )
+
+    def conflict(self, other: Protocol) -> str | None:
+        """Why figures of another protocol may not stand beside these, or None where they may."""
+        for name in _DECISIVE:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                return f"its {name.replace('_', ' ')} is {str(theirs)[:12]}, and here it is {str(ours)[:12]}"
+        return None
+
+
+@dataclass(frozen=True)
+class PhotoName:
+    """A photo with true colours.
+
+    Attributes:
+        name: its path inside its source.
+        source: the folder, archive or file that it came from.
+        sha256: of its file.
+    """
+
+    name: str
+    source: str
+    sha256: str
+
+
+def photo_set(photos: Iterable[PhotoName]) -> str:
+    """What a protocol calls a set of photos."""
+    digests = "\n".join(sorted(photo.sha256 for photo in photos))
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Row:
+    """An anchor or a model, and all its figures.
+
+    Attributes:
+        name: unique in a comparison.
+        kind: anchor, model, or earlier: a model of results that were given with `--with`.
+        model: what the model's file says of itself; empty for an anchor.
+        figures: of the set, with intervals, by the names of `metrics.FIGURES`. The original has those alone that
+            say something of the truth beside itself (`Figure.of_truth`).
+        values: of each photo, in the order of `Comparison.photos`; NaN where a photo has nothing to measure it on.
+        weights: of each photo in the figures that are ratios of sums; a figure without an entry is a plain mean.
+        chroma: the share of pixels by chroma, `CHROMA_BINS` of `CHROMA_STEP` Lab units each; empty for an earlier row
+            whose results have none.
+        network_s: seconds that the network took, all photos together.
+        perceptual: fid, kid, kid_std and lpips of the set, where they were asked for.
+    """
+
+    name: str
+    kind: Literal["anchor", "model", "earlier"]
+    model: dict[str, Any]
+    figures: dict[str, Interval]
+    values: dict[str, list[float]]
+    weights: dict[str, list[float]]
+    chroma: list[float]
+    network_s: float = 0.0
+    perceptual: dict[str, float] = field(default_factory=dict)
+
+    def values_of(self, figure: str) -> Values:
+        """A figure of each photo, (N,)."""
+        return np.asarray(self.values[figure], np.float64)
+
+    def weights_of(self, figure: str) -> Values:
+        """The weight of each photo in that figure, (N,)."""
+        values = self.values[figure]
+        return np.asarray(self.weights[figure] if figure in self.weights else np.ones(len(values)), np.float64)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of one row less that of another, over the same photos.
+
+    Attributes:
+        figure: a name of `metrics.FIGURES`.
+        first: a row's name.
+        second: the other's.
+        interval: of first less second, paired photo by photo.
+        told: whether the interval excludes zero.
+        words: the same for people.
+    """
+
+    figure: str
+    first: str
+    second: str
+    interval: Interval
+    told: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A photo that was written out in the colours of every row.
+
+    Attributes:
+        photo: its name.
+        source: where it came from.
+        why: best, worst, between, or the reason why it has no true colours (grey, tinted).
+        pictures: by row, paths from the folder of the results, with forward slashes.
+        sheet: all of them side by side with their names, likewise.
+        figures: by row and figure; empty without true colours.
+    """
+
+    photo: str
+    source: str
+    why: str
+    pictures: dict[str, str]
+    sheet: str
+    figures: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo that is missing from all figures, and why."""
+
+    photo: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A line of a published table, measured on the same photos in the same way.
+
+    Attributes:
+        name: the method.
+        source: the publication and its table.
+        figures: by the names of `metrics.FIGURES`.
+    """
+
+    name: str
+    source: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All of it; see the head of this file."""
+
+    protocol: Protocol
+    photos: list[PhotoName]
+    rows: list[Row]
+    differences: list[Difference]
+    examples: list[Example]
+    failures: list[Failure]
+    left_out: dict[str, int]
+    published: list[PublishedRow]
+    notes: list[str]
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def models(self) -> list[Row]:
+        """The rows that are no anchors."""
+        return [row for row in self.rows if row.kind != "anchor"]

@@ -1,0 +1,185 @@
+"""`results.json` and `results.csv`: a comparison written, and earlier ones read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from colorgan.comparison.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
+from colorgan.errors import UsageError
+from colorgan.files import atomic_write
+from colorgan.metrics import FIGURES
+from colorgan.metrics.bootstrap import Interval
+
+FORMAT = 1
+_MOST_NAME = 80  # letters of a foreign row's name
+JSON_NAME, CSV_NAME = "results.json", "results.csv"
+
+
+def to_json(comparison: Comparison) -> str:
+    """The text of `results.json`."""
+    return json.dumps({"format": FORMAT} | plain(asdict(comparison)), indent=1, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """The same with null for what JSON cannot say."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
+
+
+def to_csv(comparison: Comparison) -> str:
+    """The text of `results.csv`: the protocol as its first line, then one line per photo and row."""
+    text = io.StringIO()
+    text.write(f"# {comparison.protocol.line()}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["photo", "source", "row", *FIGURES])
+    for number, photo in enumerate(comparison.photos):
+        for row in comparison.rows:
+            figures = [row.values[name][number] if name in row.values else math.nan for name in FIGURES]
+            cells = ["" if math.isnan(figure) else f"{figure:.6g}" for figure in figures]
+            writer.writerow([_inert(photo.name), _inert(photo.source), row.name, *cells])
+    return text.getvalue()
+
+
+def _inert(text: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def write_results(folder: Path, comparison: Comparison) -> None:
+    """Write `results.json` and `results.csv`, each whole or not at all."""
+    for name, text in ((CSV_NAME, to_csv(comparison)), (JSON_NAME, to_json(comparison))):
+        with atomic_write(folder / name) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+
+
+_ADVICE = "Give the results.json of an earlier `colorgan compare`."
+
+
+def read_earlier(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
+    """Read what another comparison needs of earlier results: their protocol, their photos, and the rows of models.
+
+    Raises:
+        UsageError: it cannot be read, or is not `results.json` of this format.
+    """
+    expected = f"earlier results in {path}"
+    try:
+        found = json.loads(path.read_bytes())
+        if found["format"] != FORMAT:
+            raise UsageError(expected, f"a file of format {str(found['format'])[:20]}, not {FORMAT}", _ADVICE)
+        protocol = Protocol(**found["protocol"])
+        photos = [PhotoName(**photo) for photo in found["photos"]]
+        if protocol.photo_set != photo_set(photos):
+            raise ValueError("its photos are not those of its protocol")
+        rows = list(_earlier_rows(found["rows"], len(photos)))
+    except OSError as error:
+        raise UsageError(expected, error.strerror or str(error), _ADVICE) from error
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise UsageError(expected, f"something else, or a damaged file ({type(error).__name__})", _ADVICE) from error
+    return protocol, photos, rows
+
+
+def _earlier_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
+    for row in rows:
+        if row["kind"] == "anchor":
+            continue
+        figures = {name: _interval(row["figures"][name]) for name in FIGURES}
+        values = {name: _numbers(row["values"][name], photos) for name in FIGURES}
+        weights = {str(name): _numbers(part, photos) for name, part in row["weights"].items() if name in FIGURES}
+        yield Row(
+            name="".join(letter for letter in str(row["name"])[:_MOST_NAME] if letter.isprintable()),
+            kind="earlier",
+            model=dict(row["model"]),
+            figures=figures,
+            values=values,
+            weights=weights,
+            chroma=_numbers(row["chroma"], CHROMA_BINS),
+            network_s=float(row["network_s"]),
+            perceptual={str(name): float(value) for name, value in row["perceptual"].items()},
+        )
+
+
+def _interval(found: dict[str, Any]) -> Interval:
+    value, low, high = _numbers([found[name] for name in ("value", "low", "high")], 3)
+    return Interval(value, low, high, int(found["photos"]))
+
+
+def _numbers(found: list[float | None], count: int) -> list[float]:
+    if len(found) != count:
+        raise ValueError(f"{len(found)} numbers in place of {count}")
+    return [math.nan if number is None else float(number) for number in found]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is taken from earlier results.
+
+    Attributes:
+        path: where they are.
+        protocol: that they were measured by.
+        photos: in the order of the rows' values.
+        rows: of their models.
+    """
+
+    path: Path
+    protocol: Protocol
+    photos: list[PhotoName]
+    rows: list[Row]
+
+    def check(self, protocol: Protocol) -> None:
+        """Make sure that they may stand beside figures of that protocol.
+
+        Raises:
+            UsageError: they may not, with the reason.
+        """
+        if reason := protocol.conflict(self.protocol):
+            advice = "Leave them out, or measure their models again on these photos."
+            raise UsageError(f"results of the same protocol in {self.path}", reason, advice)
+
+    def rows_beside(self, protocol: Protocol, photos: Sequence[PhotoName], taken: Sequence[str]) -> Iterator[Row]:
+        """The rows, with values in the order of other results' photos.
+
+        Args:
+            protocol: of the other results.
+            photos: theirs.
+            taken: names of rows that these may not have.
+
+        Raises:
+            UsageError: they may not stand beside them.
+        """
+        self.check(protocol)
+        places: dict[str, list[int]] = {}
+        for place, photo in enumerate(self.photos):
+            places.setdefault(photo.sha256, []).append(place)
+        order = [places[photo.sha256].pop() for photo in photos]  # the same photo twice is in both, twice
+        for row in self.rows:
+            values, weights = (
+                {name: [numbers[place] for place in order] for name, numbers in of_row.items()}
+                for of_row in (row.values, row.weights)
+            )
+            yield replace(row, name=_free(row.name, taken), values=values, weights=weights)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The name, with as much behind it as makes it different from all that are taken."""
+    while name in taken:
+        name = f"{name} (earlier)"
+    return name
+
+
+def read_all(paths: Sequence[Path]) -> list[Earlier]:
+    """Read earlier results.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    return [Earlier(path, *read_earlier(path)) for path in paths]

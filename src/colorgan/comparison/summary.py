@@ -1,0 +1,120 @@
+"""From the figures of photos to those of a set: rows with intervals, differences, and what a reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+from types import MappingProxyType
+
+import numpy as np
+
+from colorgan.comparison.evaluate import Gathered, Gathering
+from colorgan.comparison.formatting import difference_in_words, number
+from colorgan.comparison.models import Contender
+from colorgan.comparison.results import GREY, ORIGINAL, Difference, PhotoName, Row
+from colorgan.metrics import FIGURES
+from colorgan.metrics.bootstrap import interval, paired_difference
+
+FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
+_HEAVY = 0.1  # the share of a figure's weight from which a single photo is named
+_BESIDE_GREY = ("auc", "auc_rebalanced", "ciede2000")
+_BESIDE_ORIGINAL = ("cf_hs", "cf")
+
+
+def rows_of(
+    gathering: Gathering,
+    contenders: Sequence[Contender],
+    seed: int,
+    perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
+) -> list[Row]:
+    """The anchors and the models with the figures of the set.
+
+    Args:
+        gathering: the figures of photos.
+        contenders: the models.
+        seed: decides the bootstrap's draws.
+        perceptual: by row, what `Perceptual` measured.
+    """
+    models = {contender.name: contender for contender in contenders}
+    return [
+        _row(name, gathered, models.get(name), perceptual.get(name, {}), seed)
+        for name, gathered in gathering.rows.items()
+    ]
+
+
+def _row(name: str, gathered: Gathered, model: Contender | None, perceptual: dict[str, float], seed: int) -> Row:
+    weights = gathered.weights
+    figures = {
+        figure: interval(np.asarray(values), np.asarray(weights[figure]) if figure in weights else None, seed=seed)
+        for figure, values in gathered.values.items()
+    }
+    return Row(
+        name=name,
+        kind="model" if model else "anchor",
+        model=asdict(model.colorizer.info) if model else {},
+        figures=figures,
+        values=gathered.values,
+        weights=weights,
+        chroma=gathered.chroma_shares(),
+        network_s=model.network_s if model else 0.0,
+        perceptual=perceptual,
+    )
+
+
+def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
+    """Each two models in every figure; each model and grey in some; each model and the original in colorfulness."""
+    return list(_differences(rows, seed))
+
+
+def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
+    anchors = {row.name: row for row in rows if row.kind == "anchor"}
+    models = [row for row in rows if row.kind != "anchor"]
+    for first, second in combinations(models, 2):
+        yield from _between(first, second, tuple(FIGURES), seed)
+    for model in models:
+        yield from _between(model, anchors[GREY], _BESIDE_GREY, seed)
+        yield from _between(model, anchors[ORIGINAL], _BESIDE_ORIGINAL, seed)
+
+
+def _between(first: Row, second: Row, figures: Sequence[str], seed: int) -> Iterator[Difference]:
+    for name in figures:
+        if name not in first.values or name not in second.values:  # no photo had true colours
+            continue
+        weights = first.weights_of(name), second.weights_of(name)
+        found = paired_difference(first.values_of(name), second.values_of(name), weights, seed=seed)
+        words = difference_in_words(name, first.name, second.name, found)
+        yield Difference(name, first.name, second.name, found, found.excludes_zero, words)
+
+
+def notes_on_photos(photos: int, enlarged: int) -> list[str]:
+    """What the number and the size of the photos say of the figures, in words."""
+    notes = []
+    if not photos:
+        notes.append("No photo has true colours to compare with: there are no figures.")
+    elif photos == 1:
+        notes.append("The figures are of one photo, and say nothing of others.")
+    elif photos < FEW_PHOTOS:
+        notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
+    if enlarged:
+        notes.append(f"Smaller than the square that is measured, and so enlarged: {enlarged} of the photos.")
+    return notes
+
+
+def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
+    """Which single photos decide much of a figure that is a ratio of sums over all pixels, in words."""
+    (grey,) = (row for row in rows if row.name == GREY)
+    notes = []
+    for name in grey.weights if len(photos) >= FEW_PHOTOS else ():
+        weights = np.nan_to_num(grey.weights_of(name))
+        heaviest, total = int(weights.argmax()), weights.sum()
+        if total and weights[heaviest] / total >= _HEAVY:
+            share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {FIGURES[name].label}"
+            others = ", ".join(_without(heaviest, name, row) for row in rows if name in row.weights)
+            notes.append(f"{photos[heaviest].name} alone holds {share}. Without it: {others}.")
+    return notes
+
+
+def _without(photo: int, figure: str, row: Row) -> str:
+    values, weights = (np.delete(part, photo) for part in (row.values_of(figure), row.weights_of(figure)))
+    return f"{row.name} {number(interval(values, weights).value, FIGURES[figure])}"

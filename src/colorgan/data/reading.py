@@ -1,0 +1,100 @@
+"""Processes that read photos for the training, and what happens where they cannot be had."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from colorgan.signals import HEEDED
+
+
+class Piped:
+    """A dataclass of tensors that goes from process to process through a pipe.
+
+    PyTorch would put its tensors into shared memory, of which containers have little (64 MB in Docker); where that is
+    full, a batch never comes.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its values, in the pickle itself."""
+        values = {key: value.numpy() if isinstance(value, Tensor) else value for key, value in vars(self).items()}
+        return _put_together, (type(self), values)
+
+
+def _put_together(kind: type[Any], values: dict[str, Any]) -> Any:
+    tensors = {key: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for key, v in values.items()}
+    return kind(**tensors)
+
+
+def read_batches(
+    dataset: Dataset[Any],
+    batches: Callable[[], Iterable[list[Any]]],
+    collate: Callable[[list[Any]], Any],
+    *,
+    workers: int,
+    warn: Callable[[str], None],
+    pin_memory: bool = False,
+) -> Iterator[Any]:
+    """Read batches of a dataset, in their order.
+
+    Args:
+        dataset: what is read.
+        batches: the items of each batch; called once more where no processes can be started.
+        collate: makes a batch of what was read; without shared memory if that is arrays or `Piped`.
+        workers: processes that read; 0 reads in this one.
+        warn: told where they cannot be started, so that this one reads.
+        pin_memory: bring batches into memory that a GPU reads by itself.
+    """
+
+    def start(processes: int) -> Iterator[Any]:
+        return iter(
+            DataLoader(
+                dataset,
+                batch_sampler=batches(),
+                num_workers=processes,
+                collate_fn=collate,
+                worker_init_fn=_ignore_signals,
+                pin_memory=pin_memory,
+                # One of its own: the loader draws from it, and the training's random state must not notice.
+                generator=torch.Generator(),
+            )
+        )
+
+    if not workers:
+        return start(0)
+    others = set(multiprocessing.active_children())
+    try:
+        _check_room(workers)
+        return start(workers)
+    except (OSError, RuntimeError) as error:  # of semaphores (in /dev/shm) and processes; of threads
+        for begun in set(multiprocessing.active_children()) - others:
+            begun.kill()  # they heed nothing less
+        warn(
+            f"Processes that read could not be started ({error}), so that the training reads photos itself: a full "
+            "/dev/shm (docker run --shm-size 1g) or a limit of processes may be why; --workers 0 asks for none."
+        )
+    return start(0)
+
+
+def _check_room(workers: int) -> None:
+    """Make as many queues as the loader will, which, failing half made, would print a traceback when it is dropped.
+
+    Raises:
+        OSError: there is no room for their semaphores.
+    """
+    queues: list[multiprocessing.Queue[object]] = [multiprocessing.Queue() for _ in range(workers + 3)]
+    for queue in queues:
+        queue.close()
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C to the training process, which wants its batch to the end; workers end with it."""
+    for number in HEEDED:
+        signal.signal(number, signal.SIG_IGN)

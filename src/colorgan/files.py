@@ -1,0 +1,217 @@
+"""Files that are whole or absent, what a killed process leaves, and what differs between systems."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
+_UNFINISHED_END = ".tmp"
+_under_way: set[Path] = set()
+_HELD_BY_ANOTHER = {
+    errno.EACCES,
+    errno.EAGAIN,
+    errno.EWOULDBLOCK,
+    errno.EDEADLK,
+}  # two are the same number on most systems
+_held: set[IO[bytes]] = set()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# Asked for once: the mask can only be read by setting it, which threads that write side by side must not do.
+_PERMISSIONS = 0o666 & ~_umask()
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a rename in it survives a power cut."""
+    if os.name == "nt":  # Windows cannot open a folder for this, and orders renames itself
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that takes its place only when the block ends without an error.
+
+    The bytes go into a hidden temporary file beside the target, are flushed to disk, and are renamed over it.
+
+    Args:
+        path: where the file is to be; its folder is made when missing.
+
+    Yields:
+        A binary file, open for writing and seeking.
+
+    Raises:
+        OSError: the place cannot be written; the target is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _unfinished_file(path.parent)
+    temporary = Path(handle.name)
+    _under_way.add(temporary)
+    try:
+        with handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+            if sys.platform != "win32":  # the lock holds until the file has its name
+                _name_finally(temporary, path)
+        if sys.platform == "win32":  # an open file cannot be renamed
+            _name_finally(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        _under_way.discard(temporary)
+    sync_folder(path.parent)
+
+
+def _unfinished_file(folder: Path) -> IO[bytes]:
+    """Make a temporary file that is locked as this process's own."""
+    while True:
+        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 (the caller closes it)
+            dir=folder, prefix=_UNFINISHED, suffix=_UNFINISHED_END, delete=False
+        )
+        # Another process may have taken it for a dead one's, and removed it, before it was locked.
+        if not _lock(handle) or os.fstat(handle.fileno()).st_nlink:
+            return handle
+        handle.close()
+
+
+def _name_finally(temporary: Path, path: Path) -> None:
+    # mkstemp makes files private; an output gets the permissions any new file would.
+    temporary.chmod(_PERMISSIONS)
+    temporary.replace(path)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the unfinished files of processes that were killed; those of living ones stay."""
+    # Not every disk has locks, and Windows itself protects a file that is open: what cannot be removed stays.
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_UNFINISHED) and entry.name.endswith(_UNFINISHED_END):
+                _remove_if_left(Path(entry.path))
+
+
+def _remove_if_left(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        with path.open("rb") as file:
+            is_left = _lock(file)
+        if is_left:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file for this process alone, and remove it at the end.
+
+    The system lets go of it however this process ends, also where processes that it forked go on.
+
+    Args:
+        path: the file; its folder is there.
+
+    Yields:
+        Whether this disk has locks; without them nobody is kept away.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be made.
+    """
+    file, has_locks = _lock_file(path)
+    _held.add(file)
+    try:
+        yield has_locks
+    finally:
+        _held.discard(file)
+        if sys.platform == "win32":  # it removes no open file
+            file.close()
+        with contextlib.suppress(OSError):
+            path.unlink()
+        file.close()
+
+
+def _lock_file(path: Path) -> tuple[IO[bytes], bool]:
+    """Make the file and lock it; and whether that could be done here."""
+    while True:
+        file = path.open("ab")
+        try:
+            _hold(file)
+        except OSError as error:
+            if error.errno not in _HELD_BY_ANOTHER:
+                return file, False
+            file.close()
+            raise BlockingIOError(errno.EAGAIN, "another process holds this lock", str(path)) from error
+        except BaseException:
+            file.close()
+            raise
+        # Whoever held it until now may have removed it before it was locked here, and a third may have made another.
+        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
+            return file, True
+        file.close()
+
+
+def _hold(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _leave_locks_to_the_parent() -> None:
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def drop_unfinished() -> None:
+    """Remove what this process is just writing, before it leaves without waiting for its threads."""
+    for path in tuple(_under_way):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Mark the file as this process's own until it is closed, by death too, and tell whether that could be."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,70 @@
+"""Pages of one file that load nothing: the skeleton and styles that they share, and what keeps foreign names inert.
+
+A page is a template that extends `page.html.j2`, in the package of whoever writes it; styles and scripts lie beside it.
+What several pages share lies here: the skeleton, and the slider between two pictures.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_STYLE = "page.css"
+
+
+def render(package: str, *parts: str, **values: Any) -> str:
+    """Fill in a page.
+
+    A browser lets in its own styles and scripts, known by their hashes, and pictures inside it. Nothing else: even a
+    name that slipped past the escaping could neither run nor load anything.
+
+    Args:
+        package: where its files are; what is not there is looked for here.
+        parts: their stems: first that of the template `.html.j2`, then of others; each may have a `.css` and a `.js`.
+            The first's come last, and so may build on the others'.
+        values: for the template; whatever is no `Markup` is escaped.
+    """
+
+    def load(name: str) -> str:
+        return _file(package, name).read_text("utf-8")
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(load)
+    )
+    style = load(_STYLE) + _joined(package, parts, ".css")
+    script = _joined(package, parts, ".js")
+    template = environment.get_template(f"{parts[0]}.html.j2")
+    return template.render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **values)
+
+
+def embedded(jpeg: bytes) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _file(package: str, name: str) -> Traversable:
+    own = files(package) / name
+    return own if own.is_file() else files(__name__) / name
+
+
+def _joined(package: str, parts: tuple[str, ...], suffix: str) -> str:
+    names = [part + suffix for part in (*parts[1:], parts[0])]
+    found = (_file(package, name) for name in names)
+    return "".join(file.read_text("utf-8") for file in found if file.is_file())
+
+
+def _policy(style: str, script: str) -> Markup:
+    allowed = f"style-src {_hash(style)}; script-src {_hash(script)}; img-src data:"
+    return Markup(f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,163 @@
+"""Encoding a picture into a file, whole or not at all, with what is to be said about it."""
+
+from __future__ import annotations
+
+import errno
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.files import atomic_write
+from colorgan.images import tiff
+from colorgan.images.formats import FORMATS, Format
+from colorgan.images.icc import SRGB_PROFILE
+from colorgan.images.lightness import Plane, strips
+from colorgan.images.metadata import Metadata
+from colorgan.images.metadata_encode import described
+from colorgan.images.photo import to_image
+
+# What is wrong with one name alone; every other failure to write would meet the next photo too.
+_ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
+
+# Further arguments of Pillow's encoders. Colours at half resolution would bleed over the photo's own edges.
+_ENCODING: dict[str, dict[str, Any]] = {
+    "JPEG": {"subsampling": "4:4:4"},
+    "AVIF": {"subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How a picture is written.
+
+    Attributes:
+        quality: of lossy formats, 1..100.
+        keep_metadata: whether what the photo's file said goes into the result.
+        mark: the name of the model that coloured it, where the result is to say so, or None.
+        bit_depth: bits a channel, 8 or 16; 16 where the format is TIFF.
+    """
+
+    quality: int = 95
+    keep_metadata: bool = True
+    mark: str | None = None
+    bit_depth: int = 8
+
+
+def write(
+    target: Path | BinaryIO,
+    format_name: str,
+    rgb: Plane | NDArray[np.uint16],
+    *,
+    alpha: Plane | None = None,
+    metadata: Metadata | None = None,
+    options: WriteOptions = WriteOptions(),
+) -> tuple[str, ...]:
+    """Write a picture; a file is written whole or not at all.
+
+    Args:
+        target: a path, where a file is replaced and a missing folder made, or a file that is open for writing.
+        format_name: a key of `FORMATS` that is written.
+        rgb: (H, W, 3) uint8 or uint16, sRGB.
+        alpha: (H, W) uint8, or None.
+        metadata: what to say about it, as far as the format has a place for it.
+        options: how.
+
+    Returns:
+        What the format could not hold, in words.
+
+    Raises:
+        PhotoError: the picture does not fit the format, or its name the disk.
+        OutputError: the place cannot be written, or 16 bits without tifffile.
+        UsageError: the format is only read.
+    """
+    if suffix := FORMATS[format_name].written_as:
+        raise UsageError(
+            "a format that is written", f"{format_name} is only read", f"Choose another, such as {suffix}."
+        )
+    kept = metadata if metadata and options.keep_metadata else Metadata()
+    words = _words_on_depth(format_name, metadata, options.bit_depth)
+    data, lost = _encode(format_name, rgb, alpha, kept, options)
+    _put(data, target)
+    return (*words, *lost)
+
+
+def _put(data: memoryview, target: Path | BinaryIO) -> None:
+    name = target.name if isinstance(target, Path) else "the output"
+    try:
+        if isinstance(target, Path):
+            with atomic_write(target) as file:
+                file.write(data)
+        else:
+            target.write(data)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        if error.errno in _ONE_NAME:
+            raise PhotoError("a name that can be written", f"cannot write {name}: {reason}", "Rename.") from error
+        advice = "Make room there, or name another output folder; then do the same again."
+        raise OutputError(
+            f"writing {target if isinstance(target, Path) else name}", reason, advice, parameter="output"
+        ) from error
+
+
+def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:
+    if bit_depth == 16:
+        return [] if format_name == "TIFF" else [f"{format_name} is written with 8 bits a channel; TIFF has 16"]
+    had_more = metadata is not None and metadata.bit_depth > 8
+    return ["16 bits a channel, written with 8 (a TIFF with a bit depth of 16 keeps them)"] if had_more else []
+
+
+def _encode(
+    format_name: str, rgb: Plane | NDArray[np.uint16], alpha: Plane | None, metadata: Metadata, how: WriteOptions
+) -> tuple[memoryview, list[str]]:
+    """Encode in memory, so that a failing disk is not mistaken for a failing encoder."""
+    target = FORMATS[format_name]
+    if max(rgb.shape) > target.most_side_px:
+        found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"
+        raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
+    words = []
+    if alpha is not None and not target.keeps_alpha:
+        if alpha.min() < 255:
+            words.append(f"{target.name} has no transparency; it was dropped")
+        alpha = None
+    arguments, lost = described(format_name, metadata, how.mark)
+    try:
+        return _encoded(target, rgb, alpha, arguments, how), words + lost
+    except (OutputError, MemoryError):
+        raise
+    except Exception:  # fields of damaged EXIF data, of which encoders raise whatever they like
+        arguments, lost = described(format_name, replace(metadata, exif=None), how.mark)
+        words.append("EXIF data that cannot be written anew, left out")
+        return _encoded(target, rgb, alpha, arguments, how), words + lost
+
+
+def _encoded(
+    target: Format, rgb: NDArray[Any], alpha: Plane | None, arguments: dict[str, Any], how: WriteOptions
+) -> memoryview:
+    buffer = io.BytesIO()
+    nested = arguments.pop("nested", {})
+    if how.bit_depth == 16 and target.name == "TIFF":
+        tiff.write(buffer, _with_depth(rgb, np.uint16), alpha, arguments)
+    else:
+        arguments |= _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
+        picture = to_image(_with_depth(rgb, np.uint8), alpha)
+        picture.save(buffer, target.name, icc_profile=SRGB_PROFILE, **arguments)
+    tiff.append_directories(buffer, nested)
+    return buffer.getbuffer()
+
+
+def _with_depth(rgb: NDArray[Any], dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
+    """The picture in samples of 8 or 16 bits."""
+    if rgb.dtype == dtype:
+        return rgb
+    if dtype == np.uint16:
+        return rgb.astype(np.uint16) * np.uint16(257)
+    narrow = np.empty(rgb.shape, np.uint8)
+    for rows in strips(*rgb.shape[:2]):
+        narrow[rows] = (rgb[rows].astype(np.uint32) + 128) // 257
+    return narrow

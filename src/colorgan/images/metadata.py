@@ -1,0 +1,165 @@
+"""What a file says of its photo beside the pixels: taken from any format, kept for any other."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as ExifTag
+
+from colorgan.images import xmp
+from colorgan.images.exif import ExifBlock
+
+_XMP, _PHOTOSHOP_IPTC = 700, 0x0404
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
+_PER_INCH = {_INCH: 1.0, 3: 2.54}
+# The tags of a TIFF that say something of the photo; most others describe the layout of the file that they stand in.
+_SAYING = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 36867, 36868, *range(40091, 40096))
+_PNG_TITLES = ("Title", "Author", "Description", "Copyright", "Creation Time", "Disclaimer", "Source", "Warning")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of its photo that is kept.
+
+    Attributes:
+        exif: an EXIF block without orientation and thumbnail, or None.
+        xmp: an XMP packet, or None.
+        iptc: IPTC records as they stand in Photoshop's resource 0x0404, or None.
+        comment: of a JPEG, GIF or PNG, or None.
+        titles: keywords and texts of a PNG.
+        dpi: horizontal and vertical resolution of the upright photo, or None.
+        bit_depth: how many bits a channel its file had, 8 or 16.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
+    titles: dict[str, str] = field(default_factory=dict)
+    dpi: tuple[float, float] | None = None
+    bit_depth: int = 8
+
+
+def metadata_of(image: Image.Image, bit_depth: int, words: list[str]) -> tuple[int, Metadata]:
+    """The orientation of the pixels, 1..8, and what is kept; damaged fields are left out, with a word.
+
+    Args:
+        image: a decoded picture.
+        bit_depth: of its file, 8 or 16.
+        words: to which what a user should know is added.
+    """
+    if image.format == "TIFF":  # which Pillow has turned upright while it decoded it
+        was_turned = image.info.get("orientation") in (5, 6, 7, 8)
+        return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, words=words)
+    orientation = orientation_of(image.getexif)
+    exif = None
+    try:
+        exif = _exif(image, turned=orientation > 4)
+    except (ValueError, struct.error):
+        words.append("damaged EXIF data, left out")
+    packet = _bytes(image.info.get("xmp"))
+    dpi = _dpi(image, swapped=orientation > 4)
+    titles = {title: str(text) for title in _PNG_TITLES if isinstance(text := image.info.get(title), str)}
+    comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
+    kept_packet = xmp.upright(packet) if packet else None
+    return orientation, Metadata(exif, kept_packet, _photoshop_iptc(image), comment, titles, dpi, bit_depth)
+
+
+def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, words: list[str]) -> Metadata:
+    """What is kept of a TIFF's tags.
+
+    Args:
+        tags: of the picture.
+        iptc: the content of the tag for it.
+        bit_depth: of its file, 8 or 16.
+        swapped: whether height and width were exchanged to turn it upright.
+        words: to which what a user should know is added.
+    """
+    exif = packet = dpi = None
+    try:
+        packet = _bytes(tags.get(_XMP))
+        dpi = _tagged_resolution(tags, swapped=swapped)
+        exif = _saying_tags(tags, dpi)
+    except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
+        words.append("damaged EXIF data, left out")
+    return Metadata(exif, xmp.upright(packet) if packet else None, iptc, dpi=dpi, bit_depth=bit_depth)
+
+
+def orientation_of(tags: Callable[[], Image.Exif]) -> int:
+    """EXIF's orientation, 1..8; 1 where there is none.
+
+    Args:
+        tags: gives them.
+    """
+    try:
+        orientation = tags().get(ExifTag.Orientation, 1)
+    except Exception:  # as above
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
+    data = _bytes(image.info.get("exif"))
+    if not data:
+        return None
+    block = ExifBlock(data)
+    block.make_true(turned=turned)
+    return None if block.is_empty else block.tobytes()
+
+
+def _saying_tags(tags: Image.Exif, dpi: tuple[float, float] | None) -> bytes | None:
+    kept = Image.Exif()
+    if dpi:
+        kept[_X_RESOLUTION], kept[_Y_RESOLUTION], kept[_RESOLUTION_UNIT] = *dpi, _INCH
+    for tag in _SAYING:
+        if tag in tags:
+            kept[tag] = encoded(tags[tag])
+    for tag in (IFD.Exif, IFD.GPSInfo):
+        if directory := tags.get_ifd(tag):
+            # The names of interoperability rules stand deeper still, at a place in the old file.
+            kept[tag] = {key: encoded(value) for key, value in directory.items() if key != IFD.Interop}
+    return kept.tobytes() if len(kept) else None
+
+
+def encoded(value: Any) -> Any:
+    """A tag's text as the bytes that it was: Pillow decodes all text as Latin-1, and writes what is not ASCII as ?."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else None
+
+
+def _photoshop_iptc(image: Image.Image) -> bytes | None:
+    resources = image.info.get("photoshop")
+    return _bytes(resources.get(_PHOTOSHOP_IPTC)) if isinstance(resources, dict) else None
+
+
+def _dpi(image: Image.Image, *, swapped: bool) -> tuple[float, float] | None:
+    """The resolution as the format itself says, or else as EXIF does."""
+    if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):  # Pillow would take one for both
+        try:
+            return _tagged_resolution(image.getexif(), swapped=swapped)
+        except Exception:  # damaged EXIF data, of which there is a word already
+            return None
+    return _resolution(image.info.get("dpi"), swapped=swapped)
+
+
+def _tagged_resolution(tags: Image.Exif, *, swapped: bool) -> tuple[float, float] | None:
+    factor = _PER_INCH.get(tags.get(_RESOLUTION_UNIT, _INCH))
+    return _resolution((tags.get(_X_RESOLUTION), tags.get(_Y_RESOLUTION)), swapped=swapped, factor=factor)
+
+
+def _resolution(values: Any, *, swapped: bool, factor: float | None = 1.0) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) * (factor or 0.0) for value in values)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not (0 < across < 65536 and 0 < down < 65536):
+        return None
+    return (down, across) if swapped else (across, down)

@@ -1,0 +1,219 @@
+"""From Pillow's many kinds of pixels to planes of 8- or 16-bit samples, strip by strip, without a copy of the whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from colorgan.errors import PhotoError
+from colorgan.images.lightness import Plane, Samples, strips
+
+# What each mode of at most 8 bits a channel is read as, without and with a transparent colour beside it.
+_READ_AS = {
+    "1": ("L", "LA"),
+    "L": ("L", "LA"),
+    "LA": ("LA", "LA"),
+    "La": ("LA", "LA"),
+    "P": ("RGB", "RGBA"),
+    "PA": ("RGBA", "RGBA"),
+    "RGB": ("RGB", "RGBA"),
+    "RGBX": ("RGB", "RGB"),
+    "RGBA": ("RGBA", "RGBA"),
+    "RGBa": ("RGBA", "RGBA"),
+    "CMYK": ("RGB", "RGB"),
+    "YCbCr": ("RGB", "RGB"),
+    "HSV": ("RGB", "RGB"),
+    "LAB": ("LAB", "LAB"),
+}
+_CONVERTED_WHOLE = ("CMYK", "LAB")  # kinds of pixels that only their profile turns into RGB
+
+
+Strip = tuple[list[Samples], Plane | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """A decoded picture as its file has it, not turned.
+
+    Attributes:
+        height: pixels.
+        width: pixels.
+        channels: 1 of grey, or 3 of RGB.
+        depth: bits of a sample, 8 or 16.
+        has_alpha: whether strips come with transparency.
+        strip: gives the planes of some rows, each (rows, width), and their transparency.
+    """
+
+    height: int
+    width: int
+    channels: int
+    depth: int
+    has_alpha: bool
+    strip: Callable[[slice], Strip]
+
+
+def crop_rows(image: Image.Image, rows: slice) -> Image.Image:
+    """Some rows of a picture."""
+    return image.crop((0, rows.start, image.width, rows.stop))
+
+
+def planes_of(image: Image.Image) -> list[Plane]:
+    """The channels of a picture, each (H, W)."""
+    return [np.asarray(band) for band in image.split()]
+
+
+def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Raster:
+    """Take the samples of a decoded picture of at most 8 bits a channel.
+
+    Args:
+        image: it is left as it is.
+        to_srgb: gives sRGB of pixels of the picture's own kind, where they are not sRGB.
+
+    Raises:
+        PhotoError: a mode that is no picture.
+    """
+    if image.mode not in _READ_AS:
+        raise PhotoError("a picture", f"pixels of the unknown kind {image.mode}", "Save it as RGB or grey.")
+    mode = _READ_AS[image.mode]["transparency" in image.info]
+
+    def strip(rows: slice) -> Strip:
+        part = crop_rows(image, rows)
+        if to_srgb and image.mode in _CONVERTED_WHOLE:
+            return [*planes_of(to_srgb(part))], None
+        planes = planes_of(part if part.mode == mode else part.convert(mode))
+        alpha = planes.pop() if mode.endswith("A") else None
+        if to_srgb:
+            planes = planes_of(to_srgb(Image.merge("RGB", [Image.fromarray(plane) for plane in planes])))
+        return [*planes], alpha
+
+    channels = 1 if mode in ("L", "LA") else 3
+    return Raster(image.height, image.width, channels, 8, mode.endswith("A"), strip)
+
+
+DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
+
+# What Pillow unpacks the more significant byte of each 16-bit sample with, and what gives the other one.
+_OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # tags of a TIFF, and values of theirs
+_MIN_IS_WHITE, _SEPARATE = 0, 2
+_TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
+
+
+def _highest(image: Image.Image) -> float:
+    values = np.asarray(image)
+    return float(np.max(values, initial=0, where=np.isfinite(values)))
+
+
+def white_of(highest: float, kind: str, words: list[str]) -> float:
+    """The value that stands for white where a file doesn't say it, of the highest one.
+
+    Args:
+        highest: value of the picture.
+        kind: float, or how many bits ("32-bit").
+        words: to which is added what was taken.
+    """
+    # A float picture may overshoot its white a little; integers have 16 bits unless they show more.
+    scales = ((2.0, 1.0), (256.0, 255.0), (65536.0, 65535.0)) if kind == "float" else ((65535, 65535.0),)
+    white = next((white for limit, white in scales if highest <= limit), highest)
+    words.append(f"{kind} values, read with {white:g} as white")
+    return white
+
+
+def scaled(values: NDArray[np.generic], white: float) -> NDArray[np.uint16]:
+    """Samples of 16 bits of values in 0..white; what is outside is cut off, what is no number is black."""
+    scale = np.float32(65535.0 / white)
+    codes: NDArray[np.uint16] = np.rint(
+        np.clip(np.nan_to_num(values.astype(np.float32) * scale, nan=0.0), 0.0, 65535.0)
+    ).astype(np.uint16)
+    return codes
+
+
+def _white_of_mode(image: Image.Image, words: list[str]) -> float:
+    if image.mode.startswith("I;16"):
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))[0]
+        return float((1 << min(bits, 16)) - 1)
+    highest = max(_highest(crop_rows(image, rows)) for rows in strips(image.height, image.width))
+    return white_of(highest, "float" if image.mode == "F" else "32-bit", words)
+
+
+def grey_raster(image: Image.Image, words: list[str]) -> Raster:
+    """Take the samples of decoded 16-bit, 32-bit or float grey, which Pillow itself would clip to white."""
+    white = _white_of_mode(image, words)
+    # Pillow inverts min-is-white TIFFs of 8 bits, and leaves deeper ones as they are.
+    inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE
+    transparent = image.info.get("transparency")
+
+    def strip(rows: slice) -> Strip:
+        values = np.asarray(crop_rows(image, rows))
+        alpha = np.where(values == transparent, 0, 255).astype(np.uint8) if has_alpha else None
+        codes = values if white == 65535 and values.dtype == np.uint16 else scaled(values, white)
+        return [65535 - codes if inverted else codes], alpha
+
+    has_alpha = isinstance(transparent, int)
+    return Raster(image.height, image.width, 1, 16, has_alpha, strip)
+
+
+def colour_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
+    """Decode 16 bits a channel, of which Pillow gives one byte at a time; None where the picture has none, or others.
+
+    Args:
+        image: open, and not decoded yet.
+        again: opens the same picture once more.
+    """
+    raw = raw_mode(image)
+    if getattr(image, "tag_v2", {}).get(_PLANAR_CONFIGURATION) == _SEPARATE:
+        return None
+    if raw == "LA;16B":  # four bytes a pixel, as of RGBA
+        _unpack_with(image, "RGBA")
+        image.load()
+        return _of_bytes(image, None, None)
+    if raw is None or raw[:-1] not in _TWO_BYTES or raw[-1] not in _OTHER_BYTE:
+        return None
+    image.load()
+    other = again()
+    _unpack_with(other, raw[:-1] + _OTHER_BYTE[raw[-1]])
+    other.load()
+    return _of_bytes(image, other, image.info.get("transparency"))
+
+
+def raw_mode(image: Image.Image) -> str | None:
+    """How the bytes of a picture's file are to be unpacked, the same for all of its tiles."""
+    tiles = getattr(image, "tile", ())
+    raw = {tile.args if isinstance(tile.args, str) else str((tile.args or ("",))[0]) for tile in tiles}
+    return raw.pop() if len(raw) == 1 else None
+
+
+def _unpack_with(image: Image.Image, raw: str) -> None:
+    assert isinstance(image, ImageFile.ImageFile)
+    image.tile = [
+        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *(tile.args or ())[1:])) for tile in image.tile
+    ]
+
+
+def _of_bytes(high: Image.Image, low: Image.Image | None, transparent: object) -> Raster:
+    """Grey and alpha of one picture of their bytes, or colours of two."""
+    colour_key = transparent if isinstance(transparent, tuple) and len(transparent) == 3 else None
+
+    def strip(rows: slice) -> Strip:
+        upper = planes_of(crop_rows(high, rows))
+        if low is None:
+            return [_joined(upper[0], upper[1])], upper[2]
+        lower = planes_of(crop_rows(low, rows))
+        planes: list[Samples] = [_joined(*pair) for pair in zip(upper[:3], lower[:3], strict=True)]
+        if colour_key is None:
+            return planes, upper[3] if has_alpha else None
+        is_key = np.logical_and.reduce([plane == key for plane, key in zip(planes, colour_key, strict=True)])
+        return planes, np.where(is_key, 0, 255).astype(np.uint8)
+
+    has_alpha = colour_key is not None or high.mode == "RGBA"
+    return Raster(high.height, high.width, 3 if low else 1, 16, has_alpha, strip)
+
+
+def _joined(high: Plane, low: Plane) -> NDArray[np.uint16]:
+    joined: NDArray[np.uint16] = high.astype(np.uint16) * np.uint16(256) + low
+    return joined

@@ -1,0 +1,199 @@
+"""TIFFs beyond Pillow: 16-bit colours and rare samples by tifffile, and directories of EXIF and GPS fields."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffTags
+from PIL.ExifTags import IFD
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from colorgan.errors import OutputError, PhotoError
+from colorgan.images.icc import SRGB_PROFILE
+from colorgan.images.lightness import Plane, Samples
+from colorgan.images.metadata import encoded
+from colorgan.images.pixels import Raster, Strip, scaled, white_of
+
+_DESCRIPTION, _SOFTWARE, _DATE_TIME = 270, 305, 306
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _NO_UNIT, _INCH = 282, 283, 296, 1, 2
+_BYTE, _ASCII = 1, 2
+_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _SEPARATE = 0, 1, 2, 2
+
+
+def _library() -> Any:
+    try:
+        import tifffile
+    except ImportError as error:
+        found = "needs tifffile, which is not installed"
+        raise PhotoError("a TIFF of this kind", found, "Install it: pip install 'colorgan[tiff]'") from error
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of odd files, reasons say here
+    return tifffile
+
+
+# --- writing -------------------------------------------------------------------------------------------------
+
+
+def write(buffer: io.BytesIO, rgb: NDArray[np.uint16], alpha: Plane | None, arguments: dict[str, Any]) -> None:
+    """Write a picture with 16 bits a channel.
+
+    Args:
+        buffer: empty.
+        rgb: (H, W, 3), sRGB.
+        alpha: (H, W), or None.
+        arguments: as they would go to Pillow's encoder: dpi, and tags as exif.
+
+    Raises:
+        OutputError: tifffile is not installed.
+    """
+    try:
+        tifffile = _library()
+    except PhotoError as error:  # it would fail each photo alike
+        raise OutputError("writing 16 bits a channel", error.found, error.advice) from error
+    tags = arguments.get("exif") or Image.Exif()
+    in_tags = tuple(float(tags.get(tag, 1)) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+    resolution = arguments.get("dpi", in_tags)
+    tifffile.imwrite(
+        buffer,
+        rgb if alpha is None else np.dstack([rgb, alpha.astype(np.uint16) * np.uint16(257)]),
+        photometric="rgb",
+        extrasamples=None if alpha is None else ["unassalpha"],
+        byteorder="<",
+        compression="zlib",
+        predictor=True,
+        iccprofile=SRGB_PROFILE,
+        resolution=resolution,
+        resolutionunit=_INCH if "dpi" in arguments else tags.get(_RESOLUTION_UNIT, _NO_UNIT),
+        metadata=None,
+        description=_text(tags, _DESCRIPTION),
+        software=_text(tags, _SOFTWARE) or False,
+        datetime=_text(tags, _DATE_TIME),
+        extratags=[extra for tag in tags if (extra := _extra_tag(tags, tag))],
+    )
+
+
+def _text(tags: Image.Exif, tag: int) -> bytes | None:
+    value = tags.get(tag)
+    return value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else None
+
+
+def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] | None:
+    value = _text(tags, tag)
+    if value is None or tag in (_DESCRIPTION, _SOFTWARE, _DATE_TIME):
+        return None
+    is_text = TiffTags.lookup(tag).type == _ASCII
+    content = value + b"\0" if is_text else value
+    return tag, _ASCII if is_text else _BYTE, len(content), content, True
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], words: list[str]) -> Raster:
+    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of grey or RGB.
+
+    Args:
+        file: open for reading and seeking.
+        page_number: from 0.
+        check_size: told width and height before pixels are decoded, and raises where they are too many.
+        words: to which what a user should know is added.
+
+    Raises:
+        PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
+    """
+    with _library().TiffFile(file) as tiff:
+        page = tiff.pages[page_number]
+        colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
+        if (
+            not page.size
+            or colours is None
+            or not colours <= page.samplesperpixel <= colours + 2
+            or page.imagedepth != 1
+        ):
+            raise PhotoError(
+                "a photo", f"a TIFF of an unknown kind ({page.samplesperpixel} channels)", "Save it as RGB or grey."
+            )
+        check_size(page.imagewidth, page.imagelength)
+        values = page.asarray()
+        if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
+            values = np.moveaxis(values, 0, -1)
+        values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+        has_alpha = page.samplesperpixel > colours and int((page.extrasamples or (0,))[0]) in (1, 2)
+        white = _white(values[..., :colours], page.bitspersample, words)
+        return _raster(values, colours, white, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
+
+
+def _white(values: NDArray[Any], bits: int, words: list[str]) -> float:
+    """The value that stands for white."""
+    if values.dtype.kind == "u" and bits <= 16:
+        return float((1 << bits) - 1)
+    finite = values if values.dtype.kind in "iu" else values[np.isfinite(values)]
+    highest = float(finite.max(initial=0))
+    return white_of(highest, "float" if values.dtype.kind == "f" else f"{bits}-bit", words)
+
+
+def _raster(values: NDArray[Any], colours: int, white: float, has_alpha: bool, *, inverted: bool) -> Raster:
+    height, width = values.shape[:2]
+
+    def strip(rows: slice) -> Strip:
+        planes: list[Samples] = [scaled(values[rows, :, channel], white) for channel in range(colours)]
+        if inverted:
+            planes = [np.uint16(65535) - plane for plane in planes]
+        alpha = (scaled(values[rows, :, colours], white) >> 8).astype(np.uint8) if has_alpha else None
+        return planes, alpha
+
+    return Raster(height, width, colours, 16, has_alpha, strip)
+
+
+_HEADER = b"II*\0"
+_ENTRY_BYTES = 12
+_LONG = 4
+
+
+def append_directories(buffer: io.BytesIO, directories: Mapping[int, Mapping[int, Any]]) -> None:
+    """Add directories to the first picture of a little-endian TIFF, whose own is written anew at the end of the file.
+
+    Args:
+        buffer: the file.
+        directories: fields by the tag under which they hang, `IFD.Exif` or `IFD.GPSInfo`.
+    """
+    data = buffer.getbuffer()
+    if not directories or bytes(data[:4]) != _HEADER:
+        return
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    end = start + 2 + count * _ENTRY_BYTES
+    entries = [bytes(data[place : place + _ENTRY_BYTES]) for place in range(start + 2, end, _ENTRY_BYTES)]
+    following = bytes(data[end : end + 4])
+    del data  # a buffer that is looked at cannot grow
+    for tag, fields in directories.items():
+        entries.append(struct.pack("<HHII", tag, _LONG, 1, _append_directory(buffer, tag, fields)))
+    place = _end(buffer)
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+    buffer.write(struct.pack("<H", len(entries)) + b"".join(entries) + following)
+    buffer.seek(4)
+    buffer.write(struct.pack("<I", place))
+
+
+def _append_directory(buffer: io.BytesIO, tag: int, fields: Mapping[int, Any]) -> int:
+    """Write a directory behind everything else, and return its place."""
+    directory = ImageFileDirectory_v2(ifh=_HEADER + bytes(4), group=tag)
+    for key, value in fields.items():
+        # What is deeper still (the names of interoperability rules) has no place here.
+        if not isinstance(value, dict) and key != IFD.Interop:
+            directory[key] = encoded(value)
+    place = _end(buffer)
+    buffer.write(directory.tobytes(place))
+    return place
+
+
+def _end(buffer: io.BytesIO) -> int:
+    """The end of the file, at an even place as the format asks for."""
+    if buffer.seek(0, io.SEEK_END) % 2:
+        buffer.write(b"\0")
+    return buffer.tell()

@@ -1,1 +1,0 @@
-"""Picture files: reading, writing, finding and naming them."""

@@ -1,0 +1,286 @@
+"""Fetching published files: whole and checked, or not at all. The only place that opens a connection."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from colorgan import __version__
+from colorgan.errors import OutputError, WeightsError
+from colorgan.files import sha256_of
+
+Progress = Callable[[int, "int | None"], None]
+
+_CHUNK_BYTES = 1 << 18
+_LARGEST_BYTES = 2 << 30  # the largest published file is VGG19 with 0.55 GB: a server that never ends fills no disk
+_STALL_S = 10.0  # without a byte for so long, the connection counts as lost; a signal waits no longer either
+_TRIES, _PAUSE_S = 3, 0.5  # of one address, without getting further; the pause doubles
+_FURTHER_BYTES = 1 << 16  # what counts as getting further
+_LOCK_POLL_S = 0.5
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file that somebody publishes.
+
+    Attributes:
+        what: for errors, in words: "weights of eccv16".
+        addresses: of the same file, in the order in which they are tried; https, or http on this machine itself.
+        sha256: in hex; only its start, where nobody publishes more.
+        without_network: what to do on a machine that gets no file from there.
+    """
+
+    what: str
+    addresses: tuple[str, ...]
+    sha256: str
+    without_network: str
+
+
+class _Refused(Exception):  # noqa: N818 (an outcome that is handled here)
+    """This address does not give the file."""
+
+
+class _Lost(_Refused):
+    """This time it did not; another try may."""
+
+
+class _OutOfRange(_Lost):
+    """It has no byte beyond those that are here."""
+
+
+def is_offline() -> bool:
+    """Whether COLORGAN_OFFLINE forbids any connection."""
+    return os.environ.get("COLORGAN_OFFLINE", "") not in ("", "0")
+
+
+def fetch(
+    file: Published,
+    target: Path,
+    convert: Callable[[Path, Path], object],
+    progress: Progress | None = None,
+) -> None:
+    """Put a published file into its place, unless it is there already.
+
+    What arrives is kept beside the target until it is whole, so that the next call goes on where this one stopped;
+    nothing has the target's name before its SHA-256 was right. Processes that want the same target wait for the one
+    that is fetching it.
+
+    Args:
+        file: what to fetch.
+        target: its place.
+        convert: makes the target, whole or not at all, out of the downloaded file.
+        progress: called with the bytes that are here, and with those of the whole file where they are known. What it
+            raises ends the download.
+
+    Raises:
+        WeightsError: offline, or no address gives this file.
+        OutputError: the place cannot be written.
+    """
+    if target.is_file():
+        return
+    if is_offline():
+        found = f"not at hand ({target}), and COLORGAN_OFFLINE is set, so that nothing is fetched"
+        raise WeightsError(file.what, found, file.without_network)
+    part = target.with_name(f"{target.name}.{file.sha256[:8]}.part")
+    progress = progress or _ignore
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target, part, progress):
+            if target.is_file():  # another process brought it meanwhile
+                return
+            if not _is_whole(part, file.sha256):
+                _bring(file, part, progress)
+            convert(part, target)
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        found = error.strerror or str(error)
+        advice = "Make room there, or set COLORGAN_CACHE to another folder; the same command goes on where it stopped."
+        raise OutputError(f"to write {target}", found, advice) from error
+
+
+def _ignore(received: int, total: int | None) -> None:
+    """No progress is shown."""
+
+
+@contextmanager
+def _alone(target: Path, part: Path, progress: Progress) -> Iterator[None]:
+    """Keep other processes from the same target meanwhile; the lock ends with its process."""
+    lock = FileLock(target.with_name(f"{target.name}.lock"))
+    while True:
+        try:
+            lock.acquire(timeout=_LOCK_POLL_S)
+            break
+        except Timeout:
+            progress(_size(part), None)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _bring(file: Published, part: Path, progress: Progress) -> None:
+    """Fill `part` with the whole file, from the first address that gives it."""
+    failures = []
+    for address in file.addresses:
+        try:
+            _bring_from(address, file.sha256, part, progress)
+            return
+        except _Refused as failure:
+            if _size(part) > _LARGEST_BYTES:
+                part.unlink()
+            failures.append(f"{urlsplit(address).hostname}: {failure}")
+    raise WeightsError(file.what, f"not to be had ({'; '.join(failures)})", file.without_network)
+
+
+def _bring_from(address: str, sha256: str, part: Path, progress: Progress) -> None:
+    """Fill `part` from one address, going on after a lost connection for as long as that gets further."""
+    tries = 0
+    while True:
+        before = _size(part)
+        try:
+            _receive(address, part, progress)
+            _check(part, sha256, resumed=before > 0)
+            return
+        except _Lost:
+            tries = 1 if _size(part) - before >= _FURTHER_BYTES else tries + 1
+            if tries == _TRIES:
+                raise
+        time.sleep(_PAUSE_S * 2 ** (tries - 1))
+        progress(_size(part), None)
+
+
+def _check(part: Path, sha256: str, resumed: bool) -> None:
+    if _is_whole(part, sha256):
+        return
+    part.unlink()
+    # What was here before may have been of another file, or damaged: once more, from the start.
+    raise (_Lost if resumed else _Refused)("it gives another file than the published one: the SHA-256 differs")
+
+
+def _receive(address: str, part: Path, progress: Progress) -> None:
+    """Append to `part` what is missing, or write all of it anew where the server knows no ranges."""
+    have = _size(part)
+    try:
+        answer = _ask(address, have)
+    except _OutOfRange:
+        part.unlink(missing_ok=True)  # longer than the file can be
+        raise
+    with answer:
+        start = _start_of(answer)
+        if start not in (0, have):
+            part.unlink()
+            raise _Lost("it answers with another part of the file than asked for")
+        length = answer.headers.get("Content-Length", "")
+        total = start + int(length) if length.isdecimal() else None
+        with part.open("ab" if start else "wb") as file:
+            for received in _copy(answer, file, start):
+                progress(received, total)
+        if total is not None and _size(part) < total:
+            raise _Lost(f"the connection ended after {_size(part)} of {total} bytes")
+
+
+def _copy(answer: http.client.HTTPResponse, file: IO[bytes], start: int) -> Iterator[int]:
+    """Write what arrives, and yield how much is there."""
+    received = start
+    while True:
+        with _network():
+            chunk = answer.read1(_CHUNK_BYTES)
+        if not chunk:
+            return
+        file.write(chunk)
+        received += len(chunk)
+        if received > _LARGEST_BYTES:
+            raise _Refused("it sends more than any published file has")
+        yield received
+
+
+def _ask(address: str, have: int) -> http.client.HTTPResponse:
+    """Ask for a file from its byte `have` on."""
+    _check_address(address)
+    request = urllib.request.Request(address, headers={"User-Agent": f"colorgan/{__version__}"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    opener = urllib.request.build_opener(_Redirects, https)
+    with _network():
+        answer: http.client.HTTPResponse = opener.open(request, timeout=_STALL_S)
+    return answer
+
+
+def _start_of(answer: http.client.HTTPResponse) -> int:
+    """The first byte that an answer holds; -1 where it does not say so."""
+    if answer.status != HTTPStatus.PARTIAL_CONTENT:
+        return 0
+    start = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    return int(start) if start.isdecimal() else -1
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows to addresses that could have been given in the first place, and never from https to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        _check_address(newurl)
+        if req.type == "https" and urlsplit(newurl).scheme != "https":
+            raise _Refused(f"it sends on to {newurl[:80]!r}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_address(address: str) -> None:
+    """Refuse what could be read or changed on its way."""
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise _Refused(f"{address[:80]!r} is not https")
+
+
+@contextmanager
+def _network() -> Iterator[None]:
+    """Tell the network's failures from the disk's."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        error.close()
+        words = f"HTTP {error.code} {http.client.responses.get(error.code, '')}".rstrip()
+        raise _kind_of(error.code)(words) from error
+    except urllib.error.URLError as error:
+        raise _Lost(_reason(error.reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _Lost(_reason(error)) from error
+
+
+def _kind_of(status: int) -> type[_Refused]:
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return _OutOfRange
+    return _Lost if status >= 500 or status in _PASSING else _Refused
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer for {_STALL_S:g} seconds"
+    if isinstance(error, http.client.HTTPException):
+        return f"no proper HTTP ({type(error).__name__})"  # its own words can be the server's
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.exists() and sha256_of(path).startswith(sha256)

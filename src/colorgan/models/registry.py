@@ -1,0 +1,189 @@
+"""Names and their files: the table of models, the package, the cache, and what is published where."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from colorgan.errors import OutputError
+from colorgan.files import atomic_write, sha256_of
+from colorgan.models.download import Published
+from colorgan.models.info import ModelInfo
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A file that is fetched, and what it is, since it does not describe itself."""
+
+    file: Published
+    info: ModelInfo
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A row of the table of names.
+
+    Attributes:
+        advice: what to do where the file is missing.
+        bundled: in the package; in the cache otherwise.
+        published: None for what cannot be fetched.
+    """
+
+    advice: str
+    bundled: bool = False
+    published: PublishedModel | None = None
+
+
+def _by_zhang(name: str, authors: str, file: str, mirrored: str, sha256: str, size: str) -> PublishedModel:
+    """A network of R. Zhang's, as its authors published it and as the mirror keeps it."""
+    address = f"https://colorizers.s3.us-east-2.amazonaws.com/{file}"
+    mirror = f"https://github.com/clibdev/colorization/releases/latest/download/{mirrored}"
+    advice = (
+        f"Without a network: bring {address} ({size}) from elsewhere and give its path in place of the name; "
+        "or take compact, which needs none."
+    )
+    info = ModelInfo(
+        name=name,
+        network=name,
+        options={},
+        stage="published",
+        licence="BSD-2-Clause",
+        made_by=f"{authors}; {address}",
+        trained_on="ImageNet",
+        figures={},
+        render_size=256,
+        temperature=1.0,
+    )
+    return PublishedModel(Published(f"weights of {name}", (address, mirror), sha256, advice), info)
+
+
+ECCV16 = _by_zhang(
+    "eccv16",
+    "R. Zhang, P. Isola and A. A. Efros, 2016",
+    "colorization_release_v2-9b330a0b.pth",
+    "colorization-eccv-16.pth",
+    "9b330a0bae53f4ded77b1e23defbf78beaa09c10ebc4c4999e8e4f4a160b93f9",
+    "123 MB",
+)
+
+SIGGRAPH17 = _by_zhang(
+    "siggraph17",
+    "R. Zhang, J.-Y. Zhu, P. Isola, X. Geng, A. S. Lin, T. Yu and A. A. Efros, 2017",
+    "siggraph17-df00044c.pth",
+    "colorization-siggraph-17.pth",
+    "df00044c0a4d7c3edcecf6f75437ce346a66e7a42612d9b968e1a7e17dbc6f66",
+    "131 MB",
+)
+
+_OWN = "A finished training run puts it there; or give the path of a .safetensors file in place of the name."
+_BUNDLED = "It comes with the package: install colorgan again."
+NAMED_MODELS = {
+    "compact": NamedModel(_BUNDLED, bundled=True),
+    "compact-gan": NamedModel(_BUNDLED, bundled=True),
+    "eccv16": NamedModel(ECCV16.file.without_network, published=ECCV16),
+    "siggraph17": NamedModel(SIGGRAPH17.file.without_network, published=SIGGRAPH17),
+    "finetuned": NamedModel(_OWN),
+    "gan": NamedModel(_OWN),
+}
+
+VGG19_INFO = ModelInfo(
+    name="vgg19",
+    network="vgg19",
+    options={},
+    stage="published",
+    licence="BSD-3-Clause",
+    made_by="torchvision, VGG19_Weights.IMAGENET1K_V1, up to relu4_3",
+    trained_on="ImageNet",
+    figures={},
+    render_size=224,
+    temperature=1.0,
+)
+
+
+def published_vgg19() -> Published:
+    """Where torchvision publishes VGG19: its address names the first 8 digits of its SHA-256."""
+    from torchvision.models import VGG19_Weights
+
+    address: str = VGG19_Weights.IMAGENET1K_V1.url
+    advice = (
+        f"Without a network: bring {address} (548 MB) from elsewhere and give its path as VGG weights; or train "
+        "without the perceptual term, at a weight of 0."
+    )
+    sha256 = address.rpartition("-")[2].removesuffix(".pth")
+    return Published("weights of VGG19, for the perceptual term", (address,), sha256, advice)
+
+
+def cache_folder() -> Path:
+    """The folder of fetched models and of your own: COLORGAN_CACHE, or else the platform's cache."""
+    chosen = os.environ.get("COLORGAN_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("colorgan")
+
+
+@contextmanager
+def file_of(name: str) -> Iterator[Path]:
+    """Where a named model's file is, or would be."""
+    if NAMED_MODELS[name].bundled:
+        with resources.as_file(resources.files("colorgan").joinpath(f"assets/{name}.safetensors")) as path:
+            yield path
+    else:
+        yield cache_folder() / f"{name}.safetensors"
+
+
+def available_models() -> list[str]:
+    """The names that load without anything being fetched or trained, in the table's order."""
+    at_hand = []
+    for name in NAMED_MODELS:
+        with file_of(name) as path:
+            if os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
+                at_hand.append(name)
+    return at_hand
+
+
+def model_digest(name_or_path: str) -> str:
+    """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
+    with file_of(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
+        if not os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
+            return ""
+        try:
+            return sha256_of(path)
+        except OSError:  # loading it says what is wrong with it
+            return ""
+
+
+def name_advice(name: str) -> str:
+    """What to say of a name that is none."""
+    near = difflib.get_close_matches(name, NAMED_MODELS, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    return f"{meant}Names are {', '.join(NAMED_MODELS)}; anything else is the path of a .safetensors or .pth file."
+
+
+def remember(name: str, path: Path) -> None:
+    """Put a run's weights into the cache, so that they have a name.
+
+    Args:
+        name: finetuned or gan.
+        path: the weights; they are copied.
+
+    Raises:
+        OutputError: the cache cannot be written, or the weights not read.
+    """
+    with writing(cache_folder()), file_of(name) as target, path.open("rb") as source, atomic_write(target) as copy:
+        shutil.copyfileobj(source, copy)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Say in words that a place cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise OutputError(f"to write {place}", found, "Make room there, or choose another place.") from error

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from colorgan.cli.console import Console, DownloadBar, option_of, print_error
+from colorgan.errors import UsageError
+
+
+def test_a_download_shows_in_words_what_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(DownloadBar(Console())) as bar:
+        assert capsys.readouterr().err == ""
+        bar.show("eccv16", 10, None)
+        bar.show("eccv16", 20, 40)
+        bar.show("eccv16", 40, 40)
+        bar.show("siggraph17", 1, 2)
+    words = capsys.readouterr().err
+    assert words == "Fetching eccv16, once for all ...\nFetching siggraph17, once for all ...\n"
+
+
+def test_quiet_is_quiet_of_downloads_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(DownloadBar(Console(quiet=True))) as bar:
+        bar.show("eccv16", 10, 20)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("parameter", "option"),
+    [("max_megapixels", "--max-megapixels"), ("keep_metadata", "--strip-metadata"), ("inputs", "INPUT")],
+)
+def test_an_error_that_names_a_parameter_is_printed_with_the_option(
+    parameter: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert option_of(parameter) == option
+    print_error(UsageError("one", "two", "Choose.", parameter=parameter))
+    assert f"Choose. ({option})" in capsys.readouterr().err

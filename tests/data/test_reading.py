@@ -1,0 +1,57 @@
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+
+import pytest
+import torch
+
+from colorgan.data import reading
+from colorgan.data.dataset import Aged, Batch
+from colorgan.data.reading import read_batches
+
+
+class Doubled(torch.utils.data.Dataset[int]):
+    def __getitem__(self, item: int) -> int:
+        return 2 * item
+
+
+def read(workers: int, warnings: list[str]) -> list[list[int]]:
+    batches = read_batches(Doubled(), lambda: iter([[0, 1], [2, 3]]), list, workers=workers, warn=warnings.append)
+    return list(batches)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_however_many_processes_read(workers: int) -> None:
+    warnings: list[str] = []
+    assert read(workers, warnings) == [[0, 2], [4, 6]]
+    assert warnings == []
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("can't start new thread")])
+def test_where_no_processes_can_be_started_this_one_reads_with_a_word(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(workers: int) -> None:
+        raise error
+
+    monkeypatch.setattr(reading, "_check_room", refuse)
+    warnings: list[str] = []
+    assert read(2, warnings) == [[0, 2], [4, 6]]
+    assert len(warnings) == 1
+    assert str(error) in warnings[0]
+    assert "--shm-size" in warnings[0]
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="looks into /dev/shm")
+def test_a_batch_goes_between_processes_whole_and_without_shared_memory() -> None:
+    aged = Aged(torch.tensor([1]), torch.rand(1, 3), torch.rand(1, 1, 8, 8))
+    batch = Batch(torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8), torch.rand(2, 2), aged)
+    before = set(Path("/dev/shm").glob("torch_*"))
+    pickled = bytes(ForkingPickler.dumps(batch))
+    assert set(Path("/dev/shm").glob("torch_*")) <= before
+    assert len(pickled) > batch.rgb.numel()
+    again = ForkingPickler.loads(pickled)
+    assert again.aged is not None
+    for one, other in ((batch.rgb, again.rgb), (batch.light, again.light), (aged.texture, again.aged.texture)):
+        assert torch.equal(one, other)
+        other += 1  # its own memory, that may be written
+    assert ForkingPickler.loads(bytes(ForkingPickler.dumps(Batch(batch.rgb, batch.light)))).aged is None

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from pictures import ARTIST, RAMP, noise, opened
+from PIL import Image
+
+from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.images.decode import read
+from colorgan.images.encode import WriteOptions, write
+from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.lightness import Plane
+from colorgan.images.metadata import Metadata
+
+RGB = np.stack([RAMP, RAMP[:, ::-1], 255 - RAMP], axis=-1)
+
+
+def put(
+    path: Path,
+    rgb: Plane | NDArray[np.uint16],
+    *,
+    alpha: Plane | None = None,
+    metadata: Metadata | None = None,
+    **options: int,
+) -> tuple[str, ...]:
+    name = PHOTO_SUFFIXES[path.suffix.lower()]
+    return write(path, name, rgb, alpha=alpha, metadata=metadata, options=WriteOptions(**options))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".bmp", ".dib", ".jpg", ".JPEG", ".jpe", ".webp", ".avif"])
+def test_every_format_comes_back(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "new folder" / f"a{suffix}"
+    assert put(path, RGB, quality=100) == ()
+    written = np.asarray(opened(path).convert("RGB")).astype(int)
+    lossy = suffix.lower() in (".jpg", ".jpeg", ".jpe", ".webp", ".avif")
+    assert np.abs(written - RGB).max() <= (24 if lossy else 0)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
+def test_alpha_is_written_where_the_format_has_it(tmp_path: Path, suffix: str) -> None:
+    assert put(tmp_path / f"a{suffix}", RGB, alpha=RAMP) == ()
+    alpha = np.asarray(opened(tmp_path / f"a{suffix}").getchannel("A")).astype(int)
+    assert np.abs(alpha - RAMP).max() <= (3 if suffix == ".avif" else 0)
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".jpg", "JPEG"), (".bmp", "BMP")])
+def test_alpha_is_dropped_elsewhere_with_a_word(tmp_path: Path, suffix: str, name: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    assert put(path, RGB, alpha=RAMP) == (f"{name} has no transparency; it was dropped",)
+    assert put(path, RGB, alpha=np.full_like(RAMP, 255)) == ()
+    assert opened(path).mode == "RGB"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_exif_and_resolution_are_written(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ARTIST] = "somebody"
+    put(tmp_path / f"a{suffix}", RGB, metadata=Metadata(exif.tobytes(), dpi=(300.0, 300.0)))
+    photo = read(tmp_path / f"a{suffix}")
+    assert photo.metadata.exif == exif.tobytes()
+    if suffix != ".webp":
+        assert photo.metadata.dpi == pytest.approx((300, 300), abs=0.1)
+
+
+def test_more_exif_than_a_jpeg_can_hold_is_left_out_with_a_word(tmp_path: Path) -> None:
+    words = put(tmp_path / "a.jpg", RGB, metadata=Metadata(b"Exif\0\0" + bytes(70_000)))
+    assert words == ("more EXIF data than a JPEG can hold, left out",)
+
+
+@pytest.mark.parametrize(("suffix", "longest"), [(".webp", 16383), (".jpg", 65500)])
+def test_a_picture_too_large_for_its_format_fails_with_its_reason(tmp_path: Path, suffix: str, longest: int) -> None:
+    put(tmp_path / f"a{suffix}", np.zeros((1, longest, 3), np.uint8))
+    with pytest.raises(PhotoError, match=f"ends at {longest} pixels"):
+        put(tmp_path / f"b{suffix}", np.zeros((longest + 1, 1, 3), np.uint8))
+
+
+def test_lower_quality_makes_smaller_files(tmp_path: Path) -> None:
+    rgb = np.asarray(noise())
+    for suffix in (".jpg", ".webp"):
+        sizes = []
+        for quality in (10, 95):
+            put(tmp_path / f"a{suffix}", rgb, quality=quality)
+            sizes.append((tmp_path / f"a{suffix}").stat().st_size)
+        assert sizes[0] < sizes[1]
+
+
+def fail_with(number: int) -> Callable[[int], None]:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT])
+def test_a_failing_disk_stops_and_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    monkeypatch.setattr(os, "fsync", fail_with(number))
+    with pytest.raises(OutputError, match=r"a\.png"):
+        put(path, RGB)
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"a.png": b"before"}
+
+
+def test_a_file_in_place_of_the_folder_stops(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(OutputError):
+        put(tmp_path / "out" / "a.png", RGB)
+
+
+def test_one_name_that_the_disk_cannot_hold_fails_that_photo_alone(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="name too long"):
+        put(tmp_path / ("n" * 300 + ".png"), RGB)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(PhotoError if os.name != "nt" else OutputError):
+        put(tmp_path / "folder.png", RGB)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder.png"]
+
+
+@pytest.mark.parametrize("name", [name for name, row in FORMATS.items() if row.written_as])
+def test_a_format_that_is_only_read_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="only read"):
+        write(io.BytesIO(), name, RGB)
+
+
+# --- 16 bits ---
+
+DEEP = np.random.default_rng(6).integers(0, 65536, (21, 37, 3), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("alpha", [None, np.arange(21 * 37, dtype=np.uint8).reshape(21, 37)])
+def test_a_tiff_of_16_bits_comes_back_bit_for_bit(tmp_path: Path, alpha: Plane | None) -> None:
+    assert put(tmp_path / "a.tif", DEEP, alpha=alpha, bit_depth=16) == ()
+    samples = tifffile.imread(tmp_path / "a.tif")
+    assert np.array_equal(samples[..., :3], DEEP)
+    if alpha is not None:
+        assert np.array_equal(samples[..., 3], alpha * np.uint16(257))
+        assert np.array_equal(read(tmp_path / "a.tif").alpha, alpha)
+
+
+def test_a_tiff_of_16_bits_says_how_it_is_laid_out(tmp_path: Path) -> None:
+    put(tmp_path / "a.tif", RGB, bit_depth=16, metadata=Metadata(dpi=(300.0, 150.0)))
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        page = tiff.pages.first
+        assert page.dtype == np.uint16
+        assert page.resolution == (300, 150)
+    assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), RGB * np.uint16(257))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_other_formats_are_written_with_8_bits_and_a_word(tmp_path: Path, suffix: str) -> None:
+    (word,) = put(tmp_path / f"a{suffix}", DEEP, bit_depth=16)
+    assert "8 bits a channel; TIFF has 16" in word
+    if suffix == ".png":
+        assert np.abs(np.asarray(opened(tmp_path / "a.png")) - DEEP / 257.0).max() <= 0.5
+
+
+def test_a_deep_photo_written_with_8_bits_has_a_word(tmp_path: Path) -> None:
+    (word,) = put(tmp_path / "a.png", RGB, metadata=Metadata(bit_depth=16))
+    assert "bit depth of 16" in word
+    assert put(tmp_path / "a.tif", RGB, metadata=Metadata(bit_depth=16), bit_depth=16) == ()
+
+
+def test_16_bits_without_their_library_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(OutputError, match="tifffile") as caught:
+        put(tmp_path / "a.tif", RGB, bit_depth=16)
+    assert "colorgan[tiff]" in caught.value.advice
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- into an open file ---
+
+
+@pytest.mark.parametrize("name", [name for name, row in FORMATS.items() if not row.written_as])
+def test_a_picture_goes_into_an_open_file(tmp_path: Path, name: str) -> None:
+    stream = io.BytesIO()
+    assert write(stream, name, RGB) == ()
+    assert read(io.BytesIO(stream.getvalue())).size == (64, 8)
+
+
+def test_the_same_picture_gives_the_same_bytes() -> None:
+    for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"):
+        for bit_depth in (8, 16):
+            streams = [io.BytesIO(), io.BytesIO()]
+            for stream in streams:
+                write(stream, name, RGB, options=WriteOptions(mark="compact", bit_depth=bit_depth))
+            assert streams[0].getvalue() == streams[1].getvalue()

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from pictures import RAMP, RAMP16, lab_lightness, lightness_of, opened, saved
+from PIL import Image, ImageCms
+
+from colorgan.images.decode import read
+from colorgan.images.encode import WriteOptions, write
+from colorgan.images.icc import SRGB_PROFILE, grey_profile
+
+Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+# Red, green and blue primaries, adapted to D50 (rows X, Y, Z of each), of two wide spaces.
+ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+
+
+def gamma_curve(gamma: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
+
+
+def sampled_curve(curve: Curve) -> bytes:
+    values = np.rint(curve(np.linspace(0, 1, 1024)) * 65535).astype(">u2")
+    return b"curv\0\0\0\0" + struct.pack(">I", len(values)) + values.tobytes()
+
+
+def srgb_curve(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(level > 0.04045, ((level + 0.055) / 1.055) ** 2.4, level / 12.92)
+
+
+def dot_gain(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Reflected light of ink that spreads by 20% at half tone."""
+    ink = 1 - level
+    return 1 - (ink + 0.2 * 4 * ink * (1 - ink))
+
+
+def rgb_profile(primaries: tuple[tuple[float, ...], ...], curve: bytes) -> bytes:
+    """A profile of a matrix and tone curves, in the place of the grey one's tags."""
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)}
+    for name, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
+        tags[name + b"XYZ"] = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in primary))
+        tags[name + b"TRC"] = curve
+    table, data, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    header = bytearray(grey_profile(curve)[:128])
+    header[0:4], header[16:20] = struct.pack(">I", start + len(data)), b"RGB "
+    return bytes(header) + table + data
+
+
+def luminance_of(colours: NDArray[np.float64], primaries: tuple[tuple[float, ...], ...], gamma: float) -> NDArray:
+    """Luminance for D65 of colours of a space, by Bradford's adaptation."""
+    xyz = colours**gamma @ np.array(primaries)
+    return xyz @ np.array([-0.028370, 1.009960, 0.021041])
+
+
+def lightness_of_luminance(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(y > 0.008856, 116 * np.cbrt(y) - 16, 903.3 * y)
+
+
+GREY_CURVES = {
+    "gamma 2.2": (gamma_curve(2.2), lambda level: level ** (563 / 256)),
+    "dot gain": (sampled_curve(dot_gain), dot_gain),
+    "gamma 1": (gamma_curve(1.0), lambda level: level),
+}
+
+
+@pytest.mark.parametrize("name", GREY_CURVES)
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_grey_is_read_by_its_profile(tmp_path: Path, name: str, suffix: str) -> None:
+    curve, light = GREY_CURVES[name]
+    path = saved(tmp_path / f"a{suffix}", Image.fromarray(RAMP), icc_profile=grey_profile(curve), quality=100)
+    photo = read(path)
+    wanted = lightness_of_luminance(light(RAMP / 255))
+    assert np.abs(lightness_of(photo) - wanted).max() < (2.5 if suffix == ".jpg" else 0.3)
+    assert photo.lightness.samples.dtype == np.uint8
+    assert photo.oddities == ()
+
+
+def test_deep_grey_is_read_by_its_profile_at_full_depth(tmp_path: Path) -> None:
+    close = np.array([[30000, 30001, 65535]], np.uint16)
+    for suffix, samples in ((".png", RAMP16), (".tif", RAMP16), (".png", close)):
+        image = Image.fromarray(samples)
+        photo = read(saved(tmp_path / f"a{suffix}", image, icc_profile=grey_profile(gamma_curve(1.8))))
+        wanted = lightness_of_luminance((samples / 65535) ** (461 / 256))
+        assert np.abs(lightness_of(photo) - wanted).max() < 0.3
+    lightness = lightness_of(photo)
+    assert lightness[0, 0] < lightness[0, 1]
+
+
+@pytest.mark.parametrize("primaries", [ADOBE_RGB, DISPLAY_P3], ids=["Adobe RGB", "Display P3"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
+def test_colours_are_read_by_their_profile(
+    tmp_path: Path, primaries: tuple[tuple[float, ...], ...], suffix: str
+) -> None:
+    levels = np.array([[[120, 120, 120], [200, 180, 160], [90, 110, 60], [255, 255, 255], [40, 30, 60]]], np.uint8)
+    image = Image.fromarray(levels.repeat(16, axis=0).repeat(16, axis=1))
+    profile = rgb_profile(primaries, gamma_curve(2.2))
+    photo = read(saved(tmp_path / f"a{suffix}", image, icc_profile=profile, quality=100, lossless=True))
+    wanted = lightness_of_luminance(luminance_of(levels / 255, primaries, 563 / 256))
+    assert np.abs(lightness_of(photo)[8, 8::16] - wanted[0]).max() < 0.7
+    assert np.abs(lightness_of(photo)[8, 8::16] - lab_lightness(levels / 255)[0]).max() > 1
+
+
+@pytest.mark.parametrize("primaries", [ADOBE_RGB, DISPLAY_P3], ids=["Adobe RGB", "Display P3"])
+def test_deep_colours_are_read_by_their_profile_at_full_depth(
+    tmp_path: Path, primaries: tuple[tuple[float, ...], ...]
+) -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (8, 9, 3), dtype=np.uint16)
+    samples[0, 0], samples[0, 1] = (30000, 30000, 30000), (30000, 30004, 30000)
+    profile = rgb_profile(primaries, gamma_curve(2.2))
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", iccprofile=profile)
+    lightness = lightness_of(read(tmp_path / "a.tif"))
+    wanted = lightness_of_luminance(luminance_of(samples / 65535, primaries, 563 / 256))
+    assert np.abs(lightness - wanted).max() < 0.2
+    assert lightness[0, 0] < lightness[0, 1]
+
+
+def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    profiles = (
+        SRGB_PROFILE,
+        rgb_profile(
+            ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)),
+            sampled_curve(srgb_curve),
+        ),
+    )
+    plain = lightness_of(read(saved(tmp_path / "a.png", image)))
+    for profile in profiles:
+        photo = read(saved(tmp_path / "b.png", image, icc_profile=profile))
+        assert np.array_equal(lightness_of(photo), plain)
+        assert photo.oddities == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "profile", "word"),
+    [
+        ("L", b"no profile at all", "damaged"),
+        ("RGB", SRGB_PROFILE[:300], "damaged"),
+        ("RGB", grey_profile(gamma_curve(2.2)), "another kind"),
+        ("L", SRGB_PROFILE, "another kind"),
+    ],
+)
+def test_a_useless_profile_is_left_aside_with_a_word(tmp_path: Path, mode: str, profile: bytes, word: str) -> None:
+    photo = read(saved(tmp_path / "a.png", Image.fromarray(RAMP).convert(mode), icc_profile=profile))
+    assert np.abs(lightness_of(photo) - lab_lightness(RAMP / 255)).max() < 1e-3
+    assert word in photo.oddities[0]
+    assert "taken for sRGB" in photo.oddities[0]
+
+
+@pytest.mark.parametrize("bit_depth", [8, 16])
+@pytest.mark.parametrize(
+    ("suffix", "name"), [(".jpg", "JPEG"), (".png", "PNG"), (".webp", "WEBP"), (".avif", "AVIF"), (".tif", "TIFF")]
+)
+def test_a_result_carries_a_profile_for_rgb_and_never_the_grey_one(
+    tmp_path: Path, suffix: str, name: str, bit_depth: int
+) -> None:
+    source = saved(tmp_path / "in.png", Image.fromarray(RAMP), icc_profile=grey_profile(gamma_curve(2.2)))
+    rgb = np.dstack([RAMP] * 3)
+    path = tmp_path / f"out{suffix}"
+    write(path, name, rgb, metadata=read(source).metadata, options=WriteOptions(bit_depth=bit_depth))
+    if suffix == ".tif" and bit_depth == 16:
+        with tifffile.TiffFile(path) as tiff:
+            embedded = tiff.pages.first.iccprofile
+    else:
+        embedded = opened(path).info["icc_profile"]
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded)).profile
+    assert profile.xcolor_space == "RGB "
+    assert "sRGB" in (profile.profile_description or "")
+
+
+def test_the_same_profile_is_written_on_any_day() -> None:
+    assert SRGB_PROFILE[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+
+
+def test_threads_share_a_profile(tmp_path: Path) -> None:
+    profile = rgb_profile(ADOBE_RGB, gamma_curve(2.2))
+    noises = [np.random.default_rng(seed).integers(0, 256, (60, 70, 3), dtype=np.uint8) for seed in range(4)]
+    paths = [
+        saved(tmp_path / f"{index}.png", Image.fromarray(noise), icc_profile=profile)
+        for index, noise in enumerate(noises)
+    ]
+    alone = [lightness_of(read(path)) for path in paths]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(read, paths * 20))
+    for index, photo in enumerate(together):
+        assert np.array_equal(lightness_of(photo), alone[index % 4])

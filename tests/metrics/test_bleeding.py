@@ -1,0 +1,78 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorgan.metrics.bleeding import spill
+
+SIZE = 64
+
+
+def square(outside: float, inside: float) -> Tensor:
+    """A square of one value in the middle of another: (1, 1, 64, 64)."""
+    plane = torch.full((1, 1, SIZE, SIZE), float(outside))
+    plane[..., 16:48, 16:48] = inside
+    return plane
+
+
+L = square(70, 30)
+TRUTH = torch.cat([square(-20, 40), square(10, 30)], 1)
+
+
+def blurred(ab: Tensor, side_px: int) -> Tensor:
+    padded = F.pad(ab, [side_px // 2] * 4, mode="replicate")
+    return F.avg_pool2d(padded, side_px, stride=1)
+
+
+def of(ab: Tensor) -> float:
+    return float(spill(L, ab, TRUTH)[0])
+
+
+def test_sharp_colours_spill_nothing_and_blurred_ones_the_more_the_wider_they_run() -> None:
+    figures = [of(TRUTH), of(blurred(TRUTH, 9)), of(blurred(TRUTH, 17)), of(blurred(TRUTH, 25))]
+    assert figures[0] == pytest.approx(0, abs=1e-4)
+    assert figures == sorted(figures)
+    assert figures[1] > 0.2
+    assert figures[3] > 0.6
+
+
+def test_colours_that_stop_beyond_the_edge_have_spilled_wholly() -> None:
+    shifted = torch.roll(TRUTH, (6, 6), dims=(2, 3))
+    assert of(shifted) == pytest.approx(1, abs=0.1)
+    assert of(torch.roll(TRUTH, (1, 1), dims=(2, 3))) == pytest.approx(0, abs=1e-4)  # within the near pixels
+
+
+def test_wrong_colours_that_keep_to_the_edge_do_not_spill() -> None:
+    wrong = torch.cat([square(5, -8), square(0, -30)], 1)
+    assert of(wrong) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_prediction_without_contrast_has_no_figure_and_no_weight() -> None:
+    value, weight = spill(L, torch.full_like(TRUTH, 12.0), TRUTH)
+    assert bool(value.isnan())
+    assert weight.tolist() == [0]
+
+
+def test_edges_of_lightness_without_a_change_of_true_colour_do_not_count() -> None:
+    assert spill(L, TRUTH, torch.full_like(TRUTH, 7.0))[1].tolist() == [0]
+    assert spill(torch.full_like(L, 50.0), TRUTH, TRUTH)[1].tolist() == [0]
+
+
+def test_photos_too_small_for_both_sides_have_no_figure() -> None:
+    value, weight = spill(L[..., :24, :24], TRUTH[..., :24, :24], TRUTH[..., :24, :24])
+    assert bool(value.isnan())
+    assert weight.tolist() == [0]
+
+
+@given(st.floats(0.1, 3), st.integers(0, 10**6), st.booleans())
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_it_is_a_share_that_neither_strength_nor_turning_changes(factor: float, seed: int, turned: bool) -> None:
+    noise = 10 * torch.randn(TRUTH.shape, generator=torch.Generator().manual_seed(seed))
+    ab = blurred(TRUTH, 9) + noise
+    figure = of(ab)
+    assert 0 <= figure <= 1
+    assert of(factor * ab) == pytest.approx(figure, abs=1e-4)
+    turn = (lambda x: x.mT) if turned else (lambda x: x.flip(-1))
+    assert float(spill(turn(L), turn(ab), turn(TRUTH))[0]) == pytest.approx(figure, abs=1e-4)

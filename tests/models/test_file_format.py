@@ -1,0 +1,360 @@
+import ast
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import colorgan
+from colorgan.errors import WeightsError
+from colorgan.models.file_format import digest, read_tensors
+from colorgan.models.loading import ModelInfo, load_model, save_model
+from colorgan.networks.compact import Compact
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def small_file(tmp_path, small_network, model_info):
+    path = tmp_path / "small.safetensors"
+    save_model(path, small_network, model_info)
+    return path
+
+
+def refusal(path):
+    """What a user reads of a file that must not load."""
+    with pytest.raises(WeightsError) as caught:
+        load_model(str(path), CPU)
+    assert str(path) in caught.value.expected
+    assert caught.value.advice
+    assert caught.value.exit_code == 4
+    return caught.value.found
+
+
+def rewrite(path, change_metadata=None, change_tensors=None, signed=True):
+    """Write a file again with other content, and with the digest that belongs to it."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    if signed:
+        del metadata["sha256"]
+    metadata |= change_metadata or {}
+    tensors |= change_tensors or {}
+    metadata = {key: text for key, text in metadata.items() if text is not None}
+    tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    save_file(tensors, path, {**metadata, "sha256": digest(metadata, tensors)} if signed else metadata)
+
+
+def test_a_file_says_in_its_metadata_all_that_the_design_promises(small_file):
+    with safe_open(small_file, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["colorgan_format"] == "1"
+    assert metadata["network"] == "compact"
+    assert json.loads(metadata["options"]) == {"channels": [4, 4, 4], "blocks": [0, 1, 0], "decoder_blocks": [0]}
+    assert metadata["licence"] == "MIT"
+    assert metadata["made_by"] == "colorgan 1.2.3"
+    assert json.loads(metadata["figures"])["auc"] == 88.25
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    path = tmp_path / "empty.safetensors"
+    path.touch()
+    assert refusal(path) == "an empty file"
+
+
+def test_a_folder_is_refused(tmp_path):
+    assert refusal(tmp_path) == "a folder"
+    (tmp_path / "folder.safetensors").mkdir()
+    assert refusal(tmp_path / "folder.safetensors") == "a folder"
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    assert refusal(tmp_path / "none.safetensors") == os.strerror(2)
+
+
+def test_a_file_of_another_ending_is_refused(small_file):
+    renamed = small_file.rename(small_file.with_suffix(".ckpt"))
+    assert refusal(renamed) == "a name ending in '.ckpt'"
+
+
+@pytest.mark.parametrize("kept", [3, 8, 300, 0.5, 0.999])
+def test_a_truncated_file_is_refused(small_file, kept):
+    whole = small_file.read_bytes()
+    small_file.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else kept])
+    assert refusal(small_file).startswith("no readable safetensors file")
+
+
+def test_a_file_with_something_behind_its_end_is_refused(small_file):
+    small_file.write_bytes(small_file.read_bytes() + b"more")
+    assert refusal(small_file).startswith("no readable safetensors file")
+
+
+def test_an_oversized_header_is_refused(small_file):
+    small_file.write_bytes((1 << 60).to_bytes(8, "little") + small_file.read_bytes()[8:])
+    assert "header too large" in refusal(small_file)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_disguised_as_safetensors_is_refused(tmp_path, zipped):
+    path = tmp_path / "disguised.safetensors"
+    torch.save({"a": torch.zeros(2)}, path, _use_new_zipfile_serialization=zipped)
+    assert refusal(path) == "a pickle by torch.save, not safetensors"
+
+
+class Bomb:
+    """Pickles into a call that would leave a file behind."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_holds_code_is_refused_and_runs_none(tmp_path, zipped):
+    path, trace = tmp_path / "model.pth", tmp_path / "trace"
+    torch.save({"model1.0.weight": Bomb(trace)}, path, _use_new_zipfile_serialization=zipped)
+    assert refusal(path) == "no file of plain tensors by torch.save (UnpicklingError)"
+    assert not trace.exists()
+
+
+def test_safetensors_renamed_to_pth_are_refused(small_file):
+    renamed = small_file.rename(small_file.with_suffix(".pth"))
+    assert refusal(renamed).startswith("no file of plain tensors by torch.save")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"weights": {}, "epoch": 3}, {"params": {"a": [1]}}, torch.zeros(3)])
+def test_a_pth_that_is_no_table_of_tensors_is_refused(tmp_path, content):
+    path = tmp_path / "model.pth"
+    torch.save(content, path)
+    assert refusal(path).endswith("that is no table of tensors")
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"layer1.0.conv1.weight": torch.zeros(3)}, path)
+    found = refusal(path)
+    assert found == "tensors of no network that is known here (such as 'layer1.0.conv1.weight')"
+
+
+def test_published_weights_with_other_tensors_are_refused_by_name(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"layer1.0.conv1.weight": torch.zeros(3), "model_out.weight": torch.zeros(2, 313, 1, 1)}, path)
+    found = refusal(path)
+    assert "81 missing (such as 'model1.0.weight')" in found
+    assert "1 foreign (such as 'layer1.0.conv1.weight')" in found
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.sparse_coo_tensor(
+            torch.zeros(4, 1, dtype=torch.long), torch.ones(1), (64, 1, 3, 3), check_invariants=True
+        ),
+        torch.zeros(64, 1, 3, 3, dtype=torch.complex64),
+        torch.zeros(64, 1, 3, 3, dtype=torch.int64),
+        torch.zeros(64, 1, 3, 3, device="meta"),
+        torch.zeros(1).expand(10**6, 10**6),
+    ],
+)
+def test_a_pth_with_odd_tensors_is_refused(tmp_path, standin_eccv16, odd):
+    small = {name: torch.zeros(()).expand(tensor.shape) for name, tensor in standin_eccv16.items()}
+    path = tmp_path / "model.pth"
+    torch.save({**small, "model1.0.weight": odd}, path)
+    assert refusal(path).startswith("model1.0.weight ")
+
+
+def test_weights_of_a_pth_are_contiguous_whatever_strides_it_has(tmp_path, standin_eccv16):
+    path = tmp_path / "model.pth"
+    last = {name: t.to(memory_format=torch.channels_last) for name, t in standin_eccv16.items() if t.dim() == 4}
+    torch.save({**standin_eccv16, **last}, path)
+    loaded = load_model(str(path), CPU).generator.state_dict()
+    assert all(tensor.stride() == torch.empty(tensor.shape).stride() for tensor in loaded.values())
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in last.items())
+
+
+def test_renamed_tensors_are_refused_by_name(small_file):
+    rewrite(small_file, change_tensors={"gate.squeeze.bias": None, "gate.squeezed.bias": torch.zeros(2)})
+    found = refusal(small_file)
+    assert "1 missing (such as 'gate.squeeze.bias')" in found
+    assert "1 foreign (such as 'gate.squeezed.bias')" in found
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2), (0,)])
+def test_a_wrong_shape_is_refused_with_both_shapes(small_file, shape):
+    rewrite(small_file, change_tensors={"gate.squeeze.bias": torch.zeros(shape)})
+    assert refusal(small_file) == f"gate.squeeze.bias of the shape {shape}, where compact has (2,)"
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64, torch.float8_e4m3fn, torch.bool])
+def test_a_wrong_kind_of_number_is_refused(small_file, dtype):
+    rewrite(small_file, change_tensors={"gate.squeeze.bias": torch.zeros(2, dtype=dtype)})
+    assert str(dtype) in refusal(small_file)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("half", [True, False])
+def test_weights_that_are_no_numbers_are_refused(small_file, value, half):
+    bias = torch.tensor([0.0, value])
+    rewrite(small_file, change_tensors={"gate.squeeze.bias": bias.half() if half else bias})
+    assert refusal(small_file) == "gate.squeeze.bias holds values that are no numbers"
+
+
+def test_one_changed_weight_is_noticed(small_file):
+    rewrite(small_file, change_tensors={"gate.squeeze.bias": torch.zeros(2)}, signed=False)
+    assert refusal(small_file) == "its content does not match its own SHA-256"
+
+
+def test_one_changed_word_of_the_description_is_noticed(small_file):
+    rewrite(small_file, {"licence": "public domain"}, signed=False)
+    assert refusal(small_file) == "its content does not match its own SHA-256"
+
+
+@pytest.mark.parametrize("field", ["name", "network", "options", "figures", "render_size", "temperature"])
+def test_a_missing_field_is_named(small_file, field):
+    rewrite(small_file, {field: None})
+    assert refusal(small_file) == f"its description lacks {field!r}"
+
+
+def test_a_file_from_before_models_spoke_of_edges_loads(small_file):
+    rewrite(small_file, {"edges": None})
+    assert not load_model(str(small_file), CPU).info.edges
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("options", "["),
+        ("options", "[]"),
+        ("options", "[" * 100_000),
+        ("figures", '{"auc": "high\x1b[2J"}'),
+        ("figures", '{"auc": [1]}'),
+        ("render_size", "0"),
+        ("render_size", "1e3"),
+        ("render_size", "9" * 10_000),
+        ("temperature", "0"),
+        ("temperature", "NaN"),
+        ("temperature", "Infinity"),
+        ("edges", "perhaps"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named(small_file, field, text):
+    rewrite(small_file, {field: text})
+    found = refusal(small_file)
+    assert found.startswith(f"{field} is ")
+    assert found.isprintable()
+
+
+def test_a_newer_format_asks_for_a_newer_colorgan(small_file):
+    rewrite(small_file, {"colorgan_format": "2"})
+    assert refusal(small_file) == "format '2', where this colorgan knows 1"
+
+
+def test_an_unknown_network_is_refused(small_file):
+    rewrite(small_file, {"network": "imaginary"})
+    assert refusal(small_file) == "a network 'imaginary', which is not known here"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"channels": [10**9] * 3, "blocks": [0] * 3, "decoder_blocks": [0]},
+        {"channels": [1024] * 8, "blocks": [4] * 8, "decoder_blocks": [4] * 6},
+        {"device": "cuda"},
+        {"\x1b[2J": 1},
+        {},
+    ],
+)
+def test_hostile_options_build_nothing(small_file, options):
+    rewrite(small_file, {"options": json.dumps(options)})
+    found = refusal(small_file)
+    assert "options of the network compact" in found or "other tensors than compact has" in found or "shape" in found
+    assert found.isprintable()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("fuzz") / "small.safetensors"
+    info = ModelInfo("small", "compact", {}, "scratch", "MIT", "colorgan 1.2.3", "nothing", {"auc": 88.25}, 96, 0.38)
+    save_model(path, Compact((4, 4, 4), (0, 1, 0), (0,)), info)
+    return path, load_model(str(path), CPU)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_mutated_bytes_give_a_documented_error_or_the_right_model(whole, data):
+    whole_file, expected = whole
+    content = whole_file.read_bytes()
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    mutated = bytearray(content)
+    where = st.one_of(st.integers(0, 7), st.integers(8, header_end - 1), st.integers(0, len(content) - 1))
+    for position, value in data.draw(st.lists(st.tuples(where, st.integers(0, 255)), min_size=1, max_size=3)):
+        mutated[position] = value
+    path = whole_file.with_name("mutated.safetensors")
+    path.write_bytes(mutated[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
+    try:
+        found = load_model(str(path), CPU)
+    except WeightsError:
+        return
+    assert found.info == expected.info
+    state = expected.generator.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in found.generator.state_dict().items())
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), zipped=st.booleans())
+def test_mutated_bytes_of_a_pth_give_a_documented_error_or_tensors(tmp_path_factory, data, zipped):
+    content = io.BytesIO()
+    torch.save({"a": torch.ones(3), "b": torch.ones(2, 2)}, content, _use_new_zipfile_serialization=zipped)
+    mutated = bytearray(content.getvalue())
+    where = st.integers(0, len(mutated) - 1)
+    for position, value in data.draw(st.lists(st.tuples(where, st.integers(0, 255)), min_size=1, max_size=3)):
+        mutated[position] = value
+    path = tmp_path_factory.getbasetemp() / "mutated.pth"
+    path.write_bytes(mutated)
+    try:
+        _, tensors = read_tensors(path)
+    except WeightsError:
+        return
+    assert all(isinstance(tensor, torch.Tensor) for tensor in tensors.values())
+
+
+UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+def loading_calls(tree):
+    """Every call that could run code from a file: (what is called, its keyword arguments)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            risky = name in {"torch.load", "torch.save", "torch.jit.load", "eval", "exec"} or "hub" in name.split(".")
+            risky = risky and name != "torch.hub.get_dir"  # names a folder, and loads nothing
+            if risky or keywords.get("allow_pickle", "False") != "False":
+                yield name, keywords
+
+
+def imported_modules(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_weights_are_unpickled_in_one_place_only_and_never_with_code():
+    calls = []
+    for path in sorted(Path(colorgan.__file__).parent.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        modules = set(imported_modules(tree))
+        assert not {module.split(".")[0] for module in modules} & UNPICKLERS, path
+        assert not modules & {"torch.load", "torch.save", "torch.hub"}, path
+        calls += [(path.name, name, keywords.get("weights_only")) for name, keywords in loading_calls(tree)]
+    assert calls == [("file_format.py", "torch.load", "True")]
