@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from standins import standin_lite
 
-from colorgan.errors import ColorganError, Interrupted, WeightsError
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
+from colorgan.errors import ColorganError, Interrupted, UsageError, WeightsError
 from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import encoder_from_published
