@@ -18,7 +18,7 @@ colorgan finetune "${supervised[@]}" --run "$work/second" --from "$work/first/we
 python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --name compact \
     --render-size 64 --tilt 0.15 --temperature 0.4 --edges
 
-# The cross-entropy is rebalanced by as much as the training and the tilt together, so that it asks for no other colours.
+# The cross-entropy is rebalanced by as much as the training and the tilt together, so that it asks for no other colors.
 colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safetensors" --recipe balanced --coarse-truth \
     --lambda-perceptual 0 --lambda-l1 0 --lambda-bins 20 --rebalance 0.4 --lambda-adversarial 12 --lambda-saturation 1.5 \
     --size 96 --size-min 64 --batch-size 32 --lr 1e-4 --ema 0.998 --crop-min 0.6 --aged 0.25 --max-minutes "${THIRD:-38}"
