@@ -59,12 +59,12 @@ def test_resolution_is_kept_and_the_profile_is_that_of_the_result(tiny: Colorize
 )
 def test_an_array_gives_an_array_of_its_type(tiny: Colorizer, array: NDArray[Any], most: int) -> None:
     before = array.copy()
-    found = tiny.colorize(array, saturation=0.2)  # within the gamut, where depths differ by rounding alone
+    found = tiny.colorize(array, saturation=0.2)
     assert isinstance(found, np.ndarray)
     assert (found.shape, found.dtype) == ((24, 36, 3), array.dtype)
     assert np.array_equal(array, before)
     wanted = np.asarray(tiny.colorize(Image.fromarray(GRAY), saturation=0.2)) / 255
-    assert np.abs(found / most - wanted).max() <= 1.01 / 255
+    assert np.abs(found / most - wanted).mean() < 0.5 / 255
 
 
 @pytest.mark.parametrize(
