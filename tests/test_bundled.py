@@ -1,4 +1,4 @@
-"""The models in the package: there, small, described, and seeing colours."""
+"""The models in the package: there, small, described, and seeing colors."""
 
 from importlib import resources
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_it_is_at_hand_without_a_network_and_at_most_16_megabytes(name):
         assert path.stat().st_size <= 16_000_000
 
 
-def test_the_model_that_colours_where_none_is_named_comes_with_the_package():
+def test_the_model_that_colors_where_none_is_named_comes_with_the_package():
     assert DEFAULT_MODEL in BUNDLED
 
 
@@ -46,12 +46,12 @@ def test_it_says_what_it_is(name, stage):
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera", "cat", "coffee"])
-def test_it_colours_the_examples_and_keeps_their_lightness(colorizer, name):
-    with Image.open(EXAMPLES / f"{name}.jpg") as grey:
-        coloured = colorizer.colorize(grey)
-        before = rgb_to_lab(pixels(grey.convert("RGB")))
-    after = rgb_to_lab(pixels(coloured))
-    assert coloured.size == grey.size
+def test_it_colors_the_examples_and_keeps_their_lightness(colorizer, name):
+    with Image.open(EXAMPLES / f"{name}.jpg") as gray:
+        colored = colorizer.colorize(gray)
+        before = rgb_to_lab(pixels(gray.convert("RGB")))
+    after = rgb_to_lab(pixels(colored))
+    assert colored.size == gray.size
     assert (after[:, 0] - before[:, 0]).abs().max() < 2
     assert 4 < after[:, 1:].norm(dim=1).mean() < 40
 

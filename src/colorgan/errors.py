@@ -45,7 +45,7 @@ class UsageError(ColorganError):
 
 
 class PhotoError(ColorganError):
-    """One photo cannot be read, coloured or written; the others go on."""
+    """One photo cannot be read, colored or written; the others go on."""
 
     exit_code = EXIT_SOME_FAILED
 

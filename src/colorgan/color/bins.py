@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 BINS = 313
-NEIGHBOURS = 5  # bins that a pixel's soft target is spread over: Zhang et al. 2016, section 2.1
+NEIGHBORS = 5  # bins that a pixel's soft target is spread over: Zhang et al. 2016, section 2.1
 BIN_SIZE = 10.0  # Lab units, the side of a bin's cell
 
-_REACH = 12  # cells from the centre of the ab plane that the lookup tables cover: +-125 Lab units
+_REACH = 12  # cells from the center of the ab plane that the lookup tables cover: +-125 Lab units
 _SIDE = 2 * _REACH + 1
-# Wherever in its cell a point is, its nearest bin is among the nearest 4 of the cell's centre, and its nearest 5 are
+# Wherever in its cell a point is, its nearest bin is among the nearest 4 of the cell's center, and its nearest 5 are
 # among the nearest 10: tests search for exceptions.
 _NEAREST, _CANDIDATES = 4, 10
 
@@ -90,13 +90,13 @@ def soft_targets(ab: Tensor, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
         bins (B, 5, H, W), int64, nearest first, and their shares of the same shape, which sum to 1.
     """
     bins, squared = _distances(ab, _CANDIDATES)
-    nearest, order = squared.topk(NEIGHBOURS, largest=False)
+    nearest, order = squared.topk(NEIGHBORS, largest=False)
     shares = torch.softmax(-nearest / (2 * sigma**2), dim=-1)
     return bins.gather(-1, order).movedim(-1, 1), shares.movedim(-1, 1)
 
 
 def decode(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Turn logits over the bins into colours: the annealed mean (Zhang et al. 2016, section 2.3).
+    """Turn logits over the bins into colors: the annealed mean (Zhang et al. 2016, section 2.3).
 
     Args:
         logits: (B, 313, H, W).

@@ -125,7 +125,7 @@ def linear_to_lab(linear: Tensor) -> Tensor:
 
 
 def lab_to_linear(lab: Tensor) -> Tensor:
-    """Convert Lab to linear sRGB, unclipped: colours outside the gamut come out below 0 or above 1.
+    """Convert Lab to linear sRGB, unclipped: colors outside the gamut come out below 0 or above 1.
 
     Args:
         lab: (..., 3, H, W), L in 0..100, a and b in Lab units.

@@ -1,4 +1,4 @@
-"""From grey to colour: what the network sees of a photo, what it says of it, and the photo with its colours."""
+"""From gray to color: what the network sees of a photo, what it says of it, and the photo with its colors."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000
 
 
 @dataclass(frozen=True, eq=False)
-class Colours:
+class PredictedColors:
     """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
 
     Attributes:
         variants: (N, 2, h, w), Lab units; the first is the plain prediction.
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
-        guide: (h, w), the L that it saw, where its colours are to end at the photo's edges; else None.
+        guide: (h, w), the L that it saw, where its colors are to end at the photo's edges; else None.
     """
 
     variants: Tensor
@@ -50,7 +50,7 @@ class Colours:
 
 @dataclass(frozen=True, eq=False)
 class Colorizer:
-    """A loaded model that colours photos.
+    """A loaded model that colors photos.
 
     One photo is `shrink`, `predict_batch`, `finish` in a row; whoever has many calls them apart.
 
@@ -118,15 +118,15 @@ class Colorizer:
         fit: Fit = "shape",
         edges: bool | None = None,
     ) -> Image.Image:
-        """Colour a picture in memory.
+        """Color a picture in memory.
 
         Args:
             image: of any mode; it stays as it is.
-            saturation: multiplies the colours, 0..4.
+            saturation: multiplies the colors, 0..4.
             temperature: of the decoding, 0.01..100; the model's own where None.
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
             fit: shape, or square as in the demo that ECCV16 was published with.
-            edges: whether colours end at the photo's edges; the model's own choice where None.
+            edges: whether colors end at the photo's edges; the model's own choice where None.
 
         Returns:
             A picture of the same size, upright where EXIF said that it lay: RGB, or RGBA where it had transparency.
@@ -140,7 +140,7 @@ class Colorizer:
         return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
 
     def colorize_variants(self, image: Image.Image, count: int, *, seed: int = 0) -> list[Image.Image]:
-        """Colour a picture in memory in several plausible ways, out of one forward pass.
+        """Color a picture in memory in several plausible ways, out of one forward pass.
 
         Args:
             image: of any mode; it stays as it is.
@@ -153,18 +153,18 @@ class Colorizer:
         """
         rendering = ColorizeOptions(variants=count, seed=seed)
         photo = from_image(image)
-        colours = self._predict(photo, rendering)
-        found = (self.finish(photo, colours, rendering, variant=number) for number in range(count))
+        colors = self._predict(photo, rendering)
+        found = (self.finish(photo, colors, rendering, variant=number) for number in range(count))
         return [to_image(rgb.astype(np.uint8, copy=False), photo.alpha) for rgb in found]
 
     def confidence(self, image: Image.Image) -> Image.Image:
-        """Tell how sure the network is of a picture's colours: white where it is certain, black where it knows nothing.
+        """Tell how sure the network is of a picture's colors: white where it is certain, black where it knows nothing.
 
         Args:
             image: of any mode; it stays as it is.
 
         Returns:
-            A small grey picture of like shape; `confidence.confidence` says what its values mean.
+            A small gray picture of like shape; `confidence.confidence` says what its values mean.
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
@@ -175,7 +175,7 @@ class Colorizer:
         return confidence_image(sure)
 
     def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
-        """Colour a photo as it was read.
+        """Color a photo as it was read.
 
         Args:
             photo: as it was read.
@@ -188,15 +188,15 @@ class Colorizer:
         Raises:
             PhotoError: memory does not suffice.
             UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colours.
+            WeightsError: the network gives no finite colors.
         """
         return self.finish(photo, self._predict(photo, rendering), rendering, bit_depth)
 
-    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> Colours:
-        (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
-        if isinstance(colours, PhotoError):
-            raise colours
-        return colours
+    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> PredictedColors:
+        (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
+        if isinstance(colors, PhotoError):
+            raise colors
+        return colors
 
     def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
@@ -214,8 +214,8 @@ class Colorizer:
             return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
         return torch.from_numpy(photo.lightness.reduced(*size))[None]
 
-    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[Colours | PhotoError]:
-        """Predict the colours of photos that share a `network_size`.
+    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[PredictedColors | PhotoError]:
+        """Predict the colors of photos that share a `network_size`.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
 
@@ -224,31 +224,31 @@ class Colorizer:
             rendering: its saturation is left to `finish`.
 
         Returns:
-            One for each photo, in their order. On a CPU a photo's colours have the same bits in whatever batch it was;
+            One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
             elsewhere they differ by rounding. In place of a photo that memory does not suffice for: the reason.
 
         Raises:
             UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colours.
+            WeightsError: the network gives no finite colors.
         """
         temperature = self.info.temperature if rendering.temperature is None else rendering.temperature
 
         def read(prediction: Prediction) -> Results:
             self._check(prediction, rendering)
-            coloured = variants(prediction, temperature, rendering.variants, rendering.seed)
+            colored = variants(prediction, temperature, rendering.variants, rendering.seed)
             if prediction.logits is None or not rendering.confidence:
-                return (coloured,)
-            return coloured, confidence(prediction.logits)
+                return (colored,)
+            return colored, confidence(prediction.logits)
 
         with_edges = self.info.edges if rendering.edges is None else rendering.edges
 
-        def colours(seen: Tensor, results: Results) -> Colours:
+        def colors(seen: Tensor, results: Results) -> PredictedColors:
             sure = results[1] if rendering.confidence else None
-            return Colours(results[0], sure, seen[0] if with_edges else None)
+            return PredictedColors(results[0], sure, seen[0] if with_edges else None)
 
         results = self.engine.run(L, temperature, read)
         return [
-            part if isinstance(part, PhotoError) else colours(seen, part) for seen, part in zip(L, results, strict=True)
+            part if isinstance(part, PhotoError) else colors(seen, part) for seen, part in zip(L, results, strict=True)
         ]
 
     def _check(self, prediction: Prediction, rendering: ColorizeOptions) -> None:
@@ -266,19 +266,19 @@ class Colorizer:
                 advice = "The weights are damaged or were trained to nothing: choose another model."
             else:
                 advice = "Compute with the precision fp32; if that fails too, the weights are damaged."
-            raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
+            raise WeightsError(f"finite colors from {self.info.name}", "values that are no numbers", advice)
 
     def finish(
-        self, photo: Photo, colours: Colours, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
+        self, photo: Photo, colors: PredictedColors, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
     ) -> Samples:
-        """Give a photo the colours that were predicted for it.
+        """Give a photo the colors that were predicted for it.
 
         Args:
             photo: as it was read.
-            colours: as predicted.
+            colors: as predicted.
             rendering: as for the prediction.
             bit_depth: of the result, 8 or 16.
-            variant: which of the colourings, from 0.
+            variant: which of the colorings, from 0.
 
         Returns:
             (H, W, 3) sRGB, uint8 or uint16.
@@ -289,9 +289,9 @@ class Colorizer:
         paint = partial(
             upsample.render,
             photo.lightness,
-            colours.variants[variant],
+            colors.variants[variant],
             rendering.saturation,
-            guide=colours.guide,
+            guide=colors.guide,
             bit_depth=bit_depth,
             is_clipped=rendering.fit == "square",
         )

@@ -26,7 +26,7 @@ from PIL import (
 from colorgan.errors import PhotoError
 from colorgan.images import tiff
 from colorgan.images.formats import PHOTO_SUFFIXES
-from colorgan.images.icc import GREY, RGB, Colours, colours_of
+from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
 from colorgan.images.metadata import of_tags, orientation_of
 from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, rgb_from_raster
 from colorgan.images.pixels import Raster
@@ -90,7 +90,7 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool | str], _Factory], ...] = (
 )
 
 
-def opened(file: BinaryIO) -> ImageFile.ImageFile:
+def open_image(file: BinaryIO) -> ImageFile.ImageFile:
     """Open a picture in one of the known formats.
 
     `Image.open` would do, but for its limit on pixels, which belongs to the whole process and is lower than ours.
@@ -179,14 +179,14 @@ def read_rgb(
                     image.draft(None, (scale * image.width // short_side, scale * image.height // short_side))
                 return rgb_from_image(image, partial(_page, file, options.page))
         except UnknownTiffError:
-            raster, colours, tags = _unknown_tiff(file, options, [])
-            return rgb_from_raster(raster, colours, orientation_of(lambda: tags), tags.get(_ICC_TAG))
+            raster, colors, tags = _unknown_tiff(file, options, [])
+            return rgb_from_raster(raster, colors, orientation_of(lambda: tags), tags.get(_ICC_TAG))
 
 
 def count_pages(source: Path | BinaryIO) -> int:
     """How many pictures a TIFF has, each a page of its own; 1 of other formats, and of what cannot be read."""
     try:
-        with _open_file(source) as file, opened(file) as image:
+        with _open_file(source) as file, open_image(file) as image:
             return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
     except Exception:  # whatever it is, reading the photo will meet it again, and say so
         return 1
@@ -195,7 +195,7 @@ def count_pages(source: Path | BinaryIO) -> int:
 def measure(source: Path | BinaryIO) -> float:
     """How large a photo is, in megapixels, without its pixels being decoded; 0 of what cannot be read."""
     try:
-        with _open_file(source) as file, opened(file) as image:
+        with _open_file(source) as file, open_image(file) as image:
             return float(image.width * image.height / 1e6)
     except Exception:  # as above
         return 0.0
@@ -217,8 +217,8 @@ def _reasons() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return (error.strerror or str(error)).lower()
-    words = " ".join((str(error) or type(error).__name__).split())
-    return f"damaged or incomplete ({words})"
+    warnings = " ".join((str(error) or type(error).__name__).split())
+    return f"damaged or incomplete ({warnings})"
 
 
 @contextmanager
@@ -265,7 +265,7 @@ def _check_size(most_megapixels: float, width: int, height: int) -> None:
 
 def _page(file: BinaryIO, page: int) -> ImageFile.ImageFile:
     file.seek(0)
-    image = opened(file)
+    image = open_image(file)
     if page:
         image.seek(page)
     return image
@@ -276,30 +276,30 @@ def _others_told(photo: Photo, image: ImageFile.ImageFile) -> Photo:
     if image.format in ("JPEG", "MPO") or not getattr(image, "is_animated", False):
         return photo
     hint = ", not all pages" if image.format == "TIFF" else ""
-    return replace(photo, oddities=(*photo.oddities, f"more than one picture inside; the first was taken{hint}"))
+    return replace(photo, warnings=(*photo.warnings, f"more than one picture inside; the first was taken{hint}"))
 
 
 def _decode_unknown_tiff(file: BinaryIO, options: ReadOptions) -> Photo:
     """Read a TIFF of a kind that Pillow does not know."""
-    words: list[str] = []
-    raster, colours, tags = _unknown_tiff(file, options, words)
+    warnings: list[str] = []
+    raster, colors, tags = _unknown_tiff(file, options, warnings)
     orientation = orientation_of(lambda: tags)
-    metadata = of_tags(tags, None, 16, swapped=orientation > 4, words=words)
-    return assembled(raster, colours, orientation, "TIFF", metadata, words)
+    metadata = of_tags(tags, None, 16, swapped=orientation > 4, warnings=warnings)
+    return assembled(raster, colors, orientation, "TIFF", metadata, warnings)
 
 
-def _unknown_tiff(file: BinaryIO, options: ReadOptions, words: list[str]) -> tuple[Raster, Colours, Image.Exif]:
+def _unknown_tiff(file: BinaryIO, options: ReadOptions, warnings: list[str]) -> tuple[Raster, SampleColors, Image.Exif]:
     """The samples of such a TIFF, what they stand for, and its tags."""
     file.seek(0)
-    raster = tiff.read(file, options.page, partial(_check_size, options.max_megapixels), words)
+    raster = tiff.read(file, options.page, partial(_check_size, options.max_megapixels), warnings)
     file.seek(0)
     tags = Image.Exif()
     tags.load_from_fp(file)
-    return raster, colours_of(tags.get(_ICC_TAG), GREY if raster.channels == 1 else RGB, 16, words), tags
+    return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 
 def _name_checked(photo: Photo, path: Path) -> Photo:
     """The photo with a word where its file's name says another format."""
     if PHOTO_SUFFIXES.get(path.suffix.lower(), photo.format) == photo.format:
         return photo
-    return replace(photo, oddities=(*photo.oddities, f"a {photo.format} picture in spite of its name"))
+    return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture in spite of its name"))

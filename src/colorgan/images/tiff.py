@@ -1,4 +1,4 @@
-"""TIFFs beyond Pillow: 16-bit colours and rare samples by tifffile, and directories of EXIF and GPS fields."""
+"""TIFFs beyond Pillow: 16-bit colors and rare samples by tifffile, and directories of EXIF and GPS fields."""
 
 from __future__ import annotations
 
@@ -94,60 +94,55 @@ def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] 
 # --- reading -------------------------------------------------------------------------------------------------
 
 
-def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], words: list[str]) -> Raster:
-    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of grey or RGB.
+def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], warnings: list[str]) -> Raster:
+    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of gray or RGB.
 
     Args:
         file: open for reading and seeking.
         page_number: from 0.
         check_size: told width and height before pixels are decoded, and raises where they are too many.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
 
     Raises:
         PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
-        colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
-        if (
-            not page.size
-            or colours is None
-            or not colours <= page.samplesperpixel <= colours + 2
-            or page.imagedepth != 1
-        ):
+        colors = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
+        if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:
             raise PhotoError(
-                "a photo", f"a TIFF of an unknown kind ({page.samplesperpixel} channels)", "Save it as RGB or grey."
+                "a photo", f"a TIFF of an unknown kind ({page.samplesperpixel} channels)", "Save it as RGB or gray."
             )
         check_size(page.imagewidth, page.imagelength)
         values = page.asarray()
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)
         values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-        has_alpha = page.samplesperpixel > colours and int((page.extrasamples or (0,))[0]) in (1, 2)
-        white = _white(values[..., :colours], page.bitspersample, words)
-        return _raster(values, colours, white, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
+        has_alpha = page.samplesperpixel > colors and int((page.extrasamples or (0,))[0]) in (1, 2)
+        white = _white(values[..., :colors], page.bitspersample, warnings)
+        return _raster(values, colors, white, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
 
 
-def _white(values: NDArray[Any], bits: int, words: list[str]) -> float:
+def _white(values: NDArray[Any], bits: int, warnings: list[str]) -> float:
     """The value that stands for white."""
     if values.dtype.kind == "u" and bits <= 16:
         return float((1 << bits) - 1)
     finite = values if values.dtype.kind in "iu" else values[np.isfinite(values)]
     highest = float(finite.max(initial=0))
-    return white_of(highest, "float" if values.dtype.kind == "f" else f"{bits}-bit", words)
+    return white_of(highest, "float" if values.dtype.kind == "f" else f"{bits}-bit", warnings)
 
 
-def _raster(values: NDArray[Any], colours: int, white: float, has_alpha: bool, *, inverted: bool) -> Raster:
+def _raster(values: NDArray[Any], colors: int, white: float, has_alpha: bool, *, inverted: bool) -> Raster:
     height, width = values.shape[:2]
 
     def strip(rows: slice) -> Strip:
-        planes: list[Samples] = [scaled(values[rows, :, channel], white) for channel in range(colours)]
+        planes: list[Samples] = [scaled(values[rows, :, channel], white) for channel in range(colors)]
         if inverted:
             planes = [np.uint16(65535) - plane for plane in planes]
-        alpha = (scaled(values[rows, :, colours], white) >> 8).astype(np.uint8) if has_alpha else None
+        alpha = (scaled(values[rows, :, colors], white) >> 8).astype(np.uint8) if has_alpha else None
         return planes, alpha
 
-    return Raster(height, width, colours, 16, has_alpha, strip)
+    return Raster(height, width, colors, 16, has_alpha, strip)
 
 
 _HEADER = b"II*\0"

@@ -1,4 +1,4 @@
-"""XMP packets: what a coloured photo says of itself is spliced in, and all other bytes stay.
+"""XMP packets: what a colored photo says of itself is spliced in, and all other bytes stay.
 
 A packet is parsed for its shape alone, without document types and thus without entities, and never rewritten.
 """
