@@ -66,8 +66,9 @@ def metadata_of(image: Image.Image, bit_depth: int, words: list[str]) -> tuple[i
     dpi = _dpi(image, swapped=orientation > 4)
     titles = {title: str(text) for title in _PNG_TITLES if isinstance(text := image.info.get(title), str)}
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
-    kept_packet = xmp.upright(packet) if packet else None
-    return orientation, Metadata(exif, kept_packet, _photoshop_iptc(image), comment, titles, dpi, bit_depth)
+    return orientation, Metadata(
+        exif, _true_packet(packet, words), _photoshop_iptc(image), comment, titles, dpi, bit_depth
+    )
 
 
 def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, words: list[str]) -> Metadata:
@@ -84,10 +85,23 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
     try:
         packet = _bytes(tags.get(_XMP))
         dpi = _tagged_resolution(tags, swapped=swapped)
-        exif = _saying_tags(tags, dpi)
+        exif = _true_block(_saying_tags(tags), turned=swapped)
     except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
         words.append("damaged EXIF data, left out")
-    return Metadata(exif, xmp.upright(packet) if packet else None, iptc, dpi=dpi, bit_depth=bit_depth)
+    return Metadata(exif, _true_packet(packet, words), iptc, dpi=dpi, bit_depth=bit_depth)
+
+
+def _true_packet(packet: bytes | None, words: list[str]) -> bytes | None:
+    """An XMP packet without what is true of the gray file alone; None where there is none, or a damaged one."""
+    if not packet:
+        return None
+    try:
+        kept, losses = xmp.made_true(packet)
+    except ValueError:
+        words.append("damaged XMP data, left out")
+        return None
+    words.extend(f"{loss}, left out" for loss in losses)
+    return kept
 
 
 def orientation_of(tags: Callable[[], Image.Exif]) -> int:
@@ -104,7 +118,10 @@ def orientation_of(tags: Callable[[], Image.Exif]) -> int:
 
 
 def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
-    data = _bytes(image.info.get("exif"))
+    return _true_block(_bytes(image.info.get("exif")), turned=turned)
+
+
+def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
     if not data:
         return None
     block = ExifBlock(data)
@@ -112,9 +129,10 @@ def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
     return None if block.is_empty else block.tobytes()
 
 
-def _saying_tags(tags: Image.Exif, dpi: tuple[float, float] | None) -> bytes | None:
+def _saying_tags(tags: Image.Exif) -> bytes | None:
+    """What a TIFF's tags say of its photo, as a block of EXIF data."""
     kept = Image.Exif()
-    if dpi:
+    if dpi := _tagged_resolution(tags, swapped=False):
         kept[_X_RESOLUTION], kept[_Y_RESOLUTION], kept[_RESOLUTION_UNIT] = *dpi, _INCH
     for tag in _SAYING:
         if tag in tags:
