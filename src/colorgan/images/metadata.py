@@ -56,7 +56,7 @@ def metadata_of(image: Image.Image, bit_depth: int, words: list[str]) -> tuple[i
     if image.format == "TIFF":  # which Pillow has turned upright while it decoded it
         was_turned = image.info.get("orientation") in (5, 6, 7, 8)
         return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, words=words)
-    orientation = orientation_of(image.getexif)
+    orientation = orientation_in(image)
     exif = None
     try:
         exif = _exif(image, turned=orientation > 4)
@@ -104,17 +104,24 @@ def _true_packet(packet: bytes | None, words: list[str]) -> bytes | None:
     return kept
 
 
-def orientation_of(tags: Callable[[], Image.Exif]) -> int:
-    """EXIF's orientation, 1..8; 1 where there is none.
+def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) -> int:
+    """How the photo lies by EXIF or else by XMP, 1..8 as EXIF has it; 1 where neither says it.
 
     Args:
-        tags: gives them.
+        tags: gives those of EXIF, or of a TIFF with its XMP packet.
+        packet: of XMP, where it is not among them.
     """
     try:
-        orientation = tags().get(ExifTag.Orientation, 1)
+        found = tags()
+        orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(_XMP))) or 1
     except Exception:  # as above
         return 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def orientation_in(image: Image.Image) -> int:
+    """How the pixels of a decoded picture lie, 1..8; Pillow has turned those of a TIFF upright."""
+    return 1 if image.format == "TIFF" else orientation_of(image.getexif, _bytes(image.info.get("xmp")))
 
 
 def _exif(image: Image.Image, *, turned: bool) -> bytes | None:

@@ -23,6 +23,9 @@ _EMPTY = (
 )
 
 
+_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
+
+
 @dataclass(frozen=True)
 class _Fact:
     """Properties that are true of the gray file alone.
@@ -86,6 +89,12 @@ _FACTS = (
     _Fact("http://ns.oplus.com/photos/1.0/camera/", loss=_PARTS),
     _Fact("http://ns.adobe.com/xmp/note/", ("HasExtendedXMP",), "the extension of the XMP data"),
 )
+
+
+def orientation_of(packet: bytes | None) -> int | None:
+    """How the photo lies by its packet, 1..8 as EXIF has it; None where it does not say so."""
+    found = _ORIENTATION.search(packet or b"")
+    return int(found[1]) if found else None
 
 
 def made_true(packet: bytes) -> tuple[bytes, list[str]]:
