@@ -65,10 +65,10 @@ def test_only_what_became_untrue_is_changed(order: str, turned: bool) -> None:
 
 @pytest.mark.parametrize("order", "<>")
 def test_the_thumbnail_is_taken_out(order: str) -> None:
-    picture = b"\xff\xd8 a small grey picture \xff\xd9"
+    picture = b"\xff\xd8 a small gray picture \xff\xd9"
     changed = ExifBlock(block(order, picture))
     changed.make_true(turned=False)
-    assert b"small grey" not in changed.tobytes()
+    assert b"small gray" not in changed.tobytes()
     exif = Image.Exif()
     exif.load(changed.tobytes())
     assert exif.get_ifd(IFD.IFD1) == {}

@@ -79,7 +79,7 @@ def test_what_a_packet_says_else_stays_byte_for_byte() -> None:
     ],
     ids=["attribute", "quotes", "element", "resource", "prefix"],
 )
-def test_what_the_photo_was_before_is_replaced_and_its_neighbours_stay(description: bytes) -> None:
+def test_what_the_photo_was_before_is_replaced_and_its_neighbors_stay(description: bytes) -> None:
     assert properties(marked(packet(description))) == OURS | {"Event": ["fair"]}
 
 

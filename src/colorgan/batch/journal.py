@@ -37,7 +37,7 @@ _BEGUN, _MADE, _IN_COLOR = 0, 1, 2
 _ABSENT = (-1, -1)
 
 
-class Verdict(Enum):
+class ResultState(Enum):
     """What the journal and the disk say of a photo."""
 
     to_do = "to do"
@@ -148,7 +148,7 @@ class Journal:
             Path(f"{self._path}-journal").unlink(missing_ok=True)
         return aside
 
-    def verdict(self, stamp: Stamp, target: str, others: tuple[str, ...] = ()) -> Verdict:
+    def state(self, stamp: Stamp, target: str, others: tuple[str, ...] = ()) -> ResultState:
         """What is to be done.
 
         Args:
@@ -159,19 +159,19 @@ class Journal:
         row = self._row(stamp.name)
         found = file_stamp(target)
         if row is None:
-            return Verdict.to_do if found == _ABSENT else Verdict.in_the_way
+            return ResultState.to_do if found == _ABSENT else ResultState.in_the_way
         *made_of, state, size, mtime_ns = row
         if made_of != [stamp.photo, *stamp.photo_file, stamp.settings]:
-            return Verdict.to_do
+            return ResultState.to_do
         if state == _IN_COLOR:
-            return Verdict.in_color
+            return ResultState.in_color
         # A run that was killed had put another file there than the one that stood there before: a whole one.
         is_made = found == (size, mtime_ns) if state == _MADE else found not in (_ABSENT, (size, mtime_ns))
         if not is_made or not all(os.path.isfile(other) for other in others):
-            return Verdict.to_do
+            return ResultState.to_do
         if state == _BEGUN:
             self._put(stamp, _MADE, found)
-        return Verdict.done
+        return ResultState.done
 
     def _row(self, name: bytes) -> tuple[object, ...] | None:
         if self._database is None:
@@ -189,7 +189,7 @@ class Journal:
         self._put(stamp, _MADE, file_stamp(target))
 
     def left_in_color(self, stamp: Stamp) -> None:
-        """Note that the photo has colours already, and no result was made."""
+        """Note that the photo has colors already, and no result was made."""
         self._put(stamp, _IN_COLOR, _ABSENT)
 
     def _put(self, stamp: Stamp, state: int, file: tuple[int, int]) -> None:

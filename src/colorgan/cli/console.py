@@ -54,7 +54,7 @@ class _Words:
 
 
 def _rich(*, stderr: bool) -> RichConsole:
-    # Rich honours NO_COLOR by itself; a dumb terminal must get no control codes at all.
+    # Rich honors NO_COLOR by itself; a dumb terminal must get no control codes at all.
     dumb = os.environ.get("TERM") == "dumb"
     words = cast(IO[str], _Words()) if stderr else None
     return RichConsole(file=words, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)

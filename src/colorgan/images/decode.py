@@ -15,10 +15,10 @@ from PIL import Image, ImageFile
 from colorgan.errors import PhotoError
 from colorgan.images import tiff
 from colorgan.images.formats import PHOTO_SUFFIXES
-from colorgan.images.icc import GREY, RGB, Colours, colours_of
+from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
 from colorgan.images.jpeg import WITHOUT_END, completed
 from colorgan.images.metadata import of_tags, orientation_of
-from colorgan.images.openers import A_PHOTO, UnknownTiffError, opened
+from colorgan.images.openers import A_PHOTO, UnknownTiffError, open_image
 from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, rgb_from_raster
 from colorgan.images.pixels import Raster
 from colorgan.images.tiff_pages import StartingAt, largest_instead, photos_of
@@ -87,8 +87,8 @@ def _decode_rgb(file: BinaryIO, options: ReadOptions, short_side_px: int | None)
                 image.draft(None, (scale * image.width // short_side, scale * image.height // short_side))
             return rgb_from_image(image, place.opened)
     except UnknownTiffError:
-        raster, colours, tags = _unknown_tiff(place, options, [])
-        return rgb_from_raster(raster, colours, orientation_of(lambda: tags), tags.get(_ICC_TAG))
+        raster, colors, tags = _unknown_tiff(place, options, [])
+        return rgb_from_raster(raster, colors, orientation_of(lambda: tags), tags.get(_ICC_TAG))
 
 
 def count_pages(source: Path | BinaryIO) -> int:
@@ -125,8 +125,8 @@ def _reasons() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return (error.strerror or str(error)).lower()
-    words = " ".join((str(error) or type(error).__name__).split())
-    return f"damaged or incomplete ({words})"
+    warnings = " ".join((str(error) or type(error).__name__).split())
+    return f"damaged or incomplete ({warnings})"
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def _with_its_end(file: BinaryIO, decode: Callable[[BinaryIO], _Decoded]) -> _De
         if error.errno is not None or (whole := completed(file)) is None:
             raise
     decoded = decode(whole)
-    return replace(decoded, oddities=(*decoded.oddities, WITHOUT_END)) if isinstance(decoded, Photo) else decoded
+    return replace(decoded, warnings=(*decoded.warnings, WITHOUT_END)) if isinstance(decoded, Photo) else decoded
 
 
 @dataclass(frozen=True)
@@ -175,13 +175,13 @@ class _Place:
         file: it, or a view of it in which the photo's directory is the first.
         index: the number of the page.
         directory: of a TIFF, the place of the directory; None elsewhere.
-        words: what a user should know of the choice.
+        warnings: what a user should know of the choice.
     """
 
     file: BinaryIO
     index: int = 0
     directory: int | None = None
-    words: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def opened(self) -> ImageFile.ImageFile:
         """Open the photo.
@@ -191,7 +191,7 @@ class _Place:
             Exception: whatever a plugin raises on damaged bytes.
         """
         self.file.seek(0)
-        image = opened(self.file)
+        image = open_image(self.file)
         if self.index:
             try:
                 image.seek(self.index)
@@ -208,14 +208,14 @@ def _located(file: BinaryIO, options: ReadOptions) -> _Place:
     if options.page >= len(photos):
         raise PhotoError("a page of the file", f"no page {options.page + 1}, only {len(photos)}", "Name one of them.")
     page = photos[options.page]
-    words: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if not options.every_page and len(photos) > 1:
         page = page if options.page else largest_instead(photos)
         which = "first" if page is photos[0] else "largest"
-        words = (f"more than one picture inside; the {which} was taken, not all pages",)
+        warnings = (f"more than one picture inside; the {which} was taken, not all pages",)
     if page.index is None:
-        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, words)
-    return _Place(file, page.index, page.place, words)
+        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, warnings)
+    return _Place(file, page.index, page.place, warnings)
 
 
 def _decode(file: BinaryIO, options: ReadOptions) -> Photo:
@@ -225,10 +225,10 @@ def _decode(file: BinaryIO, options: ReadOptions) -> Photo:
             _check_size(options.max_megapixels, *image.size)
             photo = from_image(image, place.opened)
             if not options.every_page and _is_animation(image):
-                place = replace(place, words=("more than one picture inside; the first was taken",))
+                place = replace(place, warnings=("more than one picture inside; the first was taken",))
     except UnknownTiffError:
         photo = _decode_unknown_tiff(place, options)
-    return replace(photo, oddities=(*photo.oddities, *place.words))
+    return replace(photo, warnings=(*photo.warnings, *place.warnings))
 
 
 def _is_animation(image: ImageFile.ImageFile) -> bool:
@@ -245,24 +245,24 @@ def _check_size(most_megapixels: float, width: int, height: int) -> None:
 
 def _decode_unknown_tiff(place: _Place, options: ReadOptions) -> Photo:
     """Read a TIFF of a kind that Pillow does not know."""
-    words: list[str] = []
-    raster, colours, tags = _unknown_tiff(place, options, words)
+    warnings: list[str] = []
+    raster, colors, tags = _unknown_tiff(place, options, warnings)
     orientation = orientation_of(lambda: tags)
-    metadata = of_tags(tags, None, 16, swapped=orientation > 4, words=words)
-    return assembled(raster, colours, orientation, "TIFF", metadata, words)
+    metadata = of_tags(tags, None, 16, swapped=orientation > 4, warnings=warnings)
+    return assembled(raster, colors, orientation, "TIFF", metadata, warnings)
 
 
-def _unknown_tiff(place: _Place, options: ReadOptions, words: list[str]) -> tuple[Raster, Colours, Image.Exif]:
+def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> tuple[Raster, SampleColors, Image.Exif]:
     """The samples of such a TIFF, what they stand for, and its tags."""
     file = place.file
     file.seek(0)
-    raster = tiff.read(file, place.index, partial(_check_size, options.max_megapixels), words)
+    raster = tiff.read(file, place.index, partial(_check_size, options.max_megapixels), warnings)
     tags = tiff.tags_at(file, place.directory)
-    return raster, colours_of(tags.get(_ICC_TAG), GREY if raster.channels == 1 else RGB, 16, words), tags
+    return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 
 def _name_checked(photo: Photo, path: Path) -> Photo:
     """The photo with a word where its file's name says another format."""
     if PHOTO_SUFFIXES.get(path.suffix.lower(), photo.format) == photo.format:
         return photo
-    return replace(photo, oddities=(*photo.oddities, f"a {photo.format} picture in spite of its name"))
+    return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture in spite of its name"))

@@ -1,4 +1,4 @@
-"""An EXIF block kept byte for byte, but for what a turned and coloured photo makes untrue."""
+"""An EXIF block kept byte for byte, but for what a turned and colored photo makes untrue."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ExifBlock:
         return self._read("H" if entry.type == _SHORT else "I", entry.place + 8)
 
     def make_true(self, *, turned: bool) -> None:
-        """Take out what is true of the gray file alone, and say what the coloured photo is.
+        """Take out what is true of the gray file alone, and say what the colored photo is.
 
         Args:
             turned: whether height and width were exchanged.

@@ -45,33 +45,33 @@ class Metadata:
     bit_depth: int = 8
 
 
-def metadata_of(image: Image.Image, bit_depth: int, words: list[str]) -> tuple[int, Metadata]:
+def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tuple[int, Metadata]:
     """The orientation of the pixels, 1..8, and what is kept; damaged fields are left out, with a word.
 
     Args:
         image: a decoded picture.
         bit_depth: of its file, 8 or 16.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
     """
     if image.format == "TIFF":  # which Pillow has turned upright while it decoded it
         was_turned = image.info.get("orientation") in (5, 6, 7, 8)
-        return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, words=words)
+        return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, warnings=warnings)
     orientation = orientation_in(image)
     exif = None
     try:
         exif = _exif(image, turned=orientation > 4)
     except (ValueError, struct.error):
-        words.append("damaged EXIF data, left out")
+        warnings.append("damaged EXIF data, left out")
     packet = _bytes(image.info.get("xmp"))
     dpi = _dpi(image, swapped=orientation > 4)
     titles = {title: str(text) for title in _PNG_TITLES if isinstance(text := image.info.get(title), str)}
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
     return orientation, Metadata(
-        exif, _true_packet(packet, words), _photoshop_iptc(image), comment, titles, dpi, bit_depth
+        exif, _true_packet(packet, warnings), _photoshop_iptc(image), comment, titles, dpi, bit_depth
     )
 
 
-def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, words: list[str]) -> Metadata:
+def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, warnings: list[str]) -> Metadata:
     """What is kept of a TIFF's tags.
 
     Args:
@@ -79,7 +79,7 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
         iptc: the content of the tag for it.
         bit_depth: of its file, 8 or 16.
         swapped: whether height and width were exchanged to turn it upright.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
     """
     exif = packet = dpi = None
     try:
@@ -87,20 +87,20 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
         dpi = _tagged_resolution(tags, swapped=swapped)
         exif = _true_block(_saying_tags(tags), turned=swapped)
     except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
-        words.append("damaged EXIF data, left out")
-    return Metadata(exif, _true_packet(packet, words), iptc, dpi=dpi, bit_depth=bit_depth)
+        warnings.append("damaged EXIF data, left out")
+    return Metadata(exif, _true_packet(packet, warnings), iptc, dpi=dpi, bit_depth=bit_depth)
 
 
-def _true_packet(packet: bytes | None, words: list[str]) -> bytes | None:
+def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
     """An XMP packet without what is true of the gray file alone; None where there is none, or a damaged one."""
     if not packet:
         return None
     try:
         kept, losses = xmp.made_true(packet)
     except ValueError:
-        words.append("damaged XMP data, left out")
+        warnings.append("damaged XMP data, left out")
         return None
-    words.extend(f"{loss}, left out" for loss in losses)
+    warnings.extend(f"{loss}, left out" for loss in losses)
     return kept
 
 

@@ -50,12 +50,12 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
     """A TIFF that is not held to Pillow's limit on pixels when it is decoded: it was held to ours; its IPTC is kept.
 
     Attributes:
-        oddities: what a user should know about it.
+        warnings: what a user should know about it.
         is_signed: whether its samples may be below zero.
         has_unnamed_channel: whether a channel beside the colors is not said to be transparency.
     """
 
-    oddities: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     is_signed = False
     has_unnamed_channel = False
 
@@ -78,7 +78,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         self.is_signed = _SIGNED in tags.get(_SAMPLE_FORMAT, ())
         unexplained = (tags.get(_EXTRA_SAMPLES) or (0,))[0] == 0
         self.has_unnamed_channel = tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES, 1) > 3 and unexplained
-        self.oddities = (UNNAMED_CHANNEL,) if self.has_unnamed_channel else ()
+        self.warnings = (UNNAMED_CHANNEL,) if self.has_unnamed_channel else ()
         levels = tags.get(_COLOR_MAP, ())
         if self.mode in ("P", "PA") and levels and max(levels) < 256:
             # Old scanners wrote levels of 255 in place of 65535; libtiff's rule is that none is above.
@@ -101,10 +101,10 @@ class PngFile(PngImagePlugin.PngImageFile):
     """A PNG whose colors and texts mean what its specification, or ImageMagick, says.
 
     Attributes:
-        oddities: what a user should know about it.
+        warnings: what a user should know about it.
     """
 
-    oddities: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def _open(self) -> None:
         assert self.fp is not None
@@ -144,7 +144,7 @@ class PngFile(PngImagePlugin.PngImageFile):
         try:
             data = bytes.fromhex(text.split("\n", 3)[3])
         except (IndexError, ValueError):
-            self.oddities += (f"a damaged raw profile ({kind}), left out",)
+            self.warnings += (f"a damaged raw profile ({kind}), left out",)
             return
         if data.startswith(_XMP_IDENTIFIER):
             self.info.setdefault("xmp", data.removeprefix(_XMP_IDENTIFIER))
@@ -158,7 +158,7 @@ class PngFile(PngImagePlugin.PngImageFile):
         elif kind in ("icc", "icm"):
             self.info.setdefault("icc_profile", data)
         else:
-            self.oddities += (f"a raw profile of unknown kind ({kind}), left out",)
+            self.warnings += (f"a raw profile of unknown kind ({kind}), left out",)
 
 
 _XMP_IDENTIFIER = b"http://ns.adobe.com/xap/1.0/\0"
@@ -205,7 +205,7 @@ _TELEVISION = (1, 2, 5, 6)  # primaries that are sRGB's, or so near that no stil
 def _take_meaning(image: Any, meaning: Meaning) -> None:
     if meaning.profile:
         image.info["icc_profile"] = meaning.profile
-    image.oddities = (*getattr(image, "oddities", ()), *meaning.words)
+    image.warnings = (*getattr(image, "warnings", ()), *meaning.warnings)
 
 
 def _heif(file: BinaryIO) -> ImageFile.ImageFile:
@@ -264,7 +264,7 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool | str], _Factory], ...] = (
 )
 
 
-def opened(file: BinaryIO) -> ImageFile.ImageFile:
+def open_image(file: BinaryIO) -> ImageFile.ImageFile:
     """Open a picture in one of the known formats.
 
     `Image.open` would do, but for its limit on pixels, which belongs to the whole process and is lower than ours.

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from colorgan.errors import PhotoError
 from colorgan.images.lightness import Plane, Samples, strips
 
-# What each mode of at most 8 bits a channel is read as, without and with a transparent colour beside it.
+# What each mode of at most 8 bits a channel is read as, without and with a transparent color beside it.
 _READ_AS = {
     "1": ("L", "LA"),
     "L": ("L", "LA"),
@@ -44,7 +44,7 @@ class Raster:
     Attributes:
         height: pixels.
         width: pixels.
-        channels: 1 of grey, or 3 of RGB.
+        channels: 1 of gray, or 3 of RGB.
         depth: bits of a sample, 8 or 16.
         has_alpha: whether strips come with transparency.
         strip: gives the planes of some rows, each (rows, width), and their transparency.
@@ -79,7 +79,7 @@ def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Ima
         PhotoError: a mode that is no picture.
     """
     if image.mode not in _READ_AS:
-        raise PhotoError("a picture", f"pixels of the unknown kind {image.mode}", "Save it as RGB or grey.")
+        raise PhotoError("a picture", f"pixels of the unknown kind {image.mode}", "Save it as RGB or gray.")
     mode = _READ_AS[image.mode]["transparency" in image.info]
 
     def strip(rows: slice) -> Strip:
@@ -96,7 +96,7 @@ def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Ima
     return Raster(image.height, image.width, channels, 8, mode.endswith("A"), strip)
 
 
-DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
+DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
 
 # What Pillow unpacks the more significant byte of each 16-bit sample with, and what gives the other one.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -131,7 +131,7 @@ class Scale:
         return codes
 
 
-def scale_of(lowest: float, highest: float, kind: str, bits: int, words: list[str]) -> Scale:
+def scale_of(lowest: float, highest: float, kind: str, bits: int, warnings: list[str]) -> Scale:
     """The values that stand for black and white where a file doesn't say it, of the lowest and highest one.
 
     Args:
@@ -139,7 +139,7 @@ def scale_of(lowest: float, highest: float, kind: str, bits: int, words: list[st
         highest: likewise.
         kind: of the numbers, as NumPy has it: u, i or f.
         bits: of each.
-        words: to which is added what was taken.
+        warnings: to which is added what was taken.
     """
     fulls: tuple[tuple[float, float], ...]
     if kind == "f":  # which may overshoot its white a little
@@ -147,12 +147,12 @@ def scale_of(lowest: float, highest: float, kind: str, bits: int, words: list[st
     else:
         name, full = f"{'signed ' if kind == 'i' else ''}{bits}-bit", 2.0 ** (bits - (kind == "i")) - 1
         if kind == "i" and lowest < -_FAINT * max(highest, 1.0):  # values about zero, as of a scan less 32768
-            words.append(f"{name} values, read with {-full - 1:g} as black and {full:g} as white")
+            warnings.append(f"{name} values, read with {-full - 1:g} as black and {full:g} as white")
             return Scale(-full - 1, full)
         # All bits, where the picture uses most of them; else 16 bits, unless it shows more.
         fulls = ((full, full),) if bits <= 16 or highest > _MOST_OF * full else ((65535.0, 65535.0),)
     white = next((white for limit, white in fulls if highest <= limit), highest)
-    words.append(f"{name} values, read with {white:g} as white")
+    warnings.append(f"{name} values, read with {white:g} as white")
     return Scale(0.0, white if white > 0 else 1.0)
 
 
@@ -182,18 +182,18 @@ def _bits_of(image: Image.Image, otherwise: int) -> int:
     return int(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (otherwise,))[0])
 
 
-def _scale_of_mode(image: Image.Image, words: list[str]) -> Scale:
+def _scale_of_mode(image: Image.Image, warnings: list[str]) -> Scale:
     if image.mode.startswith("I;16"):
         return Scale(0.0, float((1 << min(_bits_of(image, 16), 16)) - 1))
     parts = [crop_rows(image, rows) for rows in strips(image.height, image.width)]
     lowest, highest = extremes(_values_of(image, part) for part in parts)
     kind = "f" if image.mode == "F" else "i" if getattr(image, "is_signed", False) else "u"
-    return scale_of(lowest, highest, kind, _bits_of(image, 32), words)
+    return scale_of(lowest, highest, kind, _bits_of(image, 32), warnings)
 
 
-def grey_raster(image: Image.Image, words: list[str]) -> Raster:
-    """Take the samples of decoded 16-bit, 32-bit, signed or float grey, which Pillow itself would clip to white."""
-    scale = _scale_of_mode(image, words)
+def gray_raster(image: Image.Image, warnings: list[str]) -> Raster:
+    """Take the samples of decoded 16-bit, 32-bit, signed or float gray, which Pillow itself would clip to white."""
+    scale = _scale_of_mode(image, warnings)
     # Pillow inverts min-is-white TIFFs of 8 bits, and leaves deeper ones as they are.
     inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE
     transparent = image.info.get("transparency")
@@ -208,7 +208,7 @@ def grey_raster(image: Image.Image, words: list[str]) -> Raster:
     return Raster(image.height, image.width, 1, 16, has_alpha, strip)
 
 
-def colour_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
+def color_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
     """Decode 16 bits a channel, of which Pillow gives one byte at a time; None where the picture has none, or others.
 
     Args:
@@ -246,8 +246,8 @@ def _unpack_with(image: Image.Image, raw: str) -> None:
 
 
 def _of_bytes(high: Image.Image, low: Image.Image | None, transparent: object) -> Raster:
-    """Grey and alpha of one picture of their bytes, or colours of two."""
-    colour_key = transparent if isinstance(transparent, tuple) and len(transparent) == 3 else None
+    """Gray and alpha of one picture of their bytes, or colors of two."""
+    color_key = transparent if isinstance(transparent, tuple) and len(transparent) == 3 else None
 
     def strip(rows: slice) -> Strip:
         upper = planes_of(crop_rows(high, rows))
@@ -255,12 +255,12 @@ def _of_bytes(high: Image.Image, low: Image.Image | None, transparent: object) -
             return [_joined(upper[0], upper[1])], upper[2]
         lower = planes_of(crop_rows(low, rows))
         planes: list[Samples] = [_joined(*pair) for pair in zip(upper[:3], lower[:3], strict=True)]
-        if colour_key is None:
+        if color_key is None:
             return planes, upper[3] if has_alpha else None
-        is_key = np.logical_and.reduce([plane == key for plane, key in zip(planes, colour_key, strict=True)])
+        is_key = np.logical_and.reduce([plane == key for plane, key in zip(planes, color_key, strict=True)])
         return planes, np.where(is_key, 0, 255).astype(np.uint8)
 
-    has_alpha = colour_key is not None or high.mode == "RGBA"
+    has_alpha = color_key is not None or high.mode == "RGBA"
     return Raster(high.height, high.width, 3 if low else 1, 16, has_alpha, strip)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from colorgan.images.icc import grey_profile, rgb_profile
+from colorgan.images.icc import gray_profile, rgb_profile
 
 Chromaticities = tuple[float, ...]  # x and y of white, red, green and blue
 
@@ -84,11 +84,11 @@ class Meaning:
 
     Attributes:
         profile: an ICC profile that says the same, or None where it is sRGB.
-        words: what a user should know.
+        warnings: what a user should know.
     """
 
     profile: bytes | None = None
-    words: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def of_code_points(primaries: int, transfer: int, *, is_full_range: bool = True, is_gray: bool = False) -> Meaning:
@@ -103,14 +103,14 @@ def of_code_points(primaries: int, transfer: int, *, is_full_range: bool = True,
     primaries, transfer = (1 if primaries == _UNSPECIFIED else primaries, 13 if transfer == _UNSPECIFIED else transfer)
     curve, corners = _CURVES.get(transfer), _PRIMARIES.get(primaries)
     if curve is None or corners is None:
-        return Meaning(words=(f"a color space of unknown kind ({primaries}/{transfer}), taken for sRGB",))
+        return Meaning(warnings=(f"a color space of unknown kind ({primaries}/{transfer}), taken for sRGB",))
     if curve is _srgb and is_full_range and (is_gray or corners == _SRGB):
         return Meaning()
     signal = np.linspace(0, 1, _CURVE_STEPS)
     if not is_full_range:
         signal = ((signal * 255 - 16) / 219).clip(0, 1)
-    words = (f"HDR ({_HDR[transfer]}): what is brighter than a white page is cut off",) if transfer in _HDR else ()
-    return Meaning(_profile(_table(curve(signal)), corners, is_gray=is_gray), words)
+    warnings = (f"HDR ({_HDR[transfer]}): what is brighter than a white page is cut off",) if transfer in _HDR else ()
+    return Meaning(_profile(_table(curve(signal)), corners, is_gray=is_gray), warnings)
 
 
 def of_gamma(gamma: float | None, chromaticities: Chromaticities | None, *, is_gray: bool = False) -> Meaning:
@@ -127,12 +127,12 @@ def of_gamma(gamma: float | None, chromaticities: Chromaticities | None, *, is_g
     if is_plain and (is_gray or is_srgb):
         return Meaning()
     if gamma is not None and not 0.01 <= gamma <= 10:
-        return Meaning(words=(f"an impossible gamma ({gamma:g}), taken for sRGB",))
+        return Meaning(warnings=(f"an impossible gamma ({gamma:g}), taken for sRGB",))
     curve = _table(_srgb(np.linspace(0, 1, _CURVE_STEPS))) if is_plain or gamma is None else _power(1 / gamma)
     try:
         return Meaning(_profile(curve, corners, is_gray=is_gray))
     except (np.linalg.LinAlgError, ValueError, struct.error, ZeroDivisionError):
-        return Meaning(words=("impossible primary colors, taken for sRGB",))
+        return Meaning(warnings=("impossible primary colors, taken for sRGB",))
 
 
 def adobe_rgb(*, is_gray: bool) -> bytes:
@@ -141,7 +141,7 @@ def adobe_rgb(*, is_gray: bool) -> bytes:
 
 
 def _profile(curve: bytes, corners: Chromaticities, *, is_gray: bool) -> bytes:
-    return grey_profile(curve) if is_gray else rgb_profile(curve, corners)
+    return gray_profile(curve) if is_gray else rgb_profile(curve, corners)
 
 
 def _power(gamma: float) -> bytes:

@@ -1,4 +1,4 @@
-"""TIFFs beyond Pillow: 16-bit colours and rare samples by tifffile, and directories of EXIF and GPS fields."""
+"""TIFFs beyond Pillow: 16-bit colors and rare samples by tifffile, and directories of EXIF and GPS fields."""
 
 from __future__ import annotations
 
@@ -112,43 +112,38 @@ def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] 
 # --- reading -------------------------------------------------------------------------------------------------
 
 
-def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], words: list[str]) -> Raster:
-    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of grey or RGB.
+def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], warnings: list[str]) -> Raster:
+    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of gray or RGB.
 
     Args:
         file: open for reading and seeking.
         page_number: from 0.
         check_size: told width and height before pixels are decoded, and raises where they are too many.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
 
     Raises:
         PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
-        colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
+        colors = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
         kind = _KINDS.get(int(page.photometric), f"an unknown one, {int(page.photometric)}")
-        if (
-            not page.size
-            or colours is None
-            or not colours <= page.samplesperpixel <= colours + 2
-            or page.imagedepth != 1
-        ):
+        if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:
             raise PhotoError(
                 "a photo",
                 f"a TIFF of a kind that is not read ({kind}, {page.samplesperpixel} channels)",
-                "Save it as RGB or grey.",
+                "Save it as RGB or gray.",
             )
         check_size(page.imagewidth, page.imagelength)
         values = _decoded(page)
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)
         values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-        has_alpha = page.samplesperpixel > colours and int((page.extrasamples or (0,))[0]) in (1, 2)
-        if page.samplesperpixel > colours and not has_alpha:
-            words.append(UNNAMED_CHANNEL)
-        scale = _scale(values[..., :colours], page.bitspersample, words)
-        return _raster(values, colours, scale, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
+        has_alpha = page.samplesperpixel > colors and int((page.extrasamples or (0,))[0]) in (1, 2)
+        if page.samplesperpixel > colors and not has_alpha:
+            warnings.append(UNNAMED_CHANNEL)
+        scale = _scale(values[..., :colors], page.bitspersample, warnings)
+        return _raster(values, colors, scale, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
 
 
 def _decoded(page: Any) -> NDArray[Any]:
@@ -186,24 +181,24 @@ def tags_at(file: BinaryIO, directory: int | None) -> Image.Exif:
     return tags
 
 
-def _scale(values: NDArray[Any], bits: int, words: list[str]) -> Scale:
+def _scale(values: NDArray[Any], bits: int, warnings: list[str]) -> Scale:
     """The values that stand for black and white."""
     if values.dtype.kind == "u" and bits <= 16:
         return Scale(0.0, float((1 << bits) - 1))
-    return scale_of(*extremes([values]), values.dtype.kind, bits, words)
+    return scale_of(*extremes([values]), values.dtype.kind, bits, warnings)
 
 
-def _raster(values: NDArray[Any], colours: int, scale: Scale, has_alpha: bool, *, inverted: bool) -> Raster:
+def _raster(values: NDArray[Any], colors: int, scale: Scale, has_alpha: bool, *, inverted: bool) -> Raster:
     height, width = values.shape[:2]
 
     def strip(rows: slice) -> Strip:
-        planes: list[Samples] = [scale.applied(values[rows, :, channel]) for channel in range(colours)]
+        planes: list[Samples] = [scale.applied(values[rows, :, channel]) for channel in range(colors)]
         if inverted:
             planes = [np.uint16(65535) - plane for plane in planes]
-        alpha = (scale.applied(values[rows, :, colours]) >> 8).astype(np.uint8) if has_alpha else None
+        alpha = (scale.applied(values[rows, :, colors]) >> 8).astype(np.uint8) if has_alpha else None
         return planes, alpha
 
-    return Raster(height, width, colours, 16, has_alpha, strip)
+    return Raster(height, width, colors, 16, has_alpha, strip)
 
 
 _HEADER = b"II*\0"

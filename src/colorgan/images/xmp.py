@@ -1,4 +1,4 @@
-"""XMP packets: facts of the gray file go, what a coloured photo says of itself is spliced in, and all other bytes stay.
+"""XMP packets: facts of the gray file go, what a colored photo says of itself is spliced in, and all other bytes stay.
 
 A packet is parsed for its shape alone, without document types and thus without entities, and never rewritten.
 """

@@ -18,7 +18,7 @@ from colorgan.devices import describe_device, has_fast_bf16
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
 from colorgan.models.download import Progress
-from colorgan.models.loading import NETWORKS, ModelInfo, build_network, remember, save_model
+from colorgan.models.loading import NETWORKS, ModelInfo, build_network, install_model, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.events import check_tensorboard
@@ -293,9 +293,9 @@ def _run(way: Way[Options], loop: Loop, folder: Path, advice: str) -> RunResult:
         figures = loop.run(advice)
     except Interrupted:
         if best.exists() and loop.ranks.leader:
-            remember(way.result, best)
+            install_model(way.result, best)
         raise
     if loop.ranks.leader:
-        remember(way.result, best)
+        install_model(way.result, best)
     loop.ranks.wait()
     return RunResult(best, figures)
