@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -55,17 +55,50 @@ def _srgb_profile() -> bytes:
     return bytes(profile)
 
 
+_D50 = (0.9642, 1.0, 0.8249)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
 def gray_profile(curve: bytes) -> bytes:
     """Make a gray ICC profile of an encoded tone curve (ICC.1:2010, 7.2 and 10.5)."""
-    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)  # D50
-    tags = {b"wtpt": white, b"kTRC": curve}
+    return _profile(b"GRAY", {b"wtpt": _xyz(_D50), b"kTRC": curve})
+
+
+def rgb_profile(curve: bytes, chromaticities: Sequence[float]) -> bytes:
+    """Make an ICC profile of RGB of one encoded tone curve.
+
+    Args:
+        curve: as for `gray_profile`.
+        chromaticities: x and y of white, red, green and blue.
+
+    Raises:
+        ValueError, ZeroDivisionError: they are impossible.
+    """
+    white, *primaries = ((x / y, 1.0, (1 - x - y) / y) for x, y in np.reshape(chromaticities, (4, 2)).tolist())
+    corners = np.array(primaries).T
+    corners = corners * np.linalg.solve(corners, np.array(white))
+    # The white of the file is white: colors are adapted to it as ICC asks for (ICC.1:2010, annex E).
+    adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD @ corners
+    tags = {b"wtpt": _xyz(_D50)} | {name + b"TRC": curve for name in (b"r", b"g", b"b")}
+    tags |= {name + b"XYZ": _xyz(column) for name, column in zip((b"r", b"g", b"b"), adapted.T, strict=True)}
+    return _profile(b"RGB ", tags)
+
+
+def _xyz(values: Sequence[float] | NDArray[np.float64]) -> bytes:
+    if not np.all(np.isfinite(values)):
+        raise ValueError("no colors")
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(float(value) * 65536) for value in values))
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     table, data, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(data), len(content))
         data += content + bytes(-len(content) % 4)
     size = struct.pack(">I", start + len(data))
-    header = size + b"lcms" + b"\x04\x20\0\0" + b"mntrGRAYXYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
-    return header.ljust(68, b"\0") + white[8:] + bytes(48) + table + data
+    header = size + b"lcms" + b"\x04\x20\0\0" + b"mntr" + space + b"XYZ "
+    header += struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
+    return header.ljust(68, b"\0") + _xyz(_D50)[8:] + bytes(48) + table + data
 
 
 # The gray axis of sRGB: the curve of IEC 61966-2-1 as ICC's parametric curve of type 3.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from colorgan.images.lightness import (
     lightness_of_rgb,
     strips,
 )
-from colorgan.images.metadata import Metadata, metadata_of, orientation_of
+from colorgan.images.metadata import Metadata, metadata_of, orientation_in
 from colorgan.images.pixels import Raster, common_raster, planes_of
 
 _VISIBLE = 16  # levels of 255 between two channels from which on a pixel counts as colored
@@ -53,7 +53,7 @@ class Photo:
         had_color: whether more than one pixel in a thousand was visibly not gray.
         format: a key of `FORMATS`, empty for a picture from memory.
         metadata: what else the file said.
-        oddities: what a user should know about the file, in words.
+        warnings: what a user should know about the file, in words.
     """
 
     lightness: Lightness
@@ -84,6 +84,7 @@ def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = Non
         raise PhotoError("a picture", "no pixels in it", "Copy it again from where it came from.")
     warnings: list[str] = []
     raster, colors, is_cut = _raster_of(image, again, warnings)
+    warnings[:0] = getattr(image, "warnings", ())
     orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, warnings)
     format_name = "JPEG" if image.format == "MPO" else image.format or ""
     return assembled(raster, colors, orientation, format_name, metadata, warnings)
@@ -98,10 +99,13 @@ def _raster_of(
     if is_cut:
         warnings.append("16 bits a channel, read as 8")
     image.load()
-    if raster is None and image.mode in pixels.DEEP_GRAY:
+    if raster is None and (image.mode in pixels.DEEP_GRAY or getattr(image, "is_signed", False)):
         raster = pixels.gray_raster(image, warnings)
     colors = colors_of(image.info.get("icc_profile"), _space_of(image, raster), raster.depth if raster else 8, warnings)
-    return raster or common_raster(image, colors.to_srgb), colors, is_cut
+    raster = raster or common_raster(image, colors.to_srgb)
+    if getattr(image, "has_unnamed_channel", False):
+        raster = replace(raster, has_alpha=False)
+    return raster, colors, is_cut
 
 
 def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
@@ -115,7 +119,7 @@ def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None =
         PhotoError: a mode that is no picture.
     """
     raster, colors, _ = _raster_of(image, again, [])
-    orientation = orientation_of(image.getexif)
+    orientation = orientation_in(image)
     return rgb_from_raster(raster, colors, orientation, image.info.get("icc_profile"))
 
 
