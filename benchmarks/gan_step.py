@@ -42,16 +42,14 @@ class PseudoCodeStage(GanStage):
         d_optimizer.zero_grad()
         fake = self.generator(L).ab
         real_logits, fake_logits = self.discriminator(L, ab), self.discriminator(L, fake.detach())
-        d_loss = 0.5 * (
-            self.adversarial.real(real_logits, self.options.real_label) + self.adversarial.fake(fake_logits)
-        )
+        d_loss = self.adversarial.teach(real_logits, fake_logits, self.options.real_label).loss
         d_loss.backward()
         d_optimizer.step()
         g_optimizer.zero_grad()
         fake = self.generator(L).ab
         assert self.perceptual
         g_loss = (
-            self.options.lambda_adversarial * self.adversarial.fool(self.discriminator(L, fake))
+            self.options.lambda_adversarial * self.adversarial.fool(self.discriminator(L, fake), None)
             + self.options.lambda_l1 * F.l1_loss(fake, ab)
             + self.options.lambda_perceptual * self.perceptual(L, fake, ab)
         )
@@ -68,7 +66,7 @@ def make_stage(kind: type[GanStage], network: str, device: torch.device, bf16: b
     discriminator = PatchGAN("batch").to(device, memory_format=kept)
     features = VGG19().requires_grad_(False).eval().to(device, memory_format=kept)
     # A hundredth of the report's rates: random weights at its own would turn rounding into other losses in a few steps.
-    g_optimizer, d_optimizer = (OptimizerOptions(lr, (0.5, 0.999), bf16=bf16) for lr in (2e-6, 1e-6))
+    g_optimizer, d_optimizer = (OptimizerOptions(lr, betas=(0.5, 0.999), bf16=bf16) for lr in (2e-6, 1e-6))
     return kind(
         GanNetworks(generator, discriminator, Perceptual(features, bf16)),
         GanOptions(),

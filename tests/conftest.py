@@ -4,7 +4,6 @@ import itertools
 import os
 import re
 import threading
-import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,9 +15,11 @@ import numpy as np
 import pytest
 import torch
 from coverage_files import drop_torn_coverage
+from standins import drawn, standin_norm
 
 from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
+from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -42,22 +43,10 @@ _PUBLISHED_WIDTHS = [
 ]
 
 
-def _drawn(name, shape, scale, shift=0.0):
-    """Made-up values that depend on the tensor's name alone; eccv16_golden.safetensors was computed with these."""
-    rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
-    return (shift + scale * rng.standard_normal(shape)).astype(np.float32)
-
-
 def _standin_convolution(name, shape, gain=1.4, transposed=False):
     out, fan_in = (shape[1], 4 * shape[0]) if transposed else (shape[0], int(np.prod(shape[1:])))
-    weight = _drawn(f"{name}.weight", shape, gain / fan_in**0.5)
-    return {f"{name}.weight": weight, f"{name}.bias": _drawn(f"{name}.bias", (out,), 0.05)}
-
-
-def _standin_norm(name, channels):
-    drawn = {"weight": (0.1, 1.0), "bias": (0.1, 0.0), "running_mean": (0.1, 0.4), "running_var": (0.02, 0.5)}
-    tensors = {f"{name}.{key}": _drawn(f"{name}.{key}", (channels,), *values) for key, values in drawn.items()}
-    return {**tensors, f"{name}.num_batches_tracked": np.array(1, np.int64)}
+    weight = drawn(f"{name}.weight", shape, gain / fan_in**0.5)
+    return {f"{name}.weight": weight, f"{name}.bias": drawn(f"{name}.bias", (out,), 0.05)}
 
 
 @pytest.fixture(scope="session")
@@ -67,12 +56,12 @@ def standin_eccv16():
     for stage, widths in enumerate(_PUBLISHED_WIDTHS, start=1):
         for index, (into, out) in enumerate(itertools.pairwise(widths)):
             tensors |= _standin_convolution(f"model{stage}.{2 * index}", (out, into, 3, 3))
-        tensors |= _standin_norm(f"model{stage}.{2 * len(widths) - 2}", widths[-1])
+        tensors |= standin_norm(f"model{stage}.{2 * len(widths) - 2}", widths[-1])
     tensors |= _standin_convolution("model8.0", (512, 256, 4, 4), transposed=True)
     tensors |= _standin_convolution("model8.2", (256, 256, 3, 3))
     tensors |= _standin_convolution("model8.4", (256, 256, 3, 3))
     tensors |= _standin_convolution("model8.6", (313, 256, 1, 1), gain=3.0)
-    tensors["model_out.weight"] = _drawn("model_out.weight", (2, 313, 1, 1), 0.5)
+    tensors["model_out.weight"] = drawn("model_out.weight", (2, 313, 1, 1), 0.5)
     return {name: torch.from_numpy(values) for name, values in tensors.items()}
 
 
@@ -83,9 +72,9 @@ def standin_siggraph17(standin_eccv16):
     tensors = {
         **_standin_convolution("model1.0", (64, 4, 3, 3)),
         **_standin_convolution("model1.2", (64, 64, 3, 3)),
-        **_standin_norm("model1.4", 64),
-        **_standin_norm("model8.5", 256),
-        **_standin_norm("model9.3", 128),
+        **standin_norm("model1.4", 64),
+        **standin_norm("model8.5", 256),
+        **standin_norm("model9.3", 128),
         **_standin_convolution("model_class.0", (529, 256, 1, 1), gain=3.0),
         **_standin_convolution("model_out.0", (2, 128, 1, 1), gain=0.6),
     }
@@ -102,6 +91,20 @@ def standin_siggraph17(standin_eccv16):
     ):
         tensors |= _standin_convolution(name, (out, into, 3, 3))
     return {**shared, **{name: torch.from_numpy(values) for name, values in tensors.items()}}
+
+
+@pytest.fixture(scope="session")
+def published_lite0(tmp_path_factory):
+    """The file of an EfficientNet-Lite0 with random weights, under the published names."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = LiteEncoder(*lite_shape("lite0"))
+        state = encoder.state_dict()
+        tensors = {published: state[ours] for ours, published in _published_names(encoder)}
+        tensors["_conv_stem.weight"] = 0.1 * torch.randn(32, 3, 3, 3)
+    path = tmp_path_factory.mktemp("published") / "efficientnet-lite0.pth"
+    torch.save(tensors | {"_fc.weight": torch.zeros(1000, 1280)}, path)
+    return path
 
 
 @pytest.fixture

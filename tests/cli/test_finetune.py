@@ -16,10 +16,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from processes import DEADLINE_S, running, wait_until
 from safetensors import safe_open
 from safetensors.torch import load_file
+from standins import standin_lite
 
 if os.name != "nt":
     import pty
@@ -214,6 +216,11 @@ def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorg
         (["--from", "compakt"], 2, "compact"),
         (["--run", "photos"], 2, "Name another --run"),
         (["--device", "cuda:99"], 4, "--device"),
+        (["--weight", "photos"], 2, "--weight SOURCE=TIMES"),
+        (["--weight", "photos=nan"], 2, "--weight SOURCE=TIMES"),
+        (["--weight", "slides=2"], 2, "a source named slides"),
+        (["--encoder", "lite0.pth"], 2, "--encoder with --from scratch"),
+        (["--encoder-lr", "1e-4"], 2, "pretrained encoder"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, words, colorgan):
@@ -240,3 +247,57 @@ def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(p
     assert "loss mse there, l1 here" in done.stderr
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1", "--overwrite"))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_an_epoch_draws_the_photos_of_a_source_as_often_as_asked_and_goes_on_so(place, colorgan):
+    begun = colorgan(*finetune("--weight", "photos=2.5", "--epochs", "1"))
+    assert begun.returncode == 0, begun.stderr
+    run = place / "runs" / "finetune"
+    assert json.loads((run / "run.json").read_text())["options"]["weights"] == {"photos": 2.5}
+    assert [line["step"] for line in log(run) if line["kind"] == "train"] == list(range(1, 11))  # 2.5 times 16 by 4
+    longer = colorgan("finetune", "--resume", "--epochs", "2")
+    assert longer.returncode == 0, longer.stderr
+    assert [line["step"] for line in log(run) if line["kind"] == "train"] == list(range(1, 21))
+    other = colorgan(*finetune("--weight", "photos=2", "--epochs", "2"))
+    assert other.returncode == 2
+    assert "weights {'photos': 2.5} there, {'photos': 2.0} here" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_run_with_its_photos_on_the_device_is_killed_and_goes_on_to_the_same_weights(place, colorgan, start):
+    whole = ("--cache", "device", "--epochs", "12", "--aged", "0.5", "--validate-every", "5", "--save-minutes", "0.01")
+    straight = colorgan(*finetune(*whole, "--run", "whole"))
+    assert straight.returncode == 0, straight.stderr
+    killed = start(*finetune(*whole, "--run", "killed"))
+    wait_until(lambda: list((place / "killed").glob("checkpoints/epoch-*/state.json")), killed)
+    killed.kill()
+    killed.communicate()
+    done = colorgan(*finetune(*whole, "--run", "killed"))
+    assert done.returncode == 0, done.stderr
+    assert log(place / "killed") == log(place / "whole")
+    assert [line["epoch"] for line in log(place / "killed") if line["kind"] == "validation"] == [0, 5, 10, 12]
+    first, second = (load_file(place / run / "weights" / "last.safetensors") for run in ("whole", "killed"))
+    assert all((first[key] == second[key]).all() for key in first)
+
+
+@pytest.mark.slow
+def test_a_network_learns_on_a_published_encoder_and_goes_on_without_its_file(place, colorgan):
+    torch.save(standin_lite(), "lite0.pth")
+    begun = colorgan(
+        *("finetune", "--from", "scratch", "--encoder", "lite0.pth", "--encoder-lr", "1e-4", "--freeze-encoder", "3"),
+        *("--loss", "bins", *COMMON, "--epochs", "1"),
+    )
+    assert begun.returncode == 0, begun.stderr
+    (place / "lite0.pth").unlink()
+    longer = colorgan("finetune", "--resume", "--epochs", "2")
+    assert longer.returncode == 0, longer.stderr
+    run = place / "runs" / "finetune"
+    assert [line["step"] for line in log(run) if line["kind"] == "train"] == list(range(1, 9))
+    options = json.loads((run / "run.json").read_text())["options"]
+    assert (options["encoder"], options["encoder_lr"], options["freeze_encoder"]) == ("lite0.pth", 1e-4, 3)
+    with safe_open(run / "weights" / "best.safetensors", "np") as weights:
+        assert weights.metadata()["licence"].startswith("Apache-2.0 (its encoder: EfficientNet-Lite")
+        assert weights.metadata()["network"] == "liteunet"
+    coloured = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", "finetuned")
+    assert coloured.returncode == 0, coloured.stderr

@@ -1,13 +1,23 @@
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from standins import standin_lite
 
 from colorgan.errors import OutputError, UsageError, WeightsError
 from colorgan.models import loading, registry
-from colorgan.models.loading import available_models, build_network, cache_folder, install_model, load_model, save_model
+from colorgan.models.loading import (
+    available_models,
+    build_network,
+    cache_folder,
+    install_model,
+    load_encoder,
+    load_model,
+    save_model,
+)
 from colorgan.networks.compact import Compact
 
 CPU = torch.device("cpu")
@@ -208,3 +218,42 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, s
     assert small_file.read_bytes() == before
     assert "gan" not in available_models()
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name.endswith(".tmp")]
+
+
+class Hostile:
+    """Makes a folder when it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("made-by-the-file",)
+
+
+@pytest.mark.parametrize("name", ["lite0", "lite2"])
+def test_a_published_encoder_comes_with_what_is_to_be_said_of_it(tmp_path, name):
+    torch.save(standin_lite(name), tmp_path / "published.pth")
+    encoder, info = load_encoder(tmp_path / "published.pth")
+    assert info.licence.startswith("Apache-2.0")
+    assert "ImageNet" in info.trained_on
+    assert info.network == "liteunet"
+    assert build_network(info.network, info.options).encoder.shape == encoder.shape
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"model_out.weight": torch.zeros(2, 313, 1, 1)}, "other tensors than lite0, lite1, lite2 have"),
+        (standin_lite() | {"_blocks.2._bn2.running_var": torch.full((24,), torch.inf)}, "no numbers"),
+        (standin_lite() | {"_blocks.2._bn2.running_var": torch.zeros(25)}, "other tensors"),
+        (standin_lite() | {"epoch": 3}, "no table of tensors"),
+        ({"weights": Hostile()}, "no file of plain tensors"),
+        (None, "No such file"),
+    ],
+)
+def test_another_file_than_a_published_encoder_is_refused(tmp_path, monkeypatch, content, found):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        torch.save(content, "published.pth")
+    with pytest.raises(WeightsError, match=r"published\.pth") as refused:
+        load_encoder(Path("published.pth"))
+    assert found in refused.value.found
+    assert refused.value.exit_code == 4
+    assert not Path("made-by-the-file").exists()

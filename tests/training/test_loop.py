@@ -1,9 +1,11 @@
+import itertools
 import json
 import math
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import Figures
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
+from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints
 from colorgan.training.gan import GanNetworks, GanOptions, GanStage
@@ -85,11 +88,17 @@ class StoppingGanStage(Stopping, GanStage):
     pass
 
 
-def gan_stage(**changes: int) -> StoppingGanStage:
+HINGE = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.55)
+RELATIVISTIC = GanOptions(
+    adversarial="relativistic", lambda_bins=1.0, r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=6, coarse_truth=True
+)
+
+
+def gan_stage(options: GanOptions = HINGE, **changes: int) -> StoppingGanStage:
     torch.manual_seed(0)
     network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
-    networks = GanNetworks(network, PatchGAN("batch", (4, 4, 8, 8)), bins=BinsLoss(prior(), 0.25))
-    options = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.55)
+    norm = "spectral" if options is RELATIVISTIC else "batch"
+    networks = GanNetworks(network, PatchGAN(norm, (4, 4, 8, 8)), bins=BinsLoss(prior(), 0.25))
     made = StoppingGanStage(
         networks, options, OptimizerOptions(lr=1e-3, ema=0.9), OptimizerOptions(lr=1e-2), temperature=0.5
     )
@@ -100,10 +109,37 @@ def gan_stage(**changes: int) -> StoppingGanStage:
     return made
 
 
+def relativistic_stage(**changes: int) -> StoppingGanStage:
+    """With everything that has a state of its own: drawn moves and cuts, and six steps, of 4 + 2, of D alone."""
+    return gan_stage(RELATIVISTIC, **changes)
+
+
 def stage(**changes: int) -> StoppingStage:
     torch.manual_seed(0)
     network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
     made = StoppingStage(network, l1, OptimizerOptions(lr=1e-3, ema=0.9, clip_norm=5.0))
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+class RatesStage(StoppingStage):
+    """Remembers the rates of each step: the encoder's, then the rest's."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.rates: list[list[float]] = []
+
+    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        self.rates.append([group["lr"] for group in self.optimizers["generator"].param_groups])
+        return super().step(L, ab)
+
+
+def lite_stage(**changes: int) -> RatesStage:
+    torch.manual_seed(0)
+    network = LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, stem=4, channels=(8, 6, 4), blocks=(1, 1, 1))
+    network.encoder.freeze(2)
+    made = RatesStage(network, l1, OptimizerOptions(lr=1e-3, encoder_lr=1e-4, ema=0.9))
     for name, value in changes.items():
         setattr(made, name, value)
     return made
@@ -128,14 +164,22 @@ def same(a: Path, b: Path) -> bool:
     return a.read_bytes() == b.read_bytes()
 
 
+WEIGHTED = {"weights": {"photos": 1.5}, "aged": 0.5}
+
+
 @pytest.mark.parametrize(
-    ("make", "size", "stop_at"),
-    [(stage, 16, stop_at) for stop_at in (1, 3, 4, 5, 8, 12)] + [(gan_stage, 24, stop_at) for stop_at in (3, 4, 9)],
+    ("make", "changes", "stop_at"),
+    [(stage, {}, stop_at) for stop_at in (1, 3, 4, 5, 8, 12)]
+    + [(gan_stage, {"size": 24}, stop_at) for stop_at in (3, 4, 9)]
+    + [(relativistic_stage, {"size": 24}, stop_at) for stop_at in (2, 4, 5, 6, 7, 9)]
+    + [(lite_stage, {}, 5)]
+    + [(stage, {"cache": "device"} | WEIGHTED, stop_at) for stop_at in (3, 6, 13)]
+    + [(stage, {"validate_every": 2} | WEIGHTED, stop_at) for stop_at in (3, 6, 7, 12, 13)],
 )
 def test_a_stopped_run_goes_on_to_the_same_networks_and_the_same_log(
-    photo_set: PhotoSet, tmp_path: Path, make: Callable[..., Stage], size: int, stop_at: int
+    photo_set: PhotoSet, tmp_path: Path, make: Callable[..., Stage], changes: dict[str, Any], stop_at: int
 ) -> None:
-    options = replace(OPTIONS, size=size)
+    options = replace(OPTIONS, **changes)
     ended, begun = make(), make()
     straight = loop(ended, photo_set, tmp_path / "straight", options).run("")
     with pytest.raises(Interrupted, match="go on so") as stopped:
@@ -208,3 +252,84 @@ def test_a_gan_whose_terms_are_no_numbers_stops_and_leaves_the_good_checkpoint(
     with pytest.raises(TrainingError, match="nan"):
         loop(gan_stage(spoil_at=6), photo_set, tmp_path, replace(OPTIONS, size=24)).run("")
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "validated"),
+    [
+        ({"epochs": 5, "validate_every": 2}, [2, 4, 5]),
+        ({"epochs": 2, "validate_every": 9}, [2]),
+        ({"epochs": 7, "validate_every": 4, "checkpoint_every": 3}, [3, 4, 6, 7]),
+    ],
+)
+def test_epochs_are_validated_as_often_as_asked_and_the_last_always(
+    photo_set: PhotoSet, tmp_path: Path, changes: dict[str, int], validated: list[int]
+) -> None:
+    begun = loop(stage(), photo_set, tmp_path, replace(OPTIONS, **changes))
+    begun.run("")
+    assert begun.watcher.validations == [0, *validated]
+    entries = lines(tmp_path)
+    assert [line["epoch"] for line in entries if line["kind"] == "validation"] == [0, *validated]
+    assert [line["epoch"] for line in entries if line["kind"] == "epoch"] == list(range(1, changes["epochs"] + 1))
+    names = [path.name for path in checkpoints(tmp_path / "checkpoints")]
+    assert names[-1] == f"epoch-00{validated[-1]}"
+    if "checkpoint_every" in changes:
+        assert {"epoch-003", "epoch-006"} <= set(names)
+
+
+def test_a_run_that_breaks_off_after_an_epoch_without_validation_goes_on_to_the_same_end(
+    photo_set: PhotoSet, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, epochs=4, validate_every=2)
+    straight = loop(stage(), photo_set, tmp_path / "straight", options).run("")
+    breaking = stage()
+    whole_step, batches = breaking.step, len(photo_set.train) // 4
+
+    def step(L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        if breaking.taken == 3 * batches + 1:
+            raise KeyError("power is gone")
+        return whole_step(L, ab)
+
+    breaking.step = step  # type: ignore[method-assign]
+    with pytest.raises(KeyError):
+        loop(breaking, photo_set, tmp_path / "broken", options).run("")
+    assert checkpoints(tmp_path / "broken" / "checkpoints")[-1].name == "epoch-002"
+    assert loop(stage(), photo_set, tmp_path / "broken", options).run("") == straight
+    assert lines(tmp_path / "broken") == lines(tmp_path / "straight")
+    for name in ("best.safetensors", "last.safetensors"):
+        assert same(tmp_path / "straight" / "weights" / name, tmp_path / "broken" / "weights" / name)
+
+
+def test_patience_ends_a_run_at_a_validated_epoch(photo_set: PhotoSet, tmp_path: Path) -> None:
+    still, unchanged = stage(), stage().generator.eval()
+    still.predicting = lambda: unchanged  # type: ignore[method-assign]
+    begun = loop(still, photo_set, tmp_path, replace(OPTIONS, epochs=20, validate_every=2, patience=1))
+    begun.run("")
+    assert begun.watcher.validations == [0, 2, 4]
+    assert [line["epoch"] for line in lines(tmp_path) if line["kind"] == "epoch"] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("ticks", range(8, 30, 3))
+def test_whenever_time_is_over_the_last_epoch_has_figures(
+    photo_set: PhotoSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("colorgan.training.loop.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    options = replace(OPTIONS, epochs=50, max_minutes=ticks / 60, validate_every=7)
+    loop(stage(), photo_set, tmp_path, options).run("")
+    entries = [line for line in lines(tmp_path) if line["kind"] in ("epoch", "validation")]
+    assert [line["kind"] for line in entries[-2:]] == ["epoch", "validation"]
+    assert entries[-1]["epoch"] == entries[-2]["epoch"] >= 1
+
+
+def test_both_rates_follow_the_schedule_also_after_a_stop(photo_set: PhotoSet, tmp_path: Path) -> None:
+    straight, stopped, resumed = lite_stage(), lite_stage(stop_at=5), lite_stage()
+    loop(straight, photo_set, tmp_path / "straight").run("")
+    steps = 3 * (len(photo_set.train) // 4)
+    expected = [rate_factor("cosine", 0.1, number / steps) for number in range(steps)]
+    assert [rates[0] for rates in straight.rates] == pytest.approx([1e-4 * factor for factor in expected])
+    assert [rates[1] for rates in straight.rates] == pytest.approx([1e-3 * factor for factor in expected])
+    with pytest.raises(Interrupted):
+        loop(stopped, photo_set, tmp_path / "stopped").run("")
+    loop(resumed, photo_set, tmp_path / "stopped").run("")
+    assert stopped.rates + resumed.rates == straight.rates

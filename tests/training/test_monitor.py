@@ -75,9 +75,16 @@ def stage(options: TrainOptions) -> GanStage:
     generator = Tint()
     return GanStage(
         GanNetworks(generator, PatchGAN(channels=(8, 8, 8, 8))),
-        GanOptions(options.adversarial, options.real_label, options.lambda_adversarial, options.lambda_l1, 0.0),
-        OptimizerOptions(options.lr, BETAS, options.weight_decay),
-        OptimizerOptions(options.d_lr, BETAS),
+        GanOptions(
+            adversarial=options.adversarial,
+            real_label=options.real_label,
+            lambda_adversarial=options.lambda_adversarial,
+            lambda_l1=options.lambda_l1,
+            lambda_perceptual=0.0,
+            d_warmup_steps=options.d_warmup_steps,
+        ),
+        OptimizerOptions(options.lr, betas=BETAS, weight_decay=options.weight_decay),
+        OptimizerOptions(options.d_lr, betas=BETAS),
     )
 
 
@@ -140,6 +147,45 @@ def test_a_trouble_is_named_in_the_log_in_the_report_and_to_the_person_once(
     assert f"epoch {line['epoch']}: {name}" in warning
     assert line["advice"] in warning
     assert f"{name}</h3>" in (tmp_path / "report.html").read_text()
+
+
+def test_a_trouble_of_an_epoch_without_validation_is_named_after_the_next_with_one(
+    photo_set: PhotoSet, tmp_path: Path
+) -> None:
+    run, listener = loop(photo_set, tmp_path, replace(OPTIONS, d_lr=1e-9, validate_every=3))
+    run.run("")
+    (line,) = log(tmp_path, "trouble")
+    assert (line["epoch"], line["step"]) == (2, 9)  # named for the second epoch after the third, of three steps each
+    assert len(listener.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("the discriminator is saturated", {"lr": 1e-9, "d_lr": 2e-2, "epochs": 8}),
+        ("the discriminator learns nothing", {"d_lr": 1e-9}),
+    ],
+)
+def test_the_troubles_of_relativistic_pairing_are_provoked_and_named(
+    photo_set: PhotoSet, tmp_path: Path, name: str, given: dict[str, Any]
+) -> None:
+    run, listener = loop(photo_set, tmp_path, replace(OPTIONS, adversarial="relativistic", **given))
+    run.run("")
+    assert named(tmp_path) == [name]
+    assert "of the pairs of a real and a generated patch" in listener.warnings[0]
+    assert "of the pairs of patches" in listener.verdict[1]
+    page = (tmp_path / "report.html").read_text()
+    assert "Accuracy of D on pairs" in page
+    assert "Loss of D by kind of patch" not in page
+
+
+def test_a_discriminator_that_learns_alone_may_be_right_about_everything(photo_set: PhotoSet, tmp_path: Path) -> None:
+    given = {"lr": 1e-9, "d_lr": 2e-2, "epochs": 8, "d_warmup_steps": 24}  # all of its steps
+    run, listener = loop(photo_set, tmp_path, replace(OPTIONS, **given))
+    run.run("")
+    assert log(tmp_path, "epoch")[-1]["d_accuracy_real"] > 0.95
+    assert listener.warnings == named(tmp_path) == []
+    assert "no epoch was finished in which the generator learned" in listener.verdict[1]
 
 
 def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoSet, tmp_path: Path) -> None:

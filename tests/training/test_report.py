@@ -91,6 +91,18 @@ def test_every_term_of_both_losses_has_a_curve_and_a_sentence(tmp_path: Path) ->
         assert f"{panel.title}. " in labels
 
 
+def test_a_relativistic_run_shows_its_pairs_and_penalties_with_the_levels_of_its_loss(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", epochs=2)
+    terms = {"d_pairs": 0.4, "d_accuracy": 0.7, "d_r1": 0.1, "d_r2": 0.2, "d_alone": 0.0}
+    MetricsLog(folder / "metrics.jsonl").write("epoch", 50, {"epoch": 5} | terms)
+    page = report(folder, Objective("relativistic"), epoch=5)
+    labels = [svg.get("aria-label") or "" for svg in page.all("svg")]
+    assert any(label.startswith("Loss of D on pairs. real beside generated: 0.4") for label in labels)
+    for name in ("Accuracy of D on pairs", "Gradient penalties of D", "Share of steps in which D learns alone"):
+        assert any(label.startswith(f"{name}. ") for label in labels)
+    assert page.text.count("cannot tell") > report(folder, None).text.count("cannot tell")
+
+
 def test_a_figure_without_a_panel_of_its_own_is_shown_too(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "run")
     MetricsLog(folder / "metrics.jsonl").write("epoch", 50, {"epoch": 5, "g_novel": 2.5})

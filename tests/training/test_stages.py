@@ -2,8 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from colorgan.color.bins import prior
+from colorgan.data.dataset import Batch
 from colorgan.networks.compact import Compact
-from colorgan.training.losses import l1
+from colorgan.networks.liteunet import LiteUNet
+from colorgan.training.losses import l1, make_loss
 from colorgan.training.stages import FinetuneStage, Learner, OptimizerOptions
 
 
@@ -78,3 +81,50 @@ def test_the_average_of_a_short_run_has_left_what_the_run_started_from():
         learner.learn()
     assert learner.average is not None
     assert learner.average.module.weight.item() > 0.99
+
+
+def lite_stage(frozen: int = 0, **options: float) -> FinetuneStage:
+    torch.manual_seed(0)
+    network = LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, stem=4, channels=(8, 6, 4), blocks=(1, 1, 1))
+    network.encoder.freeze(frozen)
+    return FinetuneStage(network, l1, OptimizerOptions(**options))
+
+
+@pytest.mark.parametrize(("options", "rates"), [({"encoder_lr": 1e-4}, (1e-4, 1e-2)), ({}, (1e-2, 1e-2))])
+def test_a_pretrained_encoder_learns_at_its_own_rate(options: dict[str, float], rates: tuple[float, float]) -> None:
+    trained = lite_stage(lr=1e-2, weight_decay=0.1, **options)
+    groups = trained.optimizers["generator"].param_groups
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(rate, 0.1) for rate in rates]
+    encoder = {id(parameter) for parameter in trained.generator.encoder.parameters()}
+    others = {id(parameter) for parameter in trained.generator.parameters()} - encoder
+    assert [{id(parameter) for parameter in group["params"]} for group in groups] == [encoder, others]
+
+
+@pytest.mark.parametrize(("frozen", "learning"), [(3, 2), (7, 1)])
+def test_what_is_frozen_is_in_no_group(frozen: int, learning: int) -> None:
+    trained = lite_stage(frozen, lr=1e-2, encoder_lr=1e-4)
+    groups = trained.optimizers["generator"].param_groups
+    assert len(groups) == learning
+    assert all(parameter.requires_grad for group in groups for parameter in group["params"])
+    assert groups[-1]["lr"] == 1e-2
+    step(trained)
+    assert trained.generator.encoder.stem.conv.weight.grad is None
+
+
+def test_a_network_without_an_encoder_has_one_rate() -> None:
+    assert [group["lr"] for group in stage(lr=1e-2, encoder_lr=1e-4).optimizers["generator"].param_groups] == [1e-2]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_step_on_a_gpu_waits_for_nothing() -> None:
+    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)).cuda()
+    options = OptimizerOptions(ema=0.99, clip_norm=1.0, bf16=True)
+    training = FinetuneStage(network, make_loss("bins", prior(), 0.3), options)
+    rgb = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, device="cuda")
+    light = torch.tensor([[1.0, 0.0]] * 4, device="cuda")
+    training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -82,6 +82,18 @@ def test_whether_the_discriminator_lived_is_its_epochs_without_trouble_and_its_l
     )
 
 
+def test_of_a_relativistic_run_the_pairs_of_patches_are_told() -> None:
+    lines = [line for line in log([148.0] * 3, []) if line["kind"] == "validation"]
+    for epoch, accuracy in enumerate((0.7, 0.8), start=1):
+        terms = {"d_loss": 0.9, "d_pairs": 0.5, "d_accuracy": accuracy}
+        lines.append({"kind": "epoch", "step": epoch, "epoch": epoch} | terms)
+    verdict = judge(photos(), photos(), lines, Objective("relativistic"), kept_epoch=1)
+    assert verdict.lines[1] == (
+        "The discriminator was alive in 2 of 2 epochs (100%); over the second half it was right about 80% of the pairs "
+        "of patches."
+    )
+
+
 def test_which_epoch_was_kept_is_said_with_the_reason() -> None:
     lines = judge(photos(), photos(), LOG, BCE, kept_epoch=2).lines
     assert lines[2] == (

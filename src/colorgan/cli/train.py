@@ -73,6 +73,14 @@ class AdversarialName(str, Enum):
     bce = "bce"
     hinge = "hinge"
     lsgan = "lsgan"
+    relativistic = "relativistic"
+
+
+class PerceptualName(str, Enum):
+    """The networks whose features the perceptual term compares."""
+
+    vgg19 = "vgg19"
+    encoder = "encoder"
 
 
 class DiscriminatorNorm(str, Enum):
@@ -128,6 +136,16 @@ def train(
             rich_help_panel=FILES,
         ),
     ] = DEFAULTS.vgg_weights,
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            metavar="PATH",
+            help="A published EfficientNet-Lite .pth, for --perceptual-network encoder.",
+            show_default="none",
+            rich_help_panel=FILES,
+        ),
+    ] = DEFAULTS.encoder,
     resume: ResumeOption = False,
     overwrite: OverwriteRunOption = False,
     recipe: Annotated[
@@ -171,15 +189,24 @@ def train(
     ] = GeneratorNorm(DEFAULTS.g_norm),
     adversarial: Annotated[
         AdversarialName,
-        typer.Option(help="Cross-entropy, hinge, or least squares.", rich_help_panel=LOSSES),
+        typer.Option(
+            help="Cross-entropy, hinge, least squares, or relativistic: each generated patch beside the true one.",
+            rich_help_panel=LOSSES,
+        ),
     ] = AdversarialName(DEFAULTS.adversarial),
     lambda_adversarial: Annotated[
         float, _weight("adversarial", "fooling the discriminator")
     ] = DEFAULTS.lambda_adversarial,
     lambda_l1: Annotated[float, _weight("l1", "the ab difference, Lab units")] = DEFAULTS.lambda_l1,
     lambda_perceptual: Annotated[
-        float, _weight("perceptual", "the difference of VGG19's features")
+        float, _weight("perceptual", "the difference of a frozen network's features")
     ] = DEFAULTS.lambda_perceptual,
+    perceptual_network: Annotated[
+        PerceptualName,
+        typer.Option(
+            help="That network: VGG19 (548 MB), or the EfficientNet-Lite that --encoder names.", rich_help_panel=LOSSES
+        ),
+    ] = PerceptualName(DEFAULTS.perceptual_network),
     lambda_saturation: Annotated[
         float, _weight("saturation", "chroma above the true one, Lab units, grey pixels most")
     ] = DEFAULTS.lambda_saturation,
@@ -193,16 +220,28 @@ def train(
         typer.Option(
             min=0.5,
             max=1,
-            help="What it is to say of true colours; 0.9 is one-sided label smoothing.",
+            help="What it is to say of true colours; 0.9 is one-sided label smoothing. Not for relativistic.",
             rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.real_label,
     r1: Annotated[
         float,
         typer.Option(
-            "--r1", min=0, help="Weight of the gradient penalty (R1); 0 for none.", rich_help_panel=DISCRIMINATOR
+            "--r1",
+            min=0,
+            help="Weight of the gradient penalty on true photos (R1); 0 for none.",
+            rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.r1,
+    r2: Annotated[
+        float,
+        typer.Option(
+            "--r2",
+            min=0,
+            help="Weight of the gradient penalty on generated photos (R2); 0 for none.",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.r2,
     d_target_accuracy: Annotated[
         float,
         typer.Option(
@@ -220,6 +259,23 @@ def train(
             rich_help_panel=DISCRIMINATOR,
         ),
     ] = DEFAULTS.coarse_truth,
+    d_augment: Annotated[
+        bool,
+        typer.Option(
+            "--d-augment",
+            help="It sees photos moved and with a square cut out (DiffAugment), and learns none by heart.",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.d_augment,
+    d_warmup_steps: Annotated[
+        int,
+        typer.Option(
+            "--d-warmup-steps",
+            min=0,
+            help="It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
+            rich_help_panel=DISCRIMINATOR,
+        ),
+    ] = DEFAULTS.d_warmup_steps,
     epochs: EpochsOption = DEFAULTS.epochs,
     max_minutes: MaxMinutesOption = DEFAULTS.max_minutes,
     patience: PatienceOption = DEFAULTS.patience,

@@ -172,7 +172,10 @@ CacheOption = Annotated[
 ValidateEveryOption = Annotated[
     int,
     typer.Option(
-        "--validate-every", min=1, help="Epochs between validations; the last has one always.", rich_help_panel=LENGTH
+        "--validate-every",
+        min=1,
+        help="Epochs between validations; the last, and those of kept checkpoints, have one always.",
+        rich_help_panel=LENGTH,
     ),
 ]
 ValPhotosOption = Annotated[

@@ -42,6 +42,13 @@ def prior() -> Tensor:
 
 
 @cache
+def _centers(device: torch.device) -> Tensor:
+    """`bin_centers` on a device; brought there each time, they would wait for a GPU."""
+    with torch.inference_mode(False):  # or training could not use what a prediction brought there
+        return bin_centers().to(device)
+
+
+@cache
 def _candidates(device: torch.device) -> Tensor:
     """For each cell of the lookup grid, its nearest bins: (_SIDE * _SIDE, _CANDIDATES), nearest first."""
     axis = torch.arange(-_REACH, _REACH + 1) * BIN_SIZE
@@ -55,7 +62,7 @@ def _distances(ab: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
     points = ab.detach().float().permute(0, 2, 3, 1)  # (B, H, W, 2)
     cell = (points / BIN_SIZE).round().clamp(-_REACH, _REACH).long() + _REACH
     bins = _candidates(ab.device)[cell[..., 0] * _SIDE + cell[..., 1], :candidates]
-    centers = bin_centers().to(ab.device)[bins]  # (B, H, W, candidates, 2)
+    centers = _centers(ab.device)[bins]  # (B, H, W, candidates, 2)
     return bins, (points[..., None, :] - centers).square().sum(-1)
 
 
@@ -102,4 +109,4 @@ def decode(logits: Tensor, temperature: float = 1.0) -> Tensor:
     # whose steps are as wide as half a Lab unit.
     with torch.autocast(logits.device.type, enabled=False):
         shares = torch.softmax(logits.permute(0, 2, 3, 1).float() / temperature, dim=-1)  # (B, H, W, 313)
-        return (shares @ bin_centers().to(logits.device)).permute(0, 3, 1, 2)
+        return (shares @ _centers(logits.device)).permute(0, 3, 1, 2)

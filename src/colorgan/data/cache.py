@@ -110,26 +110,34 @@ class PhotoCache:
             yield self._batch(batch, plan, augment)
 
     def _batch(self, batch: BatchPlan, plan: EpochPlan, augment: Augment) -> Batch:
-        device, count = self.pixels.device, len(batch.numbers)
-        random = np.random.default_rng((plan.seed, batch.epoch, batch.batch, 2, plan.rank))
+        device = self.pixels.device
+        random = np.random.default_rng((plan.seed, batch.epoch, batch.batch, 2))
+        # Drawn for the photos of all ranks, of which this one takes its own: together they make what one would.
+        drawn = torch.from_numpy(random.uniform(size=(plan.batch_size, 7)))
+        own = torch.tensor(batch.positions) - batch.batch * plan.batch_size
+        shares, across, down, turned, spread, shift, _ = drawn[own].unbind(1)
         numbers = torch.tensor(batch.numbers)
         sizes = self.sizes[numbers].double()
-        shares, across, down = torch.from_numpy(random.uniform(size=(3, count)))
         extent = sizes.amin(1) * (augment.crop_min + (1 - augment.crop_min) * shares)
         corners = (sizes - extent[:, None]) * torch.stack([down, across], 1)  # top and left
-        mirrored = torch.from_numpy(random.uniform(size=count) < 0.5) & augment.flip
-        varied = torch.from_numpy(random.uniform(-1, 1, (count, 2)))
-        light = varied * torch.tensor([augment.contrast, augment.brightness]) + torch.tensor([1.0, 0.0])
+        mirrored = (turned < 0.5) & augment.flip
+        varied = (2 * torch.stack([spread, shift], 1) - 1) * torch.tensor([augment.contrast, augment.brightness])
+        light = varied + torch.tensor([1.0, 0.0])
         rgb = self._squares(numbers, corners.float(), extent.float(), mirrored, batch.side)
-        rows = torch.from_numpy(np.flatnonzero(random.uniform(size=count) < augment.aged))
-        generator = torch.Generator(device).manual_seed(int(random.integers(2**63)))
+        old = drawn[:, -1] < augment.aged
+        rows = old[own].nonzero()[:, 0]
         if not len(rows):
-            return Batch(rgb, light.float().to(device))
-        ages = draw_ages(generator, len(rows), batch.side)
-        aged = ages.light.cpu().double()
-        light[rows, 0] *= aged[:, 0]
-        light[rows, 1] += aged[:, 1]
-        return Batch(rgb, light.float().to(device), Aged(rows.to(device), ages.film, ages.texture))
+            return Batch(rgb, _sent(light.float(), device))
+        generator = torch.Generator(device).manual_seed(int(random.integers(2**63)))
+        ages = draw_ages(generator, int(old.sum()), batch.side)
+        which = (old.cumsum(0) - 1)[own[rows]]  # of all that are drawn
+        light, rows, which = (_sent(tensor, device) for tensor in (light.float(), rows, which))
+        spread, shift = light.unbind(1)
+        aged_spread, aged_shift = ages.light[which].unbind(1)
+        light = torch.stack(
+            [spread.index_copy(0, rows, spread[rows] * aged_spread), shift.index_add(0, rows, aged_shift)], 1
+        )
+        return Batch(rgb, light, Aged(rows, ages.film[which], ages.texture[which]))
 
     def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:
         """Cut squares out of photos and bring them to one side, by Pillow's bicubic filter.
@@ -147,17 +155,24 @@ class PhotoCache:
         device = self.pixels.device
         sizes = self.sizes[numbers]
         height, width = sizes.amax(0).tolist()
-        sizes, corners, extent = sizes.to(device), corners.to(device), extent.to(device)
+        sizes, corners, extent, mirrored, numbers = (
+            _sent(tensor, device) for tensor in (sizes, corners, extent, mirrored, numbers)
+        )
         rows = torch.arange(height, device=device).minimum(sizes[:, :1] - 1)  # (B, H)
         columns = torch.arange(width, device=device).minimum(sizes[:, 1:] - 1)  # (B, W)
-        starts = self.starts[numbers.to(device)]
+        starts = self.starts[numbers]
         places = starts[:, None, None] + rows[:, :, None] * sizes[:, 1, None, None] + columns[:, None]
         photos = self.pixels[places].permute(0, 3, 1, 2).float()  # (B, 3, H, W)
         down = _resampling(corners[:, 0], extent, side, sizes[:, 0], height)
         across = _resampling(corners[:, 1], extent, side, sizes[:, 1], width)
-        across = torch.where(mirrored.to(device)[:, None, None], across.flip(1), across)
-        squares = down[:, None] @ photos @ across[:, None].mT
-        return squares.round().clamp(0, 255).byte()
+        across = torch.where(mirrored[:, None, None], across.flip(1), across)
+        narrowed = (photos @ across[:, None].mT).round_().clamp_(0, 255)  # Pillow, too, keeps bytes in between
+        return (down[:, None] @ narrowed).round_().clamp_(0, 255).byte()
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on its way to a device, which nobody waits for."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _resampling(start: Tensor, extent: Tensor, side: int, lengths: Tensor, longest: int) -> Tensor:

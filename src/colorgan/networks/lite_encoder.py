@@ -200,6 +200,8 @@ _PUBLISHED_PARTS = {
     "project": ("_project_conv", "_bn2"),
 }
 _NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
+_COUNTER = ".num_batches_tracked"
+_CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")
 
 
 def encoder_from_published(tensors: Mapping[str, Tensor]) -> LiteEncoder:
@@ -228,7 +230,8 @@ def _ours(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tens
     """The tensors under our names, or None where they are not of this shape of encoder."""
     wanted = encoder.state_dict()
     found: dict[str, Tensor] = {}
-    for ours, published in _published_names(encoder):
+    names = dict(_published_names(encoder))
+    for ours, published in names.items():
         tensor = tensors.get(published)
         if tensor is None:
             return None
@@ -236,9 +239,12 @@ def _ours(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tens
         found[ours] = tensor.sum(1, keepdim=True) if ours == "stem.conv.weight" else tensor
     if any(found[name].shape != wanted[name].shape for name in found):
         return None
-    counted = {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith("num_batches_tracked")}
-    blocks = {name.split(".")[1] for name in tensors if name.startswith("_blocks.")}
-    return found | counted if len(blocks) == len(encoder.blocks) else None
+    # EfficientNet-B0 has all of lite0's tensors, and more: it would compute something else without them.
+    if any(
+        not name.startswith(_CLASSIFIER) and not name.endswith(_COUNTER) for name in tensors.keys() - names.values()
+    ):
+        return None
+    return found | {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith(_COUNTER)}
 
 
 def _published_names(encoder: LiteEncoder) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,64 +17,145 @@ _SQUARED_FLOOR = 1e-6  # keeps the gradient of a chroma finite at grey
 
 
 @dataclass(frozen=True)
-class Adversarial:
-    """How logits become losses; each function gives the mean over patches.
+class Lesson:
+    """What the discriminator learns from a batch.
 
     Attributes:
-        real: of the discriminator on true colours, with the label that they get.
-        fake: of the discriminator on predicted colours.
-        fool: of the generator.
+        loss: without gradient penalties.
+        parts: what it is made of, as it is logged.
+        accuracies: the shares of verdicts that are right, as they are logged; their mean is the accuracy.
+    """
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    accuracies: dict[str, Tensor]
+
+
+class Adversarial(Protocol):
+    """How logits become losses, means over patches; all logits are (B, 1, h, w).
+
+    Attributes:
+        paired: whether each generated patch is judged beside the true one of the same place.
+    """
+
+    paired: ClassVar[bool]
+
+    def teach(self, real: Tensor, fake: Tensor, label: float) -> Lesson:
+        """What the discriminator learns from its logits of true and of predicted colours.
+
+        Args:
+            real: logits of true colours.
+            fake: of predicted ones.
+            label: what it is to say of true colours, where they are judged by themselves.
+        """
+
+    def fool(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """The generator's loss, from the logits of its colours and, where `paired`, of the true ones."""
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """A loss that judges each patch by itself.
+
+    Attributes:
+        of_real: the discriminator's on true colours, with the label that they get.
+        of_fake: the discriminator's on predicted colours.
+        fooling: the generator's.
         boundary: the logit above which a patch counts as taken for real.
     """
 
-    real: Callable[[Tensor, float], Tensor]
-    fake: Callable[[Tensor], Tensor]
-    fool: Callable[[Tensor], Tensor]
+    paired: ClassVar[bool] = False
+    of_real: Callable[[Tensor, float], Tensor]
+    of_fake: Callable[[Tensor], Tensor]
+    fooling: Callable[[Tensor], Tensor]
     boundary: float
+
+    def teach(self, real: Tensor, fake: Tensor, label: float) -> Lesson:
+        """The mean of both halves; right is a true patch above the boundary, and a predicted one up to it."""
+        of_real, of_fake = self.of_real(real, label), self.of_fake(fake)
+        right = (real > self.boundary).float().mean(), (fake <= self.boundary).float().mean()
+        return Lesson(
+            0.5 * (of_real + of_fake),
+            {"d_real": of_real.detach(), "d_fake": of_fake.detach()},
+            {"d_accuracy_real": right[0], "d_accuracy_fake": right[1]},
+        )
+
+    def fool(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """What the predicted colours alone cost the generator."""
+        return self.fooling(fake)
+
+
+@dataclass(frozen=True)
+class Relativistic:
+    """Which of two is the true one, patch by patch (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2).
+
+    Only the difference between the logits of the true and the predicted colours of one patch counts. So there is no
+    answer for all patches alike that pleases it, to which a generator could bring many photos; with R1 and R2 training
+    converges locally (Huang et al. 2024, section 2).
+    """
+
+    paired: ClassVar[bool] = True
+
+    def teach(self, real: Tensor, fake: Tensor, label: float) -> Lesson:
+        """softplus(-(D(real) - D(fake))); right is a pair whose true patch has the higher logit; no label applies."""
+        loss = F.softplus(fake - real).mean()
+        return Lesson(loss, {"d_pairs": loss.detach()}, {"d_accuracy": (real > fake).float().mean()})
+
+    def fool(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """softplus(-(D(fake) - D(real)))."""
+        if real is None:
+            raise ValueError("predicted colours are judged beside the true ones, whose logits are missing")
+        return F.softplus(real - fake).mean()
 
 
 def _cross_entropy(logits: Tensor, label: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-ADVERSARIAL = {
+ADVERSARIAL: dict[str, Adversarial] = {
     # Isola et al. 2017, equation 1, in the non-saturating form.
-    "bce": Adversarial(
-        real=_cross_entropy,
-        fake=lambda logits: _cross_entropy(logits, 0.0),
-        fool=lambda logits: _cross_entropy(logits, 1.0),
+    "bce": Unpaired(
+        of_real=_cross_entropy,
+        of_fake=lambda logits: _cross_entropy(logits, 0.0),
+        fooling=lambda logits: _cross_entropy(logits, 1.0),
         boundary=0.0,
     ),
     # Miyato et al. 2018, equations 16 and 17; the label is the margin on real patches.
-    "hinge": Adversarial(
-        real=lambda logits, label: F.relu(label - logits).mean(),
-        fake=lambda logits: F.relu(1.0 + logits).mean(),
-        fool=lambda logits: -logits.mean(),
+    "hinge": Unpaired(
+        of_real=lambda logits, label: F.relu(label - logits).mean(),
+        of_fake=lambda logits: F.relu(1.0 + logits).mean(),
+        fooling=lambda logits: -logits.mean(),
         boundary=0.0,
     ),
     # Mao et al. 2017, equation 9.
-    "lsgan": Adversarial(
-        real=lambda logits, label: (logits - label).square().mean(),
-        fake=lambda logits: logits.square().mean(),
-        fool=lambda logits: (logits - 1.0).square().mean(),
+    "lsgan": Unpaired(
+        of_real=lambda logits, label: (logits - label).square().mean(),
+        of_fake=lambda logits: logits.square().mean(),
+        fooling=lambda logits: (logits - 1.0).square().mean(),
         boundary=0.5,
     ),
+    "relativistic": Relativistic(),
 }
 
 
-def gradient_penalty(logits: Tensor, ab: Tensor, scale: float = 110.0) -> Tensor:
-    """R1 (Mescheder et al. 2018, equation 9) on true photos, per patch, so that it does not grow with the photo.
+def gradient_penalties(logits: Sequence[Tensor], colours: Sequence[Tensor], scale: float = 110.0) -> list[Tensor]:
+    """Zero-centred gradient penalties (Mescheder et al. 2018, equation 9): R1 on true photos, R2 on generated ones.
+
+    Counted per patch, so that they do not grow with the photo. All in one backward pass.
 
     Args:
-        logits: of the true photos, (B, 1, h, w), computed from `ab`.
-        ab: (B, 2, H, W), Lab units, requiring a gradient.
+        logits: of each kind of photo, (B, 1, h, w), computed from its colours and from no other kind's.
+        colours: of each, (B, 2, H, W), Lab units, requiring a gradient.
         scale: Lab units in one unit of the discriminator's input.
 
     Returns:
-        Half of the squared norm of the gradient; differentiable.
+        For each kind half of the squared norm of the gradient; differentiable.
     """
-    (gradient,) = torch.autograd.grad(logits.sum(), ab, create_graph=True)
-    return 0.5 * (scale * gradient).square().sum() / logits.numel()
+    gradients = torch.autograd.grad([judged.sum() for judged in logits], list(colours), create_graph=True)
+    return [
+        0.5 * (scale * gradient).square().sum() / judged.numel()
+        for gradient, judged in zip(gradients, logits, strict=True)
+    ]
 
 
 def chroma(ab: Tensor) -> Tensor:
@@ -97,18 +179,18 @@ class Perceptual:
     """L1 between the features that a frozen network has of predicted and true photos.
 
     Args:
-        features: from sRGB (B, 3, H, W), 0..1, to features.
+        features: from sRGB (B, 3, H, W), 0..1, to features, or to a list of them, each of which counts alike.
         bf16: compute them under bfloat16 autocast; colours and difference stay in float32.
     """
 
     def __init__(self, features: nn.Module, bf16: bool = False) -> None:
         self.features, self.bf16 = features, bf16
 
-    def _features_of(self, L: Tensor, ab: Tensor) -> Tensor:
+    def _features_of(self, L: Tensor, ab: Tensor) -> list[Tensor]:
         rgb = lab_to_rgb(torch.cat([L, ab], 1))
         with torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16):
-            features: Tensor = self.features(rgb)
-        return features.float()
+            features: Tensor | list[Tensor] = self.features(rgb)
+        return [level.float() for level in ([features] if isinstance(features, Tensor) else features)]
 
     def __call__(self, L: Tensor, ab: Tensor, truth: Tensor) -> Tensor:
         """Compare predicted with true photos.
@@ -120,4 +202,5 @@ class Perceptual:
         """
         with torch.no_grad():
             wanted = self._features_of(L, truth)
-        return F.l1_loss(self._features_of(L, ab), wanted)
+        found = self._features_of(L, ab)
+        return torch.stack([F.l1_loss(level, true) for level, true in zip(found, wanted, strict=True)]).mean()

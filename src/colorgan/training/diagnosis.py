@@ -39,11 +39,12 @@ COLLAPSED_LEAST_TRUTH = 1.0
 class Objective:
     """What a discriminator learns by, which decides what its loss can be at best and at worst.
 
-    The loss is 0.5 x (loss on real patches + loss on generated ones); what R1 adds to it does not count here.
+    The loss is 0.5 x (loss on real patches + loss on generated ones), under relativistic that on pairs of them; what
+    R1 and R2 add to it does not count here.
 
     Attributes:
-        kind: bce, hinge or lsgan.
-        real_label: the target of real patches, under hinge their margin.
+        kind: bce, hinge, lsgan or relativistic.
+        real_label: the target of real patches, under hinge their margin; pairs have none.
     """
 
     kind: str
@@ -58,7 +59,8 @@ class Objective:
     def blind(self) -> float:
         """The least loss of a discriminator that answers the same to every patch."""
         half = 0.5 * self.real_label
-        return {"bce": _entropy(half), "hinge": half + 0.5, "lsgan": half * half}[self.kind]
+        losses = {"bce": _entropy(half), "hinge": half + 0.5, "lsgan": half * half, "relativistic": math.log(2)}
+        return losses[self.kind]
 
     def share(self, loss: float) -> float:
         """Where a loss stands between the floor, 0, and blindness, 1."""
@@ -149,30 +151,53 @@ class _Symptom:
     patience_epochs: int = PATIENCE_EPOCHS
 
 
-def _accuracies(epoch: Epoch) -> list[float]:
-    names = ("d_accuracy_real", "d_accuracy_fake")
-    return [epoch.terms[name] for name in names if name in epoch.terms]
+_ACCURACIES = {
+    "d_accuracy_real": "of the real patches",
+    "d_accuracy_fake": "of the generated patches",
+    "d_accuracy": "of the pairs of a real and a generated patch",
+}
+
+
+def accuracy(epoch: Epoch) -> float | None:
+    """The share of its verdicts in which the discriminator was right, None where it is not known.
+
+    Of patches judged by themselves it is the mean over the two kinds: one that calls everything real is right about all
+    the real ones. Of pairs it is the share of those whose real patch it holds for the more real one.
+    """
+    pairs, real, fake = (epoch.terms.get(name) for name in ("d_accuracy", "d_accuracy_real", "d_accuracy_fake"))
+    return pairs if real is None or fake is None else 0.5 * (real + fake)
+
+
+def _accuracy_words(epoch: Epoch, digits: int) -> str:
+    known = [f"{epoch.terms[name]:.{digits}%} {of}" for name, of in _ACCURACIES.items() if name in epoch.terms]
+    return f"right about {' and '.join(known)}" if known else ""
 
 
 def _d_loss(epoch: Epoch) -> float | None:
-    """The discriminator's loss, without R1 where the parts are known."""
+    """The discriminator's loss, without gradient penalties where the parts are known."""
     real, fake = epoch.terms.get("d_real"), epoch.terms.get("d_fake")
-    return epoch.terms.get("d_loss") if real is None or fake is None else 0.5 * (real + fake)
+    if real is None or fake is None:
+        return epoch.terms.get("d_pairs", epoch.terms.get("d_loss"))
+    return 0.5 * (real + fake)
+
+
+def _d_learns_alone(epoch: Epoch) -> bool:
+    """Whether that was so in most of the epoch's steps: then it may well be right about everything."""
+    return epoch.terms.get("d_alone", 0.0) > 0.5
 
 
 def _shows_saturation(epoch: Epoch, objective: Objective) -> bool | None:
     loss = _d_loss(epoch)
-    if loss is None:
+    if loss is None or _d_learns_alone(epoch):
         return None
-    certain = all(accuracy >= SATURATED_ACCURACY for accuracy in _accuracies(epoch))
+    certain = all(epoch.terms.get(name, 1.0) >= SATURATED_ACCURACY for name in _ACCURACIES)
     return certain and objective.share(loss) <= SATURATED_SHARE
 
 
 def _saturation_words(epochs: Sequence[Epoch], objective: Objective) -> str:
     words = f"The discriminator's loss is {_d_loss(epochs[-1]):.4g}, at its floor of {objective.floor:.4g}"
-    accuracies = _accuracies(epochs[-1])
-    if len(accuracies) == 2:
-        words += f"; it is right about {accuracies[0]:.1%} of the real and {accuracies[1]:.1%} of the generated patches"
+    if right := _accuracy_words(epochs[-1], digits=1):
+        words += f"; it is {right}"
     adversarial = [epoch.terms["g_adversarial"] for epoch in epochs if "g_adversarial" in epoch.terms]
     if len(adversarial) > 1:
         words += f"; the GAN term went from {adversarial[0]:.3g} to {adversarial[-1]:.3g}"
@@ -180,17 +205,15 @@ def _saturation_words(epochs: Sequence[Epoch], objective: Objective) -> str:
 
 
 def _shows_blindness(epoch: Epoch, objective: Objective) -> bool | None:
-    loss, accuracies = _d_loss(epoch), _accuracies(epoch)
-    if loss is None or len(accuracies) < 2:
+    loss, right = _d_loss(epoch), accuracy(epoch)
+    if loss is None or right is None:
         return None
-    # The mean of the two: a discriminator that calls everything real is right about all the real patches.
-    return sum(accuracies) / 2 < BLIND_ACCURACY and objective.share(loss) >= BLIND_SHARE
+    return right < BLIND_ACCURACY and objective.share(loss) >= BLIND_SHARE
 
 
 def _blindness_words(epochs: Sequence[Epoch], objective: Objective) -> str:
-    real, fake = _accuracies(epochs[-1])
     return (
-        f"It is right about {real:.0%} of the real and {fake:.0%} of the generated patches, and its loss is "
+        f"It is {_accuracy_words(epochs[-1], digits=0)}, and its loss is "
         f"{_d_loss(epochs[-1]):.3g}, where one that answers the same to all has {objective.blind:.3g}."
     )
 
@@ -225,13 +248,14 @@ _SYMPTOMS = (
         "the discriminator is saturated",
         _shows_saturation,
         _saturation_words,
-        "Try --recipe balanced, or of its parts --adversarial hinge, --d-norm spectral, a lower --d-lr, or --r1.",
+        "Try --recipe balanced, or of its parts --adversarial hinge, --d-norm spectral, a lower --d-lr, --d-augment, "
+        "or --r1 (with --adversarial relativistic --r2 too).",
     ),
     _Symptom(
         "the discriminator learns nothing",
         _shows_blindness,
         _blindness_words,
-        "Try a higher --d-lr, a lower --r1, or a lower --lr for the generator.",
+        "Try a higher --d-lr, a lower --r1 and --r2, or a lower --lr for the generator.",
     ),
     _Symptom(
         "the generator has collapsed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,8 @@ from torch.optim import Optimizer
 
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.adversarial import ADVERSARIAL, Perceptual, gradient_penalty, oversaturation
+from colorgan.training.adversarial import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
+from colorgan.training.diff_augment import DiffAugment
 from colorgan.training.losses import BinsLoss
 from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.stages import Learner, OptimizerOptions
@@ -24,14 +26,17 @@ class GanOptions:
     """What the two networks learn from; the defaults are the losses of the recipe `report`.
 
     Attributes:
-        adversarial: bce, hinge or lsgan.
-        real_label: what the discriminator is to say of true colours.
+        adversarial: a key of `ADVERSARIAL`.
+        real_label: what the discriminator is to say of true colours; no matter where they are judged in pairs.
         lambda_adversarial: weight of fooling the discriminator.
         lambda_l1: weight of the ab difference in Lab units.
         lambda_perceptual: weight of the difference of features.
         lambda_saturation: weight of `oversaturation`.
         lambda_bins: weight of the cross-entropy over the bins.
         r1: weight of the gradient penalty on true photos.
+        r2: weight of the gradient penalty on generated photos.
+        d_augment: photos are moved and cut before the discriminator sees them (`diff_augment.py`).
+        d_warmup_steps: steps of the run in which the discriminator alone learns, from a generator that stands still.
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
         frozen_norm: the generator's batch norms keep the statistics that they came with.
         coarse_truth: the discriminator sees true colours as coarse as the generator's bins, so that it has to judge
@@ -46,6 +51,9 @@ class GanOptions:
     lambda_saturation: float = 0.0
     lambda_bins: float = 0.0
     r1: float = 0.0
+    r2: float = 0.0
+    d_augment: bool = False
+    d_warmup_steps: int = 0
     d_target_accuracy: float = 1.0
     frozen_norm: bool = False
     coarse_truth: bool = False
@@ -63,6 +71,21 @@ class RunningAccuracy(nn.Module):
     def update(self, accuracy: Tensor) -> None:
         """Take in a step's accuracy, 0..1."""
         self.value.lerp_(accuracy, 1 - ACCURACY_DECAY)
+
+
+class StepCount(nn.Module):
+    """The steps of a run so far: a module, so that checkpoints hold it; on the CPU, where nobody waits to read it."""
+
+    value: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.zeros((), dtype=torch.int64, device="cpu"))
+
+    def next(self) -> int:
+        """Count a step, and say which it is, from 1."""
+        self.value += 1
+        return int(self.value)
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,8 @@ class GanNetworks:
 
 class GanStage:
     """Stage 2: one step of the discriminator, then one of the generator, on the same prediction.
+
+    Where `d_warmup_steps` says so, the run begins with steps of the discriminator alone.
 
     Args:
         networks: what is trained, and with what.
@@ -112,14 +137,16 @@ class GanStage:
         self.g_learner = Learner(self.generator, g_optimizer, ranks)
         self.d_learner = Learner(self.discriminator, d_optimizer, ranks)
         self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
+        self.steps = StepCount()
         self._ranks = ranks
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Both networks, the generator's average where there is one, and the running accuracy."""
+        """Both networks, the generator's average where there is one, the running accuracy, and steps that count."""
         average = {"average": self.g_learner.average} if self.g_learner.average else {}
         trained = {"generator": self.generator, "discriminator": self.discriminator}
-        return trained | average | {"accuracy": self.accuracy}
+        steps = {"steps": self.steps} if self.options.d_warmup_steps else {}
+        return trained | average | {"accuracy": self.accuracy} | steps
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
@@ -140,34 +167,57 @@ class GanStage:
         Returns:
             Scalars, detached: the terms of both losses, unweighted; the discriminator's accuracy before its step;
             the norm of each weighted term's gradient on the predicted ab of a photo (root mean square over photos).
+            None of the generator's while the discriminator learns alone.
         """
+        alone = self._discriminator_alone()
         # Evaluation mode is what freezes statistics; a generator has no other layers that know of it.
-        self.generator.train(not self.options.frozen_norm)
-        with self._autocast(L):
+        self.generator.train(not (self.options.frozen_norm or alone))
+        with self._autocast(L), torch.set_grad_enabled(not alone):
             prediction = self.generator(L, self.temperature)
         shown = _as_coarse(ab, prediction) if self.options.coarse_truth else ab
-        return self._teach_discriminator(L, shown, prediction.ab.detach()) | self._teach_generator(L, ab, prediction)
+        terms = self._teach_discriminator(L, shown, prediction.ab.detach())
+        if self.options.d_warmup_steps:
+            terms["d_alone"] = torch.full((), float(alone), device=L.device)
+        return terms if alone else terms | self._teach_generator(L, ab, shown, prediction)
+
+    def _discriminator_alone(self) -> bool:
+        return bool(self.options.d_warmup_steps) and self.steps.next() <= self.options.d_warmup_steps
 
     def _autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
         return torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16 and enabled)
 
     def _teach_discriminator(self, L: Tensor, ab: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        truth = ab.detach().requires_grad_() if self.options.r1 else ab
+        r1, r2 = self.options.r1, self.options.r2
+        truth = ab.detach().requires_grad_() if r1 else ab
+        fake = fake.requires_grad_() if r2 else fake
         # A gradient of a gradient loses too much in bfloat16.
-        with self._autocast(L, enabled=not self.options.r1):
-            real_logits, fake_logits = self._judge_both(L, truth, fake)
-        real = self.adversarial.real(real_logits, self.options.real_label)
-        false = self.adversarial.fake(fake_logits)
-        loss = 0.5 * (real + false)
-        if self.options.r1:
-            loss = loss + self.options.r1 * gradient_penalty(real_logits, truth)
+        with self._autocast(L, enabled=not (r1 or r2)):
+            real_logits, fake_logits = self._judge_both(*self._varied(L, truth, fake))
+        lesson = self.adversarial.teach(real_logits, fake_logits, self.options.real_label)
+        penalties = self._penalties((real_logits, fake_logits), (truth, fake))
+        loss = lesson.loss
+        for weight, penalty in penalties.values():
+            loss = loss + weight * penalty
         loss.backward()
-        boundary = self.adversarial.boundary
-        accuracies = ((real_logits > boundary).float().mean(), (fake_logits <= boundary).float().mean())
-        taught = self._let_learn(accuracies)
-        names = ("d_loss", "d_real", "d_fake", "d_accuracy_real", "d_accuracy_fake")
-        terms = dict(zip(names, (loss.detach(), real.detach(), false.detach(), *accuracies), strict=True))
-        return terms | taught
+        taught = self._let_learn(list(lesson.accuracies.values()))
+        logged = {name: penalty.detach() for name, (_, penalty) in penalties.items()}
+        return {"d_loss": loss.detach()} | lesson.parts | lesson.accuracies | logged | taught
+
+    def _varied(self, L: Tensor, *colours: Tensor) -> tuple[Tensor, ...]:
+        """What the discriminator sees of a batch: L and each of the colours moved and cut alike, where asked for."""
+        return DiffAugment.draw(L, self._ranks)(L, *colours) if self.options.d_augment else (L, *colours)
+
+    def _penalties(
+        self, logits: tuple[Tensor, Tensor], colours: tuple[Tensor, Tensor]
+    ) -> dict[str, tuple[float, Tensor]]:
+        """Those of R1 and R2 that count, each with its weight."""
+        kinds = zip(("d_r1", "d_r2"), (self.options.r1, self.options.r2), logits, colours, strict=True)
+        counted = [kind for kind in kinds if kind[1]]
+        if not counted:
+            return {}
+        names, weights, judged, shown = zip(*counted, strict=True)
+        penalties = gradient_penalties(judged, shown)
+        return dict(zip(names, zip(weights, penalties, strict=True), strict=True))
 
     def _judge_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.discriminator.mixes_the_batch:
@@ -177,12 +227,12 @@ class GanStage:
         real_logits, fake_logits = both.float().chunk(2)
         return real_logits, fake_logits
 
-    def _let_learn(self, accuracies: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def _let_learn(self, accuracies: Sequence[Tensor]) -> dict[str, Tensor]:
         """Step the discriminator, or let it rest where it is too good; the device decides, and nobody waits for it."""
         if self.options.d_target_accuracy == 1.0:
             self.d_learner.learn()
             return {}
-        accuracy = (accuracies[0] + accuracies[1]) / 2
+        accuracy = torch.stack(list(accuracies)).mean()
         self._ranks.average([accuracy])
         self.accuracy.update(accuracy)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
@@ -192,11 +242,11 @@ class GanStage:
         self.d_learner.learn()
         return {"d_updates": 1 - rests}
 
-    def _teach_generator(self, L: Tensor, ab: Tensor, prediction: Prediction) -> dict[str, Tensor]:
+    def _teach_generator(self, L: Tensor, ab: Tensor, shown: Tensor, prediction: Prediction) -> dict[str, Tensor]:
         # A leaf: each term's gradient stops here, so that its size is known and only their sum goes through the
         # generator, and none reaches the discriminator's weights.
         colours = prediction.ab.detach().requires_grad_()
-        weighted, terms = self._generator_terms(L, ab, colours)
+        weighted, terms = self._generator_terms(L, ab, shown, colours)
         total, norms = torch.zeros_like(colours), {}
         for name, (weight, term) in weighted.items():
             (gradient,) = torch.autograd.grad(weight * term, colours)
@@ -214,15 +264,13 @@ class GanStage:
         return {"g_loss": loss} | terms | norms
 
     def _generator_terms(
-        self, L: Tensor, ab: Tensor, colours: Tensor
+        self, L: Tensor, ab: Tensor, shown: Tensor, colours: Tensor
     ) -> tuple[dict[str, tuple[float, Tensor]], dict[str, Tensor]]:
         """Each term on the predicted ab with its weight, and the same as they are logged."""
         options = self.options
         weighted: dict[str, tuple[float, Tensor]] = {}
         if options.lambda_adversarial:
-            with self._autocast(L):
-                logits = self.discriminator(L, colours)
-            weighted["adversarial"] = options.lambda_adversarial, self.adversarial.fool(logits.float())
+            weighted["adversarial"] = options.lambda_adversarial, self._fooling(L, shown, colours)
         if options.lambda_l1:
             weighted["l1"] = options.lambda_l1, F.l1_loss(colours, ab)
         if self.perceptual:
@@ -230,6 +278,17 @@ class GanStage:
         if options.lambda_saturation:
             weighted["saturation"] = options.lambda_saturation, oversaturation(colours, ab)
         return weighted, {f"g_{name}": term.detach() for name, (_, term) in weighted.items()}
+
+    def _fooling(self, L: Tensor, truth: Tensor, colours: Tensor) -> Tensor:
+        """The generator's adversarial term; no gradient goes into the truth."""
+        L, truth, colours = self._varied(L, truth, colours)
+        real_logits = None
+        with self._autocast(L):
+            fake_logits = self.discriminator(L, colours).float()
+            if self.adversarial.paired:
+                with torch.no_grad():
+                    real_logits = self.discriminator(L, truth).float()
+        return self.adversarial.fool(fake_logits, real_logits)
 
 
 def _as_coarse(ab: Tensor, prediction: Prediction) -> Tensor:

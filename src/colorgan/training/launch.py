@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from colorgan import __version__
 from colorgan.data.photoset import PhotoSet
+from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16
 from colorgan.errors import CheckpointError, Interrupted, UsageError
 from colorgan.metrics import Figures
@@ -119,18 +121,32 @@ def _info(way: Way[Options], options: Options, model: Mapping[str, Any]) -> Mode
     )
 
 
-def _check(data: Path, photos: PhotoSet, options: RunOptions, ranks: Ranks) -> None:
+def _check(data: Path, photos: PhotoSet, options: RunOptions) -> None:
     if not len(photos.val):
         raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger --val-fraction.")
     if options.size_min and not SMALLEST_SIDE_PX <= options.size_min <= options.size:
         expected = f"a --size-min of {SMALLEST_SIDE_PX} up to the --size, {options.size}"
         raise UsageError(expected, str(options.size_min), "Give 0 for squares of one size.")
-    if ranks.count > 1 and (options.batch_size % ranks.count or len(photos.train) < options.batch_size):
+
+
+def _check_shares(plan: EpochPlan) -> None:
+    """Refuse batches of which a process would get another number of photos than the others, or none."""
+    drawn = len(plan.order)
+    if plan.ranks > 1 and (plan.batch_size % plan.ranks or drawn < plan.batch_size):
         raise UsageError(
-            f"a --batch-size that {ranks.count} processes can share, of at most {len(photos.train)} photos",
-            str(options.batch_size),
-            f"Give a multiple of {ranks.count}; it counts the photos of all processes together.",
+            f"a --batch-size that {plan.ranks} processes can share, of at most {drawn} photos",
+            str(plan.batch_size),
+            f"Give a multiple of {plan.ranks}; it counts the photos of all processes together.",
         )
+
+
+def _warn_of_small_photos(photos: PhotoSet, size: int, watcher: Watcher) -> None:
+    """Say that most squares will be blurred, since a square is at most its photo's short side, enlarged to `size`."""
+    short_sides = np.minimum(photos.train.index["height"], photos.train.index["width"])
+    smaller = int((short_sides < size).sum())
+    if 2 * smaller > len(short_sides):
+        advice = f"Prepare larger ones, or give a --size of up to {int(np.median(short_sides))}."
+        watcher.warned(f"{smaller} of {len(short_sides)} photos are smaller than --size {size} and enlarged. {advice}")
 
 
 def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
@@ -209,7 +225,7 @@ def launch(
         check_tensorboard(folder)
     photos = PhotoSet.open(data)
     with joined(options.device) as (ranks, device):
-        _check(data, photos, options, ranks)
+        _check(data, photos, options)
         told = watcher if ranks.leader else Silent()
         torch.manual_seed(options.seed)
         with hold_run(folder, told.warned) if ranks.leader else nullcontext():
@@ -241,10 +257,13 @@ def _loop(
     stage = way.make_stage(options, Start(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching))
     if options.compile:
         _compile(stage)
-    if ranks.leader and not going_on:
-        describe_run(folder, way.command, asdict(options), photos.identity, describe_device(device), model)
     save_weights = _saver(way, stage, folder, _info(way, options, model))
-    return Loop(stage, photos, folder, options, device, save_weights, told, ranks)
+    loop = Loop(stage, photos, folder, options, device, save_weights, told, ranks)
+    _check_shares(loop.plan)
+    if ranks.leader and not going_on:
+        _warn_of_small_photos(photos, options.size, told)
+        describe_run(folder, way.command, asdict(options), photos.identity, describe_device(device), model)
+    return loop
 
 
 def _open(way: Way[Options], folder: Path, options: Options, photos: PhotoSet, overwrite: bool) -> bool:

@@ -144,8 +144,13 @@ class Loop:
 
     def _done(self) -> bool:
         waited = self.position.epoch - self.best["epoch"] if self.best else 0
-        out_of_patience = bool(self.options.patience) and waited >= self.options.patience
+        out_of_patience = bool(self.options.patience) and waited >= self.options.patience and self._due()
         return self.position.validated and (self._at_the_end() or out_of_patience)
+
+    def _due(self) -> bool:
+        """Whether this epoch is validated; those too whose checkpoints are kept, so that each of these has figures."""
+        every = (self.options.validate_every, self.options.checkpoint_every)
+        return self._at_the_end() or any(n and self.position.epoch % n == 0 for n in every)
 
     def _at_the_end(self) -> bool:
         return self.position.epoch >= self.options.epochs or self._out_of_time()
@@ -241,10 +246,11 @@ class Loop:
         self.watcher.logged(values)
 
     def _finish_epoch(self, signals: SignalWatch, advice: str) -> None:
-        due = self._at_the_end() or self.position.epoch % self.options.validate_every == 0
-        measured = self._validate(self.position.epoch, signals, advice) if due else None
+        self._look_at_the_clock(signals)  # first, so that a run whose time is over now does not end unvalidated
+        measured = self._validate(self.position.epoch, signals, advice) if self._due() else None
         means = self._terms.means()
-        self._look_at_the_clock(signals)
+        if measured:
+            self._look_at_the_clock(signals)
         if self.monitor:
             where = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("epoch", self.position.step, where | means)

@@ -54,15 +54,18 @@ class Monitor:
         write_photo_figures(self._photo_figures(epoch), figures)
 
     def epoch_done(self, position: Position, kept: int) -> None:
-        """Look for troubles in an epoch whose lines are in the log, and write the report.
+        """Look for troubles in the epochs whose lines are in the log, and write the report.
 
         Args:
             position: where the run stands.
             kept: the epoch whose weights are the best so far.
         """
         if self.objective:
-            for trouble in diagnose(self.log.read(), self.objective):
-                if trouble.epoch == position.epoch:
+            lines = self.log.read()
+            told = {(line["name"], line["epoch"]) for line in lines if line["kind"] == "trouble"}
+            # Also one of an epoch before this, where not each of them is validated.
+            for trouble in diagnose(lines, self.objective):
+                if trouble.epoch <= position.epoch and (trouble.name, trouble.epoch) not in told:
                     self.log.write("trouble", position.step, asdict(trouble))
                     self.warn(str(trouble))
         self._report(Standing(position.epoch, self.options.epochs, kept))

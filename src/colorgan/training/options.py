@@ -47,7 +47,7 @@ class RunOptions:
         checkpoint_every: epochs between checkpoints that are kept for good, 0 for none.
         save_minutes: minutes between checkpoints inside an epoch.
         val_photos: the most photos to validate on.
-        validate_every: epochs between validations; the last is always validated.
+        validate_every: epochs between validations; the last, and those whose checkpoints are kept, always have one.
     """
 
     start: str = "eccv16"
@@ -109,23 +109,28 @@ class TrainOptions(RunOptions):
     Attributes:
         recipe: a key of `RECIPES`, whose values stand where nothing else was given.
         start_discriminator: a file to take the discriminator from, or empty for a fresh one.
-        vgg_weights: a local file of the perceptual network, or empty for the published one.
+        perceptual_network: vgg19, or encoder for the published EfficientNet-Lite in the file `encoder`.
+        vgg_weights: a local file of VGG19, or empty for the published one.
+        encoder: a published EfficientNet-Lite file, for its features, or empty.
         d_lr: Adam's rate for the discriminator.
         beta1: Adam's averaging of the gradient, for both networks.
         beta2: likewise, of its square.
-        adversarial: bce, hinge or lsgan.
-        real_label: what the discriminator is to say of true colours.
+        adversarial: bce, hinge, lsgan or relativistic.
+        real_label: what the discriminator is to say of true colours, where it judges them by themselves.
         d_norm: batch, instance or spectral.
         g_norm: train, or frozen for the statistics that the generator came with.
         lambda_adversarial: weight of fooling the discriminator.
         lambda_l1: weight of the ab difference in Lab units.
-        lambda_perceptual: weight of the difference of VGG19's features.
+        lambda_perceptual: weight of the difference of the perceptual network's features.
         lambda_saturation: weight of chroma above the true one.
         lambda_bins: weight of the cross-entropy over the bins.
         rebalance: strength of that cross-entropy's class weights, 0..1.
         r1: weight of the gradient penalty on true photos.
+        r2: weight of the gradient penalty on generated photos.
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
         coarse_truth: it sees true colours as coarse as the generator's bins.
+        d_augment: photos are moved and cut before it sees them.
+        d_warmup_steps: steps at the beginning of the run in which it alone learns.
     """
 
     start: str = "finetuned"
@@ -134,7 +139,9 @@ class TrainOptions(RunOptions):
     checkpoint_every: int = 5
     recipe: str = "report"
     start_discriminator: str = ""
+    perceptual_network: str = "vgg19"
     vgg_weights: str = ""
+    encoder: str = ""
     d_lr: float = 1e-4
     beta1: float = 0.5
     beta2: float = 0.999
@@ -149,8 +156,11 @@ class TrainOptions(RunOptions):
     lambda_bins: float = 0.0
     rebalance: float = 0.25
     r1: float = 0.0
+    r2: float = 0.0
     d_target_accuracy: float = 1.0
     coarse_truth: bool = False
+    d_augment: bool = False
+    d_warmup_steps: int = 0
 
 
 # What options that came later were before they were there, whatever their defaults are today: so a run goes on whose
@@ -160,10 +170,14 @@ BEFORE: dict[str, Any] = {
     "cache": "none",
     "coarse_truth": False,
     "compile": False,
+    "d_augment": False,
+    "d_warmup_steps": 0,
     "encoder": "",
     "encoder_lr": 0.0,
     "freeze_encoder": 0,
     "patience": 0,
+    "perceptual_network": "vgg19",
+    "r2": 0.0,
     "size_min": 0,
     "tensorboard": False,
     "validate_every": 1,

@@ -89,14 +89,34 @@ DISCRIMINATOR = (
         "Both waver at much the same height; one that goes down alone means that D answers the same to everything.",
     ),
     Panel(
+        "Loss of D on pairs",
+        {"d_pairs": "real beside generated"},
+        "Stays between the dotted lines; what the gradient penalties add to the loss is left out here.",
+    ),
+    Panel(
         "Accuracy of D",
         {"d_accuracy_real": "real patches", "d_accuracy_fake": "generated patches"},
         "Both stay between 0.55 and 0.9: near 1 D is saturated, near 0.5 it learns nothing.",
     ),
     Panel(
+        "Accuracy of D on pairs",
+        {"d_accuracy": "real above generated"},
+        "Stays between 0.55 and 0.95: at 1 with a loss near 0 D is saturated, near 0.5 it learns nothing.",
+    ),
+    Panel(
+        "Gradient penalties of D",
+        {"d_r1": "R1, real photos", "d_r2": "R2, generated photos"},
+        "Rise while D learns and level off; a steady climb means that D grows steep, and wants a higher --r1 and --r2.",
+    ),
+    Panel(
         "Share of steps in which D learns",
         {"d_updates": "share"},
         "Wavers below 1 where D is let rest while it is too good; at 0 G has stopped answering.",
+    ),
+    Panel(
+        "Share of steps in which D learns alone",
+        {"d_alone": "share"},
+        "Is 1 while D is warmed up, and 0 from then on.",
     ),
 )
 

@@ -115,7 +115,7 @@ def _draw(panel: Panel, curves: Mapping[str, Curve], objective: Objective | None
     if not shown:
         return None
     levels = []
-    if objective and "d_loss" in panel.figures:
+    if objective and {"d_loss", "d_pairs"} & set(panel.figures):
         levels = [Level("right about every patch", objective.floor), Level("cannot tell", objective.blind)]
     latest = {word: curve.values[-1] for word, curve in shown}
     label = f"{panel.title}. " + "; ".join(_in_words(word, curve) for word, curve in shown)

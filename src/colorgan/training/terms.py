@@ -11,7 +11,7 @@ from colorgan.training.ranks import Ranks
 
 
 class TermMeans:
-    """Sums each term step by step, for its mean over the epoch.
+    """Sums each term step by step, for its mean over the steps of the epoch that had it.
 
     Args:
         ranks: the terms of all of them count.
@@ -20,30 +20,35 @@ class TermMeans:
 
     def __init__(self, ranks: Ranks, device: torch.device) -> None:
         self._ranks, self._device = ranks, device
-        self._names: tuple[str, ...] = ()
+        self._steps: dict[str, int] = {}
         self._sums = torch.zeros(0, device=device)
-        self._steps = 0
 
     def add(self, terms: dict[str, Tensor]) -> None:
-        """Take in a step's terms, the same ones in each step."""
-        if not self._steps:
-            self._names = tuple(terms)
-            self._sums = torch.zeros(len(terms), device=self._device)
-        self._sums += torch.stack([terms[name].float() for name in self._names])
-        self._steps += 1
+        """Take in a step's terms, on all ranks the same ones."""
+        new = [name for name in terms if name not in self._steps]
+        if new:
+            self._steps |= dict.fromkeys(new, 0)
+            self._sums = torch.cat([self._sums, torch.zeros(len(new), device=self._device)])
+        nothing = torch.zeros((), device=self._device)
+        self._sums += torch.stack([terms[name].float() if name in terms else nothing for name in self._steps])
+        for name in terms:
+            self._steps[name] += 1
 
     def means(self) -> dict[str, float]:
-        """The mean of each term over the steps and the ranks, which all have to ask."""
+        """The mean of each term over its steps and the ranks, which all have to ask."""
         sums = self.state()["sums"]
-        return {name: total / self._steps for name, total in zip(self._names, sums, strict=True)}
+        return {name: total / steps for (name, steps), total in zip(self._steps.items(), sums, strict=True)}
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold, JSON-serializable; all ranks have to ask."""
         sums = self._sums.clone()
         self._ranks.average([sums])
-        return {"names": list(self._names), "sums": sums.tolist(), "steps": self._steps}
+        return {"names": list(self._steps), "sums": sums.tolist(), "steps": list(self._steps.values())}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self._names, self._steps = tuple(state["names"]), state["steps"]
+        steps = state["steps"]
+        # Earlier versions had each term in every step, and wrote how many there were.
+        counts = steps if isinstance(steps, list) else [steps] * len(state["names"])
+        self._steps = dict(zip(state["names"], counts, strict=True))
         self._sums = torch.tensor(state["sums"], device=self._device)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from colorgan.errors import UsageError, WeightsError
 from colorgan.models.download import Progress
-from colorgan.models.loading import ModelInfo, available_models, load_model, load_vgg19
+from colorgan.models.loading import ModelInfo, available_models, load_encoder_features, load_model, load_vgg19
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.adversarial import Perceptual
@@ -25,6 +26,7 @@ _FINETUNED = "finetuned"
 
 
 def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
+    _check_losses(options)
     for option, side in (("--size", options.size), ("--size-min", options.size_min or options.size)):
         if side < SMALLEST_PX:
             raise UsageError(f"a {option} of at least {SMALLEST_PX}", str(side), "The discriminator needs it.")
@@ -33,6 +35,19 @@ def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tu
         raise WeightsError("a finetuned model to start from", "none in the cache", advice)
     model = load_model(options.start, device, fetching)
     return model.generator, model.info
+
+
+def _check_losses(options: TrainOptions) -> None:
+    if options.adversarial == "relativistic" and options.real_label != 1.0:
+        advice = "True patches are judged beside generated ones, by no label: leave --real-label out."
+        raise UsageError("a --real-label of 1 with --adversarial relativistic", f"{options.real_label:g}", advice)
+    by_encoder = options.perceptual_network == "encoder"
+    if by_encoder and options.lambda_perceptual and not options.encoder:
+        advice = "Give the path of a published EfficientNet-Lite .pth."
+        raise UsageError("--encoder with --perceptual-network encoder", "none", advice)
+    if options.encoder and not by_encoder:
+        advice = "Give both, or neither: a start of its own has an encoder by colorgan finetune."
+        raise UsageError("--perceptual-network encoder with --encoder", options.perceptual_network, advice)
 
 
 def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
@@ -51,8 +66,11 @@ def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
 def _perceptual(options: TrainOptions, start: Start) -> Perceptual | None:
     if not options.lambda_perceptual:
         return None
-
-    features = load_vgg19(Path(options.vgg_weights) if options.vgg_weights else None, start.device, start.fetching)
+    features: nn.Module
+    if options.perceptual_network == "encoder":
+        features = load_encoder_features(Path(options.encoder), start.device)
+    else:
+        features = load_vgg19(Path(options.vgg_weights) if options.vgg_weights else None, start.device, start.fetching)
     if start.bf16:
         features = features.to(memory_format=torch.channels_last)
     return Perceptual(features, start.bf16)
@@ -75,9 +93,12 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         lambda_saturation=options.lambda_saturation,
         lambda_bins=options.lambda_bins,
         r1=options.r1,
+        r2=options.r2,
         d_target_accuracy=options.d_target_accuracy,
         frozen_norm=options.g_norm == "frozen",
         coarse_truth=options.coarse_truth,
+        d_augment=options.d_augment,
+        d_warmup_steps=options.d_warmup_steps,
     )
     return GanStage(
         GanNetworks(start.generator, discriminator, _perceptual(options, start), bins),

@@ -13,7 +13,7 @@ import numpy as np
 from colorgan.files import atomic_write
 from colorgan.metrics import FIGURES
 from colorgan.metrics.bootstrap import Interval, Values, paired_difference
-from colorgan.training.diagnosis import Epoch, Objective, epochs_of, lifeless
+from colorgan.training.diagnosis import Epoch, Objective, accuracy, epochs_of, lifeless
 
 # What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colours are.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
@@ -127,18 +127,16 @@ def _in_words(name: str, difference: Interval) -> str:
 def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
     judged = [(epoch, dead) for epoch in epochs if (dead := lifeless(epoch, objective)) is not None]
     if not judged:
-        return None, "Nothing is known of the discriminator: no epoch was finished."
+        return None, "Nothing is known of the discriminator: no epoch was finished in which the generator learned too."
     alive = sum(not dead for _, dead in judged)
     words = f"The discriminator was alive in {alive} of {len(judged)} epochs ({alive / len(judged):.0%})"
-    accuracies = [
-        0.5 * (epoch.terms["d_accuracy_real"] + epoch.terms["d_accuracy_fake"])
-        for epoch, _ in judged[len(judged) // 2 :]
-        if {"d_accuracy_real", "d_accuracy_fake"} <= set(epoch.terms)
-    ]
+    later = [accuracy(epoch) for epoch, _ in judged[len(judged) // 2 :]]
+    accuracies = [right for right in later if right is not None]
     if accuracies:
         low, high = f"{min(accuracies):.0%}", f"{max(accuracies):.0%}"
         shares = low if low == high else f"{low} to {high}"
-        words += f"; over the second half it was right about {shares} of the patches"
+        of = "pairs of patches" if objective.kind == "relativistic" else "patches"
+        words += f"; over the second half it was right about {shares} of the {of}"
     return alive / len(judged), f"{words}."
 
 

@@ -1,0 +1,95 @@
+"""Photos moved and cut before the discriminator sees them, so that it cannot learn a small set by heart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from colorgan.training.ranks import ALONE, Ranks
+
+# Both as published (Zhao et al. 2020, appendix B).
+MOST_MOVED = 1 / 8  # of a side
+CUT = 1 / 2  # of a side
+
+_NEUTRAL_L = 50.0  # with an ab of 0 what the discriminator takes for 0, as the padding of its layers is
+
+
+@dataclass(frozen=True)
+class DiffAugment:
+    """Translation and cutout (Zhao et al. 2020) as drawn for one batch: the same for all that is shown of a photo.
+
+    Attributes:
+        moved_px: (B, 2), int64: how far each photo goes down and to the right.
+        cut_px: (B, 2), int64: the middle of the square that is cut out of each, from the top and from the left.
+    """
+
+    moved_px: Tensor
+    cut_px: Tensor
+
+    @classmethod
+    def draw(cls, L: Tensor, ranks: Ranks = ALONE) -> DiffAugment:
+        """Draw from torch's global generator for a batch.
+
+        Drawn on the CPU, and by each rank for the photos of all: so ranks get what one process would, on any device,
+        and the random state in the leader's checkpoint is that of all of them.
+
+        Args:
+            L: (B, 1, H, W), this rank's share of the batch.
+            ranks: each takes every `count`-th photo, as the batches of `data/dataset.py` do.
+        """
+        photos, sides = len(L) * ranks.count, L.shape[-2:]
+        most = [int(side * MOST_MOVED + 0.5) for side in sides]
+        # As published: where the square has no middle pixel, its place may also be one beyond the last.
+        places = [side + 1 - _side_of_cut(side) % 2 for side in sides]
+        moved = torch.stack([torch.randint(-m, m + 1, (photos,)) for m in most], 1)
+        cut = torch.stack([torch.randint(0, p, (photos,)) for p in places], 1)
+        # Pageable memory is copied before the call returns, and the device is not waited for.
+        own = (drawn[ranks.rank :: ranks.count].to(L.device, non_blocking=True) for drawn in (moved, cut))
+        return cls(*own)
+
+    def __call__(self, L: Tensor, *colours: Tensor) -> tuple[Tensor, ...]:
+        """Move and cut, differentiably, also twice; what comes into view and what is cut out is neutral.
+
+        Args:
+            L: (B, 1, H, W), 0..100.
+            colours: each (B, 2, H, W), Lab units.
+
+        Returns:
+            L and the colours, moved and cut alike.
+        """
+        height, width = L.shape[-2:]
+        rows, row_known, row_cut = _along(height, self.moved_px[:, 0], self.cut_px[:, 0])
+        columns, column_known, column_cut = _along(width, self.moved_px[:, 1], self.cut_px[:, 1])
+        known = row_known[:, :, None] & column_known[:, None]  # (B, H, W)
+        shown = known & ~(row_cut[:, :, None] & column_cut[:, None])
+        planes = torch.cat([L - _NEUTRAL_L, *colours], 1).flatten(2)  # (B, C, H * W)
+        pixels = (rows[:, :, None] * width + columns[:, None]).flatten(1)  # (B, H * W)
+        moved = planes.gather(2, pixels[:, None].expand_as(planes)).unflatten(2, (height, width))
+        parts = (moved * shown[:, None]).split([1, *(ab.shape[1] for ab in colours)], dim=1)
+        return parts[0] + _NEUTRAL_L, *parts[1:]
+
+
+def _side_of_cut(side_px: int) -> int:
+    return int(side_px * CUT + 0.5)
+
+
+def _along(side_px: int, moved_px: Tensor, cut_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For each place along one axis: the pixel that is moved there, whether there is one, and whether it is cut out.
+
+    Args:
+        side_px: of the photos.
+        moved_px: (B,).
+        cut_px: (B,).
+
+    Returns:
+        (B, side), int64, bool and bool. The first goes round the edge: each pixel is taken once, so that no gradient
+        is a sum whose order would be chance.
+    """
+    places = torch.arange(side_px, device=moved_px.device)
+    source = places - moved_px[:, None]
+    side_of_cut = _side_of_cut(side_px)
+    into_cut = places - (cut_px[:, None] - side_of_cut // 2)
+    known, cut = (source >= 0) & (source < side_px), (into_cut >= 0) & (into_cut < side_of_cut)
+    return source.remainder(side_px), known, cut

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
+from colorgan.errors import UsageError
+
+SOURCES = ["coco.tar"] * 4 + ["slides"] * 6 + ["voc.zip"] * 2
+
+
+def times(order: PhotoOrder, epoch: int, seed: int = 0) -> list[int]:
+    """How often each photo is drawn."""
+    drawn = Counter(order.drawn(seed, epoch).tolist())
+    assert sum(drawn.values()) == len(order)
+    return [drawn[number] for number in range(12)]
+
+
+def weighted(weights: dict[str, float]) -> PhotoOrder:
+    return PhotoOrder(len(SOURCES), source_weights(SOURCES, weights))
+
+
+def test_without_weights_each_photo_is_drawn_once() -> None:
+    assert source_weights(SOURCES, {}) is None
+    assert times(weighted({}), 0) == [1] * 12
+    assert weighted({}).drawn(0, 0).tolist() != weighted({}).drawn(0, 1).tolist()
+
+
+@pytest.mark.parametrize("name", ["voc.zip", "voc"])
+@pytest.mark.parametrize("weight", [0, 1, 2, 3])
+def test_a_whole_weight_draws_each_photo_of_its_source_so_often(name: str, weight: int) -> None:
+    order = weighted({name: weight})
+    assert len(order) == 10 + 2 * weight
+    assert times(order, 5) == [1] * 10 + [weight] * 2
+
+
+def test_a_fraction_draws_a_part_of_the_photos_once_more_and_others_in_each_epoch() -> None:
+    order = weighted({"slides": 2.5, "coco": 0.5})
+    drawn = [times(order, epoch) for epoch in range(40)]
+    for counts in drawn:
+        assert sorted(counts[:4]) == [0, 0, 1, 1]
+        assert sorted(counts[4:10]) == [2, 2, 2, 3, 3, 3]
+        assert counts[10:] == [1, 1]
+    assert np.array(drawn).mean(0) == pytest.approx([0.5] * 4 + [2.5] * 6 + [1] * 2, abs=0.3)
+
+
+def test_a_weighted_epoch_follows_from_the_seed_and_its_number() -> None:
+    one, other = weighted({"slides": 2.5}), weighted({"slides": 2.5})
+    assert one.drawn(3, 7).tolist() == other.drawn(3, 7).tolist()
+    assert one.drawn(3, 7).tolist() != one.drawn(4, 7).tolist() != one.drawn(3, 8).tolist()
+
+
+def test_the_draws_of_a_photo_are_spread_over_the_epoch() -> None:
+    drawn = PhotoOrder(1000, np.full(1000, 3.0)).drawn(0, 0)
+    assert (np.diff(drawn) == 0).sum() < 20
+    assert len(set(drawn[:1000].tolist())) < 1000
+
+
+def test_a_source_that_the_set_has_not_is_refused_with_those_that_it_has() -> None:
+    with pytest.raises(UsageError, match=r"a source named slide: the set's are coco\.tar, slides, voc\.zip"):
+        source_weights(SOURCES, {"slide": 2})
+
+
+@pytest.mark.parametrize("weights", [{"coco": 0, "slides": 0, "voc": 0}, {"coco": 0.1, "slides": 0, "voc": 0.2}])
+def test_weights_that_draw_no_photo_are_refused(weights: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="no photo is drawn"):
+        source_weights(SOURCES, weights)
+
+
+@pytest.mark.parametrize(("batch_size", "ranks"), [(4, 2), (6, 3), (12, 4), (24, 2)])
+def test_the_shares_of_ranks_make_up_the_batches_of_one(batch_size: int, ranks: int) -> None:
+    order = weighted({"slides": 3})  # 24 draws
+    (alone, *shares) = (
+        list(EpochPlan(order, batch_size, Sides(64, 32), 0, rank, count).batches(2))
+        for rank, count in [(0, 1), *((rank, ranks) for rank in range(ranks))]
+    )
+    assert len(alone) == 24 // batch_size
+    for whole, *parts in zip(alone, *shares, strict=True):
+        assert {part.side for part in parts} == {whole.side}
+        assert {len(part.numbers) for part in parts} == {batch_size // ranks}
+        for rank, part in enumerate(parts):
+            assert part.numbers == whole.numbers[rank::ranks]
+            assert part.positions == whole.positions[rank::ranks]
+    assert [number for batch in alone for number in batch.numbers] == order.drawn(0, 2).tolist()
+    assert [position for batch in alone for position in batch.positions] == list(range(24))
+
+
+def test_an_epoch_goes_on_at_any_batch() -> None:
+    plan = EpochPlan(weighted({"slides": 2.5}), 4, Sides(64, 32), 0)
+    whole = list(plan.batches(1))
+    assert len(whole) == len(plan) == 5
+    for first in range(6):
+        assert list(plan.batches(1, first)) == whole[first:]

@@ -1,0 +1,124 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from colorgan.models.loading import build_network
+from colorgan.networks.folding import fold_batch_norms
+from colorgan.networks.lite_encoder import LITE_FACTORS, lite_shape
+from colorgan.networks.liteunet import LiteUNet
+from colorgan.training.losses import l1
+from colorgan.training.stages import FinetuneStage, OptimizerOptions
+
+TINY = {
+    "encoder_channels": (4, 4, 6, 6, 8, 8, 8),
+    "encoder_repeats": (1,) * 7,
+    "stem": 4,
+    "channels": (8, 6, 4),
+    "blocks": (1, 1, 1),
+}
+
+
+@pytest.fixture
+def tiny() -> LiteUNet:
+    """A tiny network whose norms are no identities."""
+    torch.manual_seed(0)
+    network = LiteUNet(**TINY)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.05, 0.2)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 500), (500, 1), (7, 13), (32, 32), (33, 64), (63, 65), (128, 96)]
+)
+def test_any_size_comes_out_at_its_own_size(tiny: LiteUNet, height: int, width: int) -> None:
+    with torch.no_grad():
+        prediction = tiny(torch.rand(2, 1, height, width) * 100)
+    assert prediction.ab.shape == (2, 2, height, width)
+    assert prediction.logits is not None
+    assert prediction.logits.shape == (2, 313, -(-height // 4), -(-width // 4))
+    assert torch.isfinite(prediction.ab).all()
+
+
+def test_the_usual_one_is_as_small_as_it_is_said_to_be() -> None:
+    network = LiteUNet().eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) <= 8_000_000
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        network(torch.zeros(1, 1, 256, 256))
+    assert counter.get_total_flops() <= 12e9
+    assert sum(2 * tensor.numel() for tensor in network.state_dict().values()) <= 16_000_000
+
+
+@pytest.mark.parametrize("name", LITE_FACTORS)
+def test_each_published_encoder_has_a_network_that_its_file_can_describe(name: str) -> None:
+    channels, repeats = lite_shape(name)
+    with torch.device("meta"):
+        network = build_network("liteunet", {"encoder_channels": list(channels), "encoder_repeats": list(repeats)})
+        again = build_network("liteunet", network.options)
+    assert {key: value.shape for key, value in again.state_dict().items()} == {
+        key: value.shape for key, value in network.state_dict().items()
+    }
+
+
+def test_its_options_build_it_again(tiny: LiteUNet) -> None:
+    again = build_network("liteunet", tiny.options)
+    again.load_state_dict(tiny.state_dict())
+    L = torch.rand(1, 1, 64, 64) * 100
+    assert torch.equal(again.eval()(L).ab, tiny(L).ab)
+
+
+def test_every_pixel_sees_the_whole_photo(tiny: LiteUNet) -> None:
+    # Farther apart than any stack of convolutions reaches: only the gate at the floor tells one corner of the other.
+    L = (torch.rand(1, 1, 1024, 64) * 100).requires_grad_()
+    tiny(L).logits[0, :, 0, 0].square().sum().backward()
+    assert L.grad is not None
+    assert L.grad[0, 0, -32:].abs().sum() > 0
+
+
+def test_it_computes_the_same_without_its_batch_norms(tiny: LiteUNet) -> None:
+    folded = copy.deepcopy(tiny)
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert fold_batch_norms(folded) == norms > 0
+    L = torch.rand(2, 1, 64, 96, generator=torch.Generator().manual_seed(0)) * 100
+    with torch.inference_mode():
+        wanted, found = tiny(L), folded(L)
+    assert (found.logits - wanted.logits).norm() < 1e-5 * wanted.logits.norm()
+    assert (found.ab - wanted.ab).norm() < 1e-5 * wanted.ab.norm()
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_training_step_moves_the_statistics_of_the_decoder_and_of_an_encoder_from_nothing(
+    tiny: LiteUNet, fixed: bool
+) -> None:
+    tiny.encoder.statistics_fixed = fixed
+    before = {name: value.clone() for name, value in tiny.named_buffers() if name.endswith(("mean", "var"))}
+    stage = FinetuneStage(tiny, l1, OptimizerOptions(lr=1e-3))
+    stage.step(torch.rand(2, 1, 64, 64) * 100, torch.zeros(2, 2, 64, 64))
+    moved = {name for name, value in tiny.named_buffers() if name in before and not torch.equal(value, before[name])}
+    assert moved == {name for name in before if not (fixed and name.startswith("encoder."))}
+
+
+def test_a_frozen_part_is_left_alone_and_the_rest_learns(tiny: LiteUNet) -> None:
+    tiny.encoder.freeze(3)
+    before = {name: value.detach().clone() for name, value in tiny.named_parameters()}
+    stage = FinetuneStage(tiny, l1, OptimizerOptions(lr=1e-2, weight_decay=0.1))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        stage.step(torch.rand(2, 1, 64, 64, generator=random) * 100, 30 * torch.randn(2, 2, 64, 64, generator=random))
+    moved = {name for name, value in tiny.named_parameters() if not torch.equal(value, before[name])}
+    frozen = ("encoder.stem.", "encoder.blocks.0.", "encoder.blocks.1.", "encoder.blocks.2.")
+    assert moved == {name for name in before if not name.startswith(frozen)}
+
+
+@pytest.mark.parametrize("change", [{"channels": (8, 6)}, {"blocks": (1, 1, 1, 1)}])
+def test_three_levels_are_asked_for(change: dict[str, tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match="three levels"):
+        LiteUNet(**TINY | change)
