@@ -16,7 +16,7 @@ from colorgan.models.loading import available_models, load_model
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 
-BUNDLED = {"compact": "finetune", "compact-gan": "gan"}
+BUNDLED = {"compact": ("liteunet", "finetune"), "compact-gan": ("compact", "gan")}
 
 
 @pytest.fixture(scope="module", params=BUNDLED)
@@ -36,10 +36,10 @@ def test_the_model_that_colors_where_none_is_named_comes_with_the_package():
     assert DEFAULT_MODEL in BUNDLED
 
 
-@pytest.mark.parametrize(("name", "stage"), BUNDLED.items())
-def test_it_says_what_it_is(name, stage):
+@pytest.mark.parametrize("name", BUNDLED)
+def test_it_says_what_it_is(name):
     info = load_model(name, torch.device("cpu")).info
-    assert (info.name, info.network, info.stage) == (name, "compact", stage)
+    assert (info.name, info.network, info.stage) == (name, *BUNDLED[name])
     assert "non-commercial" in info.licence
     assert "ImageNet" in info.trained_on
     assert info.figures["auc"] > 80

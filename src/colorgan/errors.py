@@ -38,8 +38,8 @@ class ColorganError(Exception):
         return f"{self.expected}: {self.found}. {self.advice}"
 
 
-class UsageError(ColorganError):
-    """A wrong option or a missing input."""
+class UsageError(ColorganError, ValueError):
+    """A wrong option or a missing input; to a Python caller, a wrong value."""
 
     exit_code = EXIT_USAGE
 

@@ -48,7 +48,7 @@ ModelOption = Annotated[
         "--model",
         envvar="COLORGAN_MODEL",
         metavar="NAME|PATH",
-        help="The weights: compact-gan, compact, eccv16, siggraph17, finetuned, gan, or the path of a file.",
+        help="The weights: compact, compact-gan, eccv16, siggraph17, finetuned, gan, or the path of a file.",
         autocompletion=complete_model,
         rich_help_panel=COLORS,
     ),

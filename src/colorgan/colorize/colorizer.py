@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -16,11 +16,12 @@ from torch import Tensor
 from colorgan.colorize import upsample
 from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
+from colorgan.colorize.pictures import Picture, given
 from colorgan.colorize.uncertainty import confidence, confidence_image, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.images.lightness import Samples
-from colorgan.images.photo import Photo, from_image, to_image
+from colorgan.images.photo import Photo
 from colorgan.models.download import Progress
 from colorgan.models.loading import Model, ModelInfo, load_model
 from colorgan.networks.generator import Prediction
@@ -98,6 +99,9 @@ class Colorizer:
         generator = copy.deepcopy(model.generator).to(CPU)
         return cls(model.info, Engine.start(generator, CPU, torch.float32, warnings.warn))
 
+    def __repr__(self) -> str:
+        return f"<Colorizer {self.info.name} ({self.info.network}) on {self.device}>"
+
     @property
     def device(self) -> torch.device:
         """Where it computes."""
@@ -110,18 +114,19 @@ class Colorizer:
 
     def colorize(
         self,
-        image: Image.Image,
+        image: Picture,
         *,
         saturation: float = 1.0,
         temperature: float | None = None,
         render_size: int | None = None,
         fit: Fit = "shape",
         edges: bool | None = None,
-    ) -> Image.Image:
-        """Color a picture in memory.
+    ) -> Any:
+        """Color a picture.
 
         Args:
-            image: of any mode; it stays as it is.
+            image: a path, the bytes of a file, an open file, a PIL image, or an array of (H, W), (H, W, 1) or (H, W, 3)
+                in uint8, uint16 or floats of 0 to 1, sRGB; it stays as it is.
             saturation: multiplies the colors, 0..4.
             temperature: of the decoding, 0.01..100; the model's own where None.
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
@@ -129,21 +134,23 @@ class Colorizer:
             edges: whether colors end at the photo's edges; the model's own choice where None.
 
         Returns:
-            A picture of the same size, upright where EXIF said that it lay: RGB, or RGBA where it had transparency.
+            For an array one of (H, W, 3) of its type. Else a PIL image of the same size, upright where EXIF said that
+            it lay: RGB, or RGBA where it had transparency, sRGB by its profile, with the resolution in its `info`.
 
         Raises:
-            PhotoError: a picture of a mode that is not known, or too large for the memory.
-            UsageError: a value out of its range.
+            TypeError: no such picture.
+            PhotoError: a picture that cannot be read, or too large for the memory.
+            UsageError: a value out of its range; it is a ValueError too.
         """
         rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges)
-        photo = from_image(image)
-        return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
+        picture = given(image)
+        return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
 
-    def colorize_variants(self, image: Image.Image, count: int, *, seed: int = 0) -> list[Image.Image]:
-        """Color a picture in memory in several plausible ways, out of one forward pass.
+    def colorize_variants(self, image: Picture, count: int, *, seed: int = 0) -> list[Any]:
+        """Color a picture in several plausible ways, out of one forward pass.
 
         Args:
-            image: of any mode; it stays as it is.
+            image: as for `colorize`, which also says what is given back.
             count: how many, 1..16; the first is what `colorize` gives.
             seed: of the others; the same seed gives the same ones.
 
@@ -152,16 +159,18 @@ class Colorizer:
             UsageError: a value out of its range, or a network without bins.
         """
         rendering = ColorizeOptions(variants=count, seed=seed)
-        photo = from_image(image)
-        colors = self._predict(photo, rendering)
-        found = (self.finish(photo, colors, rendering, variant=number) for number in range(count))
-        return [to_image(rgb.astype(np.uint8, copy=False), photo.alpha) for rgb in found]
+        picture = given(image)
+        colors = self._predict(picture.photo, rendering)
+        return [
+            picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
+            for number in range(count)
+        ]
 
-    def confidence(self, image: Image.Image) -> Image.Image:
+    def confidence(self, image: Picture) -> Image.Image:
         """Tell how sure the network is of a picture's colors: white where it is certain, black where it knows nothing.
 
         Args:
-            image: of any mode; it stays as it is.
+            image: as for `colorize`.
 
         Returns:
             A small gray picture of like shape; `confidence.confidence` says what its values mean.
@@ -170,7 +179,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self._predict(from_image(image), ColorizeOptions(confidence=True)).confidence
+        sure = self._predict(given(image).photo, ColorizeOptions(confidence=True)).confidence
         assert sure is not None
         return confidence_image(sure)
 
