@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
+import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -82,9 +84,9 @@ def test_a_photo_is_turned_as_its_exif_says(reduce: Judge, paint: Paint) -> None
 @pytest.mark.parametrize(
     ("data", "detail"),
     [
-        (b"", "not a picture"),
-        (b"GIF89a" + bytes(50), "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a picture"),
+        (b"", "not a JPEG"),
+        (b"GIF89a" + bytes(50), "damaged"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a JPEG"),
     ],
 )
 def test_what_is_no_picture_of_the_known_formats_is_unreadable(reduce: Judge, data: bytes, detail: str) -> None:
@@ -112,13 +114,35 @@ def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     left_out = reduce(paint(0))
     assert isinstance(left_out, LeftOut)
-    assert left_out.detail == "48 x 40 pixels are too many"
+    assert left_out.detail == "48 x 40 pixels, more than 0.0001 megapixels"
 
 
-def test_a_deep_grey_photo_is_grey(reduce: Judge) -> None:
+def test_a_deep_gray_photo_is_read_as_gray(reduce: Judge) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.full((40, 40), 40_000, np.uint16)).save(buffer, "PNG")
-    assert reduce(buffer.getvalue()) == LeftOut(Reason.GREY, "one channel (I;16)")
+    photo = reduce(buffer.getvalue())
+    assert isinstance(photo, Reduced)
+    (verdict,) = judge_colours(thumbs_to_lab([photo]), 2.0)
+    assert verdict == LeftOut(Reason.GREY, "mean chroma 0.00")
+
+
+def test_the_profile_and_the_16_bits_of_a_file_are_honored(reduce: Judge, tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (4, 4, 3), dtype=np.uint16).repeat(10, 0).repeat(10, 1)
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, deep)
+    photo = reduce(buffer.getvalue(), size=64)
+    assert np.abs(np.asarray(open_encoded(photo), np.float32) - deep / 257).mean() < 3
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "b.gif", "c.heic", "d.avif", "e.dib"])
+def test_every_kind_of_photo_that_is_colored_is_taken(tmp_path: Path, name: str) -> None:
+    picture = Image.new("RGB", (48, 40), (200, 60, 40))
+    if name.endswith(".heic"):
+        pillow_heif.from_pillow(picture).save(tmp_path / name)
+    else:
+        picture.save(tmp_path / name, {"a.jfif": "JPEG", "e.dib": "BMP"}.get(name))
+    (entry,) = open_source(tmp_path).entries
+    assert isinstance(reduce_photo(entry, 32, 16, ENCODINGS["jpeg"]), Reduced)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.images.discovery import has_photo_suffix, is_housekeeping
 
-SOURCE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 MAX_PHOTO_BYTES = 256 * 1000**2
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -71,7 +71,8 @@ class Source(ABC):
     Attributes:
         path: where it is.
         entries: its photos, sorted by name.
-        ignored: how many of its members are no photos: other files, links, devices, fifos.
+        ignored: how many of its members are no photos: other files, links, devices, fifos, and hidden folders and those
+            that programs keep for themselves, each counted once in a folder and file by file in an archive.
     """
 
     def __init__(self, path: Path, check: Check = lambda: None) -> None:
@@ -99,8 +100,7 @@ class Source(ABC):
     def _entry(self, name: str, size_bytes: int, position: int = 0, class_name: str | None = None) -> Iterator[Entry]:
         """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
         path = PurePosixPath(name)
-        # macOS puts a shadow "._x.jpg" beside each "x.jpg" into its archives.
-        if path.suffix.lower() not in SOURCE_SUFFIXES or path.name.startswith("._"):
+        if not has_photo_suffix(path.name) or any(is_housekeeping(part) for part in path.parts[:-1]):
             self.ignored += 1
             return
         yield Entry(self, name, path.parent.name if class_name is None else class_name, size_bytes, position)
@@ -112,7 +112,8 @@ class FolderSource(Source):
     def _list(self) -> Iterator[Entry]:
         for folder, subfolders, names in os.walk(self.path, onerror=self._refuse):
             here = Path(folder)
-            self.ignored += sum((here / name).is_symlink() for name in subfolders)
+            self.ignored += sum((here / name).is_symlink() or is_housekeeping(name) for name in subfolders)
+            subfolders[:] = [name for name in subfolders if not is_housekeeping(name)]
             for name in names:
                 self._check()
                 yield from self._file(here / name)

@@ -6,13 +6,15 @@ import hashlib
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
+# Folders that programs keep beside photos, for previews and for what was deleted; those with a full stop are hidden.
+_HOUSEKEEPING = frozenset({"@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX"})
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,24 @@ def split_name(name: str) -> tuple[str, str]:
 
 def has_photo_suffix(name: str) -> bool:
     """Whether the name says that it is a photo of a kind that is read here."""
-    return split_name(name)[1].lower() in PHOTO_SUFFIXES
+    return split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
 
 
-def find_photos(folder: str, entered: PathSet | None = None) -> Iterator[Listing]:
+def is_housekeeping(folder_name: str) -> bool:
+    """Whether a folder below one that a user named is hidden, or a program's own, and so left out."""
+    is_hidden = folder_name.startswith(".") and folder_name not in (".", "..")
+    return is_hidden or folder_name in _HOUSEKEEPING
+
+
+def find_photos(
+    folder: str, entered: PathSet | None = None, left_out: Callable[[str], None] = lambda folder: None
+) -> Iterator[Listing]:
     """Search a folder and all below it: its own photos first, then its folders in the order of their names.
 
     Args:
-        folder: where to begin.
+        folder: where to begin; it is searched whatever its name is.
         entered: real paths of folders to leave out; those searched are added, so that links cannot lead in circles.
+        left_out: told of each hidden or housekeeping folder, which is not searched.
 
     Yields:
         The folders that hold photos, and those that could not be searched.
@@ -67,7 +78,11 @@ def find_photos(folder: str, entered: PathSet | None = None) -> Iterator[Listing
             continue
         if names:
             yield Listing(place, relative, names)
-        waiting.extend((os.path.join(place, name), os.path.join(relative, name)) for name in reversed(folders))
+        for name in reversed(folders):
+            if is_housekeeping(name):
+                left_out(os.path.join(place, name))
+            else:
+                waiting.append((os.path.join(place, name), os.path.join(relative, name)))
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
@@ -75,8 +90,6 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     names, folders = [], []
     with os.scandir(folder) as listing:
         for entry in listing:
-            if entry.name.startswith(_APPLE_DOUBLE):
-                continue
             if has_photo_suffix(entry.name):
                 names.append(entry.name)
             if _is_folder(entry):
