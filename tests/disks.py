@@ -48,6 +48,5 @@ def on_disk(lacking: str, *arguments: object, **options: object) -> subprocess.C
     begin = "import errno, fcntl, os, pathlib, stat\n"
     code = f"{begin}{lacking}\nfrom colorgan.cli.app import main\nmain()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False, **{"errors": "replace"} | options
-    )
+    settings = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": DEADLINE_S, "check": False}
+    return subprocess.run(command, **settings | options)

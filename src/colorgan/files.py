@@ -9,7 +9,8 @@ import os
 import secrets
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -122,6 +123,45 @@ def _unfinished_file(folder: Path) -> IO[bytes]:
         if not _lock(handle) or os.fstat(handle.fileno()).st_nlink:
             return handle
         handle.close()
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What a disk can do.
+
+    Attributes:
+        has_locks: a file can be locked there, byte by byte, as SQLite does it.
+        can_flush: it can be told to flush a file.
+    """
+
+    has_locks: bool = True
+    can_flush: bool = True
+
+    @classmethod
+    def of(cls, folder: Path) -> Disk:
+        """Try it on a file of its own, which is removed again; what cannot even be tried is taken to work."""
+        if sys.platform == "win32":
+            return cls()
+        try:
+            file = _unfinished_file(folder)
+        except OSError:  # whoever goes on is told why
+            return cls()
+        try:
+            return cls(
+                has_locks=_does_work(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+                can_flush=_does_work(lambda: os.fsync(file.fileno())),
+            )
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+            file.close()
+
+
+def _does_work(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except OSError:
+        return False
+    return True
 
 
 def remove_leftovers(folder: str | Path) -> None:
