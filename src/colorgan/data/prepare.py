@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -37,7 +36,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import sha256_of
+from colorgan.files import sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -255,5 +254,4 @@ def _write_manifest(
             elif outcome is not None:
                 line |= {"left_out": outcome.reason.value, "detail": outcome.detail}
             file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
