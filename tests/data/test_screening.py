@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from colorgan.data.screening import (
 )
 from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import open_source
+from colorgan.images.decode import ReadOptions, read_size
+from colorgan.images.profiles import adobe_rgb
 
 Paint = Callable[..., bytes]
 Judge = Callable[..., "Reduced | LeftOut"]
@@ -82,9 +85,9 @@ def test_a_photo_is_turned_as_its_exif_says(reduce: Judge, paint: Paint) -> None
 @pytest.mark.parametrize(
     ("data", "detail"),
     [
-        (b"", "not a picture"),
-        (b"GIF89a" + bytes(50), "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a picture"),
+        (b"", "not a JPEG"),
+        (b"GIF89a" + bytes(5), "damaged"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "a PostScript document"),
     ],
 )
 def test_what_is_no_picture_of_the_known_formats_is_unreadable(reduce: Judge, data: bytes, detail: str) -> None:
@@ -108,17 +111,31 @@ def test_a_photo_below_the_smallest_side_is_tiny(reduce: Judge, paint: Paint) ->
 def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
     reduce: Judge, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screening, "MAX_PIXELS", 100)
+    monkeypatch.setattr(screening, "read_size", partial(read_size, options=ReadOptions(1e-4)))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     left_out = reduce(paint(0))
     assert isinstance(left_out, LeftOut)
-    assert left_out.detail == "48 x 40 pixels are too many"
+    assert left_out.detail == "48 x 40 pixels, more than 0.0001 megapixels"
 
 
-def test_a_deep_grey_photo_is_grey(reduce: Judge) -> None:
+def test_a_deep_grey_photo_keeps_its_levels(reduce: Judge) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.full((40, 40), 40_000, np.uint16)).save(buffer, "PNG")
-    assert reduce(buffer.getvalue()) == LeftOut(Reason.GREY, "one channel (I;16)")
+    assert np.abs(np.asarray(open_encoded(reduce(buffer.getvalue()))).astype(int) - 156).max() <= 1
+
+
+def test_colors_are_stored_as_their_profile_means_them(reduce: Judge) -> None:
+    pixels, buffer = Image.new("RGB", (48, 40), (60, 200, 60)), io.BytesIO()
+    pixels.save(buffer, "PNG", icc_profile=adobe_rgb(is_gray=False))
+    red, green, _ = np.asarray(open_encoded(reduce(buffer.getvalue())))[20, 24].astype(int)
+    assert red < 10
+    assert green > 195
+
+
+def test_colors_that_transparency_hides_are_not_stored(reduce: Judge) -> None:
+    pixels, buffer = Image.new("RGBA", (48, 40), (200, 0, 0, 0)), io.BytesIO()
+    pixels.save(buffer, "PNG")
+    assert np.asarray(open_encoded(reduce(buffer.getvalue()))).min() > 250
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

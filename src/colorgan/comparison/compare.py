@@ -18,8 +18,8 @@ import torch
 
 from colorgan import __version__
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.comparison.crops import Crop, open_inputs
-from colorgan.comparison.evaluate import Accumulator, PhotoLog, measure_all, name_of, read_all_crops
+from colorgan.comparison.crops import open_inputs
+from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of, read_all_crops
 from colorgan.comparison.examples import choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
@@ -28,7 +28,7 @@ from colorgan.comparison.published import published_beside
 from colorgan.comparison.report.report import write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.comparison.results_io import JSON_NAME, PreviousResults, read_all, write_results
-from colorgan.comparison.summary import differences_of, notes_on_photos, notes_on_weights, rows_of
+from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
@@ -130,6 +130,7 @@ def _measured(
         published=published_beside((photo.name for photo in seen.photos), options.size),
         notes=[
             *notes_on_photos(len(seen.photos), seen.enlarged),
+            *notes_on_copies(seen.copies),
             *notes_on_weights(rows, seen.photos),
             *(notes_on_perceptual(len(seen.photos)) if options.perceptual else ()),
         ],
@@ -140,8 +141,8 @@ def _check_earlier(
     earlier: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
-    crops = read_all_crops(sources, options.size, check)
-    photos = [name_of(crop) for crop in crops if isinstance(crop, Crop) and not crop.colorless]
+    batches = batches_of(read_all_crops(sources, options.size, check), PhotoLog())
+    photos = [name_of(crop) for batch in batches for crop in batch]
     for part in earlier:
         part.check(_protocol(photos, [], options))
 

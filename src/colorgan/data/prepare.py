@@ -33,11 +33,12 @@ from colorgan.data.shards import (
     index_name,
     write_whole,
 )
-from colorgan.data.sources import SOURCE_SUFFIXES, Check, Entry, Source, open_source
+from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import sha256_of
+from colorgan.images.formats import PHOTO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     expected = f"photos in {', '.join(source.label for source in sources)}"
     if not reasons:
-        suffixes = " ".join(sorted(SOURCE_SUFFIXES))
+        suffixes = " ".join(sorted(PHOTO_SUFFIXES))
         return SetError(expected, "there are none", f"Photos are told by their suffix: {suffixes}.")
     advice = "Give other sources, or lower --min-side and --min-chroma."
     return SetError(expected, f"all were left out: {reasons}", advice)

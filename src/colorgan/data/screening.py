@@ -10,7 +10,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,10 +18,9 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
+from colorgan.images.decode import read_rgb, read_size
 
-SOURCE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 THUMB_SIDE = 32
-MAX_PIXELS = 89_000_000  # just below where Pillow warns of a decompression bomb
 
 # What makes a photo a tinted grey one: all hues point one way, all ab lie on one line, and lightness alone tells the
 # colour. Set by looking at what is left out of ImageNet, Caltech-101 and UTKFace photos: of 10,000 some 60, nearly all
@@ -88,8 +87,6 @@ def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> 
     """
     try:
         picture = _decode(entry.read(), size, min_side)
-    except UnidentifiedImageError:
-        return LeftOut(Reason.UNREADABLE, f"not a picture in one of {', '.join(SOURCE_FORMATS)}")
     except PhotoError as error:
         return LeftOut(Reason.UNREADABLE, error.found)
     except Exception as error:  # damaged files make decoders and archives raise whatever they like
@@ -98,20 +95,11 @@ def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> 
 
 
 def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
-    """Decode into RGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
-    with Image.open(io.BytesIO(data), formats=SOURCE_FORMATS) as image:
-        short_side = min(image.size)
-        if image.width * image.height > MAX_PIXELS:
-            raise PhotoError("a photo", f"{image.width} x {image.height} pixels are too many", "Reduce it.")
-        if short_side < min_side:
-            return LeftOut(Reason.TINY, f"{image.width} x {image.height}")
-        if image.mode in ("I", "F") or image.mode.startswith("I;"):  # one deep channel; Pillow would clip it
-            return LeftOut(Reason.GREY, f"one channel ({image.mode})")
-        if short_side >= 4 * size:
-            # Lets libjpeg decode at a half, a quarter or an eighth, never below twice the size that is wanted.
-            image.draft("RGB", (2 * size * image.width // short_side, 2 * size * image.height // short_side))
-        ImageOps.exif_transpose(image, in_place=True)
-        picture = image.convert("RGB")
+    """Decode into sRGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
+    width, height = read_size(io.BytesIO(data))
+    if min(width, height) < min_side:
+        return LeftOut(Reason.TINY, f"{width} x {height}")
+    picture = read_rgb(io.BytesIO(data), short_side_px=size)
     short_side = min(picture.size)
     if short_side <= size:
         return picture

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.images.formats import PHOTO_SUFFIXES
 
-SOURCE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 MAX_PHOTO_BYTES = 256 * 1000**2
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -100,7 +100,7 @@ class Source(ABC):
         """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
         path = PurePosixPath(name)
         # macOS puts a shadow "._x.jpg" beside each "x.jpg" into its archives.
-        if path.suffix.lower() not in SOURCE_SUFFIXES or path.name.startswith("._"):
+        if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith("._"):
             self.ignored += 1
             return
         yield Entry(self, name, path.parent.name if class_name is None else class_name, size_bytes, position)
