@@ -20,7 +20,6 @@ from colorgan.images.lightness import (
     Plane,
     Samples,
     codes_of_lightness,
-    lightness_of_rgb,
     strips,
 )
 from colorgan.images.metadata import Metadata, metadata_of, orientation_in
@@ -196,7 +195,7 @@ def assembled(
             continue
         if codes is None:  # what was gray so far goes on as lightness
             codes = code_of_gray[gray]
-        turn(codes)[rows] = codes_of_lightness(lightness_of_rgb(planes, colors.luminance))
+        turn(codes)[rows] = codes_of_lightness(colors.lightness(planes))
         colored += _count_colored(planes, raster.depth)
     lightness = Lightness(gray, colors.gray) if codes is None else Lightness(codes, L_OF_CODE)
     had_color = colored * 1000 > raster.height * raster.width
