@@ -25,7 +25,7 @@ def photos_and_models(description: str | None) -> argparse.Namespace:
 def colour_crops(path: Path, size_px: int) -> list[Crop]:
     """The squares in the middle of the photos that have true colours."""
     entries = [entry for source in open_inputs([path]) for entry in source.entries]
-    return [crop for crop in read_crops(entries, size_px) if isinstance(crop, Crop) and not crop.colourless]
+    return [crop for crop in read_crops(entries, size_px) if isinstance(crop, Crop) and not crop.colorless]
 
 
 def rgb_of(crop: Crop) -> Tensor:

@@ -14,9 +14,9 @@ if [ ! -e "$encoder" ]; then
     mv "$encoder.part" "$encoder"
 fi
 [ -e "$work/set/set.json" ] || colorgan prepare -o "$work/set" --size 176 --encoding webp --val-fraction 0.01 \
-    "$photos"/{coco,street-fashion,caltech,old-colour}.tar
+    "$photos"/{coco,street-fashion,caltech,old-color}.tar
 
-varied=(--data "$work/set" --cache "${CACHE:-none}" --weight old-colour=3 --schedule cosine --brightness 5 --contrast 0.2
+varied=(--data "$work/set" --cache "${CACHE:-none}" --weight old-color=3 --schedule cosine --brightness 5 --contrast 0.2
     --crop-min 0.5 --aged 0.25 --epochs 10000 --validate-every 20)
 supervised=("${varied[@]}" --loss bins --rebalance 0.3 --weight-decay 0.02 --clip-norm 5)
 colorgan finetune "${supervised[@]}" --run "$work/first" --from scratch --encoder "$encoder" --size 176 --size-min 112 \

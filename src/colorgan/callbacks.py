@@ -14,6 +14,7 @@ class PhotoStatus(str, Enum):
     written = "written"
     skipped = "skipped"
     in_color = "in colour"  # as the JSON Lines of `colorize` have said it from the beginning
+    changed = "changed"
     failed = "failed"
 
 

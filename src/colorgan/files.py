@@ -6,9 +6,11 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import sys
-import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,25 +31,46 @@ _HELD_BY_ANOTHER = {
 _held: set[IO[bytes]] = set()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+# How a disk that has no such thing answers: network disks, FUSE and exFAT know no flush of a folder, some none at all.
+_NOT_THERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EISDIR}
 
 
-# Asked for once: the mask can only be read by setting it, which threads that write side by side must not do.
-_PERMISSIONS = 0o666 & ~_umask()
+class DiskWarning(UserWarning):
+    """A disk lacks something that files are kept whole with; the work goes on without it."""
+
+
+def sync(file: IO[bytes] | IO[str]) -> None:
+    """Flush a file to the disk itself, where that disk can.
+
+    Raises:
+        OSError: the disk is full, or fails.
+    """
+    file.flush()
+    with _as_far_as_the_disk_can():
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename in it survives a power cut."""
+    """Flush a folder's entries to disk, so that a rename in it survives a power cut; where that disk can."""
     if os.name == "nt":  # Windows cannot open a folder for this, and orders renames itself
         return
-    handle = os.open(folder, os.O_RDONLY)
+    with _as_far_as_the_disk_can():
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _as_far_as_the_disk_can() -> Iterator[None]:
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        text = "This disk cannot be told to flush: after a power cut, what was written last may be missing there."
+        warnings.warn(text, DiskWarning, stacklevel=1)
 
 
 @contextlib.contextmanager
@@ -72,12 +95,11 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     try:
         with handle:
             yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
+            sync(handle)
             if sys.platform != "win32":  # the lock holds until the file has its name
-                _name_finally(temporary, path)
+                temporary.replace(path)
         if sys.platform == "win32":  # an open file cannot be renamed
-            _name_finally(temporary, path)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -87,21 +109,59 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _unfinished_file(folder: Path) -> IO[bytes]:
-    """Make a temporary file that is locked as this process's own."""
+    """Make a temporary file that is locked as this process's own.
+
+    It has the rights that any new file gets there, by the mask or by the folder's own lists, and keeps them: changing
+    them afterwards is more than some disks can, and would undo those lists.
+    """
     while True:
-        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 (the caller closes it)
-            dir=folder, prefix=_UNFINISHED, suffix=_UNFINISHED_END, delete=False
-        )
+        try:
+            handle = (folder / f"{_UNFINISHED}{secrets.token_hex(8)}{_UNFINISHED_END}").open("x+b")
+        except FileExistsError:
+            continue
         # Another process may have taken it for a dead one's, and removed it, before it was locked.
         if not _lock(handle) or os.fstat(handle.fileno()).st_nlink:
             return handle
         handle.close()
 
 
-def _name_finally(temporary: Path, path: Path) -> None:
-    # mkstemp makes files private; an output gets the permissions any new file would.
-    temporary.chmod(_PERMISSIONS)
-    temporary.replace(path)
+@dataclass(frozen=True)
+class Disk:
+    """What a disk can do.
+
+    Attributes:
+        has_locks: a file can be locked there, byte by byte, as SQLite does it.
+        can_flush: it can be told to flush a file.
+    """
+
+    has_locks: bool = True
+    can_flush: bool = True
+
+    @classmethod
+    def of(cls, folder: Path) -> Disk:
+        """Try it on a file of its own, which is removed again; what cannot even be tried is taken to work."""
+        if sys.platform == "win32":
+            return cls()
+        try:
+            file = _unfinished_file(folder)
+        except OSError:  # whoever goes on is told why
+            return cls()
+        try:
+            return cls(
+                has_locks=_does_work(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+                can_flush=_does_work(lambda: os.fsync(file.fileno())),
+            )
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+            file.close()
+
+
+def _does_work(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except OSError:
+        return False
+    return True
 
 
 def remove_leftovers(folder: str | Path) -> None:
@@ -115,7 +175,7 @@ def remove_leftovers(folder: str | Path) -> None:
 
 def _remove_if_left(path: Path) -> None:
     with contextlib.suppress(OSError):
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # NFS locks only what is open for writing
             is_left = _lock(file)
         if is_left:
             path.unlink()

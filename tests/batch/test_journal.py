@@ -27,7 +27,7 @@ def made(journal: Journal, target: Path, made_of: Stamp | None = None) -> None:
 def verdict_of(folder: Path, target: Path, **changes: object) -> ResultState:
     journal = Journal(folder, print)
     try:
-        return journal.state(stamp(**changes), str(target))
+        return journal.state(stamp(**changes), str(target))[0]
     finally:
         journal.close()
 
@@ -45,14 +45,15 @@ def damage(path: Path) -> None:
 def test_done_means_made_of_this_photo_with_these_settings_and_still_as_it_was_made(tmp_path: Path) -> None:
     target = tmp_path / "a.jpg"
     journal = Journal(tmp_path, print)
-    assert journal.state(stamp(), str(target)) is ResultState.to_do
+    assert journal.state(stamp(), str(target))[0] is ResultState.to_do
     made(journal, target)
     journal.close()
     assert verdict_of(tmp_path, target) is ResultState.done
     for changes in ({"photo": b"in/b.jpg"}, {"photo_file": (11, 20)}, {"photo_file": (10, 21)}, {"settings": b"t"}):
         assert verdict_of(tmp_path, target, **changes) is ResultState.to_do
     target.write_bytes(b"whol")
-    assert verdict_of(tmp_path, target) is ResultState.to_do
+    assert verdict_of(tmp_path, target) is ResultState.changed
+    assert verdict_of(tmp_path, target, settings=b"t") is ResultState.changed
     target.unlink()
     assert verdict_of(tmp_path, target) is ResultState.to_do
 
@@ -76,6 +77,68 @@ def test_a_file_that_the_journal_does_not_know_is_in_the_way(tmp_path: Path) -> 
     assert verdict_of(tmp_path, tmp_path / "a.jpg") is ResultState.in_the_way
 
 
+def test_a_time_that_the_disk_has_rounded_is_no_change(tmp_path: Path) -> None:
+    target = tmp_path / "a.jpg"
+    journal = Journal(tmp_path, print)
+    made(journal, target)
+    journal.close()
+    rounded = target.stat().st_mtime_ns // 2_000_000_000 * 2_000_000_000
+    os.utime(target, ns=(rounded, rounded))
+    assert verdict_of(tmp_path, target) is ResultState.done
+    os.utime(target, ns=(rounded + 9_000_000_000,) * 2)
+    assert verdict_of(tmp_path, target) is ResultState.changed
+
+
+@pytest.mark.parametrize("in_color", [False, True])
+def test_what_stood_there_before_a_photo_failed_is_nobody_elses_afterwards(tmp_path: Path, in_color: bool) -> None:
+    target, own = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    own.write_bytes(b"mine")
+    journal = Journal(tmp_path, print)
+    made(journal, target)
+    for name, path in (("a.jpg", target), ("b.jpg", own)):
+        journal.begin(stamp(name, settings=b"t"), str(path))
+        journal.flush()
+        (journal.left_in_color if in_color else journal.failed)(stamp(name, settings=b"t"), str(path))
+    journal.close()
+    assert verdict_of(tmp_path, target, settings=b"u") is ResultState.to_do
+    assert verdict_of(tmp_path, own, name=b"b.jpg", settings=b"u") is ResultState.in_the_way
+
+
+def test_a_file_of_the_users_beside_the_result_is_in_the_way(tmp_path: Path) -> None:
+    target, beside = tmp_path / "a.jpg", tmp_path / "a-confidence.png"
+    journal = Journal(tmp_path, print)
+    made(journal, target)
+    beside.write_bytes(b"mine")
+    changed = stamp(settings=b"t")
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.in_the_way, str(beside))
+    beside.unlink()
+    journal.begin(changed, str(target), [str(beside)])
+    journal.flush()
+    beside.write_bytes(b"half of the work was done when it was killed")
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.to_do, str(target))
+    target.write_bytes(b"whole again")
+    journal.made(changed, str(target), [str(beside)])
+    journal.flush()
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.done, str(target))
+    beside.write_bytes(b"retouched")
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.changed, str(beside))
+    journal.close()
+
+
+def test_what_is_no_file_is_nobodys_result(tmp_path: Path) -> None:
+    target = tmp_path / "a.jpg"
+    journal = Journal(tmp_path, print)
+    journal.begin(stamp(), str(target))
+    journal.flush()
+    target.mkdir()
+    assert verdict_of(tmp_path, target) is ResultState.in_the_way
+    target.rmdir()
+    if os.name != "nt":
+        target.symlink_to("/mnt/not/mounted/a.jpg")
+        assert verdict_of(tmp_path, target) is ResultState.in_the_way
+    journal.close()
+
+
 def test_nothing_is_claimed_before_it_is_written(tmp_path: Path) -> None:
     journal = Journal(tmp_path, print)
     journal.begin(stamp(), str(tmp_path / "a.jpg"))
@@ -94,7 +157,7 @@ def test_a_damaged_journal_is_moved_aside_with_a_word(tmp_path: Path, spoil: obj
     spoil(tmp_path / JOURNAL_NAME)
     damaged, words = (tmp_path / JOURNAL_NAME).read_bytes(), []
     again = Journal(tmp_path, words.append)
-    assert again.state(stamp(), str(target)) is ResultState.in_the_way
+    assert again.state(stamp(), str(target))[0] is ResultState.in_the_way
     made(again, target, stamp())
     again.close()
     assert "to overwrite" in words[0]
@@ -117,13 +180,13 @@ def test_a_dry_run_reads_it_and_writes_nothing(tmp_path: Path) -> None:
     journal.close()
     before = (tmp_path / JOURNAL_NAME).read_bytes()
     dry = Journal(tmp_path, print, read_only=True)
-    assert dry.state(stamp(), str(target)) is ResultState.done
+    assert dry.state(stamp(), str(target))[0] is ResultState.done
     dry.begin(stamp("b.jpg"), str(tmp_path / "b.jpg"))
     dry.close()
     assert (tmp_path / JOURNAL_NAME).read_bytes() == before
     (tmp_path / JOURNAL_NAME).write_bytes(b"no journal at all" * 100)
     words: list[str] = []
-    assert Journal(tmp_path, words.append, read_only=True).state(stamp(), str(target)) is ResultState.in_the_way
+    assert Journal(tmp_path, words.append, read_only=True).state(stamp(), str(target))[0] is ResultState.in_the_way
     assert "damaged" in words[0]
     assert len(list(tmp_path.iterdir())) == 2
 

@@ -18,7 +18,8 @@ from colorgan.ordered_pool import OrderedPool, Pending, Workers
 if TYPE_CHECKING:
     from colorgan.batch.worker import PhotoWorker
 
-_IN_THE_WAY = "at {}, a file stands that was not made by colorgan; overwriting replaces it"
+_IN_THE_WAY = "at {}, {} stands that was not made by colorgan; overwriting replaces it"
+_CHANGED = "{} was changed since it was written, and is left alone; overwriting makes it anew"
 
 
 @dataclass(eq=False)
@@ -44,7 +45,7 @@ class Backlog:
     skip_color: bool = False
     shard: Shard = field(default_factory=Shard)
     read_only: bool = False
-    _under_way: dict[str, tuple[Journal, Stamp]] = field(default_factory=dict, init=False)
+    _under_way: dict[str, tuple[Journal, Stamp, tuple[str, ...]]] = field(default_factory=dict, init=False)
     _cleaned: PathSet = field(default_factory=PathSet, init=False)
     _folder: str = field(default="", init=False)
 
@@ -64,17 +65,19 @@ class Backlog:
         self._clean(job.folder)
         journal, name = self.journals.of(job)
         stamp = Stamp(name, os.fsencode(job.identity), file_stamp(job.source), self.settings)
+        others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
-            others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
-            state = journal.state(stamp, job.target, others)
+            state, path = journal.state(stamp, job.target, others)
             if state is ResultState.done:
                 return job.outcome(PhotoStatus.skipped)
             if state is ResultState.in_color and self.skip_color:
                 return job.outcome(PhotoStatus.in_color)
+            if state is ResultState.changed:
+                return job.outcome(PhotoStatus.changed, (_CHANGED.format(path),), "overwrite")
             if state is ResultState.in_the_way:
-                return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(job.target),), "overwrite")
-        journal.begin(stamp, job.target)
-        self._under_way[job.target] = journal, stamp
+                return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
+        journal.begin(stamp, job.target, others)
+        self._under_way[job.target] = journal, stamp, others
         return Pending(job)
 
     def _clean(self, folder: str) -> None:
@@ -85,13 +88,22 @@ class Backlog:
 
     def record(self, outcome: PhotoOutcome) -> None:
         """Note what became of a photo that was to do."""
-        journal, stamp = self._under_way.pop(outcome.target, (None, None))
-        if journal is None or stamp is None:
+        if outcome.target not in self._under_way:
             return
-        if outcome.status is PhotoStatus.written:
-            journal.made(stamp, outcome.target)
-        elif outcome.status is PhotoStatus.in_color:
-            journal.left_in_color(stamp)
+        journal, stamp, others = self._under_way.pop(outcome.target)
+        note = {
+            PhotoStatus.written: journal.made,
+            PhotoStatus.in_color: journal.left_in_color,
+            PhotoStatus.failed: journal.failed,
+        }[outcome.status]
+        note(stamp, outcome.target, others)
+
+
+def _kind(path: str) -> str:
+    """What stands there, in words."""
+    if os.path.isdir(path):
+        return "a folder"
+    return "a link to nothing" if os.path.islink(path) and not os.path.exists(path) else "a file"
 
 
 def color_all(

@@ -10,18 +10,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from colorgan.batch.jobs import Job
-from colorgan.errors import OutputError
+from colorgan.errors import Interrupted, OutputError
+from colorgan.files import Disk
 
 JOURNAL_NAME = ".colorgan-journal.sqlite3"
 _VERSION = 1
-_LOCK_TIMEOUT_S = 60.0  # other processes write for milliseconds
+_PATIENCE_S = 60.0  # with other processes, which write for milliseconds
+_LOOK_UP_S = 1.0  # how often a wait for them looks up, for a signal
+_LONG_S = 5.0  # after so long a wait, a word is said
+_MTIME_STEP_NS = 2_000_000_000  # in which FAT counts; a file's time may be put on it when the disk is mounted again
 _SCHEMA = """CREATE TABLE IF NOT EXISTS results (
     name BLOB PRIMARY KEY,
     photo BLOB NOT NULL, photo_bytes INTEGER NOT NULL, photo_mtime_ns INTEGER NOT NULL, settings BLOB NOT NULL,
@@ -35,6 +42,11 @@ _INSERT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 # States of a row. Of what was begun, the size and time of the file that stood there before are kept.
 _BEGUN, _MADE, _IN_COLOR = 0, 1, 2
 _ABSENT = (-1, -1)
+_NO_FILE = (-2, -2)  # a folder, a link to nothing, a device
+_DELETE = "DELETE FROM results WHERE name = ?"
+
+Row = tuple[bytes, int, int, bytes, int, int, int]
+Result = TypeVar("Result")
 
 
 class ResultState(Enum):
@@ -43,7 +55,18 @@ class ResultState(Enum):
     to_do = "to do"
     done = "done"
     in_color = "in color"
+    changed = "changed since it was written"
     in_the_way = "in the way"
+
+
+class _Standing(Enum):
+    """What stands in the place of a file that is to be written."""
+
+    nothing = 0
+    current = 1  # made of this photo as it is now, with the settings of now
+    older = 2  # made by colorgan too
+    changed = 3  # made by colorgan, and by somebody else since
+    foreign = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +87,25 @@ class Stamp:
 
 
 def file_stamp(path: str) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; -1 both where there is no such file."""
+    """Size in bytes and time of change in nanoseconds; -1 both where there is nothing, -2 where it is no file."""
     try:
         status = os.stat(path)
-    except OSError:
-        return _ABSENT
-    return status.st_size, status.st_mtime_ns
+    except OSError:  # the goal of a link may be on a disk that is not mounted; the link is somebody's all the same
+        return _NO_FILE if os.path.lexists(path) else _ABSENT
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else _NO_FILE
+
+
+def _is_same(found: tuple[int, int], noted: tuple[int, int]) -> bool:
+    """Whether a file is the one that was noted, on any disk's clock."""
+    return found[0] == noted[0] and abs(found[1] - noted[1]) <= _MTIME_STEP_NS
+
+
+def _stamps(stamp: Stamp, target: str, others: Sequence[str]) -> Iterator[tuple[Stamp, str]]:
+    """A result's stamp and path, and those of what is written beside it."""
+    yield stamp, target
+    folder, slash, _ = stamp.name.rpartition(b"/")
+    for path in others:
+        yield replace(stamp, name=folder + slash + os.fsencode(os.path.basename(path))), path
 
 
 class Journal:
@@ -77,17 +113,27 @@ class Journal:
 
     Args:
         folder: where it is, or is to be.
-        notify: told in words of a damaged journal, which is moved aside.
+        notify: told in words of a damaged journal, which is moved aside, and of a disk without locks.
         read_only: write nothing; a damaged journal is then an empty one.
+        check: called while other processes have it locked; raises to stop waiting.
 
     Raises:
         OutputError: it cannot be opened or written.
     """
 
-    def __init__(self, folder: Path, notify: Callable[[str], None], *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        notify: Callable[[str], None],
+        *,
+        read_only: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = folder / JOURNAL_NAME
-        self._notify, self._read_only = notify, read_only
-        self._pending: dict[bytes, tuple[object, ...]] = {}
+        self._notify, self._read_only, self._check = notify, read_only, check
+        self._patience_s = _PATIENCE_S
+        self._pending: dict[bytes, Row | None] = {}
+        self._before: dict[bytes, tuple[Row | None, tuple[int, int]]] = {}
         self._database: sqlite3.Connection | None = None
         if self._path.exists():
             self._database = self._open_to_read() if read_only else self._open_to_write()
@@ -101,15 +147,41 @@ class Journal:
             raise OutputError(
                 f"a folder for results at {self._path.parent}", reason, advice, parameter="output"
             ) from error
+        disk = Disk.of(self._path.parent)
+        if not disk.has_locks:
+            self._notify(f"The disk of {self._path.parent} has no locks: see that no other colorgan writes there.")
         try:
-            return self._open(self._path)
+            return self._patiently(lambda: self._open_here(disk))
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise self._error(error) from error
             aside = self._move_aside()
             self._notify(f"{_DAMAGED.format(self._path, error)} It is now {aside}.")
             with self._saying_why():
-                return self._open(self._path)
+                return self._open_here(disk)
+
+    def _open_here(self, disk: Disk) -> sqlite3.Connection:
+        with self._saying_why(), self._path.open("ab"):
+            pass  # with the rights that a new file gets in that folder, of which SQLite knows nothing
+        database = self._open(f"{self._path.absolute().as_uri()}?nolock={int(not disk.has_locks)}")
+        if not disk.can_flush:
+            database.execute("PRAGMA synchronous = OFF")
+        return database
+
+    def _patiently(self, call: Callable[[], Result]) -> Result:
+        """Do something again and again while another process has the file locked."""
+        start, is_told = time.monotonic(), False
+        while True:
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                waited_s = time.monotonic() - start
+                if not _is_locked(error) or waited_s > self._patience_s:
+                    raise
+            self._check()
+            if waited_s > _LONG_S and not is_told:
+                self._notify(f"Waiting for the journal {self._path}, which another process has locked ...")
+                is_told = True
 
     def _open_to_read(self) -> sqlite3.Connection | None:
         try:
@@ -119,9 +191,8 @@ class Journal:
             self._notify(_DAMAGED.format(self._path, error))
             return None
 
-    def _open(self, place: str | Path) -> sqlite3.Connection:
-        is_uri = str(place).startswith("file:")
-        database = sqlite3.connect(place, timeout=_LOCK_TIMEOUT_S, isolation_level=None, uri=is_uri)
+    def _open(self, address: str) -> sqlite3.Connection:
+        database = sqlite3.connect(address, timeout=_LOOK_UP_S, isolation_level=None, uri=True)
         try:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version > _VERSION:
@@ -148,52 +219,103 @@ class Journal:
             Path(f"{self._path}-journal").unlink(missing_ok=True)
         return aside
 
-    def state(self, stamp: Stamp, target: str, others: tuple[str, ...] = ()) -> ResultState:
-        """What is to be done.
+    def state(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[ResultState, str]:
+        """What is to be done, and which of the files it is for which nothing may be.
 
         Args:
             stamp: of the photo, now.
             target: the path of its result.
             others: paths of what is written beside it.
         """
-        row = self._row(stamp.name)
-        found = file_stamp(target)
-        if row is None:
-            return ResultState.to_do if found == _ABSENT else ResultState.in_the_way
-        *made_of, state, size, mtime_ns = row
-        if made_of != [stamp.photo, *stamp.photo_file, stamp.settings]:
-            return ResultState.to_do
-        if state == _IN_COLOR:
-            return ResultState.in_color
-        # A run that was killed had put another file there than the one that stood there before: a whole one.
-        is_made = found == (size, mtime_ns) if state == _MADE else found not in (_ABSENT, (size, mtime_ns))
-        if not is_made or not all(os.path.isfile(other) for other in others):
-            return ResultState.to_do
-        if state == _BEGUN:
-            self._put(stamp, _MADE, found)
-        return ResultState.done
+        if self._is_left_in_color(stamp, target):
+            return ResultState.in_color, target
+        stamps = list(_stamps(stamp, target, others))
+        standings = [self._standing(*each) for each in stamps]
+        if standings[0] is _Standing.current:
+            # Earlier versions did not note what they wrote beside a result; its settings say that it was written.
+            standings = [
+                _Standing.current if standing is _Standing.foreign and self._row(each.name) is None else standing
+                for standing, (each, _) in zip(standings, stamps, strict=True)
+            ]
+        for standing, state in (
+            (_Standing.foreign, ResultState.in_the_way),
+            (_Standing.changed, ResultState.changed),
+        ):
+            if standing in standings:
+                return state, stamps[standings.index(standing)][1]
+        is_done = all(standing is _Standing.current for standing in standings)
+        return (ResultState.done if is_done else ResultState.to_do), target
 
-    def _row(self, name: bytes) -> tuple[object, ...] | None:
+    def _is_left_in_color(self, stamp: Stamp, target: str) -> bool:
+        row = self._row(stamp.name)
+        if row is None or row[4] != _IN_COLOR or row[:4] != (stamp.photo, *stamp.photo_file, stamp.settings):
+            return False
+        found = file_stamp(target)
+        return found == _ABSENT or _is_same(found, row[5:])
+
+    def _standing(self, stamp: Stamp, path: str) -> _Standing:
+        row, found = self._row(stamp.name), file_stamp(path)
+        if found == _ABSENT:
+            return _Standing.nothing
+        if row is None:
+            return _Standing.foreign
+        state, noted = row[4], row[5:]
+        is_current = row[:4] == (stamp.photo, *stamp.photo_file, stamp.settings)
+        if state == _BEGUN:
+            if found == _NO_FILE:
+                return _Standing.foreign
+            # A run that was killed had put another file there than the one that stood there before: a whole one.
+            if found == noted or not is_current:
+                return _Standing.older
+            self._put(stamp, _MADE, found)
+            return _Standing.current
+        if not found[0]:  # what a power cut leaves, and nobody's work
+            return _Standing.older
+        if not _is_same(found, noted):
+            return _Standing.changed if state == _MADE else _Standing.foreign
+        return _Standing.current if is_current and state == _MADE else _Standing.older
+
+    def _row(self, name: bytes) -> Row | None:
         if self._database is None:
             return None
+        database = self._database
         with self._saying_why():
-            row: tuple[object, ...] | None = self._database.execute(_SELECT, (name,)).fetchone()
+            row: Row | None = self._patiently(lambda: database.execute(_SELECT, (name,)).fetchone())
             return row
 
-    def begin(self, stamp: Stamp, target: str) -> None:
+    def begin(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
         """Note that a result is about to be made; `flush` before it takes its place."""
-        self._put(stamp, _BEGUN, file_stamp(target))
+        for each, path in _stamps(stamp, target, others):
+            found = file_stamp(path)
+            self._before[each.name] = self._row(each.name), found
+            self._put(each, _BEGUN, found)
 
-    def made(self, stamp: Stamp, target: str) -> None:
-        """Note that the result stands there."""
-        self._put(stamp, _MADE, file_stamp(target))
+    def made(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
+        """Note that the result stands there, and what belongs to it."""
+        for each, path in _stamps(stamp, target, others):
+            self._before.pop(each.name, None)
+            self._put(each, _MADE, file_stamp(path))
 
-    def left_in_color(self, stamp: Stamp) -> None:
+    def left_in_color(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
         """Note that the photo has colors already, and no result was made."""
-        self._put(stamp, _IN_COLOR, _ABSENT)
+        self.failed(stamp, target, others)
+        # What stands there may be an earlier result, or somebody's file that was to be overwritten.
+        is_ours = self._pending[stamp.name] is not None
+        self._put(stamp, _IN_COLOR, file_stamp(target) if is_ours else _ABSENT)
+
+    def failed(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
+        """Note that what was begun came to nothing: where nothing new stands, what was known before is so again."""
+        for each, path in _stamps(stamp, target, others):
+            row, found_before = self._before.pop(each.name)
+            found = file_stamp(path)
+            self._pending[each.name] = row if found == found_before else self._noted(each, _MADE, found)
 
     def _put(self, stamp: Stamp, state: int, file: tuple[int, int]) -> None:
-        self._pending[stamp.name] = (stamp.name, stamp.photo, *stamp.photo_file, stamp.settings, state, *file)
+        self._pending[stamp.name] = self._noted(stamp, state, file)
+
+    @staticmethod
+    def _noted(stamp: Stamp, state: int, file: tuple[int, int]) -> Row:
+        return (stamp.photo, *stamp.photo_file, stamp.settings, state, *file)
 
     def flush(self) -> None:
         """Write what was noted.
@@ -205,23 +327,31 @@ class Journal:
             return
         if self._database is None:
             self._database = self._open_to_write()
+        database = self._database
         with self._saying_why():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                self._database.executemany(_INSERT, self._pending.values())
-                self._database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-                raise
+            self._patiently(lambda: self._write(database))
         self._pending.clear()
+
+    def _write(self, database: sqlite3.Connection) -> None:
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.executemany(_DELETE, [(name,) for name, row in self._pending.items() if row is None])
+            database.executemany(_INSERT, [(name, *row) for name, row in self._pending.items() if row is not None])
+            database.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
+            raise
 
     def forget(self) -> None:
         """Drop what was noted since the last `flush`."""
         self._pending.clear()
+        self._before.clear()
 
-    def close(self) -> None:
-        """Write what was noted, and close the file, also where the writing fails."""
+    def close(self, *, in_a_hurry: bool = False) -> None:
+        """Write what was noted, and close the file, also where the writing fails; in a hurry it waits for nobody."""
+        if in_a_hurry:
+            self._patience_s = 0.0
         try:
             self.flush()
         finally:
@@ -236,6 +366,10 @@ class Journal:
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> OutputError:
+        if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
+            found = f"another process has it locked for {self._patience_s:.0f} seconds, or the disk's locks do not work"
+            advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
+            return OutputError(f"writing the journal {self._path}", found, advice, parameter="output")
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         advice = "Make room there, or name another output folder; then do the same again."
         return OutputError(f"writing the journal {self._path}", reason, advice, parameter="output")
@@ -245,6 +379,10 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return not isinstance(error, sqlite3.OperationalError) or str(error).startswith("no such")
 
 
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    return "is locked" in str(error)
+
+
 class Journals:
     """The journals of a run: for each result, the nearest one in its folder or above it.
 
@@ -252,16 +390,23 @@ class Journals:
         homes: folders that get one where there is none: the folder of all results, or those of the photos.
         beyond: look for one above the homes too, as where results stand beside photos, of which a run may be given any
             part; a folder that is in no home then gets its own.
-        notify: told in words of damaged ones.
+        notify: told in words of damaged ones, and of disks without locks.
         read_only: write nothing.
+        check: called while other processes have one locked; raises to stop waiting.
     """
 
     def __init__(
-        self, homes: Sequence[Path], notify: Callable[[str], None], *, beyond: bool, read_only: bool = False
+        self,
+        homes: Sequence[Path],
+        notify: Callable[[str], None],
+        *,
+        beyond: bool,
+        read_only: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._homes = {os.path.realpath(home) for home in homes}
         self._beyond = beyond
-        self._notify, self._read_only = notify, read_only
+        self._notify, self._read_only, self._check = notify, read_only, check
         self._open: dict[str, Journal] = {}
         self._folder, self._found = "", ("", b"")
 
@@ -290,7 +435,7 @@ class Journals:
 
     def _journal(self, home: str) -> Journal:
         if home not in self._open:
-            self._open[home] = Journal(Path(home), self._notify, read_only=self._read_only)
+            self._open[home] = Journal(Path(home), self._notify, read_only=self._read_only, check=self._check)
         return self._open[home]
 
     def flush(self) -> None:
@@ -315,6 +460,7 @@ class Journals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what was noted, and close them; an error under way is not hidden by another."""
-        with contextlib.suppress(*([OutputError] if kind else [])), contextlib.ExitStack() as closing:
+        hidden = (OutputError, Interrupted) if kind else ()
+        with contextlib.suppress(*hidden), contextlib.ExitStack() as closing:
             for journal in self._open.values():
-                closing.callback(journal.close)
+                closing.callback(journal.close, in_a_hurry=kind is not None)

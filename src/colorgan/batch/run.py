@@ -163,7 +163,11 @@ class _Run:
         read_only = self._batch.dry_run
         ranks = RankSummary(self._world) if self._has_company else None
         with Journals(
-            journal_homes, self._callbacks.on_warning, beyond=self._rules.output is None, read_only=read_only
+            journal_homes,
+            self._callbacks.on_warning,
+            beyond=self._rules.output is None,
+            read_only=read_only,
+            check=self._check,
         ) as journals:
             settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
             todo = Backlog(

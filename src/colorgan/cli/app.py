@@ -87,6 +87,17 @@ def _common(
     """Turn black-and-white photographs into color ones, and train the models that do it."""
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *others: Any, **more: Any
+) -> None:
+    """Print what disks lack as the commands' own words, and any other warning as Python does."""
+    from colorgan.cli.console import Console
+    from colorgan.files import DiskWarning
+
+    is_of_disk = issubclass(category, DiskWarning)
+    Console().warn(str(message) if is_of_disk else warnings.formatwarning(message, category, filename, lineno).rstrip())
+
+
 def main() -> NoReturn:
     """Run the command line and exit with the documented code."""
     # Read once, when torch is imported. A thread that spins while it waits takes its core from whoever else computes:
@@ -95,6 +106,7 @@ def main() -> NoReturn:
     if "_COLORGAN_COMPLETE" in os.environ:
         os.environ["COLUMNS"] = "1000"  # rich wraps a long help, and fish would offer its second line as an option
     warnings.filterwarnings("ignore", module="PIL")  # of odd files, of which the commands have words of their own
+    warnings.showwarning = _show_warning
     try:
         app(prog_name="colorgan")
     except ColorganError as error:

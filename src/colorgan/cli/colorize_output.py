@@ -30,8 +30,10 @@ _SUMS = {
     PhotoStatus.written: "written",
     PhotoStatus.skipped: "skipped",
     PhotoStatus.in_color: "in_colour",
+    PhotoStatus.changed: "changed",
     PhotoStatus.failed: "failed",
 }
+_ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.changed)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
@@ -109,7 +111,8 @@ class PlainReporter(Reporter):
     def planned(self, outcome: PhotoOutcome) -> None:
         """Print where the result would go, or why there would be none."""
         words = "; ".join(outcome.words)
-        target = "" if outcome.status is PhotoStatus.failed else f" -> {printable(outcome.target)}"
+        is_left = outcome.status in (PhotoStatus.failed, PhotoStatus.changed)
+        target = "" if is_left else f" -> {printable(outcome.target)}"
         source = printable(outcome.source)
         self._console.result(f"{_PLANNED[outcome.status]}: {source}{target}{f' ({words})' if words else ''}")
 
@@ -130,7 +133,7 @@ class PlainReporter(Reporter):
     def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
         """Print the sums."""
         words = _PLANNED if total.is_dry else _DONE
-        told = [status for status in PhotoStatus if counts.get(status) or status is not PhotoStatus.in_color]
+        told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
         self._console.result(f"{self._prefix}{sums}. Results: {total.where}")
         if counts.get(PhotoStatus.skipped):
@@ -195,12 +198,14 @@ _DONE = {
     PhotoStatus.written: "written",
     PhotoStatus.skipped: "skipped",
     PhotoStatus.in_color: "in color",
+    PhotoStatus.changed: "changed",
     PhotoStatus.failed: "failed",
 }
 _PLANNED = {
     PhotoStatus.written: "to do",
     PhotoStatus.skipped: "done before",
     PhotoStatus.in_color: "in color",
+    PhotoStatus.changed: "changed",
     PhotoStatus.failed: "would fail",
 }
 

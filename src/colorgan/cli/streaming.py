@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
@@ -88,7 +89,7 @@ def _check(request: Request) -> None:
             raise UsageError("standard output that can take a picture", "a terminal", advice)
     elif target.suffix.lower() not in PHOTO_SUFFIXES:
         raise UsageError("an output file", f"{target} has no photo's suffix", f"Known are {' '.join(PHOTO_SUFFIXES)}.")
-    elif target.exists() and not request.batch.overwrite:
+    elif os.path.lexists(target) and not request.batch.overwrite:
         raise UsageError("a new output file", f"{target} stands there already", "--overwrite replaces it.")
 
 

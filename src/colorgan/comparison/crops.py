@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.color.lab import rgb_to_lab
+from colorgan.data.filters import THUMB_SIDE, judge_colours
 from colorgan.data.options import PrepareOptions
-from colorgan.data.screening import THUMB_SIDE, judge_colours
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import ReadOptions, read_rgb

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -17,8 +16,9 @@ from typing import IO, Any
 import numpy as np
 
 from colorgan import __version__
+from colorgan.data.dedup import choose_validation, group_near_duplicates
+from colorgan.data.filters import LeftOut, Reason
 from colorgan.data.options import PrepareOptions
-from colorgan.data.screening import LeftOut, Reason
 from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
 from colorgan.data.shards import (
     ENCODINGS,
@@ -34,10 +34,9 @@ from colorgan.data.shards import (
     write_whole,
 )
 from colorgan.data.sources import Check, Entry, Source, open_source
-from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import sha256_of
+from colorgan.files import sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -255,5 +254,4 @@ def _write_manifest(
             elif outcome is not None:
                 line |= {"left_out": outcome.reason.value, "detail": outcome.detail}
             file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)

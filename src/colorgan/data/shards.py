@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colorgan.errors import SetError
+from colorgan.files import sync
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,7 @@ class ShardWriter:
             return
         with self._file as file:
             file.write(bytes(2 * _BLOCK_BYTES))  # the end of a tar file
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         self._file = None
 
     def __enter__(self) -> ShardWriter:
@@ -168,8 +167,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a new file and flush it to disk."""
     with path.open("xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def _put(data: memoryview, target: Path | BinaryIO) -> None:
                 file.write(data)
         else:
             target.write(data)
+            target.flush()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         if error.errno in _ONE_NAME:

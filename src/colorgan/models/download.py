@@ -9,18 +9,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
-
 from colorgan import __version__
 from colorgan.errors import OutputError, WeightsError
-from colorgan.files import sha256_of
+from colorgan.files import locked, sha256_of
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -120,17 +118,15 @@ def _ignore(received: int, total: int | None) -> None:
 @contextmanager
 def _exclusive(target: Path, part: Path, progress: Progress) -> Iterator[None]:
     """Keep other processes from the same target meanwhile; the lock ends with its process."""
-    lock = FileLock(target.with_name(f"{target.name}.lock"))
-    while True:
-        try:
-            lock.acquire(timeout=_LOCK_POLL_S)
-            break
-        except Timeout:
-            progress(_size(part), None)
-    try:
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(target.with_name(f"{target.name}.lock")))
+                break
+            except BlockingIOError:
+                progress(_size(part), None)
+                time.sleep(_LOCK_POLL_S)
         yield
-    finally:
-        lock.release()
 
 
 def _download(file: RemoteFile, part: Path, progress: Progress) -> None:

@@ -6,8 +6,8 @@ from colorgan.color.bins import prior
 from colorgan.data.dataset import Batch
 from colorgan.networks.compact import Compact
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.losses import l1, make_loss
-from colorgan.training.stages import FinetuneStage, Learner, OptimizerOptions
+from colorgan.training.stages.base import FinetuneStage, Learner, OptimizerOptions
+from colorgan.training.stages.losses import l1, make_loss
 
 
 def stage(**options: float | bool) -> FinetuneStage:

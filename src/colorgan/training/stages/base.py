@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorgan.networks.generator import Generator
-from colorgan.training.losses import Loss
 from colorgan.training.ranks import ALONE, Ranks
+from colorgan.training.stages.losses import Loss
 
 
 class Stage(Protocol):

@@ -1,0 +1,153 @@
+"""The commands on disks that are not as ext4 is: network shares, memory sticks, folders of a team."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import disks
+import pytest
+from colorizing import Call, make_photos, run, tree
+from processes import Start
+from trees import needs_links
+
+from colorgan.batch.journal import JOURNAL_NAME, Journal
+from colorgan.errors import OutputError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="is about disks of Unix systems")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "word"),
+    [(disks.NO_CHMOD, ""), (disks.NO_LINKS, ""), (disks.NO_FOLDER_FLUSH, "flush"), (disks.NO_FLUSH, "flush")],
+    ids=["chmod", "links", "folder flush", "flush"],
+)
+def test_photos_are_colored_on_a_disk_that_lacks_something(
+    lacking: str, word: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    make_photos(tmp_path / "photos", "a.jpg", "b.png")
+    done = disks.on_disk(
+        lacking, "colorize", tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet"
+    )
+    assert (done.returncode, tree(tmp_path / "out")) == (0, ["a.jpg", "b.png"]), done.stderr
+    assert done.stderr.count("\n") == bool(word), "a word, once"
+    assert word in done.stderr
+
+
+def test_a_set_and_a_training_are_made_on_a_disk_that_has_nothing(place: Path) -> None:
+    prepared = disks.on_disk(disks.BARE, "prepare", "photos", "-o", "set", "--min-side", "16", "--val-fraction", "0.2")
+    assert prepared.returncode == 0, prepared.stderr
+    given = {"data": "set", "from": "small.safetensors", "run": "run", "device": "cpu"}
+    sizes = {"size": 16, "batch-size": 4, "epochs": 1, "workers": 1}
+    options = [part for name, value in (given | sizes).items() for part in (f"--{name}", value)]
+    trained = disks.on_disk(disks.BARE, "finetune", *options)
+    assert trained.returncode == 0, trained.stderr
+    assert (place / "run/weights/best.safetensors").exists()
+    assert list((place / "run/checkpoints").iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="sets a folder's list of rights")
+def test_a_result_and_the_journal_have_the_rights_that_the_folder_gives(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    out = tmp_path / "out"
+    out.mkdir()
+    rights = [(1, 7), (4, 7), (8, 7), (16, 7), (32, 0)]  # user, group, group 1234, mask, others
+    entries = [struct.pack("<HHI", tag, bits, 1234 if tag == 8 else 0xFFFFFFFF) for tag, bits in rights]
+    try:
+        os.setxattr(out, "system.posix_acl_default", struct.pack("<I", 2) + b"".join(entries))
+    except OSError:
+        pytest.skip("this disk has no such lists")
+    (out / "plain").touch()
+    assert run(tmp_path / "photos", "-o", out, "--model", tiny_model).returncode == 0
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o660}
+
+
+def test_on_a_disk_without_locks_photos_are_colored_with_a_word(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    arguments = ("colorize", tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet")
+    for sums in ("1 written, 0 skipped", "0 written, 1 skipped"):
+        done = disks.on_disk(disks.NO_LOCKS, *arguments)
+        assert (done.returncode, done.stdout.startswith(sums)) == (0, True), done.stderr
+        assert "has no locks: see that no other colorgan writes there" in done.stderr
+
+
+@pytest.fixture
+def locked_journal(tiny_model: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder of results whose journal another process has locked, as a dead network disk does it for ever."""
+    make_photos(tmp_path / "photos", "a.jpg")
+    run(tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model)
+    with closing(sqlite3.connect(tmp_path / "out" / JOURNAL_NAME)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        yield tmp_path / "out"
+
+
+def test_a_wait_for_a_locked_journal_is_said_and_hears_a_signal(
+    locked_journal: Path, tiny_model: Path, tmp_path: Path, start: Start
+) -> None:
+    process = start("colorize", tmp_path / "photos", "-o", locked_journal, "--model", tiny_model, "--quiet")
+    assert "which another process has locked" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, words = process.communicate(timeout=10)
+    assert process.returncode == 143, words
+
+
+def test_a_journal_that_stays_locked_is_an_error_that_says_so(
+    locked_journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("colorgan.batch.journal._PATIENCE_S", 0.1)
+    with pytest.raises(OutputError, match="another process has it locked") as error:
+        Journal(locked_journal, print)
+    assert "Make room" not in error.value.advice
+
+
+@needs_links
+def test_what_a_user_put_in_a_results_place_stays_there(tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    make_photos(tmp_path / "photos", "a.jpg", "b.jpg", "c.jpg")
+    out = tmp_path / "out"
+    (out / "a.jpg").mkdir(parents=True)
+    (out / "b.jpg").symlink_to("/mnt/not/mounted/b.jpg")
+    (out / "c-confidence.png").write_bytes(b"mine")
+    arguments = (tmp_path / "photos", "-o", out, "--model", tiny_model, "--confidence")
+    for _ in range(2):
+        code, printed, words = call(*arguments)
+        assert (code, printed.startswith("0 written, 0 skipped, 3 failed")) == (3, True)
+        assert f"at {out / 'a.jpg'}, a folder stands" in words
+        assert f"at {out / 'b.jpg'}, a link to nothing stands" in words
+        assert f"at {out / 'c-confidence.png'}, a file stands" in words
+    assert (out / "a.jpg").is_dir()
+    assert (out / "b.jpg").is_symlink()
+    assert (out / "c-confidence.png").read_bytes() == b"mine"
+    code, printed, _ = call(*arguments, "--overwrite")
+    assert printed.startswith("2 written, 0 skipped, 1 failed")
+    link = tmp_path / "link.jpg"
+    link.symlink_to("/mnt/not/mounted/b.jpg")
+    code, _, words = call("-", "-o", link, "--model", tiny_model)
+    assert (code, link.is_symlink()) == (2, True)
+    assert "stands there already" in words
+
+
+def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    make_photos(tmp_path / "photos", "a.jpg", "b.jpg")
+    out = tmp_path / "out"
+    arguments = (tmp_path / "photos", "-o", out, "--model", tiny_model)
+    call(*arguments)
+    (out / "a.jpg").write_bytes(b"retouched")
+    for options, sums in (
+        ((), "0 written, 1 skipped, 1 changed"),
+        (("--saturation", "0.5"), "1 written, 0 skipped, 1 changed"),
+    ):
+        code, printed, words = call(*arguments, *options)
+        assert (code, printed.startswith(f"{sums}, 1 changed")) == (0, True), printed
+        assert f"{out / 'a.jpg'} was changed since it was written" in words
+        assert "--overwrite" in words
+    assert (out / "a.jpg").read_bytes() == b"retouched"
+    _, printed, _ = call(*arguments, "--dry-run", "--json")
+    assert [json.loads(line).get("status") for line in printed.splitlines()].count("changed") == 1
+    assert call(*arguments, "--overwrite")[1].startswith("2 written, 0 skipped, 0 failed")

@@ -1,0 +1,52 @@
+"""Disks that lack something, for commands as processes: what fails is said in Python, and the command runs after it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from processes import DEADLINE_S
+
+NO_CHMOD = """
+def refuse(*arguments, **options):
+    raise PermissionError(1, "Operation not permitted")
+os.chmod = os.fchmod = pathlib.Path.chmod = refuse
+"""
+NO_FLUSH = """
+def refuse(file):
+    raise OSError(errno.EINVAL, "Invalid argument")
+os.fsync = refuse
+"""
+NO_FOLDER_FLUSH = """
+def fsync(file, real=os.fsync):
+    if stat.S_ISDIR(os.fstat(file).st_mode):
+        raise OSError(errno.EINVAL, "Invalid argument")
+    real(file)
+os.fsync = fsync
+"""
+NO_LOCKS = """
+def refuse(*arguments):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = fcntl.lockf = refuse
+"""
+NO_LINKS = """
+def refuse(*arguments, **options):
+    raise PermissionError(1, "Operation not permitted")
+os.link = os.symlink = refuse
+"""
+BARE = NO_CHMOD + NO_FLUSH + NO_LOCKS + NO_LINKS
+
+
+def on_disk(lacking: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run `colorgan` with those arguments where every disk lacks something.
+
+    Args:
+        lacking: one of the texts above, or several added.
+        arguments: of the command.
+        options: of `subprocess.run`.
+    """
+    begin = "import errno, fcntl, os, pathlib, stat\n"
+    code = f"{begin}{lacking}\nfrom colorgan.cli.app import main\nmain()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    settings = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": DEADLINE_S, "check": False}
+    return subprocess.run(command, **settings | options)
