@@ -19,6 +19,7 @@ from processes import Start
 from trees import needs_links
 
 from colorgan.batch.journal import JOURNAL_NAME, Journal
+from colorgan.data.sources import open_source
 from colorgan.errors import OutputError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="is about disks of Unix systems")
@@ -151,3 +152,24 @@ def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tm
     _, printed, _ = call(*arguments, "--dry-run", "--json")
     assert [json.loads(line).get("status") for line in printed.splitlines()].count("changed") == 1
     assert call(*arguments, "--overwrite")[1].startswith("2 written, 0 skipped, 0 failed")
+
+
+def test_what_systems_keep_in_folders_of_their_own_is_no_photo(tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    own = ["@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/1.jpg", "#recycle/gone.jpg", ".Trash-1000/files/old.jpg"]
+    make_photos(tmp_path / "photos", "a.jpg", "scans.tif/b.jpg", *own)
+    for sums in ("2 written, 0 skipped", "0 written, 2 skipped"):
+        code, printed, _ = call(tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model)
+        assert (code, printed.startswith(f"{sums}, 0 failed")) == (0, True), printed
+    assert tree(tmp_path / "out") == ["a.jpg", "scans.tif/b.jpg"]
+    with closing(open_source(tmp_path / "photos")) as source:
+        assert [entry.name for entry in source.entries] == ["a.jpg", "scans.tif/b.jpg"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_lists_of_other_systems_are_understood(encoding: str, tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "\N{LATIN SMALL LETTER E WITH ACUTE}.jpg", "b.jpg")
+    (tmp_path / "list.txt").write_bytes(
+        "photos/\N{LATIN SMALL LETTER E WITH ACUTE}.jpg\r\nphotos/b.jpg\r\n".encode(encoding)
+    )
+    done = run("--from-file", "list.txt", "-o", "out", "--model", tiny_model, cwd=tmp_path)
+    assert (done.returncode, len(tree(tmp_path / "out"))) == (0, 2), done.stderr

@@ -100,7 +100,11 @@ class Source(ABC):
         """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
         path = PurePosixPath(name)
         # macOS puts a shadow "._x.jpg" beside each "x.jpg" into its archives.
-        if path.suffix.lower() not in SOURCE_SUFFIXES or path.name.startswith("._"):
+        if (
+            path.suffix.lower() not in SOURCE_SUFFIXES
+            or path.name.startswith("._")
+            or any(map(is_housekeeping, path.parts[:-1]))
+        ):
             self.ignored += 1
             return
         yield Entry(self, name, path.parent.name if class_name is None else class_name, size_bytes, position)
@@ -112,6 +116,9 @@ class FolderSource(Source):
     def _list(self) -> Iterator[Entry]:
         for folder, subfolders, names in os.walk(self.path, onerror=self._refuse):
             here = Path(folder)
+            found = len(subfolders)
+            subfolders[:] = [name for name in subfolders if not is_housekeeping(name)]
+            self.ignored += found - len(subfolders)
             self.ignored += sum((here / name).is_symlink() for name in subfolders)
             for name in names:
                 self._check()
