@@ -173,3 +173,32 @@ def test_lists_of_other_systems_are_understood(encoding: str, tiny_model: Path, 
     )
     done = run("--from-file", "list.txt", "-o", "out", "--model", tiny_model, cwd=tmp_path)
     assert (done.returncode, len(tree(tmp_path / "out"))) == (0, 2), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+def test_a_limit_of_the_system_is_an_error_with_words(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    lacking = """
+import resource, threading
+def start(thread):
+    raise RuntimeError("can't start new thread")
+if "threads" in sys.argv[1:]:
+    threading.Thread.start = start
+    sys.argv.remove("threads")
+else:
+    resource.setrlimit(resource.RLIMIT_AS, (700_000_000,) * 2)
+"""
+    for more in ((), ("threads",)):
+        done = disks.on_disk(
+            f"import sys{lacking}",
+            "colorize",
+            tmp_path / "photos",
+            "-o",
+            tmp_path / "out",
+            "--model",
+            tiny_model,
+            *more,
+        )
+        assert done.returncode == 4, done.stderr
+        assert "the system" in done.stderr
+        assert "bug" not in done.stderr

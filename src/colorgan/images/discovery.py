@@ -9,7 +9,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from colorgan.images.formats import PHOTO_SUFFIXES
 
@@ -116,11 +116,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 _CHUNK_BYTES = 1 << 16
 
 
+class PartialReader(Protocol):
+    """Gives what is there, where a file would wait for more."""
+
+    def read1(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
 _MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LINE_ENDS = ((b"\r\0\n\0", "utf-16-le"), (b"\0\r\0\n", "utf-16-be"))  # of Windows, where no mark stands before
 
 
-def read_paths(file: BinaryIO) -> Iterator[str]:
+def read_paths(file: BinaryIO | PartialReader) -> Iterator[str]:
     """Read paths, one a line, or with NUL between them where the list's beginning holds one.
 
     Lists as Windows makes them are understood: with a byte order mark, in UTF-16, with CR LF.
@@ -132,7 +139,7 @@ def read_paths(file: BinaryIO) -> Iterator[str]:
         Each path once it is there; empty lines are left out.
     """
     # `read1` gives what a pipe holds, where `read` would wait for more.
-    read = getattr(file, "read1", file.read)
+    read = file.read1 if hasattr(file, "read1") else file.read
     rest, separator = b"", b""
     for chunk in _recoded(read):
         rest += chunk
