@@ -202,3 +202,46 @@ else:
         assert done.returncode == 4, done.stderr
         assert "the system" in done.stderr
         assert "bug" not in done.stderr
+
+
+def test_a_share_is_always_said_with_what_made_it(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", *(f"{number}.jpg" for number in range(6)))
+    arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet", "--dry-run")
+    environment = os.environ | {"WORLD_SIZE": "2"}
+    assert (
+        "share 1 of 2 of the photos alone, since the environment has WORLD_SIZE=2 RANK=0"
+        in run(*arguments, env=environment).stderr
+    )
+    lines = [json.loads(line) for line in run(*arguments, "--json", env=environment).stdout.splitlines()]
+    (line,) = [line for line in lines if line.get("state") == "sharing"]
+    assert (line["share"], line["variables"]) == ("1 of 2", "WORLD_SIZE=2 RANK=0")
+
+
+TRAINING = ["--data", "data", "--from", "small.safetensors", "--run", "run", "--device", "cpu", "--size", "16"]
+SHORT = ["--batch-size", "4", "--epochs", "1", "--workers", "1"]
+
+
+def test_a_training_is_not_lost_for_a_cache_that_cannot_be_written(place: Path) -> None:
+    (place / "file").touch()
+    environment = os.environ | {"COLORGAN_CACHE": str(place / "file" / "cache")}
+    done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=environment)
+    assert (done.returncode, done.stdout) == (0, "run/weights/best.safetensors\n"), done.stderr
+    assert "not in the cache as `finetuned`" in done.stderr
+    assert "also in the cache" not in done.stderr
+
+
+def test_a_training_with_a_leftover_world_size_says_what_to_do(place: Path) -> None:
+    done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=os.environ | {"WORLD_SIZE": "2"})
+    assert done.returncode == 2, done.stderr
+    assert "unset WORLD_SIZE" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["report.html", "results.csv", "results.json"])
+def test_compare_replaces_no_file_of_the_users(name: str, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    done = disks.on_disk("", "compare", tmp_path / "photos", "-o", tmp_path / "out", "--models", "compact")
+    assert done.returncode == 2, done.stderr
+    assert "--overwrite" in done.stderr
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
