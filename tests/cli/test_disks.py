@@ -189,16 +189,8 @@ else:
     resource.setrlimit(resource.RLIMIT_AS, (700_000_000,) * 2)
 """
     for more in ((), ("threads",)):
-        done = disks.on_disk(
-            f"import sys{lacking}",
-            "colorize",
-            tmp_path / "photos",
-            "-o",
-            tmp_path / "out",
-            "--model",
-            tiny_model,
-            *more,
-        )
+        arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, *more)
+        done = disks.on_disk(f"import sys{lacking}", "colorize", *arguments)
         assert done.returncode == 4, done.stderr
         assert "the system" in done.stderr
         assert "bug" not in done.stderr

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.images.discovery import is_housekeeping
 
 SOURCE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 MAX_PHOTO_BYTES = 256 * 1000**2

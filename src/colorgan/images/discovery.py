@@ -124,7 +124,7 @@ class PartialReader(Protocol):
 
 
 _MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_LINE_ENDS = ((b"\r\0\n\0", "utf-16-le"), (b"\0\r\0\n", "utf-16-be"))  # of Windows, where no mark stands before
+_LINE_END = b"\r\0\n"  # of Windows in UTF-16; where no mark stands before, its place tells which
 
 
 def read_paths(file: BinaryIO | PartialReader) -> Iterator[str]:
@@ -156,7 +156,8 @@ def _recoded(read: Callable[[int], bytes]) -> Iterator[bytes]:
     while len(start) < 3 and (chunk := read(_CHUNK_BYTES)):
         start += chunk
     mark, encoding = next((row for row in _MARKS if start.startswith(row[0])), (b"", ""))
-    encoding = encoding or next((encoding for end, encoding in _LINE_ENDS if end in start), "")
+    if not mark and (end := start.find(_LINE_END)) >= 0:
+        encoding = "utf-16-be" if end % 2 else "utf-16-le"
     chunk = start.removeprefix(mark)
     decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
     while chunk:
