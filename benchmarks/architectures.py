@@ -30,8 +30,8 @@ from colorgan.devices import has_fast_bf16
 from colorgan.metrics import Pictures, measure
 from colorgan.networks.compact import Compact, Residual
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.training.losses import PRIOR_FLOOR, BinsLoss
-from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.losses import PRIOR_FLOOR, BinsLoss
 
 SIZE = 64  # pixels: what is trained on and shown
 CROP = 256  # pixels: what is measured

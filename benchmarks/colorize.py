@@ -4,7 +4,7 @@
     python benchmarks/colorize.py --part folder --photos 300 --photos 3000
     python benchmarks/colorize.py --part skip --tiny 100000
 
-Every photo and all weights are made here: ECCV16 with random weights, photos of smooth noise as grey JPEGs. Each
+Every photo and all weights are made here: ECCV16 with random weights, photos of smooth noise as gray JPEGs. Each
 measurement is a process of its own, and both sides of a ratio run in the same minutes; where other programs run too,
 trust the ratios of the CPU's time. Peak memory is what lies above a process that only imports torch. The parts:
 
@@ -90,7 +90,7 @@ def one_photo(*arguments: object) -> dict[str, Any]:
 
 
 def photo(path: Path, width: int, height: int, seed: int = 0) -> Path:
-    """Write a grey JPEG of smooth noise with grain."""
+    """Write a gray JPEG of smooth noise with grain."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (9, 12), dtype=np.uint8))
     picture = coarse.resize((width, height), Image.Resampling.BICUBIC)
@@ -171,15 +171,15 @@ def available_cores() -> int:
 
 
 def command(folder: Path, photos: list[Path], name: str) -> Run:
-    """Colour copies of photos with the command, each under a name of its own."""
+    """Color copies of photos with the command, each under a name of its own."""
     inputs = folder / f"in-{name}"
     inputs.mkdir()
     for index, source in enumerate(photos):
         os.link(source, inputs / f"{index:07}.jpg")
-    return colour(folder, name)
+    return color(folder, name)
 
 
-def colour(folder: Path, name: str) -> Run:
+def color(folder: Path, name: str) -> Run:
     """Give the command for a folder, perhaps again."""
     return run([*COMMAND, str(folder / f"in-{name}"), "-o", str(folder / f"out-{name}"), "--quiet"])
 

@@ -17,16 +17,16 @@ from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.crops import open_inputs
-from colorgan.comparison.evaluate import Gathering, measure_all
+from colorgan.comparison.evaluate import Accumulator, measure_all
 from colorgan.comparison.formatting import bounds, number
-from colorgan.comparison.models import Contender
+from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.summary import rows_of
 from colorgan.metrics import FIGURES
 
 SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
 
 
-def variants(arguments: argparse.Namespace) -> list[Contender]:
+def variants(arguments: argparse.Namespace) -> list[ComparedModel]:
     """Each model at each render size and temperature."""
     contenders = []
     for name in arguments.model:
@@ -34,7 +34,9 @@ def variants(arguments: argparse.Namespace) -> list[Contender]:
         for size, temperature in product(arguments.render_size or [None], arguments.temperature or [None]):
             info = colorizer.info
             label = f"{Path(name).name} at {size or info.render_size}, T {temperature or info.temperature:g}"
-            contenders.append(Contender(label, colorizer, ColorizeOptions(render_size=size, temperature=temperature)))
+            contenders.append(
+                ComparedModel(label, colorizer, ColorizeOptions(render_size=size, temperature=temperature))
+            )
     return contenders
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     contenders = variants(arguments)
-    gathering = Gathering([contender.name for contender in contenders], torch.device(arguments.device))
+    gathering = Accumulator([contender.name for contender in contenders], torch.device(arguments.device))
     seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, StopCheck(Callbacks(), ""))
     print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
     for row in rows_of(gathering, contenders, seed=0):

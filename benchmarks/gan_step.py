@@ -24,9 +24,9 @@ from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.models.loading import build_network
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.adversarial import Perceptual
-from colorgan.training.gan import GanNetworks, GanOptions, GanStage
-from colorgan.training.stages import OptimizerOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.gan_losses import Perceptual
 
 REPORT_PHOTOS = 50 * 50 * 1300  # epochs, classes, photos of each: its 18 to 20 hours
 BATCHES = (16, 32, 64, 128, 256)

@@ -11,7 +11,7 @@ from torch import Tensor
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.comparison.crops import Crop, open_inputs, read_crops
-from colorgan.comparison.models import Contender
+from colorgan.comparison.models import ComparedModel
 
 
 def photos_and_models(description: str | None) -> argparse.Namespace:
@@ -25,7 +25,7 @@ def photos_and_models(description: str | None) -> argparse.Namespace:
 def colour_crops(path: Path, size_px: int) -> list[Crop]:
     """The squares in the middle of the photos that have true colours."""
     entries = [entry for source in open_inputs([path]) for entry in source.entries]
-    return [crop for crop in read_crops(entries, size_px) if isinstance(crop, Crop) and not crop.colourless]
+    return [crop for crop in read_crops(entries, size_px) if isinstance(crop, Crop) and not crop.colorless]
 
 
 def rgb_of(crop: Crop) -> Tensor:
@@ -38,12 +38,12 @@ def lab_of(crop: Crop) -> Tensor:
     return rgb_to_lab(rgb_of(crop).float() / 255)
 
 
-def contender(model: str) -> Contender:
+def contender(model: str) -> ComparedModel:
     """A model on the CPU, in float32."""
-    return Contender(model, Colorizer.load(model, device="cpu", precision="fp32"))
+    return ComparedModel(model, Colorizer.load(model, device="cpu", precision="fp32"))
 
 
-def predict(model: Contender, L: Tensor) -> Tensor:
+def predict(model: ComparedModel, L: Tensor) -> Tensor:
     """The colours of one photo: (1, 1, S, S) -> (1, 2, S, S)."""
     (ab,) = model.predict(L)
     assert isinstance(ab, Tensor)

@@ -1,4 +1,4 @@
-"""Colour photos one at a time and print, as JSON, how long each took from file to file, by the clock and of
+"""Color photos one at a time and print, as JSON, how long each took from file to file, by the clock and of
 the CPU, and the process's peak memory.
 
     python benchmarks/one_photo.py reference eccv16.safetensors OUT PHOTO...
@@ -33,17 +33,17 @@ def reference(weights: str) -> Callable[[Path, Path], None]:
 
     network = load_model(weights, torch.device("cpu")).generator
 
-    def colour(photo: Path, result: Path) -> None:
+    def color(photo: Path, result: Path) -> None:
         rgb = np.asarray(Image.open(photo).convert("RGB"))
         small = np.asarray(Image.fromarray(rgb).resize((256, 256), Image.Resampling.BICUBIC))
         L, small_L = rgb2lab(rgb)[..., 0], rgb2lab(small)[..., 0]
         with torch.no_grad():
             ab = network(torch.tensor(small_L, dtype=torch.float32)[None, None]).ab
         wide = F.interpolate(ab, size=L.shape, mode="bilinear")[0].numpy().transpose(1, 2, 0)
-        coloured = lab2rgb(np.concatenate([L[..., None], wide], axis=2))
-        Image.fromarray((coloured * 255).round().astype(np.uint8)).save(result, quality=95, subsampling=0)
+        colored = lab2rgb(np.concatenate([L[..., None], wide], axis=2))
+        Image.fromarray((colored * 255).round().astype(np.uint8)).save(result, quality=95, subsampling=0)
 
-    return colour
+    return color
 
 
 def colorgan(weights: str, fit: str, render_size: int | None, precision: str) -> Callable[[Path, Path], None]:
@@ -57,12 +57,12 @@ def colorgan(weights: str, fit: str, render_size: int | None, precision: str) ->
     colorizer = Colorizer.load(weights, device="cpu", precision=precision)
     rendering = ColorizeOptions(fit=fit, render_size=render_size)  # type: ignore[arg-type]
 
-    def colour(photo: Path, result: Path) -> None:
+    def color(photo: Path, result: Path) -> None:
         read_photo = read(photo)
         rgb = colorizer.colorize_photo(read_photo, rendering)
         write(result, PHOTO_SUFFIXES[result.suffix], rgb, metadata=read_photo.metadata, options=WriteOptions(95))
 
-    return colour
+    return color
 
 
 def peak_mb() -> float:
@@ -72,7 +72,7 @@ def peak_mb() -> float:
 
 
 def main() -> None:
-    """Colour and print."""
+    """Color and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("who", choices=["reference", "colorgan", "torch"])
     parser.add_argument("weights", nargs="?", default="")
@@ -85,12 +85,12 @@ def main() -> None:
     args = parser.parse_args()
     seconds, cpu_seconds = [], []
     if args.who != "torch":
-        warnings.simplefilter("ignore")  # scikit-image counts the colours that it clips
+        warnings.simplefilter("ignore")  # scikit-image counts the colors that it clips
         own = args.who == "colorgan"
-        colour = colorgan(args.weights, args.fit, args.render_size, args.precision) if own else reference(args.weights)
+        color = colorgan(args.weights, args.fit, args.render_size, args.precision) if own else reference(args.weights)
         for photo in args.photos:
             begun, cpu_begun = time.perf_counter(), time.process_time()
-            colour(photo, args.out / f"{photo.stem}-{args.who}{args.suffix}")
+            color(photo, args.out / f"{photo.stem}-{args.who}{args.suffix}")
             seconds.append(time.perf_counter() - begun)
             cpu_seconds.append(time.process_time() - cpu_begun)
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb()}))

@@ -3,7 +3,7 @@
     python benchmarks/skipping.py                  # 10,000 and 100,000 tiny photos, 1,000 a folder
     python benchmarks/skipping.py --flat           # all in one folder
 
-Photos and results are copies of one tiny file, and the journal is told that the ones were made of the others: colouring
+Photos and results are copies of one tiny file, and the journal is told that the ones were made of the others: coloring
 them all would take ten minutes and show nothing more. What is timed is the command itself, in a process of its own.
 """
 

@@ -26,9 +26,9 @@ from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.models.loading import NETWORKS, build_network
 from colorgan.networks.generator import Generator
 from colorgan.training.loop import Loop
-from colorgan.training.losses import make_loss
 from colorgan.training.options import RunOptions
-from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.losses import make_loss
 from colorgan.training.watcher import Silent
 
 WARM_UPS = 3

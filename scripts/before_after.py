@@ -19,19 +19,19 @@ HEIGHT_PX, GAP_PX, QUALITY = 240, 6, 85
 
 
 def before_and_after() -> Image.Image:
-    """Set the photos side by side, each above its coloured self."""
+    """Set the photos side by side, each above its colored self."""
     colorizer = Colorizer.load(device="cpu")
     columns = []
     for name in PHOTOS:
         with Image.open(DOCS / "examples" / name) as photo:
             columns.append([_reduced(photo.convert("RGB")), _reduced(colorizer.colorize(photo))])
-    width = sum(grey.width + GAP_PX for grey, _ in columns) - GAP_PX
+    width = sum(gray.width + GAP_PX for gray, _ in columns) - GAP_PX
     sheet = Image.new("RGB", (width, 2 * HEIGHT_PX + GAP_PX), "white")
     left = 0
-    for grey, coloured in columns:
-        sheet.paste(grey, (left, 0))
-        sheet.paste(coloured, (left, HEIGHT_PX + GAP_PX))
-        left += grey.width + GAP_PX
+    for gray, colored in columns:
+        sheet.paste(gray, (left, 0))
+        sheet.paste(colored, (left, HEIGHT_PX + GAP_PX))
+        left += gray.width + GAP_PX
     return sheet
 
 

@@ -20,23 +20,20 @@ from colorgan.color.bins import prior
 from colorgan.comparison.crops import decode, open_inputs
 from colorgan.images.photo import from_image
 from colorgan.models.loading import ModelInfo, load_model, save_model
-from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
-from colorgan.training.losses import PRIOR_FLOOR
+from colorgan.training.stages.losses import PRIOR_FLOOR
 
+_LAST_BIAS = {"compact": "head.1.bias", "liteunet": "head.bins.bias"}
 ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"
-LICENCE = "research, non-commercial: the terms of the photos it was trained on; see docs/model-card.md"
-TRAINED_ON = "65,466 photos of ImageNet (Tiny ImageNet, Imagenette), Caltech-101, BSDS500 and UTKFace"
 
 
-def tilt(generator: Compact, by: float) -> None:
+def tilt(generator: Generator, by: float) -> None:
     """Make each bin prior^-by as likely as the network says, in the biases of its last layer."""
-    last = generator.head[-1]
     with torch.no_grad():
-        last.get_parameter("bias").sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
+        generator.get_parameter(_LAST_BIAS[generator.network]).sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
 
 
-def mix(generator: Compact, other: Path, share: float) -> None:
+def mix(generator: Generator, other: Path, share: float) -> None:
     """Take `share` of every weight from the file that training started from (Wortsman et al. 2022, WiSE-FT)."""
     start = load_model(str(other), torch.device("cpu")).generator.state_dict()
     for name, weight in generator.state_dict().items():
@@ -44,11 +41,11 @@ def mix(generator: Compact, other: Path, share: float) -> None:
             weight.lerp_(start[name], share)
 
 
-def moved_by_half(exact: Generator, target: Path, photos: Path) -> float:
+def moved_by_half(exact: Generator, target: Path, photos: Path, side: int) -> float:
     """How far half precision moves ab, Lab units, on average over the first photos."""
     rounded = load_model(str(target), torch.device("cpu")).generator
     entries = [entry for source in open_inputs([photos]) for entry in source.entries][:64]
-    seen = [from_image(decode(entry.read())).lightness.reduced(64, 64) for entry in entries]
+    seen = [from_image(decode(entry.read())).lightness.reduced(side, side) for entry in entries]
     with torch.no_grad():
         ab = [network.eval()(torch.tensor(np.stack(seen))[:, None]).ab for network in (exact, rounded)]
     return float((ab[0] - ab[1]).norm(dim=1).mean())
@@ -68,25 +65,26 @@ def main() -> None:
     """Write assets/NAME.safetensors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("photos", type=Path, help="in colour, that it was not trained on; to measure it")
+    parser.add_argument("photos", type=Path, help="in color, that it was not trained on; to measure it")
     parser.add_argument("--name", default="compact", help="the model's name")
     parser.add_argument("--temperature", type=float, default=1.0, help="what its logits are divided by")
     parser.add_argument("--render-size", type=int, default=64, help="pixels: the short side of what it sees")
-    parser.add_argument("--tilt", type=float, default=0.0, help="makes rare colours likelier by prior^-TILT")
+    parser.add_argument("--tilt", type=float, default=0.0, help="makes rare colors likelier by prior^-TILT")
     parser.add_argument("--mix-with", type=Path, help="weights that these were trained on from")
     parser.add_argument("--mix-share", type=float, default=0.5, help="how much of those is taken (default: 0.5)")
-    parser.add_argument("--edges", action="store_true", help="its colours end at the photo's edges")
+    parser.add_argument("--license", required=True, help="the terms under which it may be used")
+    parser.add_argument("--trained-on", required=True, help="the photos, in words")
+    parser.add_argument("--edges", action="store_true", help="its colors end at the photo's edges")
     arguments = parser.parse_args()
     model = load_model(str(arguments.weights), torch.device("cpu"))
-    assert isinstance(model.generator, Compact)
     if arguments.mix_with:
         mix(model.generator, arguments.mix_with, arguments.mix_share)
     tilt(model.generator, arguments.tilt)
     info: ModelInfo = replace(
         model.info,
         name=arguments.name,
-        licence=LICENCE,
-        trained_on=TRAINED_ON,
+        licence=arguments.license,
+        trained_on=arguments.trained_on,
         temperature=arguments.temperature,
         render_size=arguments.render_size,
         edges=arguments.edges,
@@ -94,7 +92,7 @@ def main() -> None:
     target = ASSETS / f"{arguments.name}.safetensors"
     save_model(target, model.generator, info, half=True)
     save_model(target, model.generator, replace(info, figures=measured(target, arguments.photos)), half=True)
-    moved = moved_by_half(model.generator, target, arguments.photos)
+    moved = moved_by_half(model.generator, target, arguments.photos, arguments.render_size)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB; half precision moves ab by {moved:.3f} on average")
 
 

@@ -46,19 +46,19 @@ def _refuse(event, arguments):
         raise PermissionError(f"the network is cut off: {event} {arguments[1:]}")
 sys.addaudithook(_refuse)
 """
-IS_COLOURED = """
+IS_COLORED = """
 import sys
 from PIL import Image, ImageStat
-with Image.open(sys.argv[1]) as photo, Image.open(sys.argv[2]) as grey:
-    assert photo.size == grey.size, (photo.size, grey.size)
+with Image.open(sys.argv[1]) as photo, Image.open(sys.argv[2]) as gray:
+    assert photo.size == gray.size, (photo.size, gray.size)
     saturation = ImageStat.Stat(photo.convert("HSV").getchannel("S")).mean[0]
 print(f"mean saturation {saturation:.1f} of 255")
-assert saturation > 5, "the result is grey"
+assert saturation > 5, "the result is gray"
 """
 
 
 def main() -> None:
-    """Build, look into the wheel, install it, colour a photo."""
+    """Build, look into the wheel, install it, color a photo."""
     with tempfile.TemporaryDirectory(prefix="colorgan-wheel-") as scratch:
         folder = Path(scratch)
         wheel = build(folder / "dist")
@@ -113,7 +113,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def try_offline(python: Path, folder: Path) -> None:
-    """Colour an example with the installed command, where neither the checkout nor a network is at hand."""
+    """Color an example with the installed command, where neither the checkout nor a network is at hand."""
     where = Path(output(python, "-c", "import colorgan; print(colorgan.__file__)", cwd=folder))
     if folder.resolve() not in where.resolve().parents:
         sys.exit(f"colorgan was imported from {where}, not from the wheel")
@@ -122,7 +122,7 @@ def try_offline(python: Path, folder: Path) -> None:
     command = python.parent / ("colorgan.exe" if os.name == "nt" else "colorgan")
     environment = os.environ | {"COLORGAN_CACHE": str(folder / "cache"), "PYTHONPATH": ""}
     run(*cut_off(), command, "colorize", photo, "-o", folder / "out", cwd=folder, env=environment)
-    run(python, "-c", IS_COLOURED, folder / "out" / photo.name, photo, cwd=folder)
+    run(python, "-c", IS_COLORED, folder / "out" / photo.name, photo, cwd=folder)
 
 
 def cut_off() -> list[str]:

@@ -135,7 +135,7 @@ def model_info():
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a network with random weights that paints strong colours."""
+    """The file of a network with random weights that paints strong colors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Compact(channels=(8, 8, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
@@ -165,14 +165,14 @@ class Web(ThreadingHTTPServer):
     Attributes:
         files: content by path.
         requests: each path asked for, with the first byte.
-        behaviours: by path, what to do in place of the next answers, in order; well again after that.
+        behaviors: by path, what to do in place of the next answers, in order; well again after that.
     """
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.files, self.requests, self.behaviours = {}, [], {}
+        self.files, self.requests, self.behaviors = {}, [], {}
         self.released = threading.Event()
 
     def address(self, path):
@@ -189,7 +189,7 @@ class _Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
         self.server.requests.append((self.path, start))
-        behave = next(self.server.behaviours.get(self.path, iter(())), serve)
+        behave = next(self.server.behaviors.get(self.path, iter(())), serve)
         behave(self, self.server.files.get(self.path, b""), start)
         self.close_connection = True
 

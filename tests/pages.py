@@ -54,7 +54,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def furnish(folder: Path) -> None:
-    """Put there what the pages' commands name: photos in colour, and one to colour."""
+    """Put there what the pages' commands name: photos in color, and one to color."""
     for name in ("photos", "my-photos"):
         (folder / name).mkdir()
         for number in range(12):

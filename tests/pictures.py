@@ -21,8 +21,8 @@ ORIENTATION, ARTIST, MIN_IS_WHITE = 0x0112, 0x013B, {262: 0}
 
 def lab_lightness(rgb: NDArray[np.number]) -> NDArray[np.float32]:
     """L by color/lab.py of (H, W) or (H, W, 3) in 0..1."""
-    colours = np.repeat(rgb[..., None], 3, axis=2) if rgb.ndim == 2 else rgb
-    return rgb_to_lab(torch.tensor(colours, dtype=torch.float32).movedim(-1, 0))[0].numpy()
+    colors = np.repeat(rgb[..., None], 3, axis=2) if rgb.ndim == 2 else rgb
+    return rgb_to_lab(torch.tensor(colors, dtype=torch.float32).movedim(-1, 0))[0].numpy()
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
@@ -30,7 +30,7 @@ def saved(path: Path, image: Image.Image, **options: object) -> Path:
     return path
 
 
-def opened(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     with Image.open(path) as image:
         image.load()
         return image

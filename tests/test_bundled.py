@@ -1,4 +1,4 @@
-"""The models in the package: there, small, described, and seeing colours."""
+"""The models in the package: there, small, described, and seeing colors."""
 
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,7 @@ from colorgan.models.loading import available_models, load_model
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 
-BUNDLED = {"compact": "finetune", "compact-gan": "gan"}
+BUNDLED = {"compact": ("liteunet", "finetune"), "compact-gan": ("compact", "gan")}
 
 
 @pytest.fixture(scope="module", params=BUNDLED)
@@ -32,26 +32,26 @@ def test_it_is_at_hand_without_a_network_and_at_most_16_megabytes(name):
         assert path.stat().st_size <= 16_000_000
 
 
-def test_the_model_that_colours_where_none_is_named_comes_with_the_package():
+def test_the_model_that_colors_where_none_is_named_comes_with_the_package():
     assert DEFAULT_MODEL in BUNDLED
 
 
-@pytest.mark.parametrize(("name", "stage"), BUNDLED.items())
-def test_it_says_what_it_is(name, stage):
+@pytest.mark.parametrize("name", BUNDLED)
+def test_it_says_what_it_is(name):
     info = load_model(name, torch.device("cpu")).info
-    assert (info.name, info.network, info.stage) == (name, "compact", stage)
+    assert (info.name, info.network, info.stage) == (name, *BUNDLED[name])
     assert "non-commercial" in info.licence
     assert "ImageNet" in info.trained_on
     assert info.figures["auc"] > 80
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera", "cat", "coffee"])
-def test_it_colours_the_examples_and_keeps_their_lightness(colorizer, name):
-    with Image.open(EXAMPLES / f"{name}.jpg") as grey:
-        coloured = colorizer.colorize(grey)
-        before = rgb_to_lab(pixels(grey.convert("RGB")))
-    after = rgb_to_lab(pixels(coloured))
-    assert coloured.size == grey.size
+def test_it_colors_the_examples_and_keeps_their_lightness(colorizer, name):
+    with Image.open(EXAMPLES / f"{name}.jpg") as gray:
+        colored = colorizer.colorize(gray)
+        before = rgb_to_lab(pixels(gray.convert("RGB")))
+    after = rgb_to_lab(pixels(colored))
+    assert colored.size == gray.size
     assert (after[:, 0] - before[:, 0]).abs().max() < 2
     assert 4 < after[:, 1:].norm(dim=1).mean() < 40
 

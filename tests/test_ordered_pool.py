@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from colorgan.ordered_pool import InOrder, ToDo, Workers
+from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 
 def nothing() -> None:
@@ -14,7 +14,7 @@ def nothing() -> None:
 
 
 def ran(
-    steps: Iterator[int | ToDo[int]],
+    steps: Iterator[int | Pending[int]],
     work: Callable[[Sequence[int], Callable[[int, int], None]], None],
     *,
     count: int = 3,
@@ -23,7 +23,7 @@ def ran(
     check: Callable[[], None] = nothing,
 ) -> Iterator[int]:
     with Workers(count, work) as workers:
-        yield from InOrder(workers, group=lambda: group, before=before, check=check).results(steps)
+        yield from OrderedPool(workers, group=lambda: group, before=before, check=check).results(steps)
 
 
 def negate(tasks: Sequence[int], put: Callable[[int, int], None]) -> None:
@@ -32,9 +32,9 @@ def negate(tasks: Sequence[int], put: Callable[[int, int], None]) -> None:
         put(position, -task)
 
 
-def steps_to(last: int) -> Iterator[int | ToDo[int]]:
+def steps_to(last: int) -> Iterator[int | Pending[int]]:
     """Every third is known; the others are to do."""
-    return (number if number % 3 == 0 else ToDo(number) for number in range(1, last + 1))
+    return (number if number % 3 == 0 else Pending(number) for number in range(1, last + 1))
 
 
 def expected_to(last: int) -> list[int]:
@@ -54,10 +54,10 @@ def test_known_results_alone_need_no_worker() -> None:
 def test_nothing_is_asked_for_far_ahead_of_the_work() -> None:
     asked, release = [], threading.Event()
 
-    def steps() -> Iterator[ToDo[int]]:
+    def steps() -> Iterator[Pending[int]]:
         for number in range(10000):
             asked.append(number)
-            yield ToDo(number)
+            yield Pending(number)
 
     def wait(tasks: Sequence[int], put: Callable[[int, int], None]) -> None:
         release.wait(10)
@@ -75,10 +75,10 @@ def test_nothing_is_asked_for_far_ahead_of_the_work() -> None:
 def test_what_is_handed_over_was_made_ready() -> None:
     announced, ready = [], set()
 
-    def steps() -> Iterator[ToDo[int]]:
+    def steps() -> Iterator[Pending[int]]:
         for number in range(50):
             announced.append(number)
-            yield ToDo(number)
+            yield Pending(number)
 
     def work(tasks: Sequence[int], put: Callable[[int, int], None]) -> None:
         assert set(tasks) <= ready
@@ -108,7 +108,7 @@ def test_an_error_comes_after_the_results_of_what_was_under_way(group: int) -> N
 
 
 def test_an_error_of_the_search_comes_after_what_was_under_way() -> None:
-    def steps() -> Iterator[int | ToDo[int]]:
+    def steps() -> Iterator[int | Pending[int]]:
         yield from steps_to(50)
         raise OSError("the disk is gone")
 
@@ -142,7 +142,7 @@ def test_a_stop_finishes_what_is_under_way_and_begins_nothing_more() -> None:
         if stopped:
             raise InterruptedError
 
-    results = ran((ToDo(number) for number in range(10000)), work, check=check)
+    results = ran((Pending(number) for number in range(10000)), work, check=check)
     seen.append(next(results))
     stopped.append(True)
     with pytest.raises(InterruptedError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from colorgan.data.prepare import prepare
     from colorgan.errors import ColorganError
     from colorgan.models.loading import load_model
+    from colorgan.models.onnx_export import export_onnx
     from colorgan.models.registry import available_models
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "available_models",
     "colorize_files",
     "compare",
+    "export_onnx",
     "load_model",
     "prepare",
 ]
@@ -49,6 +51,7 @@ _MODULES = {
     "available_models": "models.registry",
     "colorize_files": "batch.run",
     "compare": "comparison.compare",
+    "export_onnx": "models.onnx_export",
     "load_model": "models.loading",
     "prepare": "data.prepare",
 }
@@ -58,3 +61,7 @@ def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -40,14 +40,14 @@ class ColorganError(Exception):
         return f"{self.expected}: {self.found}. {self.advice}"
 
 
-class UsageError(ColorganError):
-    """A wrong option or a missing input."""
+class UsageError(ColorganError, ValueError):
+    """A wrong option or a missing input; to a Python caller, a wrong value."""
 
     exit_code = EXIT_USAGE
 
 
 class PhotoError(ColorganError):
-    """One photo cannot be read, coloured or written; the others go on."""
+    """One photo cannot be read, colored or written; the others go on."""
 
     exit_code = EXIT_SOME_FAILED
 

@@ -20,7 +20,7 @@ _LOOK_UP_S = 0.1  # how often a wait looks up, for a signal
 
 
 @dataclass(frozen=True)
-class ToDo(Generic[Task]):
+class Pending(Generic[Task]):
     """A step whose result a worker has to make."""
 
     task: Task
@@ -37,7 +37,7 @@ class _Ticket(Generic[Task, Result]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place(Generic[Task, Result]):
+class _Slot(Generic[Task, Result]):
     """Where a result will be."""
 
     ticket: _Ticket[Task, Result]
@@ -59,7 +59,7 @@ class Workers(Generic[Task, Result]):
 
     def __init__(self, count: int, work: Callable[[Sequence[Task], Callable[[int, Result], None]], None]) -> None:
         self.count = count
-        self.news = threading.Event()
+        self.finished = threading.Event()
         self._work = work
         self._queue: queue.SimpleQueue[_Ticket[Task, Result] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
@@ -90,7 +90,7 @@ class Workers(Generic[Task, Result]):
                 except BaseException as error:  # it is raised where the result is asked for
                     ticket.error = error
             ticket.is_finished = True
-            self.news.set()
+            self.finished.set()
 
     def submit(self, tasks: Sequence[Task]) -> _Ticket[Task, Result]:
         """Hand a group of tasks to the next free thread."""
@@ -103,7 +103,7 @@ class Workers(Generic[Task, Result]):
         self._is_stopped = True
 
 
-class InOrder(Generic[Task, Result]):
+class OrderedPool(Generic[Task, Result]):
     """Results in the order of the steps, whichever worker ends first.
 
     Args:
@@ -122,11 +122,11 @@ class InOrder(Generic[Task, Result]):
         check: Callable[[], None],
     ) -> None:
         self._workers, self._group, self._before, self._check = workers, group, before, check
-        self._waiting: deque[Result | _Place[Task, Result]] = deque()
+        self._waiting: deque[Result | _Slot[Task, Result]] = deque()
         self._running: list[_Ticket[Task, Result]] = []
         self._failure: BaseException | None = None
 
-    def results(self, steps: Iterator[Result | ToDo[Task]]) -> Iterator[Result]:
+    def results(self, steps: Iterator[Result | Pending[Task]]) -> Iterator[Result]:
         """Give the results of what is to do and, in their places, those that are known already.
 
         Args:
@@ -138,13 +138,13 @@ class InOrder(Generic[Task, Result]):
         """
         more = True
         while more or self._waiting:
-            self._workers.news.clear()
+            self._workers.finished.clear()
             self._running = [ticket for ticket in self._running if not ticket.is_finished]
             if looks := more and self._has_room():
                 more = self._look_at(steps)
             yield from self._finished()
             if not looks and self._waiting:
-                self._workers.news.wait(_LOOK_UP_S)
+                self._workers.finished.wait(_LOOK_UP_S)
             if self._failure is None and (more or self._waiting):
                 self._try(self._check)
             if self._failure is not None:
@@ -156,13 +156,13 @@ class InOrder(Generic[Task, Result]):
     def _has_room(self) -> bool:
         return len(self._running) <= _LOW * self._workers.count and len(self._waiting) < _MOST_WAITING
 
-    def _look_at(self, steps: Iterator[Result | ToDo[Task]]) -> bool:
+    def _look_at(self, steps: Iterator[Result | Pending[Task]]) -> bool:
         """Take some steps, hand over what is to do, and tell whether there may be more."""
         taken, tasks = [], []
         try:
             for step in steps:
                 taken.append(step)
-                if isinstance(step, ToDo):
+                if isinstance(step, Pending):
                     tasks.append(step.task)
                 if len(taken) == _STEPS_AT_ONCE or len(tasks) == _FULL * self._workers.count * self._group():
                     break
@@ -173,26 +173,26 @@ class InOrder(Generic[Task, Result]):
             return self._hand_over(taken, tasks) and False
         return self._hand_over(taken, tasks)
 
-    def _hand_over(self, taken: list[Result | ToDo[Task]], tasks: list[Task]) -> bool:
+    def _hand_over(self, taken: list[Result | Pending[Task]], tasks: list[Task]) -> bool:
         """Queue the steps, the tasks among them in groups; False where nothing may begin."""
         if tasks and not self._try(self._before):
             return False
         places = iter(self._places(tasks))
-        self._waiting.extend(next(places) if isinstance(step, ToDo) else step for step in taken)
+        self._waiting.extend(next(places) if isinstance(step, Pending) else step for step in taken)
         return True
 
-    def _places(self, tasks: list[Task]) -> list[_Place[Task, Result]]:
+    def _places(self, tasks: list[Task]) -> list[_Slot[Task, Result]]:
         places, group = [], self._group()
         for first in range(0, len(tasks), group):
             ticket = self._workers.submit(tasks[first : first + group])
             self._running.append(ticket)
-            places += [_Place(ticket, index) for index in range(len(ticket.tasks))]
+            places += [_Slot(ticket, index) for index in range(len(ticket.tasks))]
         return places
 
     def _finished(self) -> Iterator[Result]:
         while self._waiting:
             entry = self._waiting[0]
-            if isinstance(entry, _Place):
+            if isinstance(entry, _Slot):
                 if not entry.ticket.is_finished:
                     return
                 self._failure = self._failure or entry.ticket.error

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.journal import JOURNAL_NAME, Journal, Journals, Stamp, Verdict
+from colorgan.batch.journal import JOURNAL_NAME, Journal, Journals, ResultState, Stamp
 from colorgan.errors import OutputError
 
 
@@ -24,10 +24,10 @@ def made(journal: Journal, target: Path, made_of: Stamp | None = None) -> None:
     journal.made(made_of, str(target))
 
 
-def verdict_of(folder: Path, target: Path, **changes: object) -> Verdict:
+def verdict_of(folder: Path, target: Path, **changes: object) -> ResultState:
     journal = Journal(folder, print)
     try:
-        return journal.verdict(stamp(**changes), str(target))[0]
+        return journal.state(stamp(**changes), str(target))[0]
     finally:
         journal.close()
 
@@ -45,17 +45,17 @@ def damage(path: Path) -> None:
 def test_done_means_made_of_this_photo_with_these_settings_and_still_as_it_was_made(tmp_path: Path) -> None:
     target = tmp_path / "a.jpg"
     journal = Journal(tmp_path, print)
-    assert journal.verdict(stamp(), str(target))[0] is Verdict.to_do
+    assert journal.state(stamp(), str(target))[0] is ResultState.to_do
     made(journal, target)
     journal.close()
-    assert verdict_of(tmp_path, target) is Verdict.done
+    assert verdict_of(tmp_path, target) is ResultState.done
     for changes in ({"photo": b"in/b.jpg"}, {"photo_file": (11, 20)}, {"photo_file": (10, 21)}, {"settings": b"t"}):
-        assert verdict_of(tmp_path, target, **changes) is Verdict.to_do
+        assert verdict_of(tmp_path, target, **changes) is ResultState.to_do
     target.write_bytes(b"whol")
-    assert verdict_of(tmp_path, target) is Verdict.changed
-    assert verdict_of(tmp_path, target, settings=b"t") is Verdict.changed
+    assert verdict_of(tmp_path, target) is ResultState.changed
+    assert verdict_of(tmp_path, target, settings=b"t") is ResultState.changed
     target.unlink()
-    assert verdict_of(tmp_path, target) is Verdict.to_do
+    assert verdict_of(tmp_path, target) is ResultState.to_do
 
 
 def test_a_result_that_took_its_place_before_the_run_died_is_done(tmp_path: Path) -> None:
@@ -63,18 +63,18 @@ def test_a_result_that_took_its_place_before_the_run_died_is_done(tmp_path: Path
     journal = Journal(tmp_path, print)
     journal.begin(stamp(), str(target))
     journal.flush()
-    assert verdict_of(tmp_path, target) is Verdict.to_do
+    assert verdict_of(tmp_path, target) is ResultState.to_do
     target.write_bytes(b"whole")
-    assert verdict_of(tmp_path, target) is Verdict.done
-    assert verdict_of(tmp_path, target) is Verdict.done
+    assert verdict_of(tmp_path, target) is ResultState.done
+    assert verdict_of(tmp_path, target) is ResultState.done
     journal.begin(stamp(settings=b"t"), str(target))
     journal.close()
-    assert verdict_of(tmp_path, target, settings=b"t") is Verdict.to_do
+    assert verdict_of(tmp_path, target, settings=b"t") is ResultState.to_do
 
 
 def test_a_file_that_the_journal_does_not_know_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"mine")
-    assert verdict_of(tmp_path, tmp_path / "a.jpg") is Verdict.in_the_way
+    assert verdict_of(tmp_path, tmp_path / "a.jpg") is ResultState.in_the_way
 
 
 def test_a_time_that_the_disk_has_rounded_is_no_change(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_a_time_that_the_disk_has_rounded_is_no_change(tmp_path: Path) -> None:
     journal.close()
     rounded = target.stat().st_mtime_ns // 2_000_000_000 * 2_000_000_000
     os.utime(target, ns=(rounded, rounded))
-    assert verdict_of(tmp_path, target) is Verdict.done
+    assert verdict_of(tmp_path, target) is ResultState.done
     os.utime(target, ns=(rounded + 9_000_000_000,) * 2)
-    assert verdict_of(tmp_path, target) is Verdict.changed
+    assert verdict_of(tmp_path, target) is ResultState.changed
 
 
 @pytest.mark.parametrize("in_color", [False, True])
@@ -100,8 +100,8 @@ def test_what_stood_there_before_a_photo_failed_is_nobody_elses_afterwards(tmp_p
         journal.flush()
         (journal.left_in_color if in_color else journal.failed)(stamp(name, settings=b"t"), str(path))
     journal.close()
-    assert verdict_of(tmp_path, target, settings=b"u") is Verdict.to_do
-    assert verdict_of(tmp_path, own, name=b"b.jpg", settings=b"u") is Verdict.in_the_way
+    assert verdict_of(tmp_path, target, settings=b"u") is ResultState.to_do
+    assert verdict_of(tmp_path, own, name=b"b.jpg", settings=b"u") is ResultState.in_the_way
 
 
 def test_a_file_of_the_users_beside_the_result_is_in_the_way(tmp_path: Path) -> None:
@@ -110,18 +110,18 @@ def test_a_file_of_the_users_beside_the_result_is_in_the_way(tmp_path: Path) -> 
     made(journal, target)
     beside.write_bytes(b"mine")
     changed = stamp(settings=b"t")
-    assert journal.verdict(changed, str(target), [str(beside)]) == (Verdict.in_the_way, str(beside))
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.in_the_way, str(beside))
     beside.unlink()
     journal.begin(changed, str(target), [str(beside)])
     journal.flush()
     beside.write_bytes(b"half of the work was done when it was killed")
-    assert journal.verdict(changed, str(target), [str(beside)]) == (Verdict.to_do, str(target))
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.to_do, str(target))
     target.write_bytes(b"whole again")
     journal.made(changed, str(target), [str(beside)])
     journal.flush()
-    assert journal.verdict(changed, str(target), [str(beside)]) == (Verdict.done, str(target))
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.done, str(target))
     beside.write_bytes(b"retouched")
-    assert journal.verdict(changed, str(target), [str(beside)]) == (Verdict.changed, str(beside))
+    assert journal.state(changed, str(target), [str(beside)]) == (ResultState.changed, str(beside))
     journal.close()
 
 
@@ -131,11 +131,11 @@ def test_what_is_no_file_is_nobodys_result(tmp_path: Path) -> None:
     journal.begin(stamp(), str(target))
     journal.flush()
     target.mkdir()
-    assert verdict_of(tmp_path, target) is Verdict.in_the_way
+    assert verdict_of(tmp_path, target) is ResultState.in_the_way
     target.rmdir()
     if os.name != "nt":
         target.symlink_to("/mnt/not/mounted/a.jpg")
-        assert verdict_of(tmp_path, target) is Verdict.in_the_way
+        assert verdict_of(tmp_path, target) is ResultState.in_the_way
     journal.close()
 
 
@@ -157,12 +157,12 @@ def test_a_damaged_journal_is_moved_aside_with_a_word(tmp_path: Path, spoil: obj
     spoil(tmp_path / JOURNAL_NAME)
     damaged, words = (tmp_path / JOURNAL_NAME).read_bytes(), []
     again = Journal(tmp_path, words.append)
-    assert again.verdict(stamp(), str(target))[0] is Verdict.in_the_way
+    assert again.state(stamp(), str(target))[0] is ResultState.in_the_way
     made(again, target, stamp())
     again.close()
     assert "to overwrite" in words[0]
     assert (tmp_path / f"{JOURNAL_NAME}.damaged-1").read_bytes() == damaged
-    assert verdict_of(tmp_path, target) is Verdict.done
+    assert verdict_of(tmp_path, target) is ResultState.done
 
 
 def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ def test_a_dry_run_reads_it_and_writes_nothing(tmp_path: Path) -> None:
     journal.close()
     before = (tmp_path / JOURNAL_NAME).read_bytes()
     dry = Journal(tmp_path, print, read_only=True)
-    assert dry.verdict(stamp(), str(target))[0] is Verdict.done
+    assert dry.state(stamp(), str(target))[0] is ResultState.done
     dry.begin(stamp("b.jpg"), str(tmp_path / "b.jpg"))
     dry.close()
     assert (tmp_path / JOURNAL_NAME).read_bytes() == before
     (tmp_path / JOURNAL_NAME).write_bytes(b"no journal at all" * 100)
     words: list[str] = []
-    assert Journal(tmp_path, words.append, read_only=True).verdict(stamp(), str(target))[0] is Verdict.in_the_way
+    assert Journal(tmp_path, words.append, read_only=True).state(stamp(), str(target))[0] is ResultState.in_the_way
     assert "damaged" in words[0]
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -200,7 +200,7 @@ def test_two_processes_share_one(tmp_path: Path) -> None:
         journal.close()
     for number in range(20):
         name = f"{number}.jpg"
-        assert verdict_of(tmp_path, tmp_path / name, name=os.fsencode(name)) is Verdict.done
+        assert verdict_of(tmp_path, tmp_path / name, name=os.fsencode(name)) is ResultState.done
 
 
 # --- which journal ---

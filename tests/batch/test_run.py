@@ -101,15 +101,15 @@ def min_is_white() -> TiffImagePlugin.ImageFileDirectory_v2:
 
 # Name, picture, further arguments of `save`, and whether transparency has to stay.
 MATRIX: list[tuple[str, Callable[[], Image.Image], dict[str, object], bool]] = [
-    ("grey.jpg", lambda: Image.fromarray(RAMP), {}, False),
+    ("gray.jpg", lambda: Image.fromarray(RAMP), {}, False),
     ("rgb.jpg", lambda: Image.fromarray(RAMP).convert("RGB"), {}, False),
-    ("grey.png", lambda: Image.fromarray(RAMP), {}, False),
-    ("grey.webp", lambda: Image.fromarray(RAMP), {}, False),
-    ("grey.tif", lambda: Image.fromarray(RAMP), {}, False),
-    ("grey.bmp", lambda: Image.fromarray(RAMP), {}, False),
+    ("gray.png", lambda: Image.fromarray(RAMP), {}, False),
+    ("gray.webp", lambda: Image.fromarray(RAMP), {}, False),
+    ("gray.tif", lambda: Image.fromarray(RAMP), {}, False),
+    ("gray.bmp", lambda: Image.fromarray(RAMP), {}, False),
     ("palette.png", lambda: palette(False), {}, False),
     ("clear palette.png", lambda: palette(True), {}, True),
-    ("clear colour.png", lambda: Image.fromarray(RAMP), {"transparency": 40}, True),
+    ("clear color.png", lambda: Image.fromarray(RAMP), {"transparency": 40}, True),
     ("LA.png", lambda: with_alpha("LA"), {}, True),
     ("RGBA.png", lambda: with_alpha("RGBA"), {}, True),
     ("RGBA.webp", lambda: with_alpha("RGBA"), {"lossless": True}, True),

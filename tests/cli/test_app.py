@@ -44,7 +44,7 @@ def test_help_is_answered_without_torch(arguments):
 
 
 FIRST_WORDS = {
-    "colorize": (["{photo}", "-o", "out"], "Coloring {photo} with compact-gan."),
+    "colorize": (["{photo}", "-o", "out"], "Coloring {photo} with compact."),
     "prepare": (["{photo}", "-o", "set"], "Preparing a set in set ..."),
     "finetune": (["--data", "set", "--run", "run"], "Training on the set set, with the run folder run ..."),
     "train": (["--data", "set", "--run", "run"], "Training on the set set, with the run folder run ..."),

@@ -31,7 +31,7 @@ def photos(tmp_path: Path) -> Path:
 # --- what it does ---
 
 
-def test_a_folder_is_coloured_into_a_mirrored_tree(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_folder_is_colored_into_a_mirrored_tree(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
     before = hashes(photos)
     done = run(photos, "-o", tmp_path / "out", "--model", tiny_model)
     assert done.returncode == 0, done.stderr
@@ -91,8 +91,8 @@ def test_options_change_the_result(photos: Path, tiny_model: Path, tmp_path: Pat
         contents.add((tmp_path / "a.png").read_bytes())
     assert len(contents) == 5
     assert call(photo, "-o", tmp_path / "g.png", "--model", tiny_model, "--saturation", 0)[0] == 0
-    with Image.open(tmp_path / "g.png") as result, Image.open(photo) as grey:
-        assert result.tobytes() == grey.convert("RGB").tobytes()
+    with Image.open(tmp_path / "g.png") as result, Image.open(photo) as gray:
+        assert result.tobytes() == gray.convert("RGB").tobytes()
 
 
 def test_the_model_can_come_from_the_environment(
@@ -113,7 +113,7 @@ def test_same_names_are_told_apart_and_reported(tiny_model: Path, tmp_path: Path
 
 
 @posix
-def test_a_name_that_is_not_utf8_is_coloured_and_printed(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_colored_and_printed(tiny_model: Path, tmp_path: Path) -> None:
     make_photos(tmp_path, "in/a.jpg")
     name = os.fsdecode(b"caf\xe9.jpg")
     try:

@@ -1,4 +1,4 @@
-"""A folder with one of everything: each photo is coloured or reported with its reason, and the run goes on."""
+"""A folder with one of everything: each photo is colored or reported with its reason, and the run goes on."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from colorgan.cli.app import main
 from colorgan.images.decode import read
 
 MARK = b"compositeWithTrainedAlgorithmicMedia"
-COLOUR = noise(16)
+COLOR = noise(16)
 DEEP = np.dstack([RAMP16] * 3)
 
 # Name of a photo, how it is made, and the size of its result.
 GOOD: dict[str, tuple[Callable[[Path], object], tuple[int, int]]] = {
-    "grey.jpg": (lambda path: saved(path, Image.fromarray(RAMP)), (64, 8)),
-    "colour.jpg": (lambda path: saved(path, COLOUR), (16, 16)),
+    "gray.jpg": (lambda path: saved(path, Image.fromarray(RAMP)), (64, 8)),
+    "color.jpg": (lambda path: saved(path, COLOR), (16, 16)),
     "ycck.jpg": (lambda path: saved_adobe_cmyk(path, 2), (24, 8)),
-    "rgba.png": (lambda path: saved(path, COLOUR.convert("RGBA")), (16, 16)),
-    "la.png": (lambda path: saved(path, COLOUR.convert("LA")), (16, 16)),
+    "rgba.png": (lambda path: saved(path, COLOR.convert("RGBA")), (16, 16)),
+    "la.png": (lambda path: saved(path, COLOR.convert("LA")), (16, 16)),
     "palette.png": (lambda path: saved(path, palette_ramp(), transparency=3), (64, 8)),
-    "bits.png": (lambda path: saved(path, COLOUR.convert("1")), (16, 16)),
+    "bits.png": (lambda path: saved(path, COLOR.convert("1")), (16, 16)),
     "deep.png": (lambda path: path.write_bytes(png_bytes(1, 1, 16, 2, b"\0" + bytes(6))), (1, 1)),
-    "deep grey.png": (lambda path: saved(path, Image.fromarray(RAMP16)), (64, 8)),
+    "deep gray.png": (lambda path: saved(path, Image.fromarray(RAMP16)), (64, 8)),
     "deep.tif": (lambda path: tifffile.imwrite(path, DEEP, photometric="rgb", byteorder=">"), (64, 8)),
     "inverted.tif": (lambda path: tifffile.imwrite(path, RAMP16, photometric="miniswhite"), (64, 8)),
     "float.tif": (lambda path: saved(path, Image.fromarray(RAMP / np.float32(255))), (64, 8)),
-    "ycbcr.tif": (lambda path: saved(path, COLOUR.convert("YCbCr")), (16, 16)),
-    "moving.gif": (lambda path: saved(path, palette_ramp(), save_all=True, append_images=[COLOUR]), (64, 8)),
-    "new.avif": (lambda path: saved(path, COLOUR), (16, 16)),
-    "phone.heic": (lambda path: pillow_heif.from_pillow(COLOUR).save(path), (16, 16)),
-    "old.bmp": (lambda path: saved(path, COLOUR), (16, 16)),
-    "web.webp": (lambda path: saved(path, COLOUR), (16, 16)),
+    "ycbcr.tif": (lambda path: saved(path, COLOR.convert("YCbCr")), (16, 16)),
+    "moving.gif": (lambda path: saved(path, palette_ramp(), save_all=True, append_images=[COLOR]), (64, 8)),
+    "new.avif": (lambda path: saved(path, COLOR), (16, 16)),
+    "phone.heic": (lambda path: pillow_heif.from_pillow(COLOR).save(path), (16, 16)),
+    "old.bmp": (lambda path: saved(path, COLOR), (16, 16)),
+    "web.webp": (lambda path: saved(path, COLOR), (16, 16)),
     "point.png": (lambda path: saved(path, Image.new("L", (1, 1), 128)), (1, 1)),
     "wide.png": (lambda path: saved(path, Image.new("L", (5000, 1), 128)), (5000, 1)),
     "high.png": (lambda path: saved(path, Image.new("L", (1, 5000), 128)), (1, 5000)),
     "black.jpg": (lambda path: saved(path, Image.new("L", (9, 9), 0)), (9, 9)),
     "white.jpg": (lambda path: saved(path, Image.new("L", (9, 9), 255)), (9, 9)),
-    "in truth a png.jpg": (lambda path: saved(path, COLOUR, format="PNG"), (16, 16)),
+    "in truth a png.jpg": (lambda path: saved(path, COLOR, format="PNG"), (16, 16)),
 }
 RENAMED = {"moving.gif": "moving.png", "phone.heic": "phone.jpg"}
 
@@ -107,10 +107,10 @@ def test_of_a_folder_with_everything_each_photo_is_accounted_for(
 def test_results_say_nothing_of_it_where_they_are_not_to(
     tmp_path: Path, colorize: Callable[..., tuple[int, str]]
 ) -> None:
-    saved(tmp_path / "a.jpg", COLOUR)
+    saved(tmp_path / "a.jpg", COLOR)
     assert colorize(tmp_path / "a.jpg", "-o", tmp_path / "b.jpg", "--no-mark")[0] == 0
     assert MARK not in (tmp_path / "b.jpg").read_bytes()
-    assert colorize(tmp_path / "a.jpg", "-o", tmp_path / "b.jpg")[0] == 0  # another setting: coloured anew
+    assert colorize(tmp_path / "a.jpg", "-o", tmp_path / "b.jpg")[0] == 0  # another setting: colored anew
     assert MARK in (tmp_path / "b.jpg").read_bytes()
 
 

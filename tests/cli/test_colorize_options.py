@@ -134,7 +134,7 @@ def test_photos_in_colour_are_left_out_and_counted(photos: Path, tiny_model: Pat
     Image.new("RGB", (20, 20), (200, 30, 30)).save(photos / "red.png")
     code, out, _ = call(photos, "-o", tmp_path / "out", "--model", tiny_model, "--skip-color")
     assert code == 0
-    assert out.startswith("3 written, 0 skipped, 1 in colour, 0 failed.")
+    assert out.startswith("3 written, 0 skipped, 1 in color, 0 failed.")
     assert "red.png" not in tree(tmp_path / "out")
 
 
@@ -172,8 +172,8 @@ def test_confidence_and_variants_stand_beside_each_result(
 
 
 def test_a_photo_goes_through_pipes(photos: Path, tiny_model: Path) -> None:
-    grey = (photos / "b.png").read_bytes()
-    done = subprocess.run(command("-", "--model", tiny_model), input=grey, capture_output=True, check=False)
+    gray = (photos / "b.png").read_bytes()
+    done = subprocess.run(command("-", "--model", tiny_model), input=gray, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     with Image.open(io.BytesIO(done.stdout)) as image:
         assert (image.format, image.size) == ("PNG", (30, 20))

@@ -35,7 +35,7 @@ def test_a_folder_gets_a_table_sentences_and_files(photos, tmp_path, tiny_model)
     assert max(map(len, done.stdout.splitlines()[:40])) <= 80
     for word in ("4 photos", "CIEDE2000", "grey", "original", "compact", "tiny", "Higher is better"):
         assert word in done.stdout
-    assert "more colourful than" in done.stdout
+    assert "more colorful than" in done.stdout
     assert "set " in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"results.json", "results.csv", "pictures", "sheets"}
 

@@ -297,7 +297,7 @@ def test_a_network_learns_on_a_published_encoder_and_goes_on_without_its_file(pl
     options = json.loads((run / "run.json").read_text())["options"]
     assert (options["encoder"], options["encoder_lr"], options["freeze_encoder"]) == ("lite0.pth", 1e-4, 3)
     with safe_open(run / "weights" / "best.safetensors", "np") as weights:
-        assert weights.metadata()["licence"].startswith("Apache-2.0 (its encoder: EfficientNet-Lite); and ")
+        assert weights.metadata()["licence"].startswith("Apache-2.0 (its encoder: EfficientNet-Lite")
         assert weights.metadata()["network"] == "liteunet"
     coloured = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", "finetuned")
     assert coloured.returncode == 0, coloured.stderr

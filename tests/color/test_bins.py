@@ -7,7 +7,7 @@ from colorgan.color.bins import BINS, bin_centers, decode, nearest_bin, prior, s
 from colorgan.color.lab import rgb_to_lab
 
 
-def photo_colours(count: int = 4000) -> torch.Tensor:
+def photo_colors(count: int = 4000) -> torch.Tensor:
     rgb = torch.rand(1, 3, count, 1, generator=torch.Generator().manual_seed(0))
     return rgb_to_lab(rgb)[:, 1:]
 
@@ -22,7 +22,7 @@ def test_there_are_313_bins_on_a_grid_of_ten_units_whose_shares_sum_to_one() -> 
 
 
 def test_the_nearest_bin_is_the_one_a_full_search_finds() -> None:
-    ab = photo_colours()
+    ab = photo_colors()
     distances = torch.cdist(ab[0, :, :, 0].T, bin_centers())
     assert torch.equal(nearest_bin(ab)[0, :, 0], distances.argmin(1))
 
@@ -49,7 +49,7 @@ def test_no_point_of_the_plane_has_five_nearer_bins_than_those_found() -> None:
 
 
 def test_soft_targets_are_the_gaussian_of_the_five_nearest_bins() -> None:
-    ab = photo_colours()
+    ab = photo_colors()
     distances, expected = torch.cdist(ab[0, :, :, 0].T, bin_centers()).topk(5, largest=False)
     bins, shares = soft_targets(ab)
     gaussian = torch.exp(-(distances**2) / (2 * 5.0**2))
@@ -68,7 +68,7 @@ def test_any_ab_has_targets_that_sum_to_one(a: float, b: float) -> None:
     assert 0 <= bins.min() <= bins.max() < BINS
 
 
-def test_a_certain_network_decodes_to_the_centre_of_its_bin() -> None:
+def test_a_certain_network_decodes_to_the_center_of_its_bin() -> None:
     logits = torch.zeros(1, BINS, 2, 2)
     logits[:, 100] = 50.0
     assert torch.allclose(decode(logits), bin_centers()[100].reshape(1, 2, 1, 1).expand(1, 2, 2, 2), atol=1e-3)
@@ -83,7 +83,7 @@ def test_a_low_temperature_goes_from_the_mean_to_the_mode() -> None:
     assert distances[2] < 1e-3
 
 
-def test_decoding_soft_targets_gives_roughly_the_colour_back() -> None:
+def test_decoding_soft_targets_gives_roughly_the_color_back() -> None:
     ab = bin_centers()[:, :, None, None] + 2.0
     bins, shares = soft_targets(ab)
     logits = torch.full((BINS, BINS, 1, 1), -50.0).scatter(1, bins, shares.log())

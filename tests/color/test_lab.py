@@ -19,22 +19,22 @@ def test_lab_agrees_with_scikit_image_over_the_whole_cube() -> None:
     assert np.abs(found - expected).max() < 1e-3
 
 
-def test_a_round_trip_gives_every_colour_back() -> None:
+def test_a_round_trip_gives_every_color_back() -> None:
     rgb = cube(33)
     assert (lab_to_rgb(rgb_to_lab(rgb)) - rgb).abs().max() < 1e-4
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3))
-def test_any_colour_comes_back(colour: list[float]) -> None:
-    rgb = torch.tensor(colour).reshape(1, 3, 1, 1)
+def test_any_color_comes_back(color: list[float]) -> None:
+    rgb = torch.tensor(color).reshape(1, 3, 1, 1)
     assert (lab_to_rgb(rgb_to_lab(rgb)) - rgb).abs().max() < 1e-4
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(0, 1, width=32))
-def test_a_grey_has_no_chroma(grey: float) -> None:
-    assert rgb_to_lab(torch.full((1, 3, 1, 1), grey))[:, 1:].abs().max() < 0.02
+def test_a_gray_has_no_chroma(gray: float) -> None:
+    assert rgb_to_lab(torch.full((1, 3, 1, 1), gray))[:, 1:].abs().max() < 0.02
 
 
 def test_gradients_are_finite_everywhere_black_included() -> None:
@@ -49,7 +49,7 @@ def test_gradients_are_finite_everywhere_black_included() -> None:
     assert torch.isfinite(lab.grad).all()
 
 
-def test_colours_outside_the_gamut_show_before_clipping_and_not_after() -> None:
+def test_colors_outside_the_gamut_show_before_clipping_and_not_after() -> None:
     lab = torch.tensor([50.0, 110, -110]).reshape(1, 3, 1, 1)
     assert lab_to_linear(lab).min() < 0
     assert 0 <= lab_to_rgb(lab).min() <= lab_to_rgb(lab).max() <= 1
@@ -61,8 +61,8 @@ def test_any_leading_shape_is_taken() -> None:
 
 
 def test_lightness_is_that_of_the_whole_conversion() -> None:
-    grey = torch.linspace(0, 1, 101).reshape(1, 1, 101, 1).repeat(1, 3, 1, 1)
-    assert (lightness(linear_from_srgb(grey[:, 0])) - rgb_to_lab(grey)[:, 0]).abs().max() < 1e-3
+    gray = torch.linspace(0, 1, 101).reshape(1, 1, 101, 1).repeat(1, 3, 1, 1)
+    assert (lightness(linear_from_srgb(gray[:, 0])) - rgb_to_lab(gray)[:, 0]).abs().max() < 1e-3
 
 
 def test_bytes_become_the_same_light_by_the_table_as_by_the_formula() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 import colorgan
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
-from colorgan.colorize.colorizer import Colorizer, Colours, network_size
+from colorgan.colorize.colorizer import Colorizer, PredictedColors, network_size
 from colorgan.colorize.engine import Engine, Place
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import DeviceError, PhotoError, UsageError, WeightsError
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 
 class Painter(Generator):
-    """Paints what is lighter than L = 50 in one colour, remembers what it saw, and has no bins."""
+    """Paints what is lighter than L = 50 in one color, remembers what it saw, and has no bins."""
 
     network = "painter"
     multiple = 4
@@ -71,7 +71,7 @@ def lightness(image: Image.Image) -> Tensor:
     return rgb_to_lab(torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0) / 255)[0]
 
 
-def test_a_photo_keeps_its_size_and_lightness_and_gets_colour(tiny: Colorizer) -> None:
+def test_a_photo_keeps_its_size_and_lightness_and_gets_color(tiny: Colorizer) -> None:
     photo = Image.fromarray(np.random.default_rng(0).integers(30, 220, (90, 130), dtype=np.uint8))
     result = tiny.colorize(photo)
     assert (result.mode, result.size) == ("RGB", (130, 90))
@@ -83,11 +83,11 @@ def test_it_is_the_class_that_the_package_shows() -> None:
     assert colorgan.Colorizer is Colorizer
 
 
-def test_the_same_photo_gives_the_same_colours(tiny: Colorizer) -> None:
+def test_the_same_photo_gives_the_same_colors(tiny: Colorizer) -> None:
     assert tiny.colorize(half_and_half()).tobytes() == tiny.colorize(half_and_half()).tobytes()
 
 
-def test_colours_end_where_the_photos_edges_are(painter: Colorizer) -> None:
+def test_colors_end_where_the_photos_edges_are(painter: Colorizer) -> None:
     result = np.asarray(painter.colorize(half_and_half(400, 200), render_size=100)).astype(int)
     chroma = np.ptp(result, axis=2).mean(axis=0)
     assert chroma[:196].max() < 1
@@ -104,7 +104,7 @@ def test_the_network_sees_the_render_size_of_the_model_or_of_the_call(painter: C
     assert all(low >= 0 and high <= 100 and high > 50 for _, low, high in network.seen)
 
 
-def test_saturation_multiplies_the_colours(painter: Colorizer) -> None:
+def test_saturation_multiplies_the_colors(painter: Colorizer) -> None:
     def chroma(saturation: float) -> float:
         result = painter.colorize(half_and_half(), saturation=saturation)
         lab = rgb_to_lab(torch.from_numpy(np.array(result)).movedim(-1, 0) / 255)
@@ -115,7 +115,7 @@ def test_saturation_multiplies_the_colours(painter: Colorizer) -> None:
     assert np.array_equal(painter.colorize(half_and_half(), saturation=0), half_and_half().convert("RGB"))
 
 
-def test_temperature_changes_the_colours_and_is_the_models_own_unless_given(tiny: Colorizer) -> None:
+def test_temperature_changes_the_colors_and_is_the_models_own_unless_given(tiny: Colorizer) -> None:
     photo = half_and_half()
     own = tiny.colorize(photo).tobytes()
     assert tiny.colorize(photo, temperature=tiny.info.temperature).tobytes() == own
@@ -132,7 +132,7 @@ def test_a_value_out_of_range_is_refused(tiny: Colorizer) -> None:
         tiny.colorize(half_and_half(), render_size=1)
 
 
-def test_a_network_without_finite_colours_is_refused(tiny_model: Path) -> None:
+def test_a_network_without_finite_colors_is_refused(tiny_model: Path) -> None:
     info = replace(load_model(str(tiny_model), CPU).info, name="ruined")
     ruined = Colorizer.of(Model(Painter(a=float("nan")), info))
     with pytest.raises(WeightsError, match="ruined"):
@@ -182,14 +182,14 @@ def test_loading_names_what_is_wrong(tiny_model: Path) -> None:
         Colorizer.load("no-such-model", device="cpu")
 
 
-def test_confidence_comes_with_the_colours_where_it_is_asked_for(tiny: Colorizer) -> None:
+def test_confidence_comes_with_the_colors_where_it_is_asked_for(tiny: Colorizer) -> None:
     rendering = ColorizeOptions(confidence=True)
     photo = from_image(half_and_half())
-    (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
-    assert not isinstance(colours, PhotoError)
-    assert colours.confidence is not None
-    assert (colours.ab.shape, colours.confidence.shape) == ((2, 32, 64), (8, 16))
-    assert 0 < colours.confidence.min() <= colours.confidence.max() < 1
+    (colors,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
+    assert not isinstance(colors, PhotoError)
+    assert colors.confidence is not None
+    assert (colors.ab.shape, colors.confidence.shape) == ((2, 32, 64), (8, 16))
+    assert 0 < colors.confidence.min() <= colors.confidence.max() < 1
 
 
 def test_confidence_of_a_network_without_bins_is_refused(painter: Colorizer) -> None:
@@ -197,17 +197,17 @@ def test_confidence_of_a_network_without_bins_is_refused(painter: Colorizer) -> 
         painter.predict_batch(torch.rand(1, 1, 32, 64), ColorizeOptions(confidence=True))
 
 
-def test_photos_of_one_size_are_coloured_together_as_they_are_alone(tiny: Colorizer) -> None:
+def test_photos_of_one_size_are_colored_together_as_they_are_alone(tiny: Colorizer) -> None:
     rendering = ColorizeOptions()
     photos = [from_image(half_and_half()), from_image(half_and_half().rotate(180))]
     together = tiny.predict_batch(torch.stack([tiny.shrink(photo, rendering) for photo in photos]), rendering)
-    for photo, colours in zip(photos, together, strict=True):
-        assert not isinstance(colours, PhotoError)
+    for photo, colors in zip(photos, together, strict=True):
+        assert not isinstance(colors, PhotoError)
         alone = tiny.colorize_photo(photo, rendering)
-        assert np.array_equal(tiny.finish(photo, colours, rendering), alone)
+        assert np.array_equal(tiny.finish(photo, colors, rendering), alone)
 
 
-def test_no_memory_for_the_network_fails_the_photo_and_never_leaves_it_grey(
+def test_no_memory_for_the_network_fails_the_photo_and_never_leaves_it_gray(
     tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_much(*args: object) -> None:
@@ -222,7 +222,7 @@ def test_no_memory_for_the_result_fails_the_photo(tiny: Colorizer, monkeypatch: 
     def too_much(*args: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(upsample, "widen", too_much)
+    monkeypatch.setattr(upsample, "resize_width", too_much)
     with pytest.raises(PhotoError, match="200 x 100"):
         tiny.colorize(half_and_half())
 
@@ -243,14 +243,14 @@ def reference(photo: Image.Image, model: Model, side_px: int) -> NDArray[np.floa
 def test_fit_square_agrees_with_the_published_demo(tiny_model: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (18, 27), dtype=np.uint8)
     photo = Image.fromarray(noise).resize((270, 180), Image.Resampling.BICUBIC)
-    coloured = Colorizer.load(str(tiny_model), device="cpu", precision="fp32")
+    colored = Colorizer.load(str(tiny_model), device="cpu", precision="fp32")
     wanted = reference(photo, load_model(str(tiny_model), CPU), 64)
-    found = np.asarray(coloured.colorize(photo, fit="square", render_size=64))
+    found = np.asarray(colored.colorize(photo, fit="square", render_size=64))
     difference = np.abs(found - np.round(wanted))
     assert difference.max() <= 2
     assert (difference <= 1).mean() > 0.999
     clipped = ((wanted == 0) | (wanted == 255)).any(axis=2).mean()
-    assert 0.05 < clipped < 0.95, "both kinds of colour are to be among them"
+    assert 0.05 < clipped < 0.95, "both kinds of color are to be among them"
 
 
 def test_fit_square_shows_the_network_a_square(painter: Colorizer) -> None:
@@ -260,7 +260,7 @@ def test_fit_square_shows_the_network_a_square(painter: Colorizer) -> None:
     assert network.seen[0][0] == (1, 1, 32, 32)
 
 
-def test_colours_end_at_edges_where_the_model_or_the_user_says_so(tiny: Colorizer) -> None:
+def test_colors_end_at_edges_where_the_model_or_the_user_says_so(tiny: Colorizer) -> None:
     photo = half_and_half()
     plain, led = tiny.colorize(photo, edges=False), tiny.colorize(photo, edges=True)
     assert np.abs(np.array(plain).astype(int) - np.array(led)).max() > 2
@@ -273,20 +273,20 @@ def test_colours_end_at_edges_where_the_model_or_the_user_says_so(tiny: Colorize
 def test_sixteen_bits_are_finished_from_sixteen_bits(tiny: Colorizer) -> None:
     codes = np.linspace(20000, 40000, 40 * 50).astype(np.uint16).reshape(40, 50)
     photo, rendering = from_image(Image.fromarray(codes)), ColorizeOptions()
-    (colours,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
-    assert not isinstance(colours, PhotoError)
-    deep = tiny.finish(photo, colours, rendering, bit_depth=16)
+    (colors,) = tiny.predict_batch(tiny.shrink(photo, rendering)[None], rendering)
+    assert not isinstance(colors, PhotoError)
+    deep = tiny.finish(photo, colors, rendering, bit_depth=16)
     assert (deep.dtype, deep.shape) == (np.dtype(np.uint16), (40, 50, 3))
     assert len(np.unique(deep)) > 1000
-    assert np.abs(deep / 257 - tiny.finish(photo, colours, rendering)).max() < 0.55
+    assert np.abs(deep / 257 - tiny.finish(photo, colors, rendering)).max() < 0.55
 
 
 def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo, rendering, words = from_image(half_and_half()), ColorizeOptions(), list[str]()
-    colours, render = Colours(torch.zeros(1, 2, 4, 4)), upsample.render
-    wanted = tiny.finish(photo, colours, rendering)
+    colors, render = PredictedColors(torch.zeros(1, 2, 4, 4)), upsample.render
+    wanted = tiny.finish(photo, colors, rendering)
 
     def too_much(*args: Any, device: torch.device, **options: Any) -> Samples:
         if device.type == "cuda":
@@ -296,7 +296,7 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     monkeypatch.setattr(upsample, "render", too_much)
     place = Place(tiny.engine.place.generator, torch.device("cuda"))
     on_gpu = Colorizer(tiny.info, Engine(place, tiny.engine.place, words.append, most=4))
-    assert np.array_equal(on_gpu.finish(photo, colours, rendering), wanted)
+    assert np.array_equal(on_gpu.finish(photo, colors, rendering), wanted)
     assert len(words) == 1
     assert "the CPU" in words[0]
 
@@ -316,6 +316,6 @@ def test_variants_of_a_network_without_bins_are_refused(painter: Colorizer) -> N
         painter.colorize_variants(half_and_half(), 2)
 
 
-def test_confidence_is_a_small_grey_picture(tiny: Colorizer) -> None:
+def test_confidence_is_a_small_gray_picture(tiny: Colorizer) -> None:
     sure = tiny.confidence(half_and_half())
     assert (sure.mode, sure.size) == ("L", (16, 8))

@@ -69,49 +69,49 @@ def assert_all_right(results: list[Results | PhotoError]) -> None:
 
 
 def test_photos_share_batches_and_keep_their_order() -> None:
-    coloured, words = engine(device_fits=4)
-    assert_all_right(coloured.run(PHOTOS, 1.0, ab))
-    assert (shown(coloured.place), words) == ([4, 2], [])
+    colored, words = engine(device_fits=4)
+    assert_all_right(colored.run(PHOTOS, 1.0, ab))
+    assert (shown(colored.place), words) == ([4, 2], [])
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__ + str(error)[:4])
 def test_out_of_memory_halves_the_batch_with_a_word_and_does_not_try_that_much_again(error: BaseException) -> None:
-    coloured, words = engine(device_fits=2, error=error)
-    assert_all_right(coloured.run(PHOTOS, 1.0, ab))
-    assert shown(coloured.place) == [4, 2, 2, 2]
-    assert_all_right(coloured.run(PHOTOS, 1.0, ab))
-    assert shown(coloured.place)[4:] == [2, 2, 2]
+    colored, words = engine(device_fits=2, error=error)
+    assert_all_right(colored.run(PHOTOS, 1.0, ab))
+    assert shown(colored.place) == [4, 2, 2, 2]
+    assert_all_right(colored.run(PHOTOS, 1.0, ab))
+    assert shown(colored.place)[4:] == [2, 2, 2]
     assert len(words) == 1
     assert "4 photos at once" in words[0]
-    assert shown(coloured.reserve) == []
+    assert shown(colored.reserve) == []
 
 
 def test_out_of_memory_for_one_photo_goes_on_on_the_cpu_with_a_word() -> None:
-    coloured, words = engine(device_fits=0)
-    assert_all_right(coloured.run(PHOTOS, 1.0, ab))
-    assert shown(coloured.reserve) == [1] * 6
+    colored, words = engine(device_fits=0)
+    assert_all_right(colored.run(PHOTOS, 1.0, ab))
+    assert shown(colored.reserve) == [1] * 6
     assert "the CPU" in words[-1]
 
 
 def test_out_of_memory_on_the_cpu_too_is_a_photo_with_a_reason() -> None:
-    coloured, _ = engine(device_fits=0, cpu_fits=0)
-    results = coloured.run(PHOTOS[:1], 1.0, ab)
+    colored, _ = engine(device_fits=0, cpu_fits=0)
+    results = colored.run(PHOTOS[:1], 1.0, ab)
     assert isinstance(results[0], PhotoError)
     assert "8 x 8" in str(results[0])
 
 
 def test_a_cpu_without_memory_tries_the_next_photo_again() -> None:
     narrow = Narrow(0)
-    coloured = Engine(Place(narrow, CPU), None, pytest.fail, most=1)
-    assert isinstance(coloured.run(PHOTOS[:1], 1.0, ab)[0], PhotoError)
+    colored = Engine(Place(narrow, CPU), None, pytest.fail, most=1)
+    assert isinstance(colored.run(PHOTOS[:1], 1.0, ab)[0], PhotoError)
     narrow.fits = 1
-    assert_all_right(coloured.run(PHOTOS, 1.0, ab))
+    assert_all_right(colored.run(PHOTOS, 1.0, ab))
 
 
 def test_any_other_error_is_not_taken_for_a_lack_of_memory() -> None:
-    coloured, _ = engine(device_fits=0, error=RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    colored, _ = engine(device_fits=0, error=RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        coloured.run(PHOTOS, 1.0, ab)
+        colored.run(PHOTOS, 1.0, ab)
 
 
 def norms(generator: Generator) -> int:
@@ -127,11 +127,11 @@ def test_norms_are_folded_where_the_network_allows_it(small_network: Generator) 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_on_a_cpu_a_photo_has_the_same_bits_in_any_company(small_network: Generator, dtype: torch.dtype) -> None:
-    coloured = Engine.start(small_network, CPU, dtype, pytest.fail)
+    colored = Engine.start(small_network, CPU, dtype, pytest.fail)
     L = torch.rand(3, 1, 24, 40, generator=torch.Generator().manual_seed(0)) * 100
-    together = coloured.run(L, 1.0, ab)
+    together = colored.run(L, 1.0, ab)
     for index, result in enumerate(together):
-        alone = coloured.run(L[index : index + 1], 1.0, ab)[0]
+        alone = colored.run(L[index : index + 1], 1.0, ab)[0]
         assert not isinstance(result, PhotoError)
         assert not isinstance(alone, PhotoError)
         assert torch.equal(result[0], alone[0])
@@ -153,13 +153,13 @@ NEEDS_BF16 = pytest.mark.skipif(not has_fast_bf16(CPU), reason="bfloat16 is emul
 
 
 @NEEDS_BF16
-def test_bf16_moves_the_bundled_models_colours_by_less_than_anyone_sees() -> None:
+def test_bf16_moves_the_bundled_models_colors_by_less_than_anyone_sees() -> None:
     model = load_model("compact", CPU)
     assert bf16_difference(model.generator, model.info.temperature, (64, 96)) < 0.3
 
 
 @NEEDS_BF16
-def test_bf16_moves_the_colours_of_eccv16_by_less_than_anyone_sees(standin_eccv16: dict[str, Tensor]) -> None:
+def test_bf16_moves_the_colors_of_eccv16_by_less_than_anyone_sees(standin_eccv16: dict[str, Tensor]) -> None:
     network = ECCV16()
     network.load_state_dict(standin_eccv16)
     assert bf16_difference(network, 1.0, (64, 64)) < 0.3
@@ -167,7 +167,7 @@ def test_bf16_moves_the_colours_of_eccv16_by_less_than_anyone_sees(standin_eccv1
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_a_gpu_gives_the_cpus_colours_but_for_rounding(small_network: Generator, dtype: torch.dtype) -> None:
+def test_a_gpu_gives_the_cpus_colors_but_for_rounding(small_network: Generator, dtype: torch.dtype) -> None:
     L = torch.rand(3, 1, 24, 40, generator=torch.Generator().manual_seed(0)) * 100
     wanted = small_network(L).ab
     results = Engine.start(small_network, torch.device("cuda"), dtype, pytest.fail).run(L, 1.0, ab)

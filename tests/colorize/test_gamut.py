@@ -8,22 +8,22 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_linear, lab_to_rgb, rgb_to_lab, srgb_from_linear
 from colorgan.colorize.gamut import (
-    STEPS,
+    LINEAR_STEPS,
     Mixer,
-    carried_ab,
-    carried_lightness,
     is_inside,
     reduce_chroma,
+    scaled_ab,
+    scaled_lightness,
 )
 
 
 def linear_of(lab: Tensor) -> Tensor:
     """Linear sRGB, 0..1, of (3, n) Lab, within the gamut."""
-    light, (a, b) = carried_lightness(lab[0]), carried_ab(lab[1:])
+    light, (a, b) = scaled_lightness(lab[0]), scaled_ab(lab[1:])
     linear = Mixer.of_size(lab.shape[1], lab.device).mix(light, a, b)
     if not is_inside(linear):
         reduce_chroma(linear, light, a, b)
-    return linear / STEPS
+    return linear / LINEAR_STEPS
 
 
 def levels_of(lab: Tensor) -> Tensor:
@@ -35,29 +35,29 @@ def lab_of_levels(levels: Tensor) -> Tensor:
     return rgb_to_lab(levels[..., None] / 255)[..., 0]
 
 
-def test_colours_that_srgb_has_agree_with_the_colour_module() -> None:
+def test_colors_that_srgb_has_agree_with_the_color_module() -> None:
     rgb = torch.rand(3, 3600, generator=torch.Generator().manual_seed(0))
     lab = rgb_to_lab(rgb[..., None])[..., 0]
     assert torch.allclose(linear_of(lab), lab_to_linear(lab[..., None])[..., 0], rtol=2e-4, atol=1e-5)
 
 
-def test_grey_is_grey_to_the_last_bit() -> None:
+def test_gray_is_gray_to_the_last_bit() -> None:
     L = torch.linspace(0, 100, 1001)
     red, green, blue = linear_of(torch.stack([L, L * 0, L * 0]))
     assert torch.equal(red, green)
     assert torch.equal(red, blue)
 
 
-colours = st.tuples(st.floats(0.5, 99.5, width=32), st.floats(-128, 128, width=32), st.floats(-128, 128, width=32))
+colors = st.tuples(st.floats(0.5, 99.5, width=32), st.floats(-128, 128, width=32), st.floats(-128, 128, width=32))
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(colours, min_size=1, max_size=30))
-def test_any_colour_ends_in_gamut_at_its_own_lightness_and_hue(wanted: list[tuple[float, float, float]]) -> None:
+@given(st.lists(colors, min_size=1, max_size=30))
+def test_any_color_ends_in_gamut_at_its_own_lightness_and_hue(wanted: list[tuple[float, float, float]]) -> None:
     lab = torch.tensor(wanted, dtype=torch.float32).T
     L, a, b = lab
     found = lab_of_levels(levels_of(lab).round())
-    # What is left is the rounding to 255 levels, which moves dark colours furthest.
+    # What is left is the rounding to 255 levels, which moves dark colors furthest.
     assert (found[0] - L).abs().max() < 1.0
     chroma = torch.hypot(found[1], found[2])
     turned = (a * found[2] - b * found[1]).abs() / torch.hypot(a, b).clamp(min=1e-6)
@@ -77,7 +77,7 @@ def test_as_much_chroma_stays_as_srgb_has() -> None:
     assert still_inside.float().mean() < 0.001, "2 Lab units more would have been within sRGB"
 
 
-def test_a_colour_at_the_edge_of_the_gamut_changes_without_a_step() -> None:
+def test_a_color_at_the_edge_of_the_gamut_changes_without_a_step() -> None:
     a = torch.linspace(0, 128, 2000)
     levels = levels_of(torch.stack([torch.full_like(a, 60.0), a, a * 0.5])).round()
     assert (levels[:, 1:] - levels[:, :-1]).abs().max() <= 1
@@ -95,6 +95,6 @@ def test_clipping_channels_would_shift_the_hue_and_this_does_not() -> None:
 
 
 @pytest.mark.parametrize("L", [0.0, 100.0])
-def test_black_and_white_stay_so_whatever_colour_they_are_given(L: float) -> None:
+def test_black_and_white_stay_so_whatever_color_they_are_given(L: float) -> None:
     levels = levels_of(torch.tensor([[L, L], [50.0, -20.0], [-70.0, 90.0]]))
     assert (levels - L * 2.55).abs().max() <= 1

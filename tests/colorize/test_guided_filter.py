@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.colorize import upsample
-from colorgan.colorize.guided_filter import RADIUS, ab_along, lines
+from colorgan.colorize.guided_filter import RADIUS, apply_linear_model, lines
 from colorgan.images.lightness import Lightness
 
 
@@ -25,10 +25,10 @@ def bleeding(height: int, width: int) -> Tensor:
     return F.interpolate(F.avg_pool2d(hard[None], 4, ceil_mode=True), (height, width), mode="bilinear")[0]
 
 
-def test_colours_end_at_the_edge_of_a_larger_photo() -> None:
+def test_colors_end_at_the_edge_of_a_larger_photo() -> None:
     L, ab, large = step(32, 36), bleeding(32, 36), step(320, 360)
     plain = F.interpolate(ab[None], large.shape, mode="bilinear")[0]
-    led = ab_along(large, lines(L, ab))
+    led = apply_linear_model(large, lines(L, ab))
     beside = slice(180, 190)  # a cell of the answer is 40 of these pixels
     strayed = [float((ab[0, 150, beside] + 10).mean()) for ab in (plain, led)]
     assert strayed[1] < 0.7 * strayed[0]
@@ -36,25 +36,25 @@ def test_colours_end_at_the_edge_of_a_larger_photo() -> None:
     assert float(led[0, 150, 179] - led[0, 150, 180]) > 20
 
 
-def test_colours_that_are_a_line_of_lightness_stay() -> None:
+def test_colors_that_are_a_line_of_lightness_stay() -> None:
     L = torch.rand(40, 40, generator=torch.Generator().manual_seed(0)) * 100
     ab = torch.stack([0.4 * L - 20, 10 - 0.2 * L])
-    assert float((ab_along(L, lines(L, ab)) - ab).abs().max()) < 2
+    assert float((apply_linear_model(L, lines(L, ab)) - ab).abs().max()) < 2
 
 
 @pytest.mark.parametrize("L", [0.0, 37.5, 100.0])
-def test_where_lightness_is_even_one_colour_stays_itself(L: float) -> None:
+def test_where_lightness_is_even_one_color_stays_itself(L: float) -> None:
     ab = torch.tensor([12.0, -34.0]).view(2, 1, 1).expand(2, 20, 30)
-    found = ab_along(torch.full((60, 90), L), lines(torch.full((20, 30), L), ab))
+    found = apply_linear_model(torch.full((60, 90), L), lines(torch.full((20, 30), L), ab))
     assert torch.allclose(found, ab[:, :1, :1].expand(2, 60, 90), atol=1e-3)
 
 
-def test_grain_gives_no_colour_of_its_own() -> None:
+def test_grain_gives_no_color_of_its_own() -> None:
     random = torch.Generator().manual_seed(3)
     ab = torch.tensor([20.0, 20.0]).view(2, 1, 1).expand(2, 32, 32)
     L = 50 + 3 * torch.randn(32, 32, generator=random)
     grain = 50 + 8 * torch.randn(320, 320, generator=random)
-    assert float((ab_along(grain, lines(L, ab)) - 20).abs().max()) < 0.1
+    assert float((apply_linear_model(grain, lines(L, ab)) - 20).abs().max()) < 0.1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 3), (RADIUS, 2 * RADIUS + 2)])
@@ -66,12 +66,12 @@ def test_any_shape_has_lines(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("saturation", [0.5, 1.0])
-def test_the_picture_has_the_colours_of_the_lines(saturation: float) -> None:
+def test_the_picture_has_the_colors_of_the_lines(saturation: float) -> None:
     random = torch.Generator().manual_seed(2)
     L, ab = 30 + 40 * torch.rand(24, 32, generator=random), torch.randn(2, 24, 32, generator=random) * 8
     large = 30 + 40 * torch.rand(72, 96, generator=random)
     rgb = upsample.render(Lightness.from_plane(large.numpy()), ab, saturation, guide=L)
-    wanted = ab_along(large, lines(L, ab)) * saturation
+    wanted = apply_linear_model(large, lines(L, ab)) * saturation
     expected = lab_to_rgb(torch.cat([large[None], wanted])[None])[0].movedim(0, -1) * 255
     assert np.abs(rgb - expected.numpy()).max() < 1.0
 

@@ -37,21 +37,21 @@ def watching() -> Watching:
 
 
 def draw_blocks(seed: int, height: int = 40, width: int = 56) -> Image.Image:
-    """Blocks of colour under some texture."""
+    """Blocks of color under some texture."""
     random = np.random.default_rng(seed)
     blocks = random.integers(0, 256, (4, 4, 3)).repeat(16, 0).repeat(16, 1)[:height, :width]
     return Image.fromarray(np.clip(blocks + random.normal(0, 8, blocks.shape), 0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="session")
-def coloured() -> Callable[..., Image.Image]:
-    """Draws a photo with colours by its seed."""
+def colored() -> Callable[..., Image.Image]:
+    """Draws a photo with colors by its seed."""
     return draw_blocks
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Six photos with colours, as PNG."""
+    """Six photos with colors, as PNG."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for seed in range(6):
@@ -61,7 +61,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Two files of small networks that paint different colours, as runs leave them."""
+    """Two files of small networks that paint different colors, as runs leave them."""
     paths = []
     for seed, name in enumerate(("first", "second")):
         with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""The reference anchors: grey, and one brown tint, on the 393 photos of `imagenet-validation.tar`.
+"""The reference anchors: gray, and one brown tint, on the 393 photos of `imagenet-validation.tar`.
 
 The photos are not in the repository: COLORGAN_REFERENCE_PHOTOS says where they are.
 """
@@ -17,7 +17,7 @@ PHOTOS = os.environ.get("COLORGAN_REFERENCE_PHOTOS", "")
 
 
 @pytest.mark.skipif(not PHOTOS, reason="COLORGAN_REFERENCE_PHOTOS does not name imagenet-validation.tar")
-def test_grey_and_a_brown_tint_land_on_the_reference_anchors() -> None:
+def test_gray_and_a_brown_tint_land_on_the_reference_anchors() -> None:
     (source,) = open_inputs([Path(PHOTOS)])
     tints = {"grey": (0.0, 0.0), "brown": (6.0, 14.0)}
     measured: dict[tuple[str, str], list[Measured]] = {}

@@ -27,7 +27,7 @@ def options(models: tuple[str, str]) -> CompareOptions:
     return CompareOptions(models=models, size=32, examples=3, device="cpu")
 
 
-def opened(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     with Image.open(path) as image:
         return image.copy()
 
@@ -52,16 +52,16 @@ def test_every_photo_goes_through_every_model(
 
 
 def test_figures_are_those_of_validation_on_the_same_crops(
-    photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, coloured: Draw
+    photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, colored: Draw
 ) -> None:
-    grey = compare([photos], tmp_path / "out", options, callbacks=watching).row("grey")
+    gray = compare([photos], tmp_path / "out", options, callbacks=watching).row("grey")
     sums = FigureSums()
     for seed in range(6):
-        rgb = torch.from_numpy(crop(coloured(seed), 32).copy()).permute(2, 0, 1)[None].float() / 255
+        rgb = torch.from_numpy(crop(colored(seed), 32).copy()).permute(2, 0, 1)[None].float() / 255
         lab = rgb_to_lab(rgb)
         sums.add(lab[:, :1], torch.zeros_like(lab[:, 1:]), lab[:, 1:])
     expected = sums.figures().known()
-    measured = {name: grey.figures[name].value for name in FIGURES if name in expected}
+    measured = {name: gray.figures[name].value for name in FIGURES if name in expected}
     assert measured == pytest.approx({name: expected[name] for name in measured}, rel=1e-4, abs=1e-3)
     assert len(measured) >= 11
 
@@ -107,10 +107,10 @@ def test_pairs_of_models_are_compared_photo_by_photo(
     assert ("auc", "second", "grey") in by_pair
 
 
-def test_grey_and_unreadable_photos_are_told_apart_from_those_with_figures(
-    photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, coloured: Draw
+def test_gray_and_unreadable_photos_are_told_apart_from_those_with_figures(
+    photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, colored: Draw
 ) -> None:
-    coloured(9).convert("L").save(photos / "old.png")
+    colored(9).convert("L").save(photos / "old.png")
     deep = np.linspace(0, 65535, 40 * 48).astype(np.uint16).reshape(40, 48)
     Image.fromarray(deep).save(photos / "scan.tif")
     (photos / "broken.jpg").write_bytes((photos / "0.png").read_bytes()[:200])
@@ -136,11 +136,11 @@ def test_examples_are_the_best_the_worst_and_one_between(
     assert len(found.examples) == 3
     for example in found.examples:
         assert list(example.pictures) == ["grey", "first", "second", "original"]
-        sizes = {opened(out / path).size for path in example.pictures.values()}
+        sizes = {open_image(out / path).size for path in example.pictures.values()}
         assert sizes == {(56, 40)}
-        assert opened(out / example.sheet).width > 4 * 56
-        grey = np.asarray(opened(out / example.pictures["grey"]), np.int16)
-        assert np.ptp(grey, axis=2).max() <= 1
+        assert open_image(out / example.sheet).width > 4 * 56
+        gray = np.asarray(open_image(out / example.pictures["grey"]), np.int16)
+        assert np.ptp(gray, axis=2).max() <= 1
     assert by_why["best"].figures["first"]["psnr"] == found.row("first").values["psnr"][int(means.argmin())]
 
 
@@ -250,10 +250,10 @@ def test_a_signal_ends_it_and_leaves_no_results(
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-def test_photos_without_any_true_colours_have_pictures_and_no_figures(
-    tmp_path: Path, options: CompareOptions, watching: Any, coloured: Draw
+def test_photos_without_any_true_colors_have_pictures_and_no_figures(
+    tmp_path: Path, options: CompareOptions, watching: Any, colored: Draw
 ) -> None:
-    coloured(1).convert("L").save(tmp_path / "old.png")
+    colored(1).convert("L").save(tmp_path / "old.png")
     found = compare([tmp_path / "old.png"], tmp_path / "out", options, callbacks=watching)
     assert (found.photos, found.differences, found.row("first").figures) == ([], [], {})
     assert len(found.examples) == 1

@@ -18,43 +18,43 @@ def encoded(image: Image.Image, name: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_crop_is_the_middle_of_the_photo_at_its_short_side(coloured: Draw) -> None:
+def test_a_crop_is_the_middle_of_the_photo_at_its_short_side(colored: Draw) -> None:
     image = Image.new("RGB", (120, 40))
     image.paste((200, 10, 10), (40, 0, 80, 40))  # the square in the middle
     pixels = crop(image, 20)
     assert pixels.shape == (20, 20, 3)
     assert (pixels[:, 2:-2] == (200, 10, 10)).all()
-    assert crop(coloured(0, 10, 30), 32).shape == (32, 32, 3)
+    assert crop(colored(0, 10, 30), 32).shape == (32, 32, 3)
 
 
-def test_photos_lie_upright_as_their_exif_says(coloured: Draw) -> None:
-    image = coloured(0)
+def test_photos_lie_upright_as_their_exif_says(colored: Draw) -> None:
+    image = colored(0)
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = image.transpose(Image.Transpose.ROTATE_90)
     assert np.array_equal(decode(encoded(turned, exif=exif)), image)
 
 
-def test_deep_grey_keeps_its_tones() -> None:
+def test_deep_gray_keeps_its_tones() -> None:
     deep = np.linspace(0, 65535, 1600).astype(np.uint16).reshape(40, 40)
     pixels = np.asarray(decode(encoded(Image.fromarray(deep), "TIFF")), np.int16)
     assert np.abs(pixels[..., 0] - deep / 257).max() <= 1
 
 
-def test_sepia_is_no_true_colour(tmp_path: Path, coloured: Draw) -> None:
-    grey = np.asarray(coloured(0).convert("L"), np.float32)[..., None] / 255
-    sepia = 255 * np.clip(grey * [0.9, 0.7, 0.5] + [0.1, 0.07, 0.04], 0, 1)
+def test_sepia_is_no_true_color(tmp_path: Path, colored: Draw) -> None:
+    gray = np.asarray(colored(0).convert("L"), np.float32)[..., None] / 255
+    sepia = 255 * np.clip(gray * [0.9, 0.7, 0.5] + [0.1, 0.07, 0.04], 0, 1)
     Image.fromarray(sepia.astype(np.uint8)).save(tmp_path / "old.png")
     (entry,) = open_inputs([tmp_path / "old.png"])[0].entries
     found = read_crop(entry, 32)
     assert isinstance(found, Crop)
-    assert found.colourless == "tinted"
+    assert found.colorless == "tinted"
     assert not found.enlarged
 
 
 @pytest.mark.parametrize("damage", ["", "nonsense", "cut"])
-def test_what_is_no_photo_is_said_with_its_reason(tmp_path: Path, coloured: Draw, damage: str) -> None:
-    data = encoded(coloured(0))[:300] if damage == "cut" else damage.encode()
+def test_what_is_no_photo_is_said_with_its_reason(tmp_path: Path, colored: Draw, damage: str) -> None:
+    data = encoded(colored(0))[:300] if damage == "cut" else damage.encode()
     (tmp_path / "a.png").write_bytes(data)
     (entry,) = open_inputs([tmp_path])[0].entries
     found = read_crop(entry, 32)
@@ -62,10 +62,10 @@ def test_what_is_no_photo_is_said_with_its_reason(tmp_path: Path, coloured: Draw
     assert found.reason
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(coloured: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pixels_are_refused_before_they_are_decoded(colored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colorgan.comparison.crops.MAX_PIXELS", 100)
     with pytest.raises(PhotoError, match=r"more than 0\.0001 megapixels"):
-        decode(encoded(coloured(0)))
+        decode(encoded(colored(0)))
 
 
 def test_photos_come_in_their_order_and_a_reader_that_stops_early_ends(photos: Path) -> None:

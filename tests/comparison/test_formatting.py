@@ -7,9 +7,9 @@ from colorgan.metrics.bootstrap import Interval
 @pytest.mark.parametrize(
     ("figure", "interval", "words"),
     [
-        ("cf_hs", (3.1, 2.2, 4.0), "gan is more colourful than eccv16 by 3.1 [2.2, 4.0]"),
-        ("cf_hs", (-3.1, -4.0, -2.2), "eccv16 is more colourful than gan by 3.1 [2.2, 4.0]"),
-        ("cf", (3.1, 2.2, 4.0), "gan is more colourful than eccv16 by 3.1 [2.2, 4.0] by absolute values"),
+        ("cf_hs", (3.1, 2.2, 4.0), "gan is more colorful than eccv16 by 3.1 [2.2, 4.0]"),
+        ("cf_hs", (-3.1, -4.0, -2.2), "eccv16 is more colorful than gan by 3.1 [2.2, 4.0]"),
+        ("cf", (3.1, 2.2, 4.0), "gan is more colorful than eccv16 by 3.1 [2.2, 4.0] by absolute values"),
         ("ciede2000", (-0.52, -0.74, -0.31), "gan is better than eccv16 in CIEDE2000 by 0.52 [0.31, 0.74]"),
         ("ciede2000", (0.52, 0.31, 0.74), "eccv16 is better than gan in CIEDE2000 by 0.52 [0.31, 0.74]"),
         ("auc", (1.5, 1.0, 2.0), "gan is better than eccv16 in AuC by 1.50 points [1.00, 2.00]"),

@@ -5,7 +5,7 @@ import torch
 
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.comparison.models import Contender, row_names
+from colorgan.comparison.models import ComparedModel, row_names
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ def test_every_row_has_a_name_of_its_own(models: tuple[str, ...], names: list[st
     assert row_names(models) == names
 
 
-def test_crops_get_the_colours_that_a_photo_of_their_size_would_get(tiny_model: Path) -> None:
+def test_crops_get_the_colors_that_a_photo_of_their_size_would_get(tiny_model: Path) -> None:
     colorizer = Colorizer.load(str(tiny_model), device="cpu", precision="fp32")
     L = torch.full((1, 1, 128, 128), 25.0)
     L[..., 64:] = 75.0
     found = {}
     for edges in (False, True):
-        (ab,) = Contender("tiny", colorizer, ColorizeOptions(edges=edges)).predict(L)
+        (ab,) = ComparedModel("tiny", colorizer, ColorizeOptions(edges=edges)).predict(L)
         assert isinstance(ab, torch.Tensor)
         assert ab.shape == (2, 128, 128)
         found[edges] = ab

@@ -25,7 +25,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase  # noqa: 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch-fidelity's own, which are not ours to mend
 
 
-class MeanColours(FeatureExtractorBase):
+class MeanColors(FeatureExtractorBase):
     """Features that can be computed by hand: the mean of each channel."""
 
     def __init__(self, name: str, features_list: list[str], **options: object) -> None:
@@ -45,8 +45,8 @@ class MeanColours(FeatureExtractorBase):
 
 @pytest.fixture(scope="session")
 def extractor() -> str:
-    torch_fidelity.register_feature_extractor("mean-colours", MeanColours)
-    return "mean-colours"
+    torch_fidelity.register_feature_extractor("mean-colors", MeanColors)
+    return "mean-colors"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def standins(monkeypatch: pytest.MonkeyPatch, extractor: str) -> None:
     monkeypatch.setattr(perceptual, "load_lpips", lambda: lambda a, b: (a - b).abs().mean())
 
 
-def colours(count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def colors(count: int) -> Iterator[tuple[Tensor, Tensor]]:
     for seed in range(count):
         lab = rgb_to_lab(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed)))
         yield lab[:, :1], lab[:, 1:]
@@ -70,7 +70,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 def test_fid_is_the_frechet_distance_of_features_and_lower_is_nearer() -> None:
     pixels: dict[str, list[np.ndarray]] = {"original": [], "near": [], "grey": []}
     with Perceptual(list(pixels), torch.device("cpu")) as gathered:
-        for L, ab in colours(60):
+        for L, ab in colors(60):
             of_row = {"original": ab, "near": 0.8 * ab, "grey": 0 * ab}
             gathered.add(L, of_row)
         folders = gathered._folders
@@ -90,10 +90,10 @@ def test_fid_is_the_frechet_distance_of_features_and_lower_is_nearer() -> None:
 
 @pytest.mark.usefixtures("standins")
 def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
-    photos: Path, tmp_path: Path, models: tuple[str, str], watching: Any, coloured: Callable[[int], Image.Image]
+    photos: Path, tmp_path: Path, models: tuple[str, str], watching: Any, colored: Callable[[int], Image.Image]
 ) -> None:
     for seed in range(6, 52):
-        coloured(seed).save(photos / f"{seed}.png")
+        colored(seed).save(photos / f"{seed}.png")
     options = CompareOptions(models=models[:1], size=32, examples=0, device="cpu", perceptual=True)
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
     assert set(found.row("first").perceptual) == {"fid", "kid", "kid_std", "lpips"}
@@ -101,7 +101,7 @@ def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
     assert found.row("original").perceptual == {}
     assert any("take 2000" in note for note in found.notes)
     for seed in range(3):
-        coloured(seed).convert("L").save(photos / f"{seed}.png")
+        colored(seed).convert("L").save(photos / f"{seed}.png")
     again = compare([photos], tmp_path / "out", replace(options, overwrite=True), callbacks=watching)
     assert again.row("first").perceptual == {}
     assert any("refused: 49 photos" in note for note in again.notes)
@@ -137,7 +137,7 @@ def test_an_inception_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("COLORGAN_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with Perceptual(["grey", "original"], torch.device("cpu")) as gathered:
-        for L, ab in colours(50):
+        for L, ab in colors(50):
             gathered.add(L, {"grey": 0 * ab, "original": ab})
         with pytest.raises(WeightsError, match="Inception"):
             gathered.figures()

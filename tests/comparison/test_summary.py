@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from colorgan.comparison.results import GREY, PhotoName, Row
+from colorgan.comparison.results import GRAY, PhotoName, Row
 from colorgan.comparison.summary import notes_on_weights
 from colorgan.metrics.bootstrap import Interval
 
@@ -18,7 +18,7 @@ def names(count: int) -> list[PhotoName]:
 
 def test_a_photo_that_decides_a_figure_is_named_with_its_share_and_what_the_others_give() -> None:
     weights = [1.0] * 30 + [10.0] + [1.0, 3.0] * 5
-    rows = [row(GREY, weights, [50.0] * 41), row("good", weights, [60.0] * 30 + [10.0] + [60.0, 80.0] * 5)]
+    rows = [row(GRAY, weights, [50.0] * 41), row("good", weights, [60.0] * 30 + [10.0] + [60.0, 80.0] * 5)]
     (note,) = notes_on_weights(rows, names(41))
     # 35 photos of weight 1 have 60, and 5 of weight 3 have 80: 66 together.
     assert note == "30.jpg alone holds 17% of the weight of rebalanced AuC. Without it: grey 50.00, good 66.00."
@@ -26,4 +26,4 @@ def test_a_photo_that_decides_a_figure_is_named_with_its_share_and_what_the_othe
 
 @pytest.mark.parametrize("weights", [[1.0] * 40, [0.0] * 40, [1.0, 9.0]])
 def test_even_weights_none_and_a_handful_of_photos_are_not_worth_a_word(weights: list[float]) -> None:
-    assert notes_on_weights([row(GREY, weights, [50.0] * len(weights))], names(len(weights))) == []
+    assert notes_on_weights([row(GRAY, weights, [50.0] * len(weights))], names(len(weights))) == []

@@ -125,6 +125,29 @@ def test_a_batch_has_one_side_of_those_asked_for_and_an_epoch_has_them_all(photo
     assert [tuple(batch.rgb.shape[2:]) for batch in epoch_of(photo_set, **mixed, epoch=1)] != sides
 
 
+@pytest.mark.parametrize("size", [16, 64])
+def test_a_square_is_at_most_its_photos_short_side_and_lies_within_it(
+    photo_set: PhotoSet, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    cut: list[tuple[tuple[int, int], tuple[float, float, float, float]]] = []
+    resize = Image.Image.resize
+
+    def note(photo: Image.Image, to: tuple[int, int], *given: Any, box: Any, **options: Any) -> Image.Image:
+        cut.append((photo.size, box))
+        return resize(photo, to, *given, box=box, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", note)
+    for epoch in range(10):
+        assert {batch.rgb.shape[2:] for batch in epoch_of(photo_set, epoch=epoch, sides=Sides(size))} == {(size, size)}
+    shares = []
+    for (width, height), (left, top, right, bottom) in cut:
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        assert right - left == pytest.approx(bottom - top)
+        shares.append((right - left) / min(width, height))
+    assert 0.6 <= min(shares) < 0.65 < 0.95 < max(shares) <= 1 + 1e-9
+
+
 def test_half_of_the_photos_are_mirrored(photo_set: PhotoSet) -> None:
     flipping = Augment(flip=True, crop_min=1.0, brightness=0.0, contrast=0.0)
     # Crops are placed alike whether or not photos are flipped.

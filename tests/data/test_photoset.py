@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet
+from colorgan.data.prepare import prepare
 from colorgan.errors import SetError
 
 
@@ -80,3 +82,24 @@ def test_a_damaged_photo_is_named_when_it_is_read(folder: Path, photo_set: Photo
     shard.write_bytes(data)
     with pytest.raises(SetError, match=rf"byte {row['offset']} of .*train-00000\.tar"):
         PhotoSet.open(folder).train.read(2)
+
+
+def test_each_photo_knows_its_source(photos: Path, tmp_path: Path) -> None:
+    (photos / "class0").rename(tmp_path / "slides")
+    options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
+    prepare([photos, tmp_path / "slides"], tmp_path / "data", options, lambda done, total: None)
+    photo_set = PhotoSet.open(tmp_path / "data")
+    sources = [*photo_set.train.sources(), *photo_set.val.sources()]
+    assert sorted(sources) == ["photos"] * 16 + ["slides"] * 8
+    lines = [json.loads(line) for line in (tmp_path / "data" / "manifest.jsonl").read_text().splitlines()]
+    for line in (line for line in lines if line["split"] == "train"):
+        assert photo_set.train.sources()[int(line["key"])] == line["source"]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut, lambda path: path.write_text('{"split": "train"}\n')])
+def test_a_damaged_manifest_is_refused_when_sources_are_asked_for(
+    folder: Path, photo_set: PhotoSet, damage: Any
+) -> None:
+    damage(folder / "manifest.jsonl")
+    with pytest.raises(SetError, match="a manifest at"):
+        photo_set.train.sources()

@@ -30,7 +30,7 @@ def test_the_reference_of_a_command_has_all_its_options(docs_site, name):
 
 def test_links_to_the_top_of_the_repository_become_links_of_the_site(docs_site):
     assert docs_site.site_links("[c](../CHANGELOG.md#x)", "limits.md") == "[c](changelog.md#x)"
-    assert docs_site.site_links("[s](../../SECURITY.md)", "tutorials/colour.md") == "[s](../security.md)"
+    assert docs_site.site_links("[s](../../SECURITY.md)", "tutorials/color.md") == "[s](../security.md)"
     assert docs_site.site_links("[o](other.md)", "limits.md") == "[o](other.md)"
 
 

@@ -13,7 +13,7 @@ PAGE = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 HEADINGS = re.findall(r"^###? `(.*)`$", PAGE, re.MULTILINE)
 # What a reader does to meet each message, after `prepare` made a set in `data`.
 PROVOKED = {
-    "photos to colour: none in": "colorize empty",
+    "photos to color: none in": "colorize empty",
     "damaged or incomplete": "colorize cut.jpg",
     "not a JPEG, PNG": "colorize page.jpg",
     "weights of eccv16": "colorize grandma.jpg --model eccv16",

@@ -146,8 +146,8 @@ def test_each_page_of_a_tiff_is_read_by_its_number(tmp_path: Path) -> None:
     photos = [read(path, ReadOptions(page=page, every_page=True)) for page in range(3)]
     assert [photo.size for photo in photos] == [(9, 5), (9, 6), (9, 7)]
     assert [lightness_of(photo).max() for photo in photos] == pytest.approx([0, 42.37, 100], abs=0.01)
-    assert [photo.oddities for photo in photos] == [(), (), ()]
-    assert "not all pages" in read(path).oddities[0]
+    assert [photo.warnings for photo in photos] == [(), (), ()]
+    assert "not all pages" in read(path).warnings[0]
 
 
 def test_each_page_of_a_deep_tiff_is_read_by_its_number(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_each_page_of_a_deep_tiff_is_read_by_its_number(tmp_path: Path) -> None:
 def test_an_animation_is_one_photo(tmp_path: Path, suffix: str) -> None:
     path = pages(tmp_path / f"a{suffix}")
     assert count_pages(path) == 1
-    assert "more than one picture" in read(path).oddities[0]
-    assert "all pages" not in read(path).oddities[0]
+    assert "more than one picture" in read(path).warnings[0]
+    assert "all pages" not in read(path).warnings[0]
 
 
 def test_a_page_that_is_not_there_has_its_reason(tmp_path: Path) -> None:
@@ -211,9 +211,9 @@ print(peak() - before, peak())
 def memory_mb(path: Path, max_megapixels: float = 500) -> tuple[str, float, float]:
     """What a process said that read a file, how much its memory grew, and to how much."""
     command = [sys.executable, "-c", MEASURED, str(path), str(max_megapixels)]
-    *words, figures = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    *warnings, figures = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     grown, peak = (float(figure) for figure in figures.split())
-    return " ".join(words), grown, peak
+    return " ".join(warnings), grown, peak
 
 
 def black_rows(width: int, height: int) -> bytes:
@@ -232,18 +232,18 @@ def png_of(width: int, height: int, data: bytes) -> bytes:
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_a_decompression_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png_of(30_000, 30_000, black_rows(30_000, 30_000)))
-    words, grown, peak = memory_mb(tmp_path / "a.png")
-    assert "30000 x 30000" in words
-    assert "megapixels" in words
+    warnings, grown, peak = memory_mb(tmp_path / "a.png")
+    assert "30000 x 30000" in warnings
+    assert "megapixels" in warnings
     assert grown < 20
     assert peak < 300
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_a_large_grey_scan_takes_two_bytes_a_pixel(tmp_path: Path) -> None:
+def test_a_large_gray_scan_takes_two_bytes_a_pixel(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png_of(8000, 5000, black_rows(8000, 5000)))
-    words, grown, _ = memory_mb(tmp_path / "a.png")
-    assert words == ""
+    warnings, grown, _ = memory_mb(tmp_path / "a.png")
+    assert warnings == ""
     assert grown < 2.3 * 40
 
 
@@ -276,8 +276,8 @@ def claiming(name: str, side: int) -> bytes:
 @pytest.mark.parametrize("name", SIZE_FIELDS)
 def test_a_header_that_claims_a_huge_picture_costs_little_memory(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.bin").write_bytes(claiming(name, 16383 if name == "WEBP" else 30_000))
-    words, grown, _ = memory_mb(tmp_path / "a.bin", max_megapixels=100)
-    assert words
+    warnings, grown, _ = memory_mb(tmp_path / "a.bin", max_megapixels=100)
+    assert warnings
     assert grown < 30
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from pictures import ARTIST, RAMP, noise, opened
+from pictures import ARTIST, RAMP, noise, open_image
 from PIL import Image
 
 from colorgan.errors import OutputError, PhotoError, UsageError
@@ -40,7 +40,7 @@ def put(
 def test_every_format_comes_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "new folder" / f"a{suffix}"
     assert put(path, RGB, quality=100) == ()
-    written = np.asarray(opened(path).convert("RGB")).astype(int)
+    written = np.asarray(open_image(path).convert("RGB")).astype(int)
     lossy = suffix.lower() in (".jpg", ".jpeg", ".jpe", ".webp", ".avif")
     assert np.abs(written - RGB).max() <= (24 if lossy else 0)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
@@ -49,7 +49,7 @@ def test_every_format_comes_back(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
 def test_alpha_is_written_where_the_format_has_it(tmp_path: Path, suffix: str) -> None:
     assert put(tmp_path / f"a{suffix}", RGB, alpha=RAMP) == ()
-    alpha = np.asarray(opened(tmp_path / f"a{suffix}").getchannel("A")).astype(int)
+    alpha = np.asarray(open_image(tmp_path / f"a{suffix}").getchannel("A")).astype(int)
     assert np.abs(alpha - RAMP).max() <= (3 if suffix == ".avif" else 0)
 
 
@@ -58,7 +58,7 @@ def test_alpha_is_dropped_elsewhere_with_a_word(tmp_path: Path, suffix: str, nam
     path = tmp_path / f"a{suffix}"
     assert put(path, RGB, alpha=RAMP) == (f"{name} has no transparency; it was dropped",)
     assert put(path, RGB, alpha=np.full_like(RAMP, 255)) == ()
-    assert opened(path).mode == "RGB"
+    assert open_image(path).mode == "RGB"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
@@ -73,8 +73,8 @@ def test_exif_and_resolution_are_written(tmp_path: Path, suffix: str) -> None:
 
 
 def test_more_exif_than_a_jpeg_can_hold_is_left_out_with_a_word(tmp_path: Path) -> None:
-    words = put(tmp_path / "a.jpg", RGB, metadata=Metadata(b"Exif\0\0" + bytes(70_000)))
-    assert words == ("more EXIF data than a JPEG can hold, left out",)
+    warnings = put(tmp_path / "a.jpg", RGB, metadata=Metadata(b"Exif\0\0" + bytes(70_000)))
+    assert warnings == ("more EXIF data than a JPEG can hold, left out",)
 
 
 @pytest.mark.parametrize(("suffix", "longest"), [(".webp", 16383), (".jpg", 65500)])
@@ -163,7 +163,7 @@ def test_other_formats_are_written_with_8_bits_and_a_word(tmp_path: Path, suffix
     (word,) = put(tmp_path / f"a{suffix}", DEEP, bit_depth=16)
     assert "8 bits a channel; TIFF has 16" in word
     if suffix == ".png":
-        assert np.abs(np.asarray(opened(tmp_path / "a.png")) - DEEP / 257.0).max() <= 0.5
+        assert np.abs(np.asarray(open_image(tmp_path / "a.png")) - DEEP / 257.0).max() <= 0.5
 
 
 def test_a_deep_photo_written_with_8_bits_has_a_word(tmp_path: Path) -> None:

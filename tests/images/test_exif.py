@@ -65,10 +65,10 @@ def test_only_what_became_untrue_is_changed(order: str, turned: bool) -> None:
 
 @pytest.mark.parametrize("order", "<>")
 def test_the_thumbnail_is_taken_out(order: str) -> None:
-    picture = b"\xff\xd8 a small grey picture \xff\xd9"
+    picture = b"\xff\xd8 a small gray picture \xff\xd9"
     changed = ExifBlock(block(order, picture))
     changed.make_true(turned=False)
-    assert b"small grey" not in changed.tobytes()
+    assert b"small gray" not in changed.tobytes()
     exif = Image.Exif()
     exif.load(changed.tobytes())
     assert exif.get_ifd(IFD.IFD1) == {}
@@ -81,6 +81,37 @@ def test_a_block_of_the_orientation_alone_is_empty_without_it() -> None:
     changed = ExifBlock(exif.tobytes())
     changed.make_true(turned=False)
     assert changed.is_empty
+
+
+GRAY_FACTS = {256: 640, 257: 480, 258: 8, 259: 1, 262: 1, 277: 1, 284: 1, 532: (0, 255), 531: 1, 318: (0.3, 0.3)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_describes_the_gray_pixels_goes(turned: bool) -> None:
+    exif = Image.Exif()
+    for tag, value in GRAY_FACTS.items():
+        exif[tag] = value
+    exif[ARTIST] = "somebody"
+    directory = exif.get_ifd(IFD.Exif)
+    directory.update({0x9101: b"\1\0\0\0", 0x9102: 2.0, 0xA500: 1.0, 36867: "1936:05:01 10:00:00"})
+    changed = ExifBlock(exif.tobytes())
+    changed.make_true(turned=turned)
+    width, height = (480, 640) if turned else (640, 480)
+    after = fields(changed.tobytes())
+    after.pop(0x8769)
+    assert after == {256: width, 257: height, ARTIST: "somebody", 36867: "1936:05:01 10:00:00"}
+
+
+def test_a_block_that_says_adobe_rgb_without_a_profile_no_longer_does() -> None:
+    def told(index: str) -> bytes:
+        exif = Image.Exif()
+        exif.get_ifd(IFD.Exif)[0xA005] = {1: index}
+        changed = ExifBlock(exif.tobytes())
+        changed.make_true(turned=False)
+        return changed.tobytes()
+
+    assert 0xA005 not in fields(told("R03"))
+    assert 0xA005 in fields(told("R98"))
 
 
 @settings(max_examples=300, deadline=None)

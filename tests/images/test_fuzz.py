@@ -26,7 +26,7 @@ from colorgan.errors import PhotoError
 from colorgan.images.decode import ReadOptions, count_pages, measure, read
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS
-from colorgan.images.icc import SRGB_PROFILE, grey_profile
+from colorgan.images.icc import SRGB_PROFILE, gray_profile
 from colorgan.images.photo import Photo
 
 ASKED_CASES = int(os.environ.get("COLORGAN_FUZZ_CASES", "0"))
@@ -78,7 +78,7 @@ def animated(name: str) -> bytes:
 
 def seeds(folder: Path) -> dict[str, bytes]:
     """Tiny files of every format and kind, with metadata and profiles."""
-    colour, grey = noise(12), noise(12).convert("L")
+    color, gray = noise(12), noise(12).convert("L")
     deep = np.random.default_rng(0).integers(0, 65536, (9, 7, 3), dtype=np.uint16)
     said = {"exif": exif(), "dpi": (300, 150), "icc_profile": SRGB_PROFILE}
     titled = PngInfo()
@@ -86,32 +86,32 @@ def seeds(folder: Path) -> dict[str, bytes]:
     titled.add_text("Comment", "a house", zip=True)
     iptc = b"\xff\xed\x00\x26Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0a\x1c\x02\x69\x00\x05House"
     return {
-        "JPEG": by_pillow("JPEG", colour, xmp=PACKET, comment=b"a house", extra=iptc, **said),
-        "progressive JPEG": by_pillow("JPEG", grey, progressive=True, icc_profile=grey_profile(GAMMA)),
+        "JPEG": by_pillow("JPEG", color, xmp=PACKET, comment=b"a house", extra=iptc, **said),
+        "progressive JPEG": by_pillow("JPEG", gray, progressive=True, icc_profile=gray_profile(GAMMA)),
         "YCCK JPEG": adobe_cmyk(folder),
-        "PNG": by_pillow("PNG", colour.convert("RGBA"), pnginfo=titled, **said),
+        "PNG": by_pillow("PNG", color.convert("RGBA"), pnginfo=titled, **said),
         "palette PNG": by_pillow("PNG", palette_ramp(), transparency=bytes(range(64))),
         "deep PNG": png_bytes(7, 9, 16, 2, b"".join(b"\4" + row.astype(">u2").tobytes() for row in deep)),
-        "deep grey PNG": by_pillow("PNG", Image.fromarray(deep[..., 0]), icc_profile=grey_profile(GAMMA)),
+        "deep gray PNG": by_pillow("PNG", Image.fromarray(deep[..., 0]), icc_profile=gray_profile(GAMMA)),
         "moving PNG": animated("PNG"),
-        "WebP": by_pillow("WEBP", colour, xmp=PACKET, **said),
-        "lossless WebP": by_pillow("WEBP", colour.convert("RGBA"), lossless=True),
+        "WebP": by_pillow("WEBP", color, xmp=PACKET, **said),
+        "lossless WebP": by_pillow("WEBP", color.convert("RGBA"), lossless=True),
         "moving WebP": animated("WEBP"),
-        "TIFF": by_pillow("TIFF", colour, **said),
-        "LZW TIFF": by_pillow("TIFF", colour, compression="tiff_lzw"),
-        "JPEG in TIFF": by_pillow("TIFF", colour, compression="jpeg"),
-        "fax TIFF": by_pillow("TIFF", grey.convert("1"), compression="group4"),
-        "TIFF of pages": by_pillow("TIFF", grey, save_all=True, append_images=[colour]),
+        "TIFF": by_pillow("TIFF", color, **said),
+        "LZW TIFF": by_pillow("TIFF", color, compression="tiff_lzw"),
+        "JPEG in TIFF": by_pillow("TIFF", color, compression="jpeg"),
+        "fax TIFF": by_pillow("TIFF", gray.convert("1"), compression="group4"),
+        "TIFF of pages": by_pillow("TIFF", gray, save_all=True, append_images=[color]),
         "deep TIFF": by_tifffile(deep, photometric="rgb", compression="zlib", predictor=True),
         "deep TIFF of planes": by_tifffile(np.moveaxis(deep, -1, 0), photometric="rgb", planarconfig="separate"),
         "float TIFF": by_tifffile(deep / np.float32(65535), photometric="rgb", tile=(16, 16)),
         "min-is-white TIFF": by_tifffile(deep[..., 0], photometric="miniswhite", byteorder=">"),
-        "BMP": by_pillow("BMP", colour),
+        "BMP": by_pillow("BMP", color),
         "palette BMP": by_pillow("BMP", palette_ramp()),
         "GIF": by_pillow("GIF", palette_ramp(), transparency=5, comment=b"a house"),
         "moving GIF": animated("GIF"),
-        "AVIF": by_pillow("AVIF", colour, xmp=PACKET, **said),
-        "HEIC": heic(colour),
+        "AVIF": by_pillow("AVIF", color, xmp=PACKET, **said),
+        "HEIC": heic(color),
     }
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from pictures import RAMP, RAMP16, lab_lightness, lightness_of, opened, saved
+from pictures import RAMP, RAMP16, lab_lightness, lightness_of, open_image, saved
 from PIL import Image, ImageCms
 
 from colorgan.images.decode import read
 from colorgan.images.encode import WriteOptions, write
-from colorgan.images.icc import SRGB_PROFILE, grey_profile
+from colorgan.images.icc import SRGB_PROFILE, gray_profile
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # Red, green and blue primaries, adapted to D50 (rows X, Y, Z of each), of two wide spaces.
@@ -43,7 +43,7 @@ def dot_gain(level: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rgb_profile(primaries: tuple[tuple[float, ...], ...], curve: bytes) -> bytes:
-    """A profile of a matrix and tone curves, in the place of the grey one's tags."""
+    """A profile of a matrix and tone curves, in the place of the gray one's tags."""
     tags = {b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)}
     for name, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
         tags[name + b"XYZ"] = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in primary))
@@ -52,14 +52,14 @@ def rgb_profile(primaries: tuple[tuple[float, ...], ...], curve: bytes) -> bytes
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(data), len(content))
         data += content + bytes(-len(content) % 4)
-    header = bytearray(grey_profile(curve)[:128])
+    header = bytearray(gray_profile(curve)[:128])
     header[0:4], header[16:20] = struct.pack(">I", start + len(data)), b"RGB "
     return bytes(header) + table + data
 
 
-def luminance_of(colours: NDArray[np.float64], primaries: tuple[tuple[float, ...], ...], gamma: float) -> NDArray:
-    """Luminance for D65 of colours of a space, by Bradford's adaptation."""
-    xyz = colours**gamma @ np.array(primaries)
+def luminance_of(colors: NDArray[np.float64], primaries: tuple[tuple[float, ...], ...], gamma: float) -> NDArray:
+    """Luminance for D65 of colors of a space, by Bradford's adaptation."""
+    xyz = colors**gamma @ np.array(primaries)
     return xyz @ np.array([-0.028370, 1.009960, 0.021041])
 
 
@@ -67,30 +67,30 @@ def lightness_of_luminance(y: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(y > 0.008856, 116 * np.cbrt(y) - 16, 903.3 * y)
 
 
-GREY_CURVES = {
+GRAY_CURVES = {
     "gamma 2.2": (gamma_curve(2.2), lambda level: level ** (563 / 256)),
     "dot gain": (sampled_curve(dot_gain), dot_gain),
     "gamma 1": (gamma_curve(1.0), lambda level: level),
 }
 
 
-@pytest.mark.parametrize("name", GREY_CURVES)
+@pytest.mark.parametrize("name", GRAY_CURVES)
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
-def test_grey_is_read_by_its_profile(tmp_path: Path, name: str, suffix: str) -> None:
-    curve, light = GREY_CURVES[name]
-    path = saved(tmp_path / f"a{suffix}", Image.fromarray(RAMP), icc_profile=grey_profile(curve), quality=100)
+def test_gray_is_read_by_its_profile(tmp_path: Path, name: str, suffix: str) -> None:
+    curve, light = GRAY_CURVES[name]
+    path = saved(tmp_path / f"a{suffix}", Image.fromarray(RAMP), icc_profile=gray_profile(curve), quality=100)
     photo = read(path)
     wanted = lightness_of_luminance(light(RAMP / 255))
     assert np.abs(lightness_of(photo) - wanted).max() < (2.5 if suffix == ".jpg" else 0.3)
     assert photo.lightness.samples.dtype == np.uint8
-    assert photo.oddities == ()
+    assert photo.warnings == ()
 
 
-def test_deep_grey_is_read_by_its_profile_at_full_depth(tmp_path: Path) -> None:
+def test_deep_gray_is_read_by_its_profile_at_full_depth(tmp_path: Path) -> None:
     close = np.array([[30000, 30001, 65535]], np.uint16)
     for suffix, samples in ((".png", RAMP16), (".tif", RAMP16), (".png", close)):
         image = Image.fromarray(samples)
-        photo = read(saved(tmp_path / f"a{suffix}", image, icc_profile=grey_profile(gamma_curve(1.8))))
+        photo = read(saved(tmp_path / f"a{suffix}", image, icc_profile=gray_profile(gamma_curve(1.8))))
         wanted = lightness_of_luminance((samples / 65535) ** (461 / 256))
         assert np.abs(lightness_of(photo) - wanted).max() < 0.3
     lightness = lightness_of(photo)
@@ -99,7 +99,7 @@ def test_deep_grey_is_read_by_its_profile_at_full_depth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("primaries", [ADOBE_RGB, DISPLAY_P3], ids=["Adobe RGB", "Display P3"])
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
-def test_colours_are_read_by_their_profile(
+def test_colors_are_read_by_their_profile(
     tmp_path: Path, primaries: tuple[tuple[float, ...], ...], suffix: str
 ) -> None:
     levels = np.array([[[120, 120, 120], [200, 180, 160], [90, 110, 60], [255, 255, 255], [40, 30, 60]]], np.uint8)
@@ -112,7 +112,7 @@ def test_colours_are_read_by_their_profile(
 
 
 @pytest.mark.parametrize("primaries", [ADOBE_RGB, DISPLAY_P3], ids=["Adobe RGB", "Display P3"])
-def test_deep_colours_are_read_by_their_profile_at_full_depth(
+def test_deep_colors_are_read_by_their_profile_at_full_depth(
     tmp_path: Path, primaries: tuple[tuple[float, ...], ...]
 ) -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (8, 9, 3), dtype=np.uint16)
@@ -138,7 +138,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     for profile in profiles:
         photo = read(saved(tmp_path / "b.png", image, icc_profile=profile))
         assert np.array_equal(lightness_of(photo), plain)
-        assert photo.oddities == ()
+        assert photo.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -146,25 +146,25 @@ def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     [
         ("L", b"no profile at all", "damaged"),
         ("RGB", SRGB_PROFILE[:300], "damaged"),
-        ("RGB", grey_profile(gamma_curve(2.2)), "another kind"),
+        ("RGB", gray_profile(gamma_curve(2.2)), "another kind"),
         ("L", SRGB_PROFILE, "another kind"),
     ],
 )
 def test_a_useless_profile_is_left_aside_with_a_word(tmp_path: Path, mode: str, profile: bytes, word: str) -> None:
     photo = read(saved(tmp_path / "a.png", Image.fromarray(RAMP).convert(mode), icc_profile=profile))
     assert np.abs(lightness_of(photo) - lab_lightness(RAMP / 255)).max() < 1e-3
-    assert word in photo.oddities[0]
-    assert "taken for sRGB" in photo.oddities[0]
+    assert word in photo.warnings[0]
+    assert "taken for sRGB" in photo.warnings[0]
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
 @pytest.mark.parametrize(
     ("suffix", "name"), [(".jpg", "JPEG"), (".png", "PNG"), (".webp", "WEBP"), (".avif", "AVIF"), (".tif", "TIFF")]
 )
-def test_a_result_carries_a_profile_for_rgb_and_never_the_grey_one(
+def test_a_result_carries_a_profile_for_rgb_and_never_the_gray_one(
     tmp_path: Path, suffix: str, name: str, bit_depth: int
 ) -> None:
-    source = saved(tmp_path / "in.png", Image.fromarray(RAMP), icc_profile=grey_profile(gamma_curve(2.2)))
+    source = saved(tmp_path / "in.png", Image.fromarray(RAMP), icc_profile=gray_profile(gamma_curve(2.2)))
     rgb = np.dstack([RAMP] * 3)
     path = tmp_path / f"out{suffix}"
     write(path, name, rgb, metadata=read(source).metadata, options=WriteOptions(bit_depth=bit_depth))
@@ -172,7 +172,7 @@ def test_a_result_carries_a_profile_for_rgb_and_never_the_grey_one(
         with tifffile.TiffFile(path) as tiff:
             embedded = tiff.pages.first.iccprofile
     else:
-        embedded = opened(path).info["icc_profile"]
+        embedded = open_image(path).info["icc_profile"]
     profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded)).profile
     assert profile.xcolor_space == "RGB "
     assert "sRGB" in (profile.profile_description or "")

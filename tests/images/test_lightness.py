@@ -8,7 +8,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from colorgan.images import lightness
-from colorgan.images.lightness import L_OF_GREY8, L_OF_GREY16, Lightness
+from colorgan.images.lightness import L_OF_GRAY8, L_OF_GRAY16, Lightness
 
 
 def waves(height: int, width: int) -> NDArray[np.float32]:
@@ -37,8 +37,8 @@ def test_a_reduced_photo_is_antialiased(
     assert np.abs(found - wanted[0, 0].numpy()).max() < 0.01
 
 
-@pytest.mark.parametrize(("dtype", "table"), [(np.uint8, L_OF_GREY8), (np.uint16, L_OF_GREY16)])
-def test_grey_samples_are_averaged_as_a_program_reduces_pictures(dtype: type, table: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize(("dtype", "table"), [(np.uint8, L_OF_GRAY8), (np.uint16, L_OF_GRAY16)])
+def test_gray_samples_are_averaged_as_a_program_reduces_pictures(dtype: type, table: NDArray[np.float32]) -> None:
     white = np.iinfo(dtype).max
     board = np.indices((32, 32)).sum(axis=0) % 2 * white
     small = Lightness(board.astype(dtype), table).reduced(2, 2)
@@ -49,7 +49,7 @@ def test_the_reduced_photo_of_one_row_and_one_column_keeps_its_ends() -> None:
     ramp = np.linspace(0, 255, 5000).astype(np.uint8)[None]
     for samples in (ramp, np.ascontiguousarray(ramp.T)):
         height, width = samples.shape
-        small = Lightness(samples, L_OF_GREY8).reduced(max(1, height // 100), max(1, width // 100)).ravel()
+        small = Lightness(samples, L_OF_GRAY8).reduced(max(1, height // 100), max(1, width // 100)).ravel()
         assert small[0] < 2
         assert small[-1] > 98
         assert np.all(np.diff(small) > 0)

@@ -41,7 +41,7 @@ def test_away_from_the_borders_between_bins_whole_units_change_nothing() -> None
 
 @pytest.mark.parametrize("side", [-1, 1])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_colours_beyond_the_table_take_the_weight_of_its_border(side: int, axis: int) -> None:
+def test_colors_beyond_the_table_take_the_weight_of_its_border(side: int, axis: int) -> None:
     far, border = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)
     far[0, axis], border[0, axis] = side * 500.0, side * 127.0
     assert float(rarity_weights(far)) == pytest.approx(float(rarity_weights(border)))

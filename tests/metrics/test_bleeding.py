@@ -30,7 +30,7 @@ def of(ab: Tensor) -> float:
     return float(spill(L, ab, TRUTH)[0])
 
 
-def test_sharp_colours_spill_nothing_and_blurred_ones_the_more_the_wider_they_run() -> None:
+def test_sharp_colors_spill_nothing_and_blurred_ones_the_more_the_wider_they_run() -> None:
     figures = [of(TRUTH), of(blurred(TRUTH, 9)), of(blurred(TRUTH, 17)), of(blurred(TRUTH, 25))]
     assert figures[0] == pytest.approx(0, abs=1e-4)
     assert figures == sorted(figures)
@@ -38,13 +38,13 @@ def test_sharp_colours_spill_nothing_and_blurred_ones_the_more_the_wider_they_ru
     assert figures[3] > 0.6
 
 
-def test_colours_that_stop_beyond_the_edge_have_spilled_wholly() -> None:
+def test_colors_that_stop_beyond_the_edge_have_spilled_wholly() -> None:
     shifted = torch.roll(TRUTH, (6, 6), dims=(2, 3))
     assert of(shifted) == pytest.approx(1, abs=0.1)
     assert of(torch.roll(TRUTH, (1, 1), dims=(2, 3))) == pytest.approx(0, abs=1e-4)  # within the near pixels
 
 
-def test_wrong_colours_that_keep_to_the_edge_do_not_spill() -> None:
+def test_wrong_colors_that_keep_to_the_edge_do_not_spill() -> None:
     wrong = torch.cat([square(5, -8), square(0, -30)], 1)
     assert of(wrong) == pytest.approx(0, abs=1e-4)
 
@@ -55,7 +55,7 @@ def test_a_prediction_without_contrast_has_no_figure_and_no_weight() -> None:
     assert weight.tolist() == [0]
 
 
-def test_edges_of_lightness_without_a_change_of_true_colour_do_not_count() -> None:
+def test_edges_of_lightness_without_a_change_of_true_color_do_not_count() -> None:
     assert spill(L, TRUTH, torch.full_like(TRUTH, 7.0))[1].tolist() == [0]
     assert spill(torch.full_like(L, 50.0), TRUTH, TRUTH)[1].tolist() == [0]
 

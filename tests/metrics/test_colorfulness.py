@@ -30,20 +30,20 @@ def test_cf_hs_is_hasler_and_suesstrunks_formula_and_cf_its_absolute_variant() -
 
 @given(st.floats(0, 1, width=32), st.integers(0, 5))
 @settings(max_examples=50, deadline=None, derandomize=True)
-def test_more_saturation_never_makes_a_photo_less_colourful(factor: float, seed: int) -> None:
+def test_more_saturation_never_makes_a_photo_less_colorful(factor: float, seed: int) -> None:
     rgb = photo(seed=seed)
-    grey = rgb.mean(1, keepdim=True)
-    for full, part in zip(colorfulness(rgb), colorfulness(grey + factor * (rgb - grey)), strict=True):
+    gray = rgb.mean(1, keepdim=True)
+    for full, part in zip(colorfulness(rgb), colorfulness(gray + factor * (rgb - gray)), strict=True):
         assert float(part) == pytest.approx(factor * float(full), rel=1e-3, abs=1e-3)
 
 
-def test_a_grey_photo_has_no_colorfulness() -> None:
+def test_a_gray_photo_has_no_colorfulness() -> None:
     assert [float(figure) for figure in colorfulness(photo()[:, :1].expand(1, 3, 16, 16))] == pytest.approx(
         [0, 0], abs=1e-3
     )
 
 
-def test_no_colour_of_srgb_is_out_of_gamut_and_impossible_ones_are() -> None:
+def test_no_color_of_srgb_is_out_of_gamut_and_impossible_ones_are() -> None:
     corners = torch.cartesian_prod(*[torch.tensor([0.0, 0.5, 1.0])] * 3).T.reshape(1, 3, 3, 9)
     assert float(out_of_gamut(rgb_to_lab(corners))) == 0
     assert float(out_of_gamut(flat(50, 0, -100))) == 1
@@ -52,7 +52,7 @@ def test_no_colour_of_srgb_is_out_of_gamut_and_impossible_ones_are() -> None:
 
 
 @pytest.mark.parametrize(("L", "share"), [(-0.145, 1), (-0.13, 0), (100.15, 0), (100.2, 1)])
-def test_a_grey_is_out_of_gamut_from_half_a_level_below_black_and_above_white(L: float, share: int) -> None:
+def test_a_gray_is_out_of_gamut_from_half_a_level_below_black_and_above_white(L: float, share: int) -> None:
     assert float(out_of_gamut(flat(L, 0, 0))) == share
 
 
@@ -77,14 +77,14 @@ def test_out_of_gamut_agrees_with_what_clipping_changes() -> None:
     assert 0.05 < float(changed) <= float(out_of_gamut(lab))
 
 
-def test_grey_chroma_is_the_mean_chroma_of_truly_grey_pixels_alone() -> None:
+def test_grey_chroma_is_the_mean_chroma_of_truly_gray_pixels_alone() -> None:
     truth = torch.cat([flat(0.0, 4.0), flat(0.0, 4.1)], dim=3)
     ab = torch.cat([flat(3.0, 4.0), flat(30.0, 40.0)], dim=3)
     value, share = grey_chroma(ab, truth)
     assert (value.tolist(), share.tolist()) == ([5.0], [0.5])
 
 
-def test_grey_chroma_of_a_photo_without_grey_pixels_is_not_a_number() -> None:
+def test_grey_chroma_of_a_photo_without_gray_pixels_is_not_a_number() -> None:
     value, share = grey_chroma(flat(1.0, 1.0), flat(30.0, 0.0))
     assert bool(value.isnan())
     assert share.tolist() == [0]

@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from colorgan.color.lab import rgb_to_lab
 from colorgan.metrics.fidelity import ab_l1, ciede2000, local_moments, psnr, ssim
 
-# Sharma, Wu and Dalal 2005, table 1: two colours (L, a, b) and their difference.
+# Sharma, Wu and Dalal 2005, table 1: two colors (L, a, b) and their difference.
 SHARMA = [
     (50.0000, 2.6772, -79.7751, 50.0000, 0.0000, -82.7485, 2.0425),
     (50.0000, 3.1571, -77.2803, 50.0000, 0.0000, -82.7485, 2.8615),
@@ -52,8 +52,8 @@ def photos(count: int = 3, size: int = 24, seed: int = 0) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
-def as_picture(colours: list[tuple[float, ...]]) -> torch.Tensor:
-    return torch.tensor(colours, dtype=torch.float32).T[None, :, None]  # (1, 3, 1, N)
+def as_picture(colors: list[tuple[float, ...]]) -> torch.Tensor:
+    return torch.tensor(colors, dtype=torch.float32).T[None, :, None]  # (1, 3, 1, N)
 
 
 def test_psnr_agrees_with_scikit_image() -> None:
@@ -101,10 +101,10 @@ def test_ciede2000_agrees_with_scikit_image_on_photos() -> None:
     np.testing.assert_allclose(ciede2000(a, b)[0].numpy(), expected, rtol=1e-3, atol=1e-3)
 
 
-colours = st.tuples(st.floats(0, 100, width=32), st.floats(-110, 110, width=32), st.floats(-110, 110, width=32))
+colors = st.tuples(st.floats(0, 100, width=32), st.floats(-110, 110, width=32), st.floats(-110, 110, width=32))
 
 
-@given(colours, colours)
+@given(colors, colors)
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_ciede2000_is_never_negative_symmetric_and_zero_for_equals(
     one: tuple[float, ...], other: tuple[float, ...]

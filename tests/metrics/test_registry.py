@@ -17,7 +17,7 @@ SIZE = 32
 
 
 def blocks(count: int = 3, seed: int = 0) -> Tensor:
-    """Photos of coloured blocks, some grey: Lab, (count, 3, 32, 32)."""
+    """Photos of colored blocks, some gray: Lab, (count, 3, 32, 32)."""
     rgb = torch.rand(count, 3, 2, 2, generator=torch.Generator().manual_seed(seed))
     rgb[:, :, 0, 0] = 0.5
     return rgb_to_lab(rgb.repeat_interleave(SIZE // 2, 2).repeat_interleave(SIZE // 2, 3))
@@ -92,7 +92,7 @@ def test_only_the_figures_that_are_ratios_weigh_photos() -> None:
 
 def test_a_photo_counts_in_a_ratio_by_its_own_denominator() -> None:
     L, truth = split(blocks(2))
-    truth[0] = 0.0  # all grey
+    truth[0] = 0.0  # all gray
     measured = measure(Pictures(L, truth + 5.0), Pictures(L, truth))["grey_chroma"]
     assert measured.weight.tolist() == pytest.approx([1.0, 0.25])
     both = figures_of(L, truth + 5.0, truth).grey_chroma
@@ -102,8 +102,8 @@ def test_a_photo_counts_in_a_ratio_by_its_own_denominator() -> None:
 
 def test_a_figure_that_nothing_could_be_measured_on_is_left_out_of_the_known() -> None:
     L = torch.full((1, 1, 16, 16), 50.0)
-    colourful = torch.full((1, 2, 16, 16), 30.0)
-    figures = figures_of(L, colourful, colourful)
+    colorful = torch.full((1, 2, 16, 16), 30.0)
+    figures = figures_of(L, colorful, colorful)
     assert math.isnan(figures.grey_chroma)
     assert math.isnan(figures.spill)
     assert {"grey_chroma", "spill"}.isdisjoint(figures.known())
@@ -112,7 +112,7 @@ def test_a_figure_that_nothing_could_be_measured_on_is_left_out_of_the_known() -
 
 def test_a_photo_with_nothing_to_measure_leaves_the_figure_to_the_others() -> None:
     L, truth = split(blocks(2))
-    truth[0] = 30.0  # nothing is grey in it
+    truth[0] = 30.0  # nothing is gray in it
     both, second = figures_of(L, truth + 5.0, truth), figures_of(L[1:], truth[1:] + 5.0, truth[1:])
     assert both.grey_chroma == pytest.approx(second.grey_chroma)
     assert (both.photos, second.photos) == (2, 1)
@@ -131,7 +131,7 @@ def test_batches_of_any_size_give_the_same_figures() -> None:
     assert vars(figures_of(L, ab, truth, 5)) == pytest.approx(vars(figures_of(L, ab, truth, 2)), rel=1e-4, nan_ok=True)
 
 
-def test_the_truth_scores_full_marks_and_grey_scores_less() -> None:
+def test_the_truth_scores_full_marks_and_gray_scores_less() -> None:
     L, truth = split(blocks())
     best = figures_of(L, truth, truth)
     assert (best.auc, best.auc_rebalanced) == (100, pytest.approx(100))
@@ -139,13 +139,13 @@ def test_the_truth_scores_full_marks_and_grey_scores_less() -> None:
     assert best.ciede2000 == pytest.approx(0, abs=1e-3)
     assert best.ssim == pytest.approx(1, abs=1e-4)
     assert best.psnr == 100
-    grey = figures_of(L, torch.zeros_like(truth), truth)
-    assert grey.auc < 90
-    assert grey.cf_hs == pytest.approx(0, abs=0.1)
-    assert grey.cf_hs_error == pytest.approx(best.cf_hs_truth, abs=0.1)
+    gray = figures_of(L, torch.zeros_like(truth), truth)
+    assert gray.auc < 90
+    assert gray.cf_hs == pytest.approx(0, abs=0.1)
+    assert gray.cf_hs_error == pytest.approx(best.cf_hs_truth, abs=0.1)
 
 
-def test_rebalancing_weighs_a_rare_colours_errors_by_its_rarity() -> None:
+def test_rebalancing_weighs_a_rare_colors_errors_by_its_rarity() -> None:
     rare, common = 0, int(prior().argmax())
     truth = torch.stack([bin_centers()[common], bin_centers()[rare]], 1).reshape(1, 2, 1, 2)
     wrong_rare = truth.clone()

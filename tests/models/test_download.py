@@ -15,7 +15,7 @@ from processes import DEADLINE_S, running
 import colorgan
 from colorgan.errors import Interrupted, OutputError, WeightsError
 from colorgan.models import download
-from colorgan.models.download import Published, fetch
+from colorgan.models.download import RemoteFile, fetch
 
 CONTENT = random.Random(3).randbytes(700_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -36,7 +36,7 @@ def target(tmp_path):
 def published(web):
     """A file at two addresses."""
     web.files = {"/first": CONTENT, "/mirror": CONTENT}
-    return Published("weights of x", (web.address("/first"), web.address("/mirror")), SHA256, BY_HAND)
+    return RemoteFile("weights of x", (web.address("/first"), web.address("/mirror")), SHA256, BY_HAND)
 
 
 def refusal(published, target):
@@ -138,7 +138,7 @@ def test_what_is_fetched_is_converted_on_its_way(published, target):
 
 @pytest.mark.parametrize("status", [403, 404, 410, 500, 503])
 def test_the_mirror_serves_where_the_first_address_refuses(web, published, target, status):
-    web.behaviours["/first"] = itertools.repeat(refuses(status))
+    web.behaviors["/first"] = itertools.repeat(refuses(status))
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     asked = [path for path, _ in web.requests]
@@ -147,28 +147,28 @@ def test_the_mirror_serves_where_the_first_address_refuses(web, published, targe
 
 @pytest.mark.parametrize(("status", "words"), [(403, "HTTP 403 Forbidden"), (404, "HTTP 404 Not Found")])
 def test_a_refusal_everywhere_is_one_error_with_each_reason(web, published, target, status, words):
-    web.behaviours = {"/first": itertools.repeat(refuses(status)), "/mirror": itertools.repeat(refuses(500))}
+    web.behaviors = {"/first": itertools.repeat(refuses(status)), "/mirror": itertools.repeat(refuses(500))}
     found = refusal(published, target)
     assert found == f"not to be had (127.0.0.1: {words}; 127.0.0.1: HTTP 500 Internal Server Error)"
 
 
 def test_a_busy_server_is_asked_again(web, published, target):
-    web.behaviours["/first"] = iter([refuses(503), refuses(429)])
+    web.behaviors["/first"] = iter([refuses(503), refuses(429)])
     fetch(published, target, os.replace)
     assert web.requests == [("/first", 0)] * 3
 
 
 def test_a_dropped_connection_goes_on_where_it_stopped(web, published, target):
-    web.behaviours["/first"] = iter([drops_after(200_000)] * 3)
+    web.behaviors["/first"] = iter([drops_after(200_000)] * 3)
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     assert web.requests == [("/first", start) for start in (0, 200_000, 400_000, 600_000)]
 
 
 def test_a_truncated_answer_is_never_used_and_the_next_command_goes_on_with_it(web, published, target):
-    web.behaviours = {path: iter([drops_after(1000)] + [drops_after(0)] * 9) for path in ("/first", "/mirror")}
+    web.behaviors = {path: iter([drops_after(1000)] + [drops_after(0)] * 9) for path in ("/first", "/mirror")}
     assert "the connection ended after 1000 of 700000 bytes" in refusal(published, target)
-    web.behaviours, web.requests = {}, []
+    web.behaviors, web.requests = {}, []
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     assert web.requests == [("/first", 2000)]
@@ -176,7 +176,7 @@ def test_a_truncated_answer_is_never_used_and_the_next_command_goes_on_with_it(w
 
 def test_a_stalled_server_counts_as_lost(web, published, target, monkeypatch):
     monkeypatch.setattr(download, "_STALL_S", 1.0)  # on a busy machine the good answer may take a while too
-    web.behaviours["/first"] = iter([stalls_after(300_000)])
+    web.behaviors["/first"] = iter([stalls_after(300_000)])
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     assert web.requests == [("/first", 0), ("/first", 300_000)]
@@ -184,41 +184,41 @@ def test_a_stalled_server_counts_as_lost(web, published, target, monkeypatch):
 
 def test_a_server_that_stalls_for_ever_is_given_up(web, published, target, monkeypatch):
     monkeypatch.setattr(download, "_STALL_S", 0.3)
-    web.behaviours = {path: itertools.repeat(stalls_after(0)) for path in ("/first", "/mirror")}
+    web.behaviors = {path: itertools.repeat(stalls_after(0)) for path in ("/first", "/mirror")}
     assert "no answer for 0.3 seconds" in refusal(published, target)
 
 
 def test_a_server_that_lies_is_left_for_the_mirror(web, published, target):
-    web.behaviours["/first"] = itertools.repeat(lies)
+    web.behaviors["/first"] = itertools.repeat(lies)
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     assert web.requests == [("/first", 0), ("/mirror", 0)]
 
 
 def test_wrong_bytes_everywhere_leave_nothing_behind(web, published, target):
-    web.behaviours = {path: itertools.repeat(lies) for path in ("/first", "/mirror")}
+    web.behaviors = {path: itertools.repeat(lies) for path in ("/first", "/mirror")}
     assert "another file than the published one: the SHA-256 differs" in refusal(published, target)
     assert not list(target.parent.glob("*.part"))
 
 
 def test_a_server_without_ranges_sends_it_all_again(web, published, target):
-    web.behaviours["/first"] = iter([drops_after(300_000), ignores_ranges])
+    web.behaviors["/first"] = iter([drops_after(300_000), ignores_ranges])
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     assert web.requests == [("/first", 0), ("/first", 300_000)]
 
 
 def test_an_answer_without_a_length_is_good_if_its_hash_is(web, published, target):
-    web.behaviours["/first"] = iter([says_no_length])
+    web.behaviors["/first"] = iter([says_no_length])
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_file_that_changed_on_the_server_is_fetched_from_the_start(web, published, target):
     web.files["/first"] = CONTENT[::-1]
-    web.behaviours = {path: iter([drops_after(300_000)] + [drops_after(0)] * 5) for path in ("/first", "/mirror")}
+    web.behaviors = {path: iter([drops_after(300_000)] + [drops_after(0)] * 5) for path in ("/first", "/mirror")}
     refusal(published, target)
-    web.files["/first"], web.behaviours, web.requests = CONTENT, {}, []
+    web.files["/first"], web.behaviors, web.requests = CONTENT, {}, []
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
     assert [start for _, start in web.requests][-1] == 0
@@ -241,13 +241,13 @@ def test_a_download_that_was_whole_when_its_process_ended_is_not_asked_for_again
 
 
 def test_an_answer_from_another_place_of_the_file_is_not_appended(web, published, target):
-    web.behaviours["/first"] = iter([drops_after(300_000), misplaces])
+    web.behaviors["/first"] = iter([drops_after(300_000), misplaces])
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
 
 
 def test_what_is_no_http_is_said_without_the_servers_own_words(web, published, target):
-    web.behaviours = {path: itertools.repeat(babbles) for path in ("/first", "/mirror")}
+    web.behaviors = {path: itertools.repeat(babbles) for path in ("/first", "/mirror")}
     found = refusal(published, target)
     assert "no proper HTTP" in found
     assert found.isprintable()
@@ -260,7 +260,7 @@ def test_a_server_that_never_ends_fills_no_disk(published, target, monkeypatch):
 
 
 def test_a_redirect_on_the_way_is_followed(web, published, target):
-    web.behaviours["/first"] = iter([redirects(web.address("/mirror"))])
+    web.behaviors["/first"] = iter([redirects(web.address("/mirror"))])
     fetch(published, target, os.replace)
     assert target.read_bytes() == CONTENT
 
@@ -268,14 +268,14 @@ def test_a_redirect_on_the_way_is_followed(web, published, target):
 @pytest.mark.parametrize("address", ["http://example.org/weights.pth", "ftp://example.org/x", "file:///etc/passwd"])
 def test_neither_an_address_nor_a_redirect_may_leave_https(web, published, target, address):
     assert f"{address!r} is not https" in refusal(dataclasses.replace(published, addresses=(address,)), target)
-    web.behaviours = {path: itertools.repeat(redirects(address)) for path in ("/first", "/mirror")}
+    web.behaviors = {path: itertools.repeat(redirects(address)) for path in ("/first", "/mirror")}
     reason = "HTTP 302" if address.startswith("file") else f"{address!r} is not https"  # urllib refuses those itself
     assert reason in refusal(published, target)
 
 
 def test_https_is_never_left_for_plain_http_on_this_machine():
     request = download.urllib.request.Request("https://example.org/weights.pth")
-    with pytest.raises(download._Refused, match="is not https"):
+    with pytest.raises(download._PermanentError, match="is not https"):
         download._Redirects().redirect_request(request, None, 302, "", {}, "http://127.0.0.1:9/x")
 
 
@@ -373,10 +373,10 @@ def test_connections_are_opened_in_one_place_only():
 PROCESS = """
 import os, sys
 from pathlib import Path
-from colorgan.models.download import Published, fetch
+from colorgan.models.download import RemoteFile, fetch
 def progress(received, total):
     print(received, total, flush=True)
-fetch(Published("weights of x", tuple(sys.argv[3:]), sys.argv[2], "by hand"), Path(sys.argv[1]), os.replace, progress)
+fetch(RemoteFile("weights of x", tuple(sys.argv[3:]), sys.argv[2], "by hand"), Path(sys.argv[1]), os.replace, progress)
 """
 
 
@@ -395,7 +395,7 @@ def serves_when_released(answer, content, start):
 
 
 def test_two_processes_share_one_download(web, published, target):
-    web.behaviours["/first"] = iter([serves_when_released])
+    web.behaviors["/first"] = iter([serves_when_released])
     with start_process(published, target) as first:
         assert first.stdout.readline()  # it has the lock: bytes arrive
         with start_process(published, target) as second:
@@ -411,7 +411,7 @@ def test_two_processes_share_one_download(web, published, target):
 
 
 def test_the_download_of_a_killed_process_is_taken_over(web, published, target):
-    web.behaviours["/first"] = iter([serves_when_released])
+    web.behaviors["/first"] = iter([serves_when_released])
     with start_process(published, target) as first:
         while int(first.stdout.readline().split()[0]) < 400_000:
             pass

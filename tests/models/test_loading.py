@@ -13,9 +13,9 @@ from colorgan.models.loading import (
     available_models,
     build_network,
     cache_folder,
+    install_model,
     load_encoder,
     load_model,
-    remember,
     save_model,
 )
 from colorgan.networks.compact import Compact
@@ -135,15 +135,15 @@ def test_a_remembered_run_can_be_named(name, small_file, small_network):
     assert name not in available_models()
     with pytest.raises(WeightsError, match=r"no file .*\. A finished training run puts it there"):
         load_model(name, CPU)
-    remember(name, small_file)
+    install_model(name, small_file)
     assert name in available_models()
     assert same_tensors(load_model(name, CPU).generator, small_network)
 
 
 def test_a_newer_run_replaces_the_remembered_one(tmp_path, small_file, small_network, model_info):
-    remember("finetuned", small_file)
+    install_model("finetuned", small_file)
     save_model(tmp_path / "newer.safetensors", small_network, dataclasses.replace(model_info, name="newer"))
-    remember("finetuned", tmp_path / "newer.safetensors")
+    install_model("finetuned", tmp_path / "newer.safetensors")
     assert load_model("finetuned", CPU).info.name == "newer"
 
 
@@ -214,7 +214,7 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, s
     with pytest.raises(OutputError, match="No space left on device"):
         save_model(small_file, small_network, model_info)
     with pytest.raises(OutputError, match="No space left on device"):
-        remember("gan", small_file)
+        install_model("gan", small_file)
     assert small_file.read_bytes() == before
     assert "gan" not in available_models()
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name.endswith(".tmp")]

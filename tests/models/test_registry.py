@@ -16,7 +16,7 @@ from safetensors import safe_open
 from colorgan.cli.app import main
 from colorgan.errors import OutputError, WeightsError
 from colorgan.models import loading, registry
-from colorgan.models.loading import available_models, load_model, load_vgg19, remember, save_model
+from colorgan.models.loading import available_models, install_model, load_model, load_vgg19, save_model
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune import FINETUNE
 from colorgan.training.options import FinetuneOptions
@@ -126,7 +126,7 @@ def test_a_fetched_model_is_reported_on_its_way(small_online):
 def test_the_bundled_model_and_ones_own_are_never_fetched(web, tmp_path, small_network, model_info):
     load_model("compact", CPU)
     save_model(tmp_path / "own.safetensors", small_network, model_info)
-    remember("finetuned", tmp_path / "own.safetensors")
+    install_model("finetuned", tmp_path / "own.safetensors")
     load_model("finetuned", CPU)
     assert web.requests == []
 

@@ -41,7 +41,7 @@ def tensors():
         with torch.no_grad():
             for _ in range(10):  # until the norms of its weights have settled
                 network.train()(torch.rand(1, 3, 64, 64))
-            strength = 20 / network.eval().decoder().std()  # so that there are colours, and within reach
+            strength = 20 / network.eval().decoder().std()  # so that there are colors, and within reach
             for parameter in network.decoder.color_decoder.color_embed.layers[2].parameters():
                 parameter.mul_(strength)
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -85,17 +85,17 @@ def test_it_gives_what_spandrel_gives(model, tensors):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = extra_arches.EXTRA_REGISTRY.get("DDColor").architecture.load(dict(tensors)).eval()
-    grey = torch.linspace(0.02, 0.98, 256).expand(1, 1, 256, 256).contiguous()
-    L = rgb_to_lab(grey.expand(1, 3, 256, 256))[:, :1]
+    gray = torch.linspace(0.02, 0.98, 256).expand(1, 1, 256, 256).contiguous()
+    L = rgb_to_lab(gray.expand(1, 3, 256, 256))[:, :1]
     with torch.inference_mode():
-        ab, raw, expected = model.generator(L).ab, theirs.model(grey.expand(1, 3, 256, 256)), theirs(grey)
+        ab, raw, expected = model.generator(L).ab, theirs.model(gray.expand(1, 3, 256, 256)), theirs(gray)
     assert (ab - raw).abs().mean() < 1e-3 * raw.abs().mean()
-    # Their colour maths rounds its constants, and cuts colours beyond the gamut elsewhere.
+    # Their color maths rounds its constants, and cuts colors beyond the gamut elsewhere.
     found = lab_to_rgb(torch.cat([L, ab], dim=1))
-    assert (found - expected).abs().mean() < 0.1 * (expected - grey).abs().mean()
+    assert (found - expected).abs().mean() < 0.1 * (expected - gray).abs().mean()
 
 
-def test_a_photo_is_coloured_by_it_like_any_other(ddcolor):
+def test_a_photo_is_colored_by_it_like_any_other(ddcolor):
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48), dtype=np.uint8))
     found = np.asarray(Colorizer.load(str(ddcolor), device="cpu").colorize(photo, render_size=32))
     assert found.shape == (40, 48, 3)

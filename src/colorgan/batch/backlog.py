@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.journal import Journal, Journals, Stamp, Verdict, file_stamp
+from colorgan.batch.journal import Journal, Journals, ResultState, Stamp, file_stamp
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.files import remove_leftovers
 from colorgan.images.discovery import PathSet
-from colorgan.ordered_pool import InOrder, ToDo, Workers
+from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 if TYPE_CHECKING:
     from colorgan.batch.worker import PhotoWorker
@@ -49,7 +49,7 @@ class Backlog:
     _cleaned: PathSet = field(default_factory=PathSet, init=False)
     _folder: str = field(default="", init=False)
 
-    def steps(self) -> Iterator[PhotoOutcome | ToDo[Job]]:
+    def steps(self) -> Iterator[PhotoOutcome | Pending[Job]]:
         """For each photo of the shard, what became of it without work, or that it is to do.
 
         Raises:
@@ -59,7 +59,7 @@ class Backlog:
             if self.shard.has(job.identity):
                 yield self._step(job)
 
-    def _step(self, job: Job) -> PhotoOutcome | ToDo[Job]:
+    def _step(self, job: Job) -> PhotoOutcome | Pending[Job]:
         if job.problem:
             return job.outcome(PhotoStatus.failed, (job.problem,))
         self._clean(job.folder)
@@ -67,18 +67,18 @@ class Backlog:
         stamp = Stamp(name, os.fsencode(job.identity), file_stamp(job.source), self.settings)
         others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
-            verdict, path = journal.verdict(stamp, job.target, others)
-            if verdict is Verdict.done:
+            state, path = journal.state(stamp, job.target, others)
+            if state is ResultState.done:
                 return job.outcome(PhotoStatus.skipped)
-            if verdict is Verdict.in_color and self.skip_color:
+            if state is ResultState.in_color and self.skip_color:
                 return job.outcome(PhotoStatus.in_color)
-            if verdict is Verdict.changed:
+            if state is ResultState.changed:
                 return job.outcome(PhotoStatus.changed, (_CHANGED.format(path),), "overwrite")
-            if verdict is Verdict.in_the_way:
+            if state is ResultState.in_the_way:
                 return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
         journal.begin(stamp, job.target, others)
         self._under_way[job.target] = journal, stamp, others
-        return ToDo(job)
+        return Pending(job)
 
     def _clean(self, folder: str) -> None:
         if folder != self._folder and not self.read_only:
@@ -142,6 +142,6 @@ def color_all(
         todo.journals.flush()
 
     with Workers(workers, worker) as started:
-        for outcome in InOrder(started, group=group, before=ready, check=check).results(todo.steps()):
+        for outcome in OrderedPool(started, group=group, before=ready, check=check).results(todo.steps()):
             todo.record(outcome)
             yield outcome

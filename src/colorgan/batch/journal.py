@@ -49,7 +49,7 @@ Row = tuple[bytes, int, int, bytes, int, int, int]
 Result = TypeVar("Result")
 
 
-class Verdict(Enum):
+class ResultState(Enum):
     """What the journal and the disk say of a photo."""
 
     to_do = "to do"
@@ -219,7 +219,7 @@ class Journal:
             Path(f"{self._path}-journal").unlink(missing_ok=True)
         return aside
 
-    def verdict(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[Verdict, str]:
+    def state(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[ResultState, str]:
         """What is to be done, and which of the files it is for which nothing may be.
 
         Args:
@@ -228,7 +228,7 @@ class Journal:
             others: paths of what is written beside it.
         """
         if self._is_left_in_color(stamp, target):
-            return Verdict.in_color, target
+            return ResultState.in_color, target
         stamps = list(_stamps(stamp, target, others))
         standings = [self._standing(*each) for each in stamps]
         if standings[0] is _Standing.current:
@@ -237,11 +237,14 @@ class Journal:
                 _Standing.current if standing is _Standing.foreign and self._row(each.name) is None else standing
                 for standing, (each, _) in zip(standings, stamps, strict=True)
             ]
-        for standing, verdict in ((_Standing.foreign, Verdict.in_the_way), (_Standing.changed, Verdict.changed)):
+        for standing, state in (
+            (_Standing.foreign, ResultState.in_the_way),
+            (_Standing.changed, ResultState.changed),
+        ):
             if standing in standings:
-                return verdict, stamps[standings.index(standing)][1]
+                return state, stamps[standings.index(standing)][1]
         is_done = all(standing is _Standing.current for standing in standings)
-        return (Verdict.done if is_done else Verdict.to_do), target
+        return (ResultState.done if is_done else ResultState.to_do), target
 
     def _is_left_in_color(self, stamp: Stamp, target: str) -> bool:
         row = self._row(stamp.name)

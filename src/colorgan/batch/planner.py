@@ -9,7 +9,7 @@ from pathlib import Path
 
 from colorgan.batch.jobs import BESIDE, Job, OutputRules, has_photo_beside, photo_stem, with_suffix, without_own_results
 from colorgan.errors import UsageError
-from colorgan.images.discovery import Listing, PathSet, find_photos, spelling, split_name
+from colorgan.images.discovery import Listing, PathSet, collision_key, find_photos, split_name
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
 
 
@@ -122,7 +122,7 @@ class _TargetFolder:
     spelled: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spelled = spelling(os.path.join(self.place, ""))
+        self.spelled = collision_key(os.path.join(self.place, ""))
 
 
 class _Planner:
@@ -140,7 +140,7 @@ class _Planner:
         self._inner = self._inputs_in_output()
         self._taken = PathSet()
         for place in self._files:
-            self._taken.add(spelling(place))
+            self._taken.add(collision_key(place))
         self._numbers: dict[str, int] = {}
         self._listed = PathSet()
         self._target = _TargetFolder("", "", "")
@@ -240,7 +240,7 @@ class _Planner:
         if self._take(folder, job.name):
             return job
         stem, suffix = split_name(job.name)
-        first = folder.spelled + spelling(job.name)
+        first = folder.spelled + collision_key(job.name)
         number, name = self._numbers.get(first, 1), job.name
         while name == job.name or not self._take(folder, name):
             number += 1
@@ -250,10 +250,10 @@ class _Planner:
         return Job(job.source, job.identity, job.folder, name, job.page, note)
 
     def _take(self, folder: _TargetFolder, name: str) -> bool:
-        place = folder.spelled + spelling(name)
+        place = folder.spelled + collision_key(name)
         if not self._rules.sidecar_suffixes:
             return self._taken.add(place)
-        others = [folder.spelled + spelling(with_suffix(name, suffix)) for suffix in self._rules.sidecar_suffixes]
+        others = [folder.spelled + collision_key(with_suffix(name, suffix)) for suffix in self._rules.sidecar_suffixes]
         if place in self._taken or any(other in self._taken for other in others):
             return False
         for spelled in (place, *others):

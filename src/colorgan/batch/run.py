@@ -23,7 +23,7 @@ from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.distributed import World, is_started_by_torchrun
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
 from colorgan.images.formats import PHOTO_SUFFIXES
-from colorgan.ordered_pool import ToDo
+from colorgan.ordered_pool import Pending
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
@@ -210,7 +210,7 @@ class _Run:
         """What would be done: `written` stands for what is to do."""
         for step in todo.steps():
             self._check()
-            if isinstance(step, ToDo):
+            if isinstance(step, Pending):
                 job = step.task
                 yield job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
             else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from colorgan.distributed import World, connect
 from colorgan.errors import UsageError
-from colorgan.images.discovery import path_number
+from colorgan.images.discovery import stable_hash
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ class Shard:
 
     def has(self, identity: str) -> bool:
         """Whether the photo of that identity is in this part, as every process and every run would say."""
-        return self.count == 1 or path_number(identity) % self.count == self.index
+        return self.count == 1 or stable_hash(identity) % self.count == self.index
 
 
 class RankSummary:

@@ -24,7 +24,7 @@ from colorgan.images.photo import Photo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from colorgan.colorize.colorizer import Colorizer, Colours
+    from colorgan.colorize.colorizer import Colorizer, PredictedColors
 
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
 
@@ -84,7 +84,7 @@ class PixelBudget:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """A photo that was read, and waits for its colours."""
+    """A photo that was read, and waits for its colors."""
 
     position: int
     job: Job
@@ -184,40 +184,40 @@ class PhotoWorker:
         while held:
             alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
             predicted = self._predict(alike)
-            for one, colours in zip(alike, predicted, strict=True):
+            for one, colors in zip(alike, predicted, strict=True):
                 with _saying_why(one.position, one.job, put):
-                    put(one.position, self._write(one, colours))
+                    put(one.position, self._write(one, colors))
                 held.remove(one)
                 self._budget.give_back(one.megapixels)
 
-    def _predict(self, alike: list[_Held]) -> list[Colours | PhotoError]:
+    def _predict(self, alike: list[_Held]) -> list[PredictedColors | PhotoError]:
         import torch
 
         colorizer = self._colorizer()
         with nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
             return colorizer.predict_batch(torch.stack([one.L for one in alike]), self._options)
 
-    def _write(self, one: _Held, colours: Colours | PhotoError) -> PhotoOutcome:
+    def _write(self, one: _Held, colors: PredictedColors | PhotoError) -> PhotoOutcome:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
-        if isinstance(colours, PhotoError):
-            raise colours
-        if colours.confidence is not None:
-            grey = (colours.confidence.numpy() * 255).round().astype(np.uint8)
+        if isinstance(colors, PhotoError):
+            raise colors
+        if colors.confidence is not None:
+            gray = (colors.confidence.numpy() * 255).round().astype(np.uint8)
             encode.write(
-                Path(one.job.folder, one.job.sidecar(CONFIDENCE)), "PNG", np.repeat(grey[..., None], 3, axis=2)
+                Path(one.job.folder, one.job.sidecar(CONFIDENCE)), "PNG", np.repeat(gray[..., None], 3, axis=2)
             )
         for variant, suffix in enumerate(self._options.variant_suffixes, start=1):
-            self._write_colours(one, Path(one.job.folder, one.job.sidecar(suffix)), colours, variant)
-        lost = self._write_colours(one, Path(one.job.target), colours)
+            self._write_colors(one, Path(one.job.folder, one.job.sidecar(suffix)), colors, variant)
+        lost = self._write_colors(one, Path(one.job.target), colors)
         note = (one.job.note,) if one.job.note else ()
-        return one.job.outcome(PhotoStatus.written, note + one.photo.oddities + lost)
+        return one.job.outcome(PhotoStatus.written, note + one.photo.warnings + lost)
 
-    def _write_colours(self, one: _Held, target: Path, colours: Colours, variant: int = 0) -> tuple[str, ...]:
-        """Write the photo in one of its colourings, and give what was lost, in words."""
+    def _write_colors(self, one: _Held, target: Path, colors: PredictedColors, variant: int = 0) -> tuple[str, ...]:
+        """Write the photo in one of its colorings, and give what was lost, in words."""
         colorizer, photo = self._colorizer(), one.photo
         format_name = PHOTO_SUFFIXES[target.suffix.lower()]
         depth = bit_depth(self._options, format_name)
-        rgb = colorizer.finish(photo, colours, self._options, depth, variant=variant)
+        rgb = colorizer.finish(photo, colors, self._options, depth, variant=variant)
         options = write_options(self._options, colorizer.info.name)
         return encode.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
 

@@ -85,7 +85,7 @@ def _common(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:
-    """Turn black-and-white photographs into colour ones, and train the models that do it."""
+    """Turn black-and-white photographs into color ones, and train the models that do it."""
 
 
 def _show_warning(

@@ -1,4 +1,4 @@
-"""`colorgan colorize`: photos and folders into colour."""
+"""`colorgan colorize`: photos and folders into color."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, 
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import (
-    COLOURS,
+    COLORS,
     FILES,
     RUNNING,
     DeviceOption,
@@ -119,7 +119,7 @@ def colorize(
     ] = False,
     skip_color: Annotated[
         bool,
-        typer.Option("--skip-color", help="Leave out, and count, what is in colour already.", rich_help_panel=FILES),
+        typer.Option("--skip-color", help="Leave out, and count, what is in color already.", rich_help_panel=FILES),
     ] = False,
     max_megapixels: Annotated[
         float,
@@ -137,13 +137,13 @@ def colorize(
         typer.Option(
             "--fit",
             help="The network sees a photo in its own shape, or squeezed into a square as ECCV16's demo does it.",
-            rich_help_panel=COLOURS,
+            rich_help_panel=COLORS,
         ),
     ] = FitName.shape,
     saturation: Annotated[
         float,
         typer.Option(
-            "--saturation", help="Factor on the colours, 0 to 4; 0 is grey, 1 as predicted.", rich_help_panel=COLOURS
+            "--saturation", help="Factor on the colors, 0 to 4; 0 is gray, 1 as predicted.", rich_help_panel=COLORS
         ),
     ] = 1.0,
     temperature: Annotated[
@@ -152,23 +152,23 @@ def colorize(
             "--temperature",
             help="0.01 to 100: lower is bolder and surer, higher is softer and browner.",
             show_default="the model's own",
-            rich_help_panel=COLOURS,
+            rich_help_panel=COLORS,
         ),
     ] = None,
     edges: Annotated[
         bool | None,
         typer.Option(
             "--edges/--no-edges",
-            help="Let colours end where the photo has edges, however coarse the network's answer is.",
+            help="Let colors end where the photo has edges, however coarse the network's answer is.",
             show_default="the model's own",
-            rich_help_panel=COLOURS,
+            rich_help_panel=COLORS,
         ),
     ] = None,
     confidence: Annotated[
         bool,
         typer.Option(
             "--confidence",
-            help="Also write NAME-confidence.png, white where the network was sure of its colours.",
+            help="Also write NAME-confidence.png, white where the network was sure of its colors.",
             rich_help_panel=RESULTS,
         ),
     ] = False,
@@ -178,7 +178,7 @@ def colorize(
             "--variants",
             min=1,
             max=16,
-            help="Number of plausible colourings of each photo; further ones are written as NAME-variant-2 and so on.",
+            help="Number of plausible colorings of each photo; further ones are written as NAME-variant-2 and so on.",
             rich_help_panel=RESULTS,
         ),
     ] = 1,
@@ -200,7 +200,7 @@ def colorize(
         bool,
         typer.Option(
             "--mark/--no-mark",
-            help="Say in the results, as IPTC's standard has it, that a trained model coloured them, and which.",
+            help="Say in the results, as IPTC's standard has it, that a trained model colored them, and which.",
             rich_help_panel=RESULTS,
         ),
     ] = True,
@@ -237,7 +237,7 @@ def colorize(
     json_lines: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Turn black-and-white photos into colour ones, at their full resolution.
+    """Turn black-and-white photos into color ones, at their full resolution.
 
     The same command again does what is left, and nothing twice: a journal in the output folder says what was made of
     which photo with which settings.

@@ -133,7 +133,7 @@ class PlainReporter(Reporter):
 
     def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
         """Print the sums."""
-        words = _PLANNED if total.is_dry else {status: status.value for status in PhotoStatus}
+        words = _PLANNED if total.is_dry else _DONE
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
         self._console.result(f"{self._prefix}{sums}. Results: {total.where}")
@@ -195,10 +195,17 @@ class JsonReporter(Reporter):
         )
 
 
+_DONE = {
+    PhotoStatus.written: "written",
+    PhotoStatus.skipped: "skipped",
+    PhotoStatus.in_color: "in color",
+    PhotoStatus.changed: "changed",
+    PhotoStatus.failed: "failed",
+}
 _PLANNED = {
     PhotoStatus.written: "to do",
     PhotoStatus.skipped: "done before",
-    PhotoStatus.in_color: "in colour",
+    PhotoStatus.in_color: "in color",
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "would fail",
 }

@@ -81,9 +81,7 @@ def compare(
     ] = DEFAULTS.size,
     photos: Annotated[
         int,
-        typer.Option(
-            "--photos", min=0, help="Photos to write in every model's colours, at most.", rich_help_panel=WHAT
-        ),
+        typer.Option("--photos", min=0, help="Photos to write in every model's colors, at most.", rich_help_panel=WHAT),
     ] = DEFAULTS.examples,
     perceptual: Annotated[
         bool,
@@ -119,7 +117,7 @@ def compare(
 ) -> None:
     """Compare models on the same photos: figures with intervals, in words, and pictures side by side.
 
-    Photos without colour of their own get pictures and no figures.
+    Photos without color of their own get pictures and no figures.
     """
     console = Console(quiet)
     options = CompareOptions(
@@ -173,10 +171,10 @@ def _check_models(console: Console, options: CompareOptions) -> None:
     console.note("Loading the models ...")
     with watch_signals(STOPPED) as watch:
         with watch.leaving():  # torch takes seconds to load
-            from colorgan.comparison.models import load_contenders
+            from colorgan.comparison.models import load_models
 
         with _Callbacks(console, watch) as callbacks:
-            load_contenders(options, callbacks, StopCheck(callbacks, STOPPED))
+            load_models(options, callbacks, StopCheck(callbacks, STOPPED))
         watch.check(STOPPED)
 
 

@@ -46,7 +46,7 @@ def _escaped(text: str) -> str:
 
 
 def _rich(*, stderr: bool) -> RichConsole:
-    # Rich honours NO_COLOR by itself; a dumb terminal must get no control codes at all.
+    # Rich honors NO_COLOR by itself; a dumb terminal must get no control codes at all.
     dumb = os.environ.get("TERM") == "dumb"
     words = cast(IO[str], Words()) if stderr else None
     return RichConsole(file=words, highlight=False, emoji=False, soft_wrap=True, force_terminal=False if dumb else None)

@@ -24,7 +24,7 @@ def given_name(text: str) -> str:
 
 RUNNING = "Running"
 FILES = "Files"
-COLOURS = "Colours"
+COLORS = "Colors"
 
 DeviceOption = Annotated[
     str,
@@ -48,9 +48,9 @@ ModelOption = Annotated[
         "--model",
         envvar="COLORGAN_MODEL",
         metavar="NAME|PATH",
-        help="The weights: compact-gan, compact, eccv16, siggraph17, finetuned, gan, or the path of a file.",
+        help="The weights: compact, compact-gan, eccv16, siggraph17, finetuned, gan, or the path of a file.",
         autocompletion=complete_model,
-        rich_help_panel=COLOURS,
+        rich_help_panel=COLORS,
     ),
 ]
 RenderSizeOption = Annotated[
@@ -60,7 +60,7 @@ RenderSizeOption = Annotated[
         metavar="PIXELS",
         help="Short side at which the network sees a photo, 16 to 4096 pixels.",
         show_default="the model's own",
-        rich_help_panel=COLOURS,
+        rich_help_panel=COLORS,
     ),
 ]
 OverwriteOption = Annotated[
@@ -73,7 +73,7 @@ WorkersOption = Annotated[
         "--workers",
         min=1,
         max=256,
-        help="Threads that read, colour and write.",
+        help="Threads that read, color and write.",
         show_default="one per core",
         rich_help_panel=RUNNING,
     ),

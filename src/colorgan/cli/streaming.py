@@ -121,7 +121,7 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
             metadata=photo.metadata,
             options=write_options(request.options, colorizer.info.name),
         )
-    for word in photo.oddities + lost:
+    for word in photo.warnings + lost:
         console.note(f"{printable(source)}: {word}")
     return 0
 

@@ -61,6 +61,8 @@ class Stream:
             OSError: it cannot be written.
             Interrupted: a signal came, and nobody reads.
         """
+        if not text:  # whoever asks by it what kind of a stream this is gets that one's answer
+            return self._stream.write(text)
         for start in range(0, len(text), _LETTERS_AT_ONCE):
             self._wait_for_reader()
             self._stream.write(text[start : start + _LETTERS_AT_ONCE])

@@ -1,1 +1,1 @@
-"""Colour spaces and the 313 bins of the ab plane."""
+"""Color spaces and the 313 bins of the ab plane."""

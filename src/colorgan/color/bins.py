@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 BINS = 313
-NEIGHBOURS = 5  # bins that a pixel's soft target is spread over: Zhang et al. 2016, section 2.1
+NEIGHBORS = 5  # bins that a pixel's soft target is spread over: Zhang et al. 2016, section 2.1
 BIN_SIZE = 10.0  # Lab units, the side of a bin's cell
 
-_REACH = 12  # cells from the centre of the ab plane that the lookup tables cover: +-125 Lab units
+_REACH = 12  # cells from the center of the ab plane that the lookup tables cover: +-125 Lab units
 _SIDE = 2 * _REACH + 1
-# Wherever in its cell a point is, its nearest bin is among the nearest 4 of the cell's centre, and its nearest 5 are
+# Wherever in its cell a point is, its nearest bin is among the nearest 4 of the cell's center, and its nearest 5 are
 # among the nearest 10: tests search for exceptions.
 _NEAREST, _CANDIDATES = 4, 10
 
@@ -42,6 +42,13 @@ def prior() -> Tensor:
 
 
 @cache
+def _centers(device: torch.device) -> Tensor:
+    """`bin_centers` on a device; brought there each time, they would wait for a GPU."""
+    with torch.inference_mode(False):  # or training could not use what a prediction brought there
+        return bin_centers().to(device)
+
+
+@cache
 def _candidates(device: torch.device) -> Tensor:
     """For each cell of the lookup grid, its nearest bins: (_SIDE * _SIDE, _CANDIDATES), nearest first."""
     axis = torch.arange(-_REACH, _REACH + 1) * BIN_SIZE
@@ -55,7 +62,7 @@ def _distances(ab: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
     points = ab.detach().float().permute(0, 2, 3, 1)  # (B, H, W, 2)
     cell = (points / BIN_SIZE).round().clamp(-_REACH, _REACH).long() + _REACH
     bins = _candidates(ab.device)[cell[..., 0] * _SIDE + cell[..., 1], :candidates]
-    centers = bin_centers().to(ab.device)[bins]  # (B, H, W, candidates, 2)
+    centers = _centers(ab.device)[bins]  # (B, H, W, candidates, 2)
     return bins, (points[..., None, :] - centers).square().sum(-1)
 
 
@@ -83,13 +90,13 @@ def soft_targets(ab: Tensor, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
         bins (B, 5, H, W), int64, nearest first, and their shares of the same shape, which sum to 1.
     """
     bins, squared = _distances(ab, _CANDIDATES)
-    nearest, order = squared.topk(NEIGHBOURS, largest=False)
+    nearest, order = squared.topk(NEIGHBORS, largest=False)
     shares = torch.softmax(-nearest / (2 * sigma**2), dim=-1)
     return bins.gather(-1, order).movedim(-1, 1), shares.movedim(-1, 1)
 
 
 def decode(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Turn logits over the bins into colours: the annealed mean (Zhang et al. 2016, section 2.3).
+    """Turn logits over the bins into colors: the annealed mean (Zhang et al. 2016, section 2.3).
 
     Args:
         logits: (B, 313, H, W).
@@ -102,4 +109,4 @@ def decode(logits: Tensor, temperature: float = 1.0) -> Tensor:
     # whose steps are as wide as half a Lab unit.
     with torch.autocast(logits.device.type, enabled=False):
         shares = torch.softmax(logits.permute(0, 2, 3, 1).float() / temperature, dim=-1)  # (B, H, W, 313)
-        return (shares @ bin_centers().to(logits.device)).permute(0, 3, 1, 2)
+        return (shares @ _centers(logits.device)).permute(0, 3, 1, 2)

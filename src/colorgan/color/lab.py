@@ -72,9 +72,16 @@ def srgb_from_linear(linear: Tensor) -> Tensor:
     return torch.where(high, 1.055 * _where_safe(high, linear, 1.0) ** (1 / 2.4) - 0.055, 12.92 * linear)
 
 
+@cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """`XYZ_FROM_RGB`, `RGB_FROM_XYZ` and `WHITE` on a device; brought there each time, they would wait for a GPU."""
+    with torch.inference_mode(False):  # or training could not use what a prediction brought there
+        return XYZ_FROM_RGB.to(device), RGB_FROM_XYZ.to(device), WHITE.to(device)[:, None, None]
+
+
 def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
     """Multiply the channel axis of (..., 3, H, W) by a 3 x 3 matrix."""
-    return torch.einsum("ij,...jhw->...ihw", matrix.to(planes), planes)
+    return torch.einsum("ij,...jhw->...ihw", matrix.to(planes.dtype), planes)
 
 
 def _cube_root(light: Tensor) -> Tensor:
@@ -111,13 +118,14 @@ def linear_to_lab(linear: Tensor) -> Tensor:
     Returns:
         (..., 3, H, W): L in 0..100, a and b in Lab units.
     """
-    xyz = _mix(XYZ_FROM_RGB, linear) / WHITE.to(linear)[:, None, None]
+    xyz_from_rgb, _, white = _constants(linear.device)
+    xyz = _mix(xyz_from_rgb, linear) / white.to(linear.dtype)
     x, y, z = _cube_root(xyz).unbind(-3)
     return torch.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], dim=-3)
 
 
 def lab_to_linear(lab: Tensor) -> Tensor:
-    """Convert Lab to linear sRGB, unclipped: colours outside the gamut come out below 0 or above 1.
+    """Convert Lab to linear sRGB, unclipped: colors outside the gamut come out below 0 or above 1.
 
     Args:
         lab: (..., 3, H, W), L in 0..100, a and b in Lab units.
@@ -131,7 +139,8 @@ def lab_to_linear(lab: Tensor) -> Tensor:
     # 0.2068966 is the cube root of epsilon, where the two branches meet.
     high = f > 0.2068966
     xyz = torch.where(high, _where_safe(high, f, 1.0) ** 3, (f - _OFFSET) / _SLOPE)
-    return _mix(RGB_FROM_XYZ, xyz * WHITE.to(lab)[:, None, None])
+    _, rgb_from_xyz, white = _constants(lab.device)
+    return _mix(rgb_from_xyz, xyz * white.to(lab.dtype))
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""From one photo or a folder of them to colour."""
+"""From one photo or a folder of them to color."""

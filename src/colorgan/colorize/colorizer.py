@@ -1,4 +1,4 @@
-"""From grey to colour: what the network sees of a photo, what it says of it, and the photo with its colours."""
+"""From gray to color: what the network sees of a photo, what it says of it, and the photo with its colors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -16,11 +16,12 @@ from torch import Tensor
 from colorgan.colorize import upsample
 from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
+from colorgan.colorize.pictures import Picture, given
 from colorgan.colorize.uncertainty import confidence, confidence_image, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.images.lightness import Samples
-from colorgan.images.photo import Photo, from_image, to_image
+from colorgan.images.photo import Photo
 from colorgan.models.download import Progress
 from colorgan.models.loading import Model, ModelInfo, load_model
 from colorgan.networks.generator import Prediction
@@ -29,13 +30,13 @@ _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000
 
 
 @dataclass(frozen=True, eq=False)
-class Colours:
+class PredictedColors:
     """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
 
     Attributes:
         variants: (N, 2, h, w), Lab units; the first is the plain prediction.
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
-        guide: (h, w), the L that it saw, where its colours are to end at the photo's edges; else None.
+        guide: (h, w), the L that it saw, where its colors are to end at the photo's edges; else None.
     """
 
     variants: Tensor
@@ -50,7 +51,7 @@ class Colours:
 
 @dataclass(frozen=True, eq=False)
 class Colorizer:
-    """A loaded model that colours photos.
+    """A loaded model that colors photos.
 
     One photo is `shrink`, `predict_batch`, `finish` in a row; whoever has many calls them apart.
 
@@ -98,6 +99,9 @@ class Colorizer:
         generator = copy.deepcopy(model.generator).to(CPU)
         return cls(model.info, Engine.start(generator, CPU, torch.float32, warnings.warn))
 
+    def __repr__(self) -> str:
+        return f"<Colorizer {self.info.name} ({self.info.network}) on {self.device}>"
+
     @property
     def device(self) -> torch.device:
         """Where it computes."""
@@ -110,40 +114,43 @@ class Colorizer:
 
     def colorize(
         self,
-        image: Image.Image,
+        image: Picture,
         *,
         saturation: float = 1.0,
         temperature: float | None = None,
         render_size: int | None = None,
         fit: Fit = "shape",
         edges: bool | None = None,
-    ) -> Image.Image:
-        """Colour a picture in memory.
+    ) -> Any:
+        """Color a picture.
 
         Args:
-            image: of any mode; it stays as it is.
-            saturation: multiplies the colours, 0..4.
+            image: a path, the bytes of a file, an open file, a PIL image, or an array of (H, W), (H, W, 1) or (H, W, 3)
+                in uint8, uint16 or floats of 0 to 1, sRGB; it stays as it is.
+            saturation: multiplies the colors, 0..4.
             temperature: of the decoding, 0.01..100; the model's own where None.
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
             fit: shape, or square as in the demo that ECCV16 was published with.
-            edges: whether colours end at the photo's edges; the model's own choice where None.
+            edges: whether colors end at the photo's edges; the model's own choice where None.
 
         Returns:
-            A picture of the same size, upright where EXIF said that it lay: RGB, or RGBA where it had transparency.
+            For an array one of (H, W, 3) of its type. Else a PIL image of the same size, upright where EXIF said that
+            it lay: RGB, or RGBA where it had transparency, sRGB by its profile, with the resolution in its `info`.
 
         Raises:
-            PhotoError: a picture of a mode that is not known, or too large for the memory.
-            UsageError: a value out of its range.
+            TypeError: no such picture.
+            PhotoError: a picture that cannot be read, or too large for the memory.
+            UsageError: a value out of its range; it is a ValueError too.
         """
         rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges)
-        photo = from_image(image)
-        return to_image(np.asarray(self.colorize_photo(photo, rendering), np.uint8), photo.alpha)
+        picture = given(image)
+        return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
 
-    def colorize_variants(self, image: Image.Image, count: int, *, seed: int = 0) -> list[Image.Image]:
-        """Colour a picture in memory in several plausible ways, out of one forward pass.
+    def colorize_variants(self, image: Picture, count: int, *, seed: int = 0) -> list[Any]:
+        """Color a picture in several plausible ways, out of one forward pass.
 
         Args:
-            image: of any mode; it stays as it is.
+            image: as for `colorize`, which also says what is given back.
             count: how many, 1..16; the first is what `colorize` gives.
             seed: of the others; the same seed gives the same ones.
 
@@ -152,30 +159,32 @@ class Colorizer:
             UsageError: a value out of its range, or a network without bins.
         """
         rendering = ColorizeOptions(variants=count, seed=seed)
-        photo = from_image(image)
-        colours = self._predict(photo, rendering)
-        found = (self.finish(photo, colours, rendering, variant=number) for number in range(count))
-        return [to_image(rgb.astype(np.uint8, copy=False), photo.alpha) for rgb in found]
+        picture = given(image)
+        colors = self._predict(picture.photo, rendering)
+        return [
+            picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
+            for number in range(count)
+        ]
 
-    def confidence(self, image: Image.Image) -> Image.Image:
-        """Tell how sure the network is of a picture's colours: white where it is certain, black where it knows nothing.
+    def confidence(self, image: Picture) -> Image.Image:
+        """Tell how sure the network is of a picture's colors: white where it is certain, black where it knows nothing.
 
         Args:
-            image: of any mode; it stays as it is.
+            image: as for `colorize`.
 
         Returns:
-            A small grey picture of like shape; `confidence.confidence` says what its values mean.
+            A small gray picture of like shape; `confidence.confidence` says what its values mean.
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self._predict(from_image(image), ColorizeOptions(confidence=True)).confidence
+        sure = self._predict(given(image).photo, ColorizeOptions(confidence=True)).confidence
         assert sure is not None
         return confidence_image(sure)
 
     def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
-        """Colour a photo as it was read.
+        """Color a photo as it was read.
 
         Args:
             photo: as it was read.
@@ -188,15 +197,15 @@ class Colorizer:
         Raises:
             PhotoError: memory does not suffice.
             UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colours.
+            WeightsError: the network gives no finite colors.
         """
         return self.finish(photo, self._predict(photo, rendering), rendering, bit_depth)
 
-    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> Colours:
-        (colours,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
-        if isinstance(colours, PhotoError):
-            raise colours
-        return colours
+    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> PredictedColors:
+        (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
+        if isinstance(colors, PhotoError):
+            raise colors
+        return colors
 
     def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
@@ -214,8 +223,8 @@ class Colorizer:
             return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
         return torch.from_numpy(photo.lightness.reduced(*size))[None]
 
-    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[Colours | PhotoError]:
-        """Predict the colours of photos that share a `network_size`.
+    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[PredictedColors | PhotoError]:
+        """Predict the colors of photos that share a `network_size`.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
 
@@ -224,31 +233,31 @@ class Colorizer:
             rendering: its saturation is left to `finish`.
 
         Returns:
-            One for each photo, in their order. On a CPU a photo's colours have the same bits in whatever batch it was;
+            One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
             elsewhere they differ by rounding. In place of a photo that memory does not suffice for: the reason.
 
         Raises:
             UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colours.
+            WeightsError: the network gives no finite colors.
         """
         temperature = self.info.temperature if rendering.temperature is None else rendering.temperature
 
         def read(prediction: Prediction) -> Results:
             self._check(prediction, rendering)
-            coloured = variants(prediction, temperature, rendering.variants, rendering.seed)
+            colored = variants(prediction, temperature, rendering.variants, rendering.seed)
             if prediction.logits is None or not rendering.confidence:
-                return (coloured,)
-            return coloured, confidence(prediction.logits)
+                return (colored,)
+            return colored, confidence(prediction.logits)
 
         with_edges = self.info.edges if rendering.edges is None else rendering.edges
 
-        def colours(seen: Tensor, results: Results) -> Colours:
+        def colors(seen: Tensor, results: Results) -> PredictedColors:
             sure = results[1] if rendering.confidence else None
-            return Colours(results[0], sure, seen[0] if with_edges else None)
+            return PredictedColors(results[0], sure, seen[0] if with_edges else None)
 
         results = self.engine.run(L, temperature, read)
         return [
-            part if isinstance(part, PhotoError) else colours(seen, part) for seen, part in zip(L, results, strict=True)
+            part if isinstance(part, PhotoError) else colors(seen, part) for seen, part in zip(L, results, strict=True)
         ]
 
     def _check(self, prediction: Prediction, rendering: ColorizeOptions) -> None:
@@ -266,19 +275,19 @@ class Colorizer:
                 advice = "The weights are damaged or were trained to nothing: choose another model."
             else:
                 advice = "Compute with the precision fp32; if that fails too, the weights are damaged."
-            raise WeightsError(f"finite colours from {self.info.name}", "values that are no numbers", advice)
+            raise WeightsError(f"finite colors from {self.info.name}", "values that are no numbers", advice)
 
     def finish(
-        self, photo: Photo, colours: Colours, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
+        self, photo: Photo, colors: PredictedColors, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
     ) -> Samples:
-        """Give a photo the colours that were predicted for it.
+        """Give a photo the colors that were predicted for it.
 
         Args:
             photo: as it was read.
-            colours: as predicted.
+            colors: as predicted.
             rendering: as for the prediction.
             bit_depth: of the result, 8 or 16.
-            variant: which of the colourings, from 0.
+            variant: which of the colorings, from 0.
 
         Returns:
             (H, W, 3) sRGB, uint8 or uint16.
@@ -289,9 +298,9 @@ class Colorizer:
         paint = partial(
             upsample.render,
             photo.lightness,
-            colours.variants[variant],
+            colors.variants[variant],
             rendering.saturation,
-            guide=colours.guide,
+            guide=colors.guide,
             bit_depth=bit_depth,
             is_clipped=rendering.fit == "square",
         )

@@ -119,7 +119,7 @@ class Engine:
         if results is not None:
             return list(zip(*results, strict=True))
         height, width = L.shape[-2:]
-        found = f"not enough memory to compute its colours at {width} x {height}"
+        found = f"not enough memory to compute its colors at {width} x {height}"
         return [PhotoError("enough memory", found, "Lower the render size, or end other programs.")]
 
     def _try(self, place: Place, L: Tensor, temperature: float, read: Read) -> Results | None:

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from colorgan.color.lab import RGB_FROM_XYZ, WHITE
 
-STEPS = 65535  # linear light from 0 to 1: near black, where sRGB is steepest, a level of 255 is 20 steps wide
-_SCALE = STEPS ** (1 / 3)
+LINEAR_STEPS = 65535  # linear light from 0 to 1: near black, where sRGB is steepest, a level of 255 is 20 steps wide
+_SCALE = LINEAR_STEPS ** (1 / 3)
 _KNEE = 6 / 29  # CIE 15
 _SLOPE = 3 * _KNEE**2 * _SCALE**2  # of the line, which continues below the knee
 _THRICE_KNEE = 3 * _KNEE * _SCALE
-_AT_KNEE = _KNEE**3 * STEPS
+_AT_KNEE = _KNEE**3 * LINEAR_STEPS
 _NOTHING = -_KNEE * _SCALE
 
 _TOLERANCE = 0.5  # steps: far below a level, what rounding alone puts outside the gamut
@@ -32,24 +32,24 @@ _FROM_X: tuple[float, ...] = tuple(_RELATIVE[:, 0].tolist())
 _FROM_Z: tuple[float, ...] = tuple(_RELATIVE[:, 2].tolist())
 
 
-def carried_lightness(L: Tensor) -> Tensor:
+def scaled_lightness(L: Tensor) -> Tensor:
     """What `Mixer` takes for L of 0..100: f of it, less the knee, scaled."""
     return L.add(16.0).mul_(1.0 / 116.0).sub_(_KNEE).mul_(_SCALE)
 
 
-def carried_ab(ab: Tensor) -> Tensor:
+def scaled_ab(ab: Tensor) -> Tensor:
     """What `Mixer` takes for ab in Lab units, (2, ...): their shares of f, scaled."""
     shares = torch.tensor([_SCALE / 500.0, -_SCALE / 200.0], device=ab.device)
     return ab * shares.view(2, *[1] * (ab.dim() - 1))
 
 
-def carried_lines(lines: Tensor) -> Tensor:
+def scaled_lines(lines: Tensor) -> Tensor:
     """What turns lightness as it is carried into ab as it is: (4, ...) slopes and offsets of L, likewise.
 
     L = 116 (light / scale + knee) - 16, so that slope L + offset is again a line of the light.
     """
     slopes, offsets = lines[:2], lines[2:]
-    return torch.cat([carried_ab(slopes) * (116.0 / _SCALE), carried_ab(offsets + slopes * (116.0 * _KNEE - 16.0))])
+    return torch.cat([scaled_ab(slopes) * (116.0 / _SCALE), scaled_ab(offsets + slopes * (116.0 * _KNEE - 16.0))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Mixer:
         """Convert (n,) of each, as carried.
 
         Returns:
-            (3, n) linear sRGB in steps, outside 0..STEPS where sRGB has no such colour; overwritten by the next call.
+            (3, n) linear sRGB in steps, outside 0..STEPS where sRGB has no such color; overwritten by the next call.
         """
         planes = self.planes[:, : len(light)]
         x, y, z, scratch = planes[0], planes[1], planes[2], planes[3:]
@@ -99,23 +99,23 @@ def _light_of(f: Tensor, out: Tensor, scratch: Tensor) -> None:
 
 
 def is_inside(linear: Tensor) -> bool:
-    """Whether sRGB has all the colours of (3, n)."""
+    """Whether sRGB has all the colors of (3, n)."""
     for channel in linear:
         low, high = channel.aminmax()
-        if float(low) < -_TOLERANCE or float(high) > STEPS + _TOLERANCE:
+        if float(low) < -_TOLERANCE or float(high) > LINEAR_STEPS + _TOLERANCE:
             return False
     return True
 
 
 def _excess(linear: Tensor) -> Tensor:
-    """How far the worst channel of each colour is outside, in steps; below 0 inside. (3, n) -> (n,)."""
+    """How far the worst channel of each color is outside, in steps; below 0 inside. (3, n) -> (n,)."""
     red, green, blue = linear
     low = torch.minimum(torch.minimum(red, green), blue)
-    return torch.maximum(torch.maximum(red, green), blue).sub_(STEPS).maximum(low.neg_())
+    return torch.maximum(torch.maximum(red, green), blue).sub_(LINEAR_STEPS).maximum(low.neg_())
 
 
 def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
-    """Take chroma from the colours that sRGB does not have until it has them, at their own L and hue; in `linear`.
+    """Take chroma from the colors that sRGB does not have until it has them, at their own L and hue; in `linear`.
 
     Clipping each channel instead would shift hues, and end in flat blotches.
 
@@ -139,7 +139,7 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
 def clip(linear: Tensor) -> None:
     """Clip each channel of (3, n) to what sRGB has."""
     for channel in linear:
-        channel.clamp_(0.0, float(STEPS))
+        channel.clamp_(0.0, float(LINEAR_STEPS))
 
 
 # --- the edge of the gamut -----------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def clip(linear: Tensor) -> None:
 _LIGHTS, _HUES = 129, 512  # as fine as this, no channel is off by more than a level but where the edge has a crack
 _FAR = 32.0  # outside the gamut, whatever the hue
 _HALVINGS = 14
-_BLACK, _WHITE = carried_lightness(torch.tensor([0.0, 100.0])).tolist()
+_BLACK, _WHITE = scaled_lightness(torch.tensor([0.0, 100.0])).tolist()
 
 
 @cache
@@ -170,7 +170,7 @@ def _edge(device: torch.device) -> Tensor:
 
 
 def _most_chroma(light: Tensor, a: Tensor, b: Tensor, size: Tensor) -> Tensor:
-    """The edge's chroma at the lightness and hue of colours (n,), `size` their own, between the table's entries."""
+    """The edge's chroma at the lightness and hue of colors (n,), `size` their own, between the table's entries."""
     edge = _edge(light.device)
     hue = torch.where(b < 0, 3.0, 1.0) + torch.where(b < 0, a, -a) / size
     hue = hue.mul_(_HUES / 4).clamp_(0.0, _HUES - 1e-3)

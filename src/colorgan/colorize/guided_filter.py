@@ -1,8 +1,8 @@
-"""Colours that end where the photo has edges, though the network's answer is coarse: the guided filter.
+"""Colors that end where the photo has edges, though the network's answer is coarse: the guided filter.
 
-Around each place colours are taken for a line of lightness, ab = slope L + offset, fitted to what the network saw and
+Around each place colors are taken for a line of lightness, ab = slope L + offset, fitted to what the network saw and
 said (He et al. 2010, "Guided image filtering", equations 5 to 8). Slope and offset are as coarse as the answer; the
-lightness that they are applied to is the photo's own, so that a colour changes where the lightness does.
+lightness that they are applied to is the photo's own, so that a color changes where the lightness does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 RADIUS = 4  # pixels of what the network saw: one cell of its answer
-EDGE = 30.0  # L squared: where lightness varies less than this, colours are only smoothed
+EDGE = 30.0  # L squared: where lightness varies less than this, colors are only smoothed
 
 
 def lines(L: Tensor, ab: Tensor) -> Tensor:
@@ -25,9 +25,9 @@ def lines(L: Tensor, ab: Tensor) -> Tensor:
     Returns:
         (4, h, w): the slopes of a and b, then their offsets in Lab units.
     """
-    guide, colours = L[None, None], ab[:, None]
-    mean_L, mean_ab = _box(guide), _box(colours)
-    covariance = _box(guide * colours) - mean_L * mean_ab
+    guide, colors = L[None, None], ab[:, None]
+    mean_L, mean_ab = _box(guide), _box(colors)
+    covariance = _box(guide * colors) - mean_L * mean_ab
     variance = _box(guide * guide) - mean_L * mean_L
     slope = covariance / (variance + EDGE)
     offset = mean_ab - slope * mean_L
@@ -40,8 +40,8 @@ def _box(x: Tensor) -> Tensor:
     return F.avg_pool2d(padded, 2 * RADIUS + 1, stride=1)
 
 
-def ab_along(L: Tensor, fitted: Tensor) -> Tensor:
-    """The colours of a photo's lightness by the lines that were fitted to it.
+def apply_linear_model(L: Tensor, fitted: Tensor) -> Tensor:
+    """The colors of a photo's lightness by the lines that were fitted to it.
 
     Args:
         L: (H, W), 0..100, of the photo.

@@ -19,7 +19,7 @@ _RANGES = (
 )
 
 CONFIDENCE = "-confidence.png"
-DEFAULT_MODEL = "compact-gan"
+DEFAULT_MODEL = "compact"
 
 Fit = Literal["shape", "square"]
 FormatName = Literal["keep", "jpg", "png", "webp", "tiff"]

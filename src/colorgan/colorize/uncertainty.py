@@ -1,4 +1,4 @@
-"""How sure a network was of its colours."""
+"""How sure a network was of its colors."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def confidence(logits: Tensor) -> Tensor:
 
 
 def confidence_image(sure: Tensor) -> Image.Image:
-    """A grey picture of (h, w), 0..1: black is 0, white is 1."""
+    """A gray picture of (h, w), 0..1: black is 0, white is 1."""
     return Image.fromarray((sure * 255.0).round().to(torch.uint8).cpu().numpy())
 
 
 _MATERIALS = 5
 _ROUNDS = 10  # of the clustering
-_SECTORS = 8  # of hue; with grey, what materials are told by
+_SECTORS = 8  # of hue; with gray, what materials are told by
 _SECTOR_CHROMA = 45.0  # Lab units, where a sector's middle is
 _SECTOR_WIDTH = 20.0  # Lab units
 _BLEND = 0.08  # how like two materials have to be to share a pixel
-# How far a colour that is known to 20 Lab units is pulled, in Lab units; one that is known to 5, a sixteenth as far.
+# How far a color that is known to 20 Lab units is pulled, in Lab units; one that is known to 5, a sixteenth as far.
 _PULL, _PULL_AT = 12.0, 20.0
 
 
 def variants(prediction: Prediction, temperature: float, count: int, seed: int) -> Tensor:
-    """Colour a batch in several ways that differ in the large.
+    """Color a batch in several ways that differ in the large.
 
     Args:
         prediction: of a network with bins.
@@ -67,7 +67,7 @@ def variants(prediction: Prediction, temperature: float, count: int, seed: int) 
 
 
 def _pulls(logits: Tensor, count: int, seed: int) -> Tensor:
-    """How far each variant moves each colour of a photo: (h, w, 313) -> (count, 2, h, w), Lab units."""
+    """How far each variant moves each color of a photo: (h, w, 313) -> (count, 2, h, w), Lab units."""
     height, width, bins = logits.shape
     logits = logits.reshape(-1, bins)
     centers = bin_centers().to(logits.device)

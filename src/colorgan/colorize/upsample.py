@@ -1,4 +1,4 @@
-"""Colours at the network's size onto the photo's own lightness, strip by strip.
+"""Colors at the network's size onto the photo's own lightness, strip by strip.
 
 Each step multiplies, adds and looks up, and nothing else: a pixel then has the same bits in whichever strip it is.
 """
@@ -17,14 +17,14 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import srgb_from_linear
 from colorgan.colorize.gamut import (
-    STEPS,
+    LINEAR_STEPS,
     Mixer,
-    carried_ab,
-    carried_lightness,
-    carried_lines,
     clip,
     is_inside,
     reduce_chroma,
+    scaled_ab,
+    scaled_lightness,
+    scaled_lines,
 )
 from colorgan.colorize.guided_filter import lines
 from colorgan.images.lightness import Lightness, Samples
@@ -48,16 +48,16 @@ def render(
     is_clipped: bool = False,
     device: torch.device = CPU,
 ) -> Samples:
-    """Give a photo its colours.
+    """Give a photo its colors.
 
     Args:
         lightness: of the photo.
         ab: (2, h, w) on the CPU, Lab units, of any size.
-        saturation: multiplies ab; 0 is grey.
-        guide: (h, w), the L that ab was predicted from, for colours to follow the photo's edges; None for colours that
+        saturation: multiplies ab; 0 is gray.
+        guide: (h, w), the L that ab was predicted from, for colors to follow the photo's edges; None for colors that
             are only interpolated.
         bit_depth: of the result, 8 or 16.
-        is_clipped: whether a colour that sRGB does not have is clipped channel by channel, in place of losing chroma.
+        is_clipped: whether a color that sRGB does not have is clipped channel by channel, in place of losing chroma.
         device: where to compute.
 
     Returns:
@@ -68,11 +68,11 @@ def render(
     strips = [slice(top, min(top + rows_per_strip, height)) for top in range(0, height, rows_per_strip)]
     threads = min(torch.get_num_threads(), 1 + height * width // _PIXELS_PER_THREAD) if device.type == "cpu" else 1
     with torch.inference_mode():
-        table = carried_lightness(torch.from_numpy(lightness.table)).to(device)
+        table = scaled_lightness(torch.from_numpy(lightness.table)).to(device)
         ab = ab * saturation
-        planes = carried_ab(ab) if guide is None else carried_lines(lines(guide, ab))
-        wide = widen(planes.to(device), height, width)
-        between = Between.of(wide.shape[1], height, device)
+        planes = scaled_ab(ab) if guide is None else scaled_lines(lines(guide, ab))
+        wide = resize_width(planes.to(device), height, width)
+        between = RowInterpolator.of(wide.shape[1], height, device)
     shape = height, width, 3
     rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
     painting = _Painting(lightness.samples, table, wide[-2:], wide[:-2], between, is_clipped, rgb)
@@ -136,7 +136,7 @@ class _Painting:
     Attributes:
         samples: (H, W), which `table` turns into lightness as carried.
         table: (256,) or (65536,), on the device.
-        ab: (2, h, W), as carried, on the device: the colours, or their offsets where there are slopes.
+        ab: (2, h, W), as carried, on the device: the colors, or their offsets where there are slopes.
         slopes: (2, h, W), of ab over lightness, as carried, on the device; or (0, h, W).
         between: where the photo's rows are among those.
         is_clipped: whether channels are clipped.
@@ -147,7 +147,7 @@ class _Painting:
     table: Tensor
     ab: Tensor
     slopes: Tensor
-    between: Between
+    between: RowInterpolator
     is_clipped: bool
     rgb: Samples
 
@@ -161,11 +161,11 @@ class _Painting:
         light = workspace.light[:pixels]
         torch.index_select(self.table, 0, torch.from_numpy(codes).to(self.table.device), out=light)
         ab, spare = workspace.ab[:, :count], workspace.spare[:, :count]
-        colours = self.between.heighten(self.ab, rows, ab, spare).view(2, pixels)
+        colors = self.between.interpolate_rows(self.ab, rows, ab, spare).view(2, pixels)
         if len(self.slopes):
-            slopes = self.between.heighten(self.slopes, rows, workspace.slopes[:, :count], spare)
-            colours.addcmul_(slopes.view(2, pixels), light)
-        a, b = colours
+            slopes = self.between.interpolate_rows(self.slopes, rows, workspace.slopes[:, :count], spare)
+            colors.addcmul_(slopes.view(2, pixels), light)
+        a, b = colors
         linear = workspace.mixer.mix(light, a, b)
         if self.is_clipped:
             clip(linear)
@@ -178,7 +178,7 @@ class _Painting:
 
     def _write_deep(self, rows: slice, linear: Tensor) -> None:
         for channel, plane in enumerate(linear):
-            levels = srgb_from_linear(plane.mul_(1.0 / STEPS).clamp_(0.0, 1.0)).mul_(65535.0).round_()
+            levels = srgb_from_linear(plane.mul_(1.0 / LINEAR_STEPS).clamp_(0.0, 1.0)).mul_(65535.0).round_()
             self.rgb[rows, :, channel] = levels.cpu().numpy().reshape(-1, self.rgb.shape[1])
 
     def _write_levels(self, rows: slice, linear: Tensor, workspace: _Workspace) -> None:
@@ -191,11 +191,11 @@ class _Painting:
 @cache
 def _levels(device: torch.device) -> Tensor:
     """The level of 255 of each step of linear light, at the middle of the step, since what is between was cut off."""
-    middles = (torch.arange(STEPS + 1) + 0.5) * (1.0 / STEPS)
+    middles = (torch.arange(LINEAR_STEPS + 1) + 0.5) * (1.0 / LINEAR_STEPS)
     return (srgb_from_linear(middles.clamp_(max=1.0)) * 255.0).round().to(device, torch.uint8)
 
 
-def widen(planes: Tensor, height: int, width: int) -> Tensor:
+def resize_width(planes: Tensor, height: int, width: int) -> Tensor:
     """Bring planes to the photo's width, and down to its height where they have more rows.
 
     Args:
@@ -211,8 +211,8 @@ def widen(planes: Tensor, height: int, width: int) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
-    """Between which rows of ab each of the photo's lies, with the centres of the outer pixels half a pixel in.
+class RowInterpolator:
+    """Between which rows of ab each of the photo's lies, with the centers of the outer pixels half a pixel in.
 
     Attributes:
         above: (rows,) int64.
@@ -225,7 +225,7 @@ class Between:
     weight: Tensor
 
     @classmethod
-    def of(cls, ab_rows: int, height: int, device: torch.device) -> Between:
+    def of(cls, ab_rows: int, height: int, device: torch.device) -> RowInterpolator:
         """All rows of a photo, which has at least as many as ab."""
         position = (torch.arange(height, dtype=torch.float32) + 0.5) * (ab_rows / height) - 0.5
         position = position.clamp_(0.0, ab_rows - 1.0)
@@ -233,7 +233,7 @@ class Between:
         below = (above + 1).clamp_(max=ab_rows - 1)
         return cls(above.to(device), below.to(device), (position - above)[:, None].to(device))
 
-    def heighten(self, ab: Tensor, rows: slice, out: Tensor, spare: Tensor) -> Tensor:
+    def interpolate_rows(self, ab: Tensor, rows: slice, out: Tensor, spare: Tensor) -> Tensor:
         """Interpolate some rows.
 
         Args:

@@ -1,6 +1,6 @@
 """Models compared on the same photos, from inputs to results: each model loaded once, each photo read once.
 
-Memory does not grow with the photos but for a few numbers of each; the examples are read and coloured again at the end.
+Memory does not grow with the photos but for a few numbers of each; the examples are read and colored again at the end.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import torch
 from colorgan import __version__
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.crops import Crop, open_inputs
-from colorgan.comparison.evaluate import Gathering, Seen, measure_all, name_of, read_all_crops
+from colorgan.comparison.evaluate import Accumulator, PhotoLog, measure_all, name_of, read_all_crops
 from colorgan.comparison.examples import choose, write_example
-from colorgan.comparison.models import Contender, device_of, load_contenders
+from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.comparison.published import published_beside
 from colorgan.comparison.report.report import HTML_NAME, write_report
-from colorgan.comparison.results import GREY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
-from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, Earlier, read_all, write_results
+from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
+from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_all, write_results
 from colorgan.comparison.summary import differences_of, notes_on_photos, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
@@ -70,7 +70,7 @@ def compare(
         earlier = read_all(options.earlier)
         if earlier:
             _check_earlier(earlier, sources, options, check)
-        contenders = load_contenders(options, callbacks, check)
+        contenders = load_models(options, callbacks, check)
         comparison = _measured(sources, contenders, earlier, folder, options, check)
     finally:
         for source in sources:
@@ -112,21 +112,21 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def _measured(
     sources: Sequence[Source],
-    contenders: Sequence[Contender],
-    earlier: Sequence[Earlier],
+    contenders: Sequence[ComparedModel],
+    earlier: Sequence[PreviousResults],
     folder: Path,
     options: CompareOptions,
     check: StopCheck,
 ) -> Comparison:
     names, device = [contender.name for contender in contenders], device_of(contenders)
-    with Perceptual([GREY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
-        gathering = Gathering(names, device, perceptual)
+    with Perceptual([GRAY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
+        gathering = Accumulator(names, device, perceptual)
         seen = measure_all(sources, contenders, gathering, options.size, check)
         others = perceptual.figures() if perceptual else {}
     protocol = _protocol(seen.photos, contenders, options)
     rows = rows_of(gathering, contenders, options.seed, others)
     for part in earlier:
-        rows += list(part.rows_beside(protocol, seen.photos, [row.name for row in rows]))
+        rows += list(part.aligned_rows(protocol, seen.photos, [row.name for row in rows]))
     examples = _write_examples(folder, seen, contenders, rows, options, check)
     return Comparison(
         protocol=protocol,
@@ -135,7 +135,7 @@ def _measured(
         differences=differences_of(rows, options.seed),
         examples=examples,
         failures=seen.failures,
-        left_out=dict(Counter(chosen.why for chosen in seen.colourless)),
+        left_out=dict(Counter(chosen.why for chosen in seen.colorless)),
         published=published_beside((photo.name for photo in seen.photos), options.size),
         notes=[
             *notes_on_photos(len(seen.photos), seen.enlarged),
@@ -146,22 +146,22 @@ def _measured(
 
 
 def _check_earlier(
-    earlier: Sequence[Earlier], sources: Sequence[Source], options: CompareOptions, check: StopCheck
+    earlier: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
     crops = read_all_crops(sources, options.size, check)
-    photos = [name_of(crop) for crop in crops if isinstance(crop, Crop) and not crop.colourless]
+    photos = [name_of(crop) for crop in crops if isinstance(crop, Crop) and not crop.colorless]
     for part in earlier:
         part.check(_protocol(photos, [], options))
 
 
-def _protocol(photos: Sequence[PhotoName], contenders: Sequence[Contender], options: CompareOptions) -> Protocol:
+def _protocol(photos: Sequence[PhotoName], contenders: Sequence[ComparedModel], options: CompareOptions) -> Protocol:
     prior = resources.files("colorgan").joinpath("assets/ab_prior.csv").read_bytes()
     return Protocol(
         figures_version=FIGURES_VERSION,
         size_px=options.size,
         resize="Pillow bicubic, antialiased",
-        crop="centre square of",
+        crop="center square of",
         color="colors by each file's profile",
         precision=options.precision,
         photos=len(photos),
@@ -177,15 +177,15 @@ def _protocol(photos: Sequence[PhotoName], contenders: Sequence[Contender], opti
 
 def _write_examples(
     folder: Path,
-    seen: Seen,
-    contenders: Sequence[Contender],
+    seen: PhotoLog,
+    contenders: Sequence[ComparedModel],
     rows: Sequence[Row],
     options: CompareOptions,
     check: StopCheck,
 ) -> list[Example]:
     names = {contender.name for contender in contenders}
     models = [row for row in rows if row.name in names]
-    chosen = choose(seen.entries, models, options.examples, options.seed) + seen.colourless[: options.examples]
+    chosen = choose(seen.entries, models, options.examples, options.seed) + seen.colorless[: options.examples]
     examples = []
     for position, one in enumerate(chosen, start=1):
         check()

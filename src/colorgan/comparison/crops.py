@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.color.lab import rgb_to_lab
+from colorgan.data.filters import MAX_PIXELS, THUMB_SIDE, judge_colours
 from colorgan.data.options import PrepareOptions
-from colorgan.data.screening import MAX_PIXELS, THUMB_SIDE, judge_colours
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import ReadOptions, read_rgb
 from colorgan.images.discovery import has_photo_suffix
 
-MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is grey, as `prepare` has it
+MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is gray, as `prepare` has it
 _READERS = 2
 _AHEAD = 16  # photos that are read while networks compute
 
@@ -38,14 +38,14 @@ class Crop:
         entry: where it is from.
         sha256: of its file.
         rgb: (S, S, 3), sRGB: the square in its middle.
-        colourless: why it has no true colours (grey, tinted), or "" where it has.
+        colorless: why it has no true colors (gray, tinted), or "" where it has.
         enlarged: whether the photo was smaller than that square.
     """
 
     entry: Entry
     sha256: str
     rgb: Pixels
-    colourless: str
+    colorless: str
     enlarged: bool
 
 
@@ -96,8 +96,8 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
     return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
 
-def colourless_because(rgb: Pixels) -> str:
-    """Why a photo has no true colours to compare with, or ""."""
+def colorless_because(rgb: Pixels) -> str:
+    """Why a photo has no true colors to compare with, or ""."""
     thumb = np.array(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
     lab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255)
     verdict = judge_colours(lab, MIN_CHROMA)[0]
@@ -114,7 +114,7 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
         return Unreadable(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
         return Unreadable(entry, f"{type(error).__name__}: {error}".splitlines()[0])
-    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colourless_because(rgb), min(image.size) < size_px)
+    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless_because(rgb), min(image.size) < size_px)
 
 
 def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:

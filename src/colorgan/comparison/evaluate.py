@@ -13,9 +13,9 @@ from colorgan.callbacks import StopCheck
 from colorgan.color.lab import rgb_to_lab
 from colorgan.comparison.crops import Crop, Unreadable, read_crops
 from colorgan.comparison.examples import Chosen
-from colorgan.comparison.models import Contender
+from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.perceptual import Perceptual
-from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GREY, ORIGINAL, Failure, PhotoName
+from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL, Failure, PhotoName
 from colorgan.data.sources import Entry, Source
 from colorgan.errors import PhotoError
 from colorgan.metrics import FIGURES, Measured, Pictures, measure
@@ -24,7 +24,7 @@ _OF_TRUTH = tuple(name for name, figure in FIGURES.items() if figure.of_truth)
 
 
 @dataclass
-class Gathered:
+class RowMetrics:
     """What is known of a row so far.
 
     Attributes:
@@ -38,7 +38,7 @@ class Gathered:
     chroma: Tensor = field(default_factory=lambda: torch.zeros(CHROMA_BINS, dtype=torch.int64))
 
     def add(self, measured: Mapping[str, Measured], ab: Tensor) -> None:
-        """Take in the figures and the colours of a batch."""
+        """Take in the figures and the colors of a batch."""
         for name, figure in measured.items():
             self.values.setdefault(name, []).extend(figure.value.tolist())
             if FIGURES[name].is_ratio:
@@ -53,8 +53,8 @@ class Gathered:
         return shares
 
 
-class Gathering:
-    """Measures the anchors and the models on photos with true colours.
+class Accumulator:
+    """Measures the anchors and the models on photos with true colors.
 
     Args:
         models: the rows' names beside the anchors.
@@ -63,7 +63,7 @@ class Gathering:
     """
 
     def __init__(self, models: Sequence[str], device: torch.device, perceptual: Perceptual | None = None) -> None:
-        self.rows = {name: Gathered() for name in (GREY, ORIGINAL, *models)}
+        self.rows = {name: RowMetrics() for name in (GRAY, ORIGINAL, *models)}
         self._device = device
         self._perceptual = perceptual
 
@@ -83,31 +83,31 @@ class Gathering:
     def _measure(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
         truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
         self.rows[ORIGINAL].add(measure(truth, truth, _OF_TRUTH), truth.ab)
-        coloured = {GREY: torch.zeros_like(truth.ab)} | {name: ab.to(self._device) for name, ab in predicted.items()}
-        for name, ab in coloured.items():
+        colored = {GRAY: torch.zeros_like(truth.ab)} | {name: ab.to(self._device) for name, ab in predicted.items()}
+        for name, ab in colored.items():
             self.rows[name].add(measure(Pictures(truth.L, ab), truth), ab)
         if self._perceptual:
-            self._perceptual.add(truth.L, coloured | {ORIGINAL: truth.ab})
+            self._perceptual.add(truth.L, colored | {ORIGINAL: truth.ab})
 
 
 _BATCH = 8  # crops that networks are given at once
 
 
 @dataclass
-class Seen:
+class PhotoLog:
     """What became of the photos so far.
 
     Attributes:
         photos: those that were measured.
         entries: likewise, where they are.
-        colourless: photos without true colours, and why.
+        colorless: photos without true colors, and why.
         failures: photos that are missing.
         enlarged: how many of those measured were smaller than the square.
     """
 
     photos: list[PhotoName] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    colourless: list[Chosen] = field(default_factory=list)
+    colorless: list[Chosen] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     enlarged: int = 0
 
@@ -144,9 +144,13 @@ def name_of(crop: Crop) -> PhotoName:
 
 
 def measure_all(
-    sources: Sequence[Source], contenders: Sequence[Contender], gathering: Gathering, size_px: int, check: StopCheck
-) -> Seen:
-    """Show every photo with true colours to every model, and gather the figures.
+    sources: Sequence[Source],
+    contenders: Sequence[ComparedModel],
+    gathering: Accumulator,
+    size_px: int,
+    check: StopCheck,
+) -> PhotoLog:
+    """Show every photo with true colors to every model, and gather the figures.
 
     Args:
         sources: of the photos.
@@ -158,20 +162,20 @@ def measure_all(
     Returns:
         What became of each photo.
     """
-    seen = Seen()
+    seen = PhotoLog()
     for batch in _batches(read_all_crops(sources, size_px, check, check.callbacks.on_progress), seen):
         _measure_batch(batch, contenders, gathering, seen)
     return seen
 
 
-def _batches(read: Iterator[Crop | Unreadable], seen: Seen) -> Iterator[list[Crop]]:
-    """Photos with true colours, a batch at a time; what became of the others is noted."""
+def _batches(read: Iterator[Crop | Unreadable], seen: PhotoLog) -> Iterator[list[Crop]]:
+    """Photos with true colors, a batch at a time; what became of the others is noted."""
     batch: list[Crop] = []
     for crop in read:
         if isinstance(crop, Unreadable):
             seen.failed(crop.entry, crop.reason)
-        elif crop.colourless:
-            seen.colourless.append(Chosen(crop.entry, crop.colourless))
+        elif crop.colorless:
+            seen.colorless.append(Chosen(crop.entry, crop.colorless))
         else:
             batch.append(crop)
         if len(batch) == _BATCH:
@@ -181,7 +185,9 @@ def _batches(read: Iterator[Crop | Unreadable], seen: Seen) -> Iterator[list[Cro
         yield batch
 
 
-def _measure_batch(batch: Sequence[Crop], contenders: Sequence[Contender], gathering: Gathering, seen: Seen) -> None:
+def _measure_batch(
+    batch: Sequence[Crop], contenders: Sequence[ComparedModel], gathering: Accumulator, seen: PhotoLog
+) -> None:
     rgb = torch.from_numpy(np.stack([crop.rgb for crop in batch]))
     lab = rgb_to_lab(rgb.permute(0, 3, 1, 2).float() / 255)
     predicted = {contender.name: contender.predict(lab[:, :1]) for contender in contenders}

@@ -1,4 +1,4 @@
-"""Photos to look at: which ones, and their pictures in every row's colours."""
+"""Photos to look at: which ones, and their pictures in every row's colors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL import Image
 from colorgan.colorize import upsample
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.crops import decode
-from colorgan.comparison.models import Contender
+from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.report.contact_sheet import sheet
-from colorgan.comparison.results import GREY, ORIGINAL, Example, Row
+from colorgan.comparison.results import GRAY, ORIGINAL, Example, Row
 from colorgan.data.sources import Entry
 from colorgan.files import atomic_write
 from colorgan.images.photo import from_image
@@ -33,8 +33,8 @@ class Chosen:
 
     Attributes:
         entry: where it is.
-        why: best, worst, between, or why it has no true colours.
-        number: its place among the photos with true colours; None for others.
+        why: best, worst, between, or why it has no true colors.
+        number: its place among the photos with true colors; None for others.
     """
 
     entry: Entry
@@ -43,7 +43,7 @@ class Chosen:
 
 
 def choose(entries: Sequence[Entry], models: Sequence[Row], most: int, seed: int) -> list[Chosen]:
-    """Choose examples among photos with true colours: the best, the worst, and some between, a third each.
+    """Choose examples among photos with true colors: the best, the worst, and some between, a third each.
 
     Best and worst by CIEDE2000, the mean over the models.
 
@@ -68,9 +68,9 @@ def choose(entries: Sequence[Entry], models: Sequence[Row], most: int, seed: int
 
 
 def write_example(
-    folder: Path, position: int, chosen: Chosen, contenders: Sequence[Contender], rows: Sequence[Row]
+    folder: Path, position: int, chosen: Chosen, contenders: Sequence[ComparedModel], rows: Sequence[Row]
 ) -> Example:
-    """Write a photo in grey, in each model's colours and, where it has some, in its own; and a sheet of all.
+    """Write a photo in gray, in each model's colors and, where it has some, in its own; and a sheet of all.
 
     The models' pictures are those that `colorize` makes of the photo at that size.
 
@@ -82,7 +82,7 @@ def write_example(
         rows: with the figures of photos.
 
     Raises:
-        PhotoError: the photo cannot be read or coloured.
+        PhotoError: the photo cannot be read or colored.
     """
     images = _pictures(decode(chosen.entry.read()), contenders, with_original=chosen.number is not None)
     paths = {name: f"{PICTURES}/{position:04d}-{number}-{_slug(name)}.jpg" for number, name in enumerate(images)}
@@ -95,10 +95,10 @@ def write_example(
     return Example(chosen.entry.name, source, chosen.why, paths, sheet_path, figures)
 
 
-def _pictures(image: Image.Image, contenders: Sequence[Contender], with_original: bool) -> dict[str, Image.Image]:
+def _pictures(image: Image.Image, contenders: Sequence[ComparedModel], with_original: bool) -> dict[str, Image.Image]:
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
     photo = from_image(image)
-    pictures = {GREY: Image.fromarray(upsample.render(photo.lightness, torch.zeros(2, 1, 1)))}
+    pictures = {GRAY: Image.fromarray(upsample.render(photo.lightness, torch.zeros(2, 1, 1)))}
     for contender in contenders:
         pictures[contender.name] = Image.fromarray(contender.colorizer.colorize_photo(photo, ColorizeOptions()))
     return pictures | ({ORIGINAL: image} if with_original else {})

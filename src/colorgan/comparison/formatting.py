@@ -38,7 +38,7 @@ def difference_in_words(name: str, first: str, second: str, interval: Interval) 
     unit = " points" if unit == "%" else unit
     by = f"{number(interval.value, figure)}{unit} {bounds(interval, figure)}"
     if figure.better == "neither":
-        return f"{first} is more colourful than {second} by {by}{_by_absolute_values(name)}"
+        return f"{first} is more colorful than {second} by {by}{_by_absolute_values(name)}"
     if figure.better == "lower":
         first, second = second, first
     return f"{first} is better than {second} in {figure.label} by {by}"

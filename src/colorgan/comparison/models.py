@@ -1,4 +1,4 @@
-"""The models of a comparison: loaded once each, and asked for the colours of crops."""
+"""The models of a comparison: loaded once each, and asked for the colors of crops."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.colorize.colorizer import Colorizer, Colours
-from colorgan.colorize.guided_filter import ab_along, lines
+from colorgan.colorize.colorizer import Colorizer, PredictedColors
+from colorgan.colorize.guided_filter import apply_linear_model, lines
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.options import CompareOptions
-from colorgan.comparison.results import GREY, ORIGINAL
+from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.lightness import Lightness
 from colorgan.models.loading import available_models
 
 
 @dataclass
-class Contender:
+class ComparedModel:
     """A model in a comparison.
 
     Attributes:
         name: of its row.
         colorizer: the loaded model.
-        rendering: how its network sees photos and decodes colours.
+        rendering: how its network sees photos and decodes colors.
         network_s: seconds that its network took so far.
     """
 
@@ -41,9 +41,9 @@ class Contender:
     network_s: float = field(default=0.0, init=False)
 
     def predict(self, L: Tensor) -> list[Tensor | PhotoError]:
-        """Predict the colours of crops.
+        """Predict the colors of crops.
 
-        The network sees each crop as a square of its render size; its colours are brought back to the crop's size.
+        The network sees each crop as a square of its render size; its colors are brought back to the crop's size.
 
         Args:
             L: (B, 1, S, S), 0..100, on the CPU.
@@ -63,10 +63,10 @@ class Contender:
         ]
 
 
-def _enlarged(colours: Colours, L: Tensor) -> Tensor:
-    if colours.guide is not None:
-        return ab_along(L, lines(colours.guide, colours.ab))
-    return F.interpolate(colours.ab[None], L.shape, mode="bilinear", align_corners=False)[0]
+def _enlarged(colors: PredictedColors, L: Tensor) -> Tensor:
+    if colors.guide is not None:
+        return apply_linear_model(L, lines(colors.guide, colors.ab))
+    return F.interpolate(colors.ab[None], L.shape, mode="bilinear", align_corners=False)[0]
 
 
 def row_names(models: Sequence[str]) -> list[str]:
@@ -79,13 +79,13 @@ def row_names(models: Sequence[str]) -> list[str]:
         path = Path(model)
         is_of_run = path.stem in ("best", "last") and path.parent.name == "weights" and path.parent.parent.name
         wanted = path.parent.parent.name if is_of_run else path.stem if path.suffix else model
-        taken = {GREY, ORIGINAL, *names}
+        taken = {GRAY, ORIGINAL, *names}
         candidates = (wanted if number == 1 else f"{wanted}-{number}" for number in range(1, len(taken) + 2))
         names.append(next(name for name in candidates if name not in taken))
     return names
 
 
-def load_contenders(options: CompareOptions, callbacks: Callbacks, check: StopCheck) -> list[Contender]:
+def load_models(options: CompareOptions, callbacks: Callbacks, check: StopCheck) -> list[ComparedModel]:
     """Load the models that were asked for, or every one that is at hand.
 
     Args:
@@ -107,7 +107,7 @@ def load_contenders(options: CompareOptions, callbacks: Callbacks, check: StopCh
 
 def _loaded(
     models: Sequence[str], options: CompareOptions, callbacks: Callbacks, check: StopCheck
-) -> Iterator[Contender]:
+) -> Iterator[ComparedModel]:
     for name, model in zip(row_names(models), models, strict=True):
         check()
         colorizer = Colorizer.load(
@@ -117,9 +117,9 @@ def _loaded(
             notify=callbacks.on_warning,
             progress=partial(check.downloaded, model),
         )
-        yield Contender(name, colorizer)
+        yield ComparedModel(name, colorizer)
 
 
-def device_of(contenders: Sequence[Contender]) -> torch.device:
+def device_of(contenders: Sequence[ComparedModel]) -> torch.device:
     """Where they compute."""
     return contenders[0].colorizer.device

@@ -15,7 +15,7 @@ class CompareOptions:
     Attributes:
         models: names, or paths of weights; empty for every model that is at hand.
         size: pixels, the side of the square that is measured.
-        examples: the most photos with true colours that are written out in every row's colours, and likewise the most
+        examples: the most photos with true colors that are written out in every row's colors, and likewise the most
             without.
         device: where networks compute.
         precision: of their convolutions.

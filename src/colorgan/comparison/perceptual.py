@@ -49,7 +49,7 @@ def check_perceptual(photos: int) -> None:
 def notes_on_perceptual(photos: int) -> list[str]:
     """What a reader of these figures should know."""
     if photos < FEWEST_PHOTOS:
-        return [f"FID, KID and LPIPS were refused: {photos} photos have true colours, and {FEWEST_PHOTOS} are needed."]
+        return [f"FID, KID and LPIPS were refused: {photos} photos have true colors, and {FEWEST_PHOTOS} are needed."]
     if photos < FEW_PHOTOS:
         return [
             f"FID and KID of {photos} photos say little, and nothing beside those of other sets: take {FEW_PHOTOS}."
@@ -113,14 +113,14 @@ class Perceptual:
         """Throw the crops away."""
         self._folder.cleanup()
 
-    def add(self, L: Tensor, colours: Mapping[str, Tensor]) -> None:
+    def add(self, L: Tensor, colors: Mapping[str, Tensor]) -> None:
         """Take in a batch.
 
         Args:
             L: (B, 1, S, S), 0..100.
-            colours: ab of every row, (B, 2, S, S), Lab units.
+            colors: ab of every row, (B, 2, S, S), Lab units.
         """
-        pictures = {name: lab_to_rgb(torch.cat([L, ab], 1)).cpu() for name, ab in colours.items()}
+        pictures = {name: lab_to_rgb(torch.cat([L, ab], 1)).cpu() for name, ab in colors.items()}
         for name, rgb in pictures.items():
             pixels = (rgb * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
             for number, photo in enumerate(pixels, start=self._photos):

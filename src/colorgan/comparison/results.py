@@ -3,13 +3,13 @@
 `results.json` is `Comparison` as JSON, field by field (null stands where a number is not known), and its `format`:
 
     protocol     what the figures depend on, beside the models; two results go together only where it is the same
-    photos       the photos with true colours, in the order of every row's `values`
-    rows         grey and original (the anchors), then each model, then rows of earlier results
+    photos       the photos with true colors, in the order of every row's `values`
+    rows         gray and original (the anchors), then each model, then rows of earlier results
     differences  of each two models, and of each model from the original in colorfulness, with words for people
     examples     photos with a picture of each row, paths relative to the folder of the results; also of
-                 photos without true colours
-    failures     photos that could not be read or coloured, with the reason
-    left_out     photos without true colours, by reason: they have examples and no figures
+                 photos without true colors
+    failures     photos that could not be read or colored, with the reason
+    left_out     photos without true colors, by reason: they have examples and no figures
     published    rows of the literature, where they were measured on these photos in this way
     notes        what a reader of the figures should know, in words
 
@@ -27,7 +27,7 @@ import numpy as np
 
 from colorgan.metrics.bootstrap import Interval, Values
 
-GREY, ORIGINAL = "grey", "original"
+GRAY, ORIGINAL = "grey", "original"
 CHROMA_STEP, CHROMA_BINS = 2.0, 60  # of the histograms: 0..2, 2..4, ... Lab units, the last one open
 # Whatever of a protocol is not here may differ without changing a figure by more than its last digit.
 _DECISIVE = ("figures_version", "size_px", "resize", "crop", "color", "prior", "photos", "photo_set")
@@ -44,7 +44,7 @@ class Protocol:
         crop: where the square is.
         color: what the pixels are taken for.
         precision: of the networks' computation.
-        photos: how many have true colours.
+        photos: how many have true colors.
         photo_set: SHA-256 over those photos' files, whatever they are called and in whatever order.
         prior: SHA-256 of the shares of the bins, which rebalanced figures weigh by.
         seed: of the bootstrap.
@@ -91,7 +91,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class PhotoName:
-    """A photo with true colours.
+    """A photo with true colors.
 
     Attributes:
         name: its path inside its source.
@@ -171,15 +171,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Example:
-    """A photo that was written out in the colours of every row.
+    """A photo that was written out in the colors of every row.
 
     Attributes:
         photo: its name.
         source: where it came from.
-        why: best, worst, between, or the reason why it has no true colours (grey, tinted).
+        why: best, worst, between, or the reason why it has no true colors (gray, tinted).
         pictures: by row, paths from the folder of the results, with forward slashes.
         sheet: all of them side by side with their names, likewise.
-        figures: by row and figure; empty without true colours.
+        figures: by row and figure; empty without true colors.
     """
 
     photo: str

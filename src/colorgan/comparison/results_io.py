@@ -120,7 +120,7 @@ def _numbers(found: list[float | None], count: int) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousResults:
     """What is taken from earlier results.
 
     Attributes:
@@ -145,7 +145,7 @@ class Earlier:
             advice = "Leave them out, or measure their models again on these photos."
             raise UsageError(f"results of the same protocol in {self.path}", reason, advice)
 
-    def rows_beside(self, protocol: Protocol, photos: Sequence[PhotoName], taken: Sequence[str]) -> Iterator[Row]:
+    def aligned_rows(self, protocol: Protocol, photos: Sequence[PhotoName], taken: Sequence[str]) -> Iterator[Row]:
         """The rows, with values in the order of other results' photos.
 
         Args:
@@ -176,10 +176,10 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return name
 
 
-def read_all(paths: Sequence[Path]) -> list[Earlier]:
+def read_all(paths: Sequence[Path]) -> list[PreviousResults]:
     """Read earlier results.
 
     Raises:
         UsageError: one of them is none.
     """
-    return [Earlier(path, *read_earlier(path)) for path in paths]
+    return [PreviousResults(path, *read_earlier(path)) for path in paths]

@@ -9,22 +9,22 @@ from types import MappingProxyType
 
 import numpy as np
 
-from colorgan.comparison.evaluate import Gathered, Gathering
+from colorgan.comparison.evaluate import Accumulator, RowMetrics
 from colorgan.comparison.formatting import difference_in_words, number
-from colorgan.comparison.models import Contender
-from colorgan.comparison.results import GREY, ORIGINAL, Difference, PhotoName, Row
+from colorgan.comparison.models import ComparedModel
+from colorgan.comparison.results import GRAY, ORIGINAL, Difference, PhotoName, Row
 from colorgan.metrics import FIGURES
 from colorgan.metrics.bootstrap import interval, paired_difference
 
 FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
 _HEAVY = 0.1  # the share of a figure's weight from which a single photo is named
-_BESIDE_GREY = ("auc", "auc_rebalanced", "ciede2000")
+_BESIDE_GRAY = ("auc", "auc_rebalanced", "ciede2000")
 _BESIDE_ORIGINAL = ("cf_hs", "cf")
 
 
 def rows_of(
-    gathering: Gathering,
-    contenders: Sequence[Contender],
+    gathering: Accumulator,
+    contenders: Sequence[ComparedModel],
     seed: int,
     perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
 ) -> list[Row]:
@@ -43,7 +43,7 @@ def rows_of(
     ]
 
 
-def _row(name: str, gathered: Gathered, model: Contender | None, perceptual: dict[str, float], seed: int) -> Row:
+def _row(name: str, gathered: RowMetrics, model: ComparedModel | None, perceptual: dict[str, float], seed: int) -> Row:
     weights = gathered.weights
     figures = {
         figure: interval(np.asarray(values), np.asarray(weights[figure]) if figure in weights else None, seed=seed)
@@ -63,7 +63,7 @@ def _row(name: str, gathered: Gathered, model: Contender | None, perceptual: dic
 
 
 def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
-    """Each two models in every figure; each model and grey in some; each model and the original in colorfulness."""
+    """Each two models in every figure; each model and gray in some; each model and the original in colorfulness."""
     return list(_differences(rows, seed))
 
 
@@ -73,13 +73,13 @@ def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     for first, second in combinations(models, 2):
         yield from _between(first, second, tuple(FIGURES), seed)
     for model in models:
-        yield from _between(model, anchors[GREY], _BESIDE_GREY, seed)
+        yield from _between(model, anchors[GRAY], _BESIDE_GRAY, seed)
         yield from _between(model, anchors[ORIGINAL], _BESIDE_ORIGINAL, seed)
 
 
 def _between(first: Row, second: Row, figures: Sequence[str], seed: int) -> Iterator[Difference]:
     for name in figures:
-        if name not in first.values or name not in second.values:  # no photo had true colours
+        if name not in first.values or name not in second.values:  # no photo had true colors
             continue
         weights = first.weights_of(name), second.weights_of(name)
         found = paired_difference(first.values_of(name), second.values_of(name), weights, seed=seed)
@@ -91,7 +91,7 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
     """What the number and the size of the photos say of the figures, in words."""
     notes = []
     if not photos:
-        notes.append("No photo has true colours to compare with: there are no figures.")
+        notes.append("No photo has true colors to compare with: there are no figures.")
     elif photos == 1:
         notes.append("The figures are of one photo, and say nothing of others.")
     elif photos < FEW_PHOTOS:
@@ -103,10 +103,10 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
 
 def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
     """Which single photos decide much of a figure that is a ratio of sums over all pixels, in words."""
-    (grey,) = (row for row in rows if row.name == GREY)
+    (gray,) = (row for row in rows if row.name == GRAY)
     notes = []
-    for name in grey.weights if len(photos) >= FEW_PHOTOS else ():
-        weights = np.nan_to_num(grey.weights_of(name))
+    for name in gray.weights if len(photos) >= FEW_PHOTOS else ():
+        weights = np.nan_to_num(gray.weights_of(name))
         heaviest, total = int(weights.argmax()), weights.sum()
         if total and weights[heaviest] / total >= _HEAVY:
             share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {FIGURES[name].label}"

@@ -127,15 +127,17 @@ class PhotoCache:
         old = drawn[:, -1] < augment.aged
         rows = old[own].nonzero()[:, 0]
         if not len(rows):
-            return Batch(rgb, light.float().to(device))
+            return Batch(rgb, _sent(light.float(), device))
         generator = torch.Generator(device).manual_seed(int(random.integers(2**63)))
         ages = draw_ages(generator, int(old.sum()), batch.side)
         which = (old.cumsum(0) - 1)[own[rows]]  # of all that are drawn
-        aged = ages.light.cpu().double()[which]
-        light[rows, 0] *= aged[:, 0]
-        light[rows, 1] += aged[:, 1]
-        which = which.to(device)
-        return Batch(rgb, light.float().to(device), Aged(rows.to(device), ages.film[which], ages.texture[which]))
+        light, rows, which = (_sent(tensor, device) for tensor in (light.float(), rows, which))
+        spread, shift = light.unbind(1)
+        aged_spread, aged_shift = ages.light[which].unbind(1)
+        light = torch.stack(
+            [spread.index_copy(0, rows, spread[rows] * aged_spread), shift.index_add(0, rows, aged_shift)], 1
+        )
+        return Batch(rgb, light, Aged(rows, ages.film[which], ages.texture[which]))
 
     def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:
         """Cut squares out of photos and bring them to one side, by Pillow's bicubic filter.
@@ -153,17 +155,24 @@ class PhotoCache:
         device = self.pixels.device
         sizes = self.sizes[numbers]
         height, width = sizes.amax(0).tolist()
-        sizes, corners, extent = sizes.to(device), corners.to(device), extent.to(device)
+        sizes, corners, extent, mirrored, numbers = (
+            _sent(tensor, device) for tensor in (sizes, corners, extent, mirrored, numbers)
+        )
         rows = torch.arange(height, device=device).minimum(sizes[:, :1] - 1)  # (B, H)
         columns = torch.arange(width, device=device).minimum(sizes[:, 1:] - 1)  # (B, W)
-        starts = self.starts[numbers.to(device)]
+        starts = self.starts[numbers]
         places = starts[:, None, None] + rows[:, :, None] * sizes[:, 1, None, None] + columns[:, None]
         photos = self.pixels[places].permute(0, 3, 1, 2).float()  # (B, 3, H, W)
         down = _resampling(corners[:, 0], extent, side, sizes[:, 0], height)
         across = _resampling(corners[:, 1], extent, side, sizes[:, 1], width)
-        across = torch.where(mirrored.to(device)[:, None, None], across.flip(1), across)
+        across = torch.where(mirrored[:, None, None], across.flip(1), across)
         narrowed = (photos @ across[:, None].mT).round_().clamp_(0, 255)  # Pillow, too, keeps bytes in between
         return (down[:, None] @ narrowed).round_().clamp_(0, 255).byte()
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on its way to a device, which nobody waits for."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _resampling(start: Tensor, extent: Tensor, side: int, lengths: Tensor, longest: int) -> Tensor:

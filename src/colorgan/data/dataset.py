@@ -54,9 +54,13 @@ class Aged(Piped):
     film: Tensor
     texture: Tensor
 
+    def to(self, device: torch.device) -> Aged:
+        """The same on a device."""
+        return Aged(*(tensor.to(device, non_blocking=True) for tensor in (self.rows, self.film, self.texture)))
+
     def lightness_of(self, linear: Tensor) -> Tensor:
         """The L that their films saw: (B, 3, S, S) linear light of the whole batch -> (A, 1, S, S), 0..100."""
-        seen = linear[self.rows.to(linear.device)] * self.film.to(linear.device)[:, :, None, None]
+        seen = linear[self.rows] * self.film[:, :, None, None]
         return lightness(seen.sum(1, keepdim=True))
 
 
@@ -80,15 +84,16 @@ class Batch(Piped):
         Returns:
             L (B, 1, S, S), 0..100, and ab (B, 2, S, S), Lab units.
         """
+        aged = self.aged and self.aged.to(device)
         linear = linear_from_bytes(self.rgb.to(device, non_blocking=True))
         lab = linear_to_lab(linear)
         L = lab[:, :1]
-        if self.aged is not None:
-            L = L.index_copy(0, self.aged.rows.to(device), self.aged.lightness_of(linear))
+        if aged:
+            L = L.index_copy(0, aged.rows, aged.lightness_of(linear))
         spread, shift = self.light.to(device, non_blocking=True)[:, :, None, None, None].unbind(1)
         L = (L - 50) * spread + 50 + shift
-        if self.aged is not None:
-            L = L.index_add(0, self.aged.rows.to(device), self.aged.texture.to(device))
+        if aged:
+            L = L.index_add(0, aged.rows, aged.texture)
         return L.clamp(0, 100), lab[:, 1:]
 
     def pin_memory(self) -> Batch:

@@ -83,7 +83,7 @@ class Split:
             SetError: the manifest is missing or damaged.
         """
         path = self._folder / MANIFEST_FILE
-        sources = [""] * len(self)
+        sources: dict[int, str] = {}
         try:
             with path.open(encoding="ascii") as file:
                 for line in map(json.loads, file):
@@ -91,7 +91,9 @@ class Split:
                         sources[int(line["key"])] = str(line["source"])
         except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise SetError(f"a manifest at {path}", str(error), _ADVICE) from error
-        return sources
+        if sources.keys() != set(range(len(self))):
+            raise SetError(f"a manifest at {path} of {len(self)} photos", f"it names {len(sources)}", _ADVICE)
+        return [source for _, source in sorted(sources.items())]
 
     def _shard(self, number: int) -> npt.NDArray[np.uint8]:
         if number not in self._shards:

@@ -16,8 +16,9 @@ from typing import IO, Any
 import numpy as np
 
 from colorgan import __version__
+from colorgan.data.dedup import choose_validation, group_near_duplicates
+from colorgan.data.filters import LeftOut, Reason
 from colorgan.data.options import PrepareOptions
-from colorgan.data.screening import LeftOut, Reason
 from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
 from colorgan.data.shards import (
     ENCODINGS,
@@ -33,7 +34,6 @@ from colorgan.data.shards import (
     write_whole,
 )
 from colorgan.data.sources import SOURCE_SUFFIXES, Check, Entry, Source, open_source
-from colorgan.data.splitting import choose_validation, group_near_duplicates
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import sha256_of, sync

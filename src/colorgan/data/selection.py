@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from colorgan.color.bins import BINS, nearest_bin
-from colorgan.data.screening import (
+from colorgan.data.filters import (
     THUMB_SIDE,
     LeftOut,
     Reason,

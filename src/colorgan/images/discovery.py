@@ -172,13 +172,13 @@ def _paths(entries: list[bytes], separator: bytes) -> Iterator[str]:
             yield os.fsdecode(path)
 
 
-def path_number(path: str) -> int:
+def stable_hash(path: str) -> int:
     """A number of 64 bits, signed, that follows from the path's text alone, on every machine."""
     text = path.encode("utf-8", "surrogatepass")  # names that are not UTF-8 come as lone surrogates
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little", signed=True)
 
 
-def spelling(path: str) -> str:
+def collision_key(path: str) -> str:
     """A text that is equal for paths which some disks take for the same: capitals, composed letters."""
     if path.isascii():
         return path.lower()
@@ -203,8 +203,8 @@ class PathSet:
 
     def add(self, path: str) -> bool:
         """Put a path in, and tell whether it was not there before."""
-        return self._database.execute("INSERT OR IGNORE INTO paths VALUES (?)", (path_number(path),)).rowcount == 1
+        return self._database.execute("INSERT OR IGNORE INTO paths VALUES (?)", (stable_hash(path),)).rowcount == 1
 
     def __contains__(self, path: str) -> bool:
-        found = self._database.execute("SELECT 1 FROM paths WHERE number = ?", (path_number(path),))
+        found = self._database.execute("SELECT 1 FROM paths WHERE number = ?", (stable_hash(path),))
         return found.fetchone() is not None

@@ -24,7 +24,7 @@ from colorgan.images.photo import to_image
 # What is wrong with one name alone; every other failure to write would meet the next photo too.
 _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 
-# Further arguments of Pillow's encoders. Colours at half resolution would bleed over the photo's own edges.
+# Further arguments of Pillow's encoders. Colors at half resolution would bleed over the photo's own edges.
 _ENCODING: dict[str, dict[str, Any]] = {
     "JPEG": {"subsampling": "4:4:4"},
     "AVIF": {"subsampling": "4:4:4"},
@@ -39,7 +39,7 @@ class WriteOptions:
     Attributes:
         quality: of lossy formats, 1..100.
         keep_metadata: whether what the photo's file said goes into the result.
-        mark: the name of the model that coloured it, where the result is to say so, or None.
+        mark: the name of the model that colored it, where the result is to say so, or None.
         bit_depth: bits a channel, 8 or 16; 16 where the format is TIFF.
     """
 
@@ -81,10 +81,10 @@ def write(
             "a format that is written", f"{format_name} is only read", f"Choose another, such as {suffix}."
         )
     kept = metadata if metadata and options.keep_metadata else Metadata()
-    words = _words_on_depth(format_name, metadata, options.bit_depth)
+    warnings = _words_on_depth(format_name, metadata, options.bit_depth)
     data, lost = _encode(format_name, rgb, alpha, kept, options)
     _put(data, target)
-    return (*words, *lost)
+    return (*warnings, *lost)
 
 
 def _put(data: memoryview, target: Path | BinaryIO) -> None:
@@ -121,20 +121,20 @@ def _encode(
     if max(rgb.shape) > target.most_side_px:
         found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"
         raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
-    words = []
+    warnings = []
     if alpha is not None and not target.keeps_alpha:
         if alpha.min() < 255:
-            words.append(f"{target.name} has no transparency; it was dropped")
+            warnings.append(f"{target.name} has no transparency; it was dropped")
         alpha = None
     arguments, lost = described(format_name, metadata, how.mark)
     try:
-        return _encoded(target, rgb, alpha, arguments, how), words + lost
+        return _encoded(target, rgb, alpha, arguments, how), warnings + lost
     except (OutputError, MemoryError):
         raise
     except Exception:  # fields of damaged EXIF data, of which encoders raise whatever they like
         arguments, lost = described(format_name, replace(metadata, exif=None), how.mark)
-        words.append("EXIF data that cannot be written anew, left out")
-        return _encoded(target, rgb, alpha, arguments, how), words + lost
+        warnings.append("EXIF data that cannot be written anew, left out")
+        return _encoded(target, rgb, alpha, arguments, how), warnings + lost
 
 
 def _encoded(

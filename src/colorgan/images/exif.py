@@ -1,4 +1,4 @@
-"""An EXIF block kept byte for byte, but for what a turned and coloured photo makes untrue."""
+"""An EXIF block kept byte for byte, but for what a turned and colored photo makes untrue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,36 @@ from dataclasses import dataclass
 
 _PREFIX = b"Exif\0\0"
 _ORIENTATION, _EXIF_IFD, _COLOR_SPACE = 0x0112, 0x8769, 0xA001
-_SWAPPED = ((0x011A, 0x011B), (0xA002, 0xA003))  # resolution and size in pixels, across and down
+_INTEROP_IFD = 0xA005
+# Resolution and sizes in pixels, across and down: true of a turned photo the other way round.
+_SWAPPED = ((0x0100, 0x0101), (0x011A, 0x011B), (0xA002, 0xA003), (0xA20E, 0xA20F))
+# What describes the gray pixels or the file that they stood in, by directory (Exif 3.0, 4.6; TIFF 6.0).
+_OF_THE_FILE = {
+    "root": frozenset(
+        (
+            *(0x00FE, 0x00FF),  # kind of picture
+            *(0x0102, 0x0103, 0x0106, 0x0107, 0x0108, 0x0109, 0x010A),  # bits, compression, photometric, halftones
+            *(0x0111, 0x0115, 0x0116, 0x0117, 0x0118, 0x0119, 0x011C),  # strips, samples a pixel, extremes, planes
+            *(0x0120, 0x0121, 0x0122, 0x0123, 0x0124, 0x0125),  # free space, gray response, fax options
+            *(
+                0x012D,
+                0x013D,
+                0x013E,
+                0x013F,
+                0x0140,
+                0x0141,
+            ),  # transfer function, predictor, white, primaries, palette
+            *(0x0142, 0x0143, 0x0144, 0x0145, 0x014A, 0x014C, 0x014E),  # tiles, sub-directories, inks
+            *(0x0150, 0x0151, 0x0152, 0x0153, 0x0154, 0x0155, 0x015B),  # extra samples, sample format, JPEG tables
+            *(0x0200, 0x0201, 0x0202, 0x0203, 0x0205, 0x0206, 0x0207, 0x0208, 0x0209),  # old JPEG, thumbnail
+            *(0x0211, 0x0212, 0x0213, 0x0214),  # YCbCr
+            *(0x8773, 0x8649),  # the profile, Photoshop's resources with their preview
+            _ORIENTATION,
+        )
+    ),
+    "exif": frozenset((0x9101, 0x9102, 0xA20C, 0xA500)),  # components, bits a pixel, spatial response, gamma
+}
+_SAYS_ADOBE_RGB = b"R03"  # of the interoperability directory, in place of a profile
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _SHORT, _LONG, _SRGB = 3, 4, 1
 _ENTRY_BYTES = 12
@@ -71,36 +100,50 @@ class ExifBlock:
         return self._read("H" if entry.type == _SHORT else "I", entry.place + 8)
 
     def make_true(self, *, turned: bool) -> None:
-        """Take out orientation and thumbnail, and say what the coloured photo is.
+        """Take out what is true of the gray file alone, and say what the colored photo is.
 
         Args:
             turned: whether height and width were exchanged.
         """
         self._drop_thumbnail()
-        directories = [self._entries(self._root)]
-        if (place := self._value(directories[0].get(_EXIF_IFD))) is not None:
-            directories.append(self._entries(place))
-        for entries in directories:
+        places = {"root": self._root}
+        if (place := self._value(self._entries(self._root).get(_EXIF_IFD))) is not None:
+            places["exif"] = place
+        for name, place in places.items():
+            entries = self._entries(place)
             if (color_space := entries.get(_COLOR_SPACE)) and color_space.type == _SHORT:
                 self._write("H", color_space.place + 8, _SRGB)
             for across, down in _SWAPPED if turned else ():
                 if across in entries and down in entries:
                     self._swap(entries[across].place, entries[down].place)
-        if _ORIENTATION in directories[0]:
-            self._remove(directories[0][_ORIENTATION])
+            self._remove(place, _OF_THE_FILE[name] | self._wrong_interoperability(entries))
+
+    def _wrong_interoperability(self, entries: dict[int, _Entry]) -> frozenset[int]:
+        """The link to the interoperability directory, where that says that the colors are Adobe RGB."""
+        place = self._value(entries.get(_INTEROP_IFD))
+        if place is None:
+            return frozenset()
+        try:
+            index = self._entries(place).get(1)
+        except struct.error:  # a link to nowhere
+            return frozenset((_INTEROP_IFD,))
+        is_wrong = index is not None and self._data[index.place + 8 :].startswith(_SAYS_ADOBE_RGB)
+        return frozenset((_INTEROP_IFD,)) if is_wrong else frozenset()
 
     def _swap(self, one: int, other: int) -> None:
         """Exchange type, count and value of two entries."""
         first, second = slice(one + 2, one + _ENTRY_BYTES), slice(other + 2, other + _ENTRY_BYTES)
         self._data[first], self._data[second] = self._data[second], self._data[first]
 
-    def _remove(self, entry: _Entry) -> None:
-        """Take an entry out of the first directory; nothing outside the directory moves."""
-        count = self._read("H", self._root)
-        end = self._root + 2 + count * _ENTRY_BYTES
-        following = self._data[entry.place + _ENTRY_BYTES : end + 4]
-        self._data[entry.place : end + 4] = following + bytes(_ENTRY_BYTES)
-        self._write("H", self._root, count - 1)
+    def _remove(self, directory: int, tags: frozenset[int]) -> None:
+        """Take entries out of a directory; nothing outside the directory moves."""
+        count = self._read("H", directory)
+        start, end = directory + 2, directory + 2 + count * _ENTRY_BYTES
+        places = range(start, end, _ENTRY_BYTES)
+        kept = [self._data[place : place + _ENTRY_BYTES] for place in places if self._read("H", place) not in tags]
+        entries = b"".join(kept) + self._data[end : end + 4]
+        self._data[start : end + 4] = entries.ljust(len(self._data[start : end + 4]), b"\0")
+        self._write("H", directory, len(kept))
 
     def _drop_thumbnail(self) -> None:
         """Unlink the second directory, and take the picture that it shows out of the block."""

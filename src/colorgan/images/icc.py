@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,39 +14,39 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from colorgan.images.lightness import (
-    L_OF_GREY8,
-    L_OF_GREY16,
+    L_OF_GRAY8,
+    L_OF_GRAY16,
     LUMINANCE_OF_RGB8,
     LUMINANCE_OF_RGB16,
     linear_from_srgb,
 )
 
-_CLOSE = 2  # levels of 255 by which a profile may move a colour and still be taken for sRGB
+_CLOSE = 2  # levels of 255 by which a profile may move a color and still be taken for sRGB
 _DATE = slice(24, 36)  # of a profile's header: fixed, so that the same photo gives the same bytes on any day
 _D65_Y_FROM_D50 = np.array([-0.028370, 1.009960, 0.021041])  # Bradford adaptation, the row of Y
 
-GREY, RGB, CMYK, LAB = "GRAY", "RGB ", "CMYK", "Lab "  # kinds of pixels (ICC.1:2010, 7.2.6)
+GRAY, RGB, CMYK, LAB = "GRAY", "RGB ", "CMYK", "Lab "  # kinds of pixels (ICC.1:2010, 7.2.6)
 
 Convert = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True, eq=False)
-class Colours:
+class SampleColors:
     """How samples become lightness.
 
     Attributes:
-        grey: (256,) or (65536,) float32, the L of each grey sample.
+        gray: (256,) or (65536,) float32, the L of each gray sample.
         luminance: (3, 256) or (3, 65536) float32, the luminance of each sample of red, green and blue.
         to_srgb: gives RGB in sRGB of a picture of the profile's own kind; None where it is that already.
     """
 
-    grey: NDArray[np.float32]
+    gray: NDArray[np.float32]
     luminance: NDArray[np.float32]
     to_srgb: Convert | None = None
 
 
-SRGB8 = Colours(L_OF_GREY8, LUMINANCE_OF_RGB8)
-SRGB16 = Colours(L_OF_GREY16, LUMINANCE_OF_RGB16)
+SRGB8 = SampleColors(L_OF_GRAY8, LUMINANCE_OF_RGB8)
+SRGB16 = SampleColors(L_OF_GRAY16, LUMINANCE_OF_RGB16)
 
 
 def _srgb_profile() -> bytes:
@@ -55,35 +55,68 @@ def _srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def grey_profile(curve: bytes) -> bytes:
-    """Make a grey ICC profile of an encoded tone curve (ICC.1:2010, 7.2 and 10.5)."""
-    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)  # D50
-    tags = {b"wtpt": white, b"kTRC": curve}
+_D50 = (0.9642, 1.0, 0.8249)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def gray_profile(curve: bytes) -> bytes:
+    """Make a gray ICC profile of an encoded tone curve (ICC.1:2010, 7.2 and 10.5)."""
+    return _profile(b"GRAY", {b"wtpt": _xyz(_D50), b"kTRC": curve})
+
+
+def rgb_profile(curve: bytes, chromaticities: Sequence[float]) -> bytes:
+    """Make an ICC profile of RGB of one encoded tone curve.
+
+    Args:
+        curve: as for `gray_profile`.
+        chromaticities: x and y of white, red, green and blue.
+
+    Raises:
+        ValueError, ZeroDivisionError: they are impossible.
+    """
+    white, *primaries = ((x / y, 1.0, (1 - x - y) / y) for x, y in np.reshape(chromaticities, (4, 2)).tolist())
+    corners = np.array(primaries).T
+    corners = corners * np.linalg.solve(corners, np.array(white))
+    # The white of the file is white: colors are adapted to it as ICC asks for (ICC.1:2010, annex E).
+    adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD @ corners
+    tags = {b"wtpt": _xyz(_D50)} | {name + b"TRC": curve for name in (b"r", b"g", b"b")}
+    tags |= {name + b"XYZ": _xyz(column) for name, column in zip((b"r", b"g", b"b"), adapted.T, strict=True)}
+    return _profile(b"RGB ", tags)
+
+
+def _xyz(values: Sequence[float] | NDArray[np.float64]) -> bytes:
+    if not np.all(np.isfinite(values)):
+        raise ValueError("no colors")
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(float(value) * 65536) for value in values))
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     table, data, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(data), len(content))
         data += content + bytes(-len(content) % 4)
     size = struct.pack(">I", start + len(data))
-    header = size + b"lcms" + b"\x04\x20\0\0" + b"mntrGRAYXYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
-    return header.ljust(68, b"\0") + white[8:] + bytes(48) + table + data
+    header = size + b"lcms" + b"\x04\x20\0\0" + b"mntr" + space + b"XYZ "
+    header += struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
+    return header.ljust(68, b"\0") + _xyz(_D50)[8:] + bytes(48) + table + data
 
 
-# The grey axis of sRGB: the curve of IEC 61966-2-1 as ICC's parametric curve of type 3.
+# The gray axis of sRGB: the curve of IEC 61966-2-1 as ICC's parametric curve of type 3.
 _SRGB_CURVE = b"para\0\0\0\0\0\3\0\0" + struct.pack(
     ">5i", *(round(value * 65536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
 )
 SRGB_PROFILE = _srgb_profile()
-_GREY_AXIS = grey_profile(_SRGB_CURVE)
+_GRAY_AXIS = gray_profile(_SRGB_CURVE)
 
 
-def colours_of(icc: bytes | None, space: str, depth: int, words: list[str]) -> Colours:
+def colors_of(icc: bytes | None, space: str, depth: int, warnings: list[str]) -> SampleColors:
     """How a picture's samples become lightness by its profile; without one, or with a useless one, they are sRGB.
 
     Args:
         icc: the embedded profile, or None.
         space: of the pixels, as ICC calls it.
         depth: bits of a sample, 8 or 16.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
     """
     plain = SRGB8 if depth == 8 else SRGB16
     if space == LAB:
@@ -91,36 +124,36 @@ def colours_of(icc: bytes | None, space: str, depth: int, words: list[str]) -> C
     if not icc:
         return plain
     try:
-        found = _colours(icc, space, depth)
+        found = _colors(icc, space, depth)
     except Exception:  # a damaged profile; LittleCMS and Pillow raise several kinds of errors
-        words.append("a damaged colour profile, taken for sRGB")
+        warnings.append("a damaged color profile, taken for sRGB")
         return plain
     if found is None:
-        words.append("a colour profile for another kind of pixels, taken for sRGB")
+        warnings.append("a color profile for another kind of pixels, taken for sRGB")
     return found or plain
 
 
 @lru_cache(maxsize=8)
-def _colours(icc: bytes, space: str, depth: int) -> Colours | None:
-    """The colours of a profile; None where it is not for the kind of pixels."""
+def _colors(icc: bytes, space: str, depth: int) -> SampleColors | None:
+    """The colors of a profile; None where it is not for the kind of pixels."""
     profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     if profile.profile.xcolor_space != space:
         return None
     plain = SRGB8 if depth == 8 else SRGB16
-    if space == GREY:
-        return Colours(_grey_table(profile, depth), plain.luminance)
+    if space == GRAY:
+        return SampleColors(_gray_table(profile, depth), plain.luminance)
     to_srgb = _converter(profile, space.strip(), SRGB_PROFILE, "RGB")
     if space == RGB and _is_srgb(to_srgb):
         return plain
     if depth == 16 and space == RGB and profile.profile.is_matrix_shaper:
-        return _deep_colours(profile)
-    return Colours(plain.grey, plain.luminance, to_srgb)
+        return _deep_colors(profile)
+    return SampleColors(plain.gray, plain.luminance, to_srgb)
 
 
 @lru_cache(maxsize=1)
-def _lab() -> Colours:
+def _lab() -> SampleColors:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    return Colours(SRGB8.grey, SRGB8.luminance, _converter(profile, "LAB", SRGB_PROFILE, "RGB"))
+    return SampleColors(SRGB8.gray, SRGB8.luminance, _converter(profile, "LAB", SRGB_PROFILE, "RGB"))
 
 
 def _converter(profile: ImageCms.ImageCmsProfile, mode: str, target: bytes, target_mode: str) -> Convert:
@@ -151,17 +184,17 @@ def _is_srgb(to_srgb: Convert) -> bool:
     return bool(np.abs(moved).max() <= _CLOSE)
 
 
-def _grey_table(profile: ImageCms.ImageCmsProfile, depth: int) -> NDArray[np.float32]:
+def _gray_table(profile: ImageCms.ImageCmsProfile, depth: int) -> NDArray[np.float32]:
     codes = np.arange(256, dtype=np.uint16) * np.uint16(257) if depth == 8 else np.arange(65536, dtype=np.uint16)
-    on_axis = _converter(profile, "I;16", _GREY_AXIS, "I;16")(Image.fromarray(codes.reshape(256, -1)))
-    table: NDArray[np.float32] = L_OF_GREY16[np.asarray(on_axis).ravel()]
+    on_axis = _converter(profile, "I;16", _GRAY_AXIS, "I;16")(Image.fromarray(codes.reshape(256, -1)))
+    table: NDArray[np.float32] = L_OF_GRAY16[np.asarray(on_axis).ravel()]
     return table
 
 
-def _deep_colours(profile: ImageCms.ImageCmsProfile) -> Colours:
+def _deep_colors(profile: ImageCms.ImageCmsProfile) -> SampleColors:
     """The tables of a profile with a matrix, by 256 places of its tone curves; Pillow cannot convert 16-bit RGB."""
     curve = _ramp(profile, (1, 1, 1))
-    grey = np.interp(np.arange(65536), np.arange(256) * 257.0, curve)
+    gray = np.interp(np.arange(65536), np.arange(256) * 257.0, curve)
     primaries = (profile.profile.red_primary, profile.profile.green_primary, profile.profile.blue_primary)
     weights = np.array([_D65_Y_FROM_D50 @ np.array(primary[0]) for primary in primaries if primary])
     luminance = []
@@ -169,12 +202,12 @@ def _deep_colours(profile: ImageCms.ImageCmsProfile) -> Colours:
         codes = np.interp(np.arange(65536), np.arange(256) * 257.0, _ramp(profile, tuple(channel)))
         light = linear_from_srgb(codes / 65535)
         luminance.append(light / light[-1] * weight)
-    table = L_OF_GREY16[np.rint(grey).astype(np.uint16)]
-    return Colours(table, np.array(luminance, dtype=np.float32))
+    table = L_OF_GRAY16[np.rint(gray).astype(np.uint16)]
+    return SampleColors(table, np.array(luminance, dtype=np.float32))
 
 
 def _ramp(profile: ImageCms.ImageCmsProfile, channels: tuple[Any, ...]) -> NDArray[np.float64]:
-    """Places on sRGB's grey axis, 0..65535, of 256 steps of some channels."""
+    """Places on sRGB's gray axis, 0..65535, of 256 steps of some channels."""
     rgb = np.arange(256, dtype=np.uint8)[None, :, None] * np.array(channels, np.uint8)
-    converted = _converter(profile, "RGB", _GREY_AXIS, "I;16")(Image.fromarray(rgb))
+    converted = _converter(profile, "RGB", _GRAY_AXIS, "I;16")(Image.fromarray(rgb))
     return np.asarray(converted).ravel().astype(np.float64)

@@ -14,12 +14,12 @@ Plane = NDArray[np.uint8]
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 STRIP_PIXELS = 1 << 18  # a strip's working arrays stay in a core's cache
-_STEPS = 65535  # of L from 0 to 100 in a colour photo: a hundredth of what the eye can tell, and half of float32
+_STEPS = 65535  # of L from 0 to 100 in a color photo: a hundredth of what the eye can tell, and half of float32
 
 
 @dataclass(frozen=True, eq=False)
 class Lightness:
-    """L of each pixel, held as small integers: a grey photo's own samples, or L in steps of 1/655.
+    """L of each pixel, held as small integers: a gray photo's own samples, or L in steps of 1/655.
 
     Attributes:
         samples: (H, W) uint8 or uint16, contiguous.
@@ -108,7 +108,7 @@ def _lightness_of_luminance(y: NDArray[Any]) -> NDArray[Any]:
     return L
 
 
-def _grey_table(codes: int) -> NDArray[np.float32]:
+def _gray_table(codes: int) -> NDArray[np.float32]:
     return _lightness_of_luminance(linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
 
 
@@ -116,9 +116,9 @@ def _luminance_tables(codes: int) -> NDArray[np.float32]:
     return (_Y_FROM_RGB[:, None] * linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
 
 
-# L of sRGB grey with 8 and 16 bits, and of the steps in which the L of colours is held.
-L_OF_GREY8 = _grey_table(1 << 8)
-L_OF_GREY16 = _grey_table(1 << 16)
+# L of sRGB gray with 8 and 16 bits, and of the steps in which the L of colors is held.
+L_OF_GRAY8 = _gray_table(1 << 8)
+L_OF_GRAY16 = _gray_table(1 << 16)
 L_OF_CODE = np.linspace(0.0, 100.0, _STEPS + 1, dtype=np.float32)
 # The luminance that each sample of red, green and blue adds.
 LUMINANCE_OF_RGB8 = _luminance_tables(1 << 8)

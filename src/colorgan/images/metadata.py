@@ -45,32 +45,33 @@ class Metadata:
     bit_depth: int = 8
 
 
-def metadata_of(image: Image.Image, bit_depth: int, words: list[str]) -> tuple[int, Metadata]:
+def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tuple[int, Metadata]:
     """The orientation of the pixels, 1..8, and what is kept; damaged fields are left out, with a word.
 
     Args:
         image: a decoded picture.
         bit_depth: of its file, 8 or 16.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
     """
     if image.format == "TIFF":  # which Pillow has turned upright while it decoded it
         was_turned = image.info.get("orientation") in (5, 6, 7, 8)
-        return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, words=words)
-    orientation = orientation_of(image.getexif)
+        return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, warnings=warnings)
+    orientation = orientation_in(image)
     exif = None
     try:
         exif = _exif(image, turned=orientation > 4)
     except (ValueError, struct.error):
-        words.append("damaged EXIF data, left out")
+        warnings.append("damaged EXIF data, left out")
     packet = _bytes(image.info.get("xmp"))
     dpi = _dpi(image, swapped=orientation > 4)
     titles = {title: str(text) for title in _PNG_TITLES if isinstance(text := image.info.get(title), str)}
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
-    kept_packet = xmp.upright(packet) if packet else None
-    return orientation, Metadata(exif, kept_packet, _photoshop_iptc(image), comment, titles, dpi, bit_depth)
+    return orientation, Metadata(
+        exif, _true_packet(packet, warnings), _photoshop_iptc(image), comment, titles, dpi, bit_depth
+    )
 
 
-def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, words: list[str]) -> Metadata:
+def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, warnings: list[str]) -> Metadata:
     """What is kept of a TIFF's tags.
 
     Args:
@@ -78,33 +79,56 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
         iptc: the content of the tag for it.
         bit_depth: of its file, 8 or 16.
         swapped: whether height and width were exchanged to turn it upright.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
     """
     exif = packet = dpi = None
     try:
         packet = _bytes(tags.get(_XMP))
         dpi = _tagged_resolution(tags, swapped=swapped)
-        exif = _saying_tags(tags, dpi)
+        exif = _true_block(_saying_tags(tags), turned=swapped)
     except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
-        words.append("damaged EXIF data, left out")
-    return Metadata(exif, xmp.upright(packet) if packet else None, iptc, dpi=dpi, bit_depth=bit_depth)
+        warnings.append("damaged EXIF data, left out")
+    return Metadata(exif, _true_packet(packet, warnings), iptc, dpi=dpi, bit_depth=bit_depth)
 
 
-def orientation_of(tags: Callable[[], Image.Exif]) -> int:
-    """EXIF's orientation, 1..8; 1 where there is none.
+def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
+    """An XMP packet without what is true of the gray file alone; None where there is none, or a damaged one."""
+    if not packet:
+        return None
+    try:
+        kept, losses = xmp.made_true(packet)
+    except ValueError:
+        warnings.append("damaged XMP data, left out")
+        return None
+    warnings.extend(f"{loss}, left out" for loss in losses)
+    return kept
+
+
+def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) -> int:
+    """How the photo lies by EXIF or else by XMP, 1..8 as EXIF has it; 1 where neither says it.
 
     Args:
-        tags: gives them.
+        tags: gives those of EXIF, or of a TIFF with its XMP packet.
+        packet: of XMP, where it is not among them.
     """
     try:
-        orientation = tags().get(ExifTag.Orientation, 1)
+        found = tags()
+        orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(_XMP))) or 1
     except Exception:  # as above
         return 1
     return orientation if orientation in range(1, 9) else 1
 
 
+def orientation_in(image: Image.Image) -> int:
+    """How the pixels of a decoded picture lie, 1..8; Pillow has turned those of a TIFF upright."""
+    return 1 if image.format == "TIFF" else orientation_of(image.getexif, _bytes(image.info.get("xmp")))
+
+
 def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
-    data = _bytes(image.info.get("exif"))
+    return _true_block(_bytes(image.info.get("exif")), turned=turned)
+
+
+def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
     if not data:
         return None
     block = ExifBlock(data)
@@ -112,9 +136,10 @@ def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
     return None if block.is_empty else block.tobytes()
 
 
-def _saying_tags(tags: Image.Exif, dpi: tuple[float, float] | None) -> bytes | None:
+def _saying_tags(tags: Image.Exif) -> bytes | None:
+    """What a TIFF's tags say of its photo, as a block of EXIF data."""
     kept = Image.Exif()
-    if dpi:
+    if dpi := _tagged_resolution(tags, swapped=False):
         kept[_X_RESOLUTION], kept[_Y_RESOLUTION], kept[_RESOLUTION_UNIT] = *dpi, _INCH
     for tag in _SAYING:
         if tag in tags:

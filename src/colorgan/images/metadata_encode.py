@@ -32,31 +32,31 @@ def described(format_name: str, metadata: Metadata, model: str | None) -> tuple[
     Args:
         format_name: a key of `FORMATS`.
         metadata: what its photo's file said.
-        model: the name of the model that coloured it, where the result is to say so.
+        model: the name of the model that colored it, where the result is to say so.
 
     Returns:
         The arguments, with a TIFF's directories as `nested`, and words about what the format has no place for.
     """
-    words: list[str] = []
+    warnings: list[str] = []
     fields = {name: value for name in _NAMES if (value := getattr(metadata, name))}
     if model:
-        fields["xmp"] = _marked(fields.get("xmp"), model, words)
+        fields["xmp"] = _marked(fields.get("xmp"), model, warnings)
     arguments, left_over = _PLACES[format_name](fields, metadata.dpi)
     too_long = [_NAMES[name] for name in left_over if name in _PLACED[format_name]]
     no_place = [_NAMES[name] for name in left_over if name not in _PLACED[format_name]]
     if too_long:
-        words.append(f"more {' and '.join(too_long)} than a {format_name} can hold, left out")
+        warnings.append(f"more {' and '.join(too_long)} than a {format_name} can hold, left out")
     if no_place:
-        words.append(f"{format_name} has no place for {' and '.join(no_place)}; left out")
-    return arguments, words
+        warnings.append(f"{format_name} has no place for {' and '.join(no_place)}; left out")
+    return arguments, warnings
 
 
-def _marked(packet: bytes | None, model: str, words: list[str]) -> bytes:
+def _marked(packet: bytes | None, model: str, warnings: list[str]) -> bytes:
     software = f"colorgan, model {model}"
     try:
         return xmp.marked(packet, software, __version__)
     except ValueError:
-        words.append("damaged XMP data, left out")
+        warnings.append("damaged XMP data, left out")
         return xmp.marked(None, software, __version__)
 
 

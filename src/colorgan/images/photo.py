@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from PIL import Image
 
 from colorgan.errors import PhotoError
 from colorgan.images import pixels
-from colorgan.images.icc import CMYK, GREY, LAB, RGB, Colours, colours_of
+from colorgan.images.icc import CMYK, GRAY, LAB, RGB, SampleColors, colors_of
 from colorgan.images.lightness import (
     L_OF_CODE,
-    L_OF_GREY8,
+    L_OF_GRAY8,
     Lightness,
     Plane,
     Samples,
@@ -23,12 +23,12 @@ from colorgan.images.lightness import (
     lightness_of_rgb,
     strips,
 )
-from colorgan.images.metadata import Metadata, metadata_of, orientation_of
+from colorgan.images.metadata import Metadata, metadata_of, orientation_in
 from colorgan.images.pixels import Raster, common_raster, planes_of
 
-_VISIBLE = 16  # levels of 255 between two channels from which on a pixel counts as coloured
+_VISIBLE = 16  # levels of 255 between two channels from which on a pixel counts as colored
 
-_SPACES = {"1": GREY, "L": GREY, "LA": GREY, "La": GREY, "CMYK": CMYK, "LAB": LAB}
+_SPACES = {"1": GRAY, "L": GRAY, "LA": GRAY, "La": GRAY, "CMYK": CMYK, "LAB": LAB}
 
 # A view of an upright array in the order of the file's rows and columns, by EXIF orientation.
 _UNTURNED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -50,10 +50,10 @@ class Photo:
     Attributes:
         lightness: of each pixel.
         alpha: (H, W) uint8, or None where the photo has no transparency.
-        had_color: whether more than one pixel in a thousand was visibly not grey.
+        had_color: whether more than one pixel in a thousand was visibly not gray.
         format: a key of `FORMATS`, empty for a picture from memory.
         metadata: what else the file said.
-        oddities: what a user should know about the file, in words.
+        warnings: what a user should know about the file, in words.
     """
 
     lightness: Lightness
@@ -61,7 +61,7 @@ class Photo:
     had_color: bool
     format: str
     metadata: Metadata = field(default_factory=Metadata)
-    oddities: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,26 +82,30 @@ def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = Non
     """
     if not image.width or not image.height:
         raise PhotoError("a picture", "no pixels in it", "Copy it again from where it came from.")
-    words: list[str] = []
-    raster, colours, is_cut = _raster_of(image, again, words)
-    orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, words)
+    warnings: list[str] = []
+    raster, colors, is_cut = _raster_of(image, again, warnings)
+    warnings[:0] = getattr(image, "warnings", ())
+    orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, warnings)
     format_name = "JPEG" if image.format == "MPO" else image.format or ""
-    return assembled(raster, colours, orientation, format_name, metadata, words)
+    return assembled(raster, colors, orientation, format_name, metadata, warnings)
 
 
 def _raster_of(
-    image: Image.Image, again: Callable[[], Image.Image] | None, words: list[str]
-) -> tuple[Raster, Colours, bool]:
+    image: Image.Image, again: Callable[[], Image.Image] | None, warnings: list[str]
+) -> tuple[Raster, SampleColors, bool]:
     """The samples of a picture, what they stand for, and whether it has more bits than are read."""
-    raster = pixels.colour_raster(image, again) if again else None
+    raster = pixels.color_raster(image, again) if again else None
     is_cut = raster is None and not image.mode.startswith("I") and ";16" in (pixels.raw_mode(image) or "")
     if is_cut:
-        words.append("16 bits a channel, read as 8")
+        warnings.append("16 bits a channel, read as 8")
     image.load()
-    if raster is None and image.mode in pixels.DEEP_GREY:
-        raster = pixels.grey_raster(image, words)
-    colours = colours_of(image.info.get("icc_profile"), _space_of(image, raster), raster.depth if raster else 8, words)
-    return raster or common_raster(image, colours.to_srgb), colours, is_cut
+    if raster is None and (image.mode in pixels.DEEP_GRAY or getattr(image, "is_signed", False)):
+        raster = pixels.gray_raster(image, warnings)
+    colors = colors_of(image.info.get("icc_profile"), _space_of(image, raster), raster.depth if raster else 8, warnings)
+    raster = raster or common_raster(image, colors.to_srgb)
+    if getattr(image, "has_unnamed_channel", False):
+        raster = replace(raster, has_alpha=False)
+    return raster, colors, is_cut
 
 
 def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
@@ -114,17 +118,17 @@ def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None =
     Raises:
         PhotoError: a mode that is no picture.
     """
-    raster, colours, _ = _raster_of(image, again, [])
-    orientation = orientation_of(image.getexif)
-    return rgb_from_raster(raster, colours, orientation, image.info.get("icc_profile"))
+    raster, colors, _ = _raster_of(image, again, [])
+    orientation = orientation_in(image)
+    return rgb_from_raster(raster, colors, orientation, image.info.get("icc_profile"))
 
 
-def rgb_from_raster(raster: Raster, colours: Colours, orientation: int, icc: bytes | None) -> Image.Image:
+def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc: bytes | None) -> Image.Image:
     """Make 8-bit sRGB, upright, of decoded pixels.
 
     Args:
         raster: as the file has it.
-        colours: what its samples stand for.
+        colors: what its samples stand for.
         orientation: EXIF's, 1..8.
         icc: the embedded profile, which 16-bit colors are still to be converted by; None where they are sRGB.
     """
@@ -132,8 +136,8 @@ def rgb_from_raster(raster: Raster, colours: Colours, orientation: int, icc: byt
     size = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
     rgb = np.empty((*size, 3), np.uint8)
     is_deep = raster.depth == 16 and raster.channels == 3
-    to_srgb = colours_of(icc, RGB, 8, []).to_srgb if is_deep else None
-    level_of_gray = np.interp(colours.grey, L_OF_GREY8, np.arange(256)).round().astype(np.uint8)
+    to_srgb = colors_of(icc, RGB, 8, []).to_srgb if is_deep else None
+    level_of_gray = np.interp(colors.gray, L_OF_GRAY8, np.arange(256)).round().astype(np.uint8)
     for rows in strips(raster.height, raster.width):
         planes, _ = raster.strip(rows)
         if raster.channels == 1:
@@ -150,54 +154,54 @@ def rgb_from_raster(raster: Raster, colours: Colours, orientation: int, icc: byt
 def _space_of(image: Image.Image, raster: Raster | None) -> str:
     """What kind of pixels a picture's profile has to be for."""
     if raster:
-        return GREY if raster.channels == 1 else RGB
+        return GRAY if raster.channels == 1 else RGB
     return _SPACES.get(image.mode, RGB)
 
 
 def assembled(
-    raster: Raster, colours: Colours, orientation: int, format_name: str, metadata: Metadata, words: list[str]
+    raster: Raster, colors: SampleColors, orientation: int, format_name: str, metadata: Metadata, warnings: list[str]
 ) -> Photo:
     """Make a photo of decoded pixels and what their file said.
 
     Args:
         raster: as the file has it.
-        colours: what its samples stand for.
+        colors: what its samples stand for.
         orientation: EXIF's, 1..8.
         format_name: as for `Photo`.
         metadata: likewise.
-        words: what a user should know so far.
+        warnings: what a user should know so far.
     """
     turn = _UNTURNED[orientation]
     upright = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
-    grey: Samples = np.empty(upright, np.uint8) if raster.depth == 8 else np.empty(upright, np.uint16)
+    gray: Samples = np.empty(upright, np.uint8) if raster.depth == 8 else np.empty(upright, np.uint16)
     alpha = np.empty(upright, np.uint8) if raster.has_alpha else None
-    code_of_grey = codes_of_lightness(colours.grey)
+    code_of_gray = codes_of_lightness(colors.gray)
     codes: NDArray[np.uint16] | None = None
-    coloured = 0
+    colored = 0
     for rows in strips(raster.height, raster.width):
         planes, transparency = raster.strip(rows)
         if alpha is not None:
             turn(alpha)[rows] = transparency
-        if _is_grey(planes):
+        if _is_gray(planes):
             if codes is None:
-                turn(grey)[rows] = planes[0]
+                turn(gray)[rows] = planes[0]
             else:
-                turn(codes)[rows] = code_of_grey[planes[0]]
+                turn(codes)[rows] = code_of_gray[planes[0]]
             continue
-        if codes is None:  # what was grey so far goes on as lightness
-            codes = code_of_grey[grey]
-        turn(codes)[rows] = codes_of_lightness(lightness_of_rgb(planes, colours.luminance))
-        coloured += _count_coloured(planes, raster.depth)
-    lightness = Lightness(grey, colours.grey) if codes is None else Lightness(codes, L_OF_CODE)
-    had_color = coloured * 1000 > raster.height * raster.width
-    return Photo(lightness, alpha, had_color, format_name, metadata, tuple(words))
+        if codes is None:  # what was gray so far goes on as lightness
+            codes = code_of_gray[gray]
+        turn(codes)[rows] = codes_of_lightness(lightness_of_rgb(planes, colors.luminance))
+        colored += _count_colored(planes, raster.depth)
+    lightness = Lightness(gray, colors.gray) if codes is None else Lightness(codes, L_OF_CODE)
+    had_color = colored * 1000 > raster.height * raster.width
+    return Photo(lightness, alpha, had_color, format_name, metadata, tuple(warnings))
 
 
-def _is_grey(planes: list[Samples]) -> bool:
+def _is_gray(planes: list[Samples]) -> bool:
     return len(planes) == 1 or (np.array_equal(planes[0], planes[1]) and np.array_equal(planes[1], planes[2]))
 
 
-def _count_coloured(planes: list[Samples], depth: int) -> int:
+def _count_colored(planes: list[Samples], depth: int) -> int:
     red, green, blue = planes
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     return int(np.count_nonzero(spread > _VISIBLE * (1 if depth == 8 else 257)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from PIL import Image, ImageFile
 from colorgan.errors import PhotoError
 from colorgan.images.lightness import Plane, Samples, strips
 
-# What each mode of at most 8 bits a channel is read as, without and with a transparent colour beside it.
+# What each mode of at most 8 bits a channel is read as, without and with a transparent color beside it.
 _READ_AS = {
     "1": ("L", "LA"),
     "L": ("L", "LA"),
@@ -43,7 +44,7 @@ class Raster:
     Attributes:
         height: pixels.
         width: pixels.
-        channels: 1 of grey, or 3 of RGB.
+        channels: 1 of gray, or 3 of RGB.
         depth: bits of a sample, 8 or 16.
         has_alpha: whether strips come with transparency.
         strip: gives the planes of some rows, each (rows, width), and their transparency.
@@ -78,7 +79,7 @@ def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Ima
         PhotoError: a mode that is no picture.
     """
     if image.mode not in _READ_AS:
-        raise PhotoError("a picture", f"pixels of the unknown kind {image.mode}", "Save it as RGB or grey.")
+        raise PhotoError("a picture", f"pixels of the unknown kind {image.mode}", "Save it as RGB or gray.")
     mode = _READ_AS[image.mode]["transparency" in image.info]
 
     def strip(rows: slice) -> Strip:
@@ -95,70 +96,119 @@ def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Ima
     return Raster(image.height, image.width, channels, 8, mode.endswith("A"), strip)
 
 
-DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
+DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
 
 # What Pillow unpacks the more significant byte of each 16-bit sample with, and what gives the other one.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # tags of a TIFF, and values of theirs
 _MIN_IS_WHITE, _SEPARATE = 0, 2
+UNNAMED_CHANNEL = "a channel beside the colors that the file does not explain (infrared?), left out"
 _TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
 
 
-def _highest(image: Image.Image) -> float:
-    values = np.asarray(image)
-    return float(np.max(values, initial=0, where=np.isfinite(values)))
+_MOST_OF = 0.75  # the range from which on a picture is taken to use the whole
+_FAINT = 1 / 16  # of the highest value: no more below zero than noise about black
 
 
-def white_of(highest: float, kind: str, words: list[str]) -> float:
-    """The value that stands for white where a file doesn't say it, of the highest one.
+@dataclass(frozen=True)
+class Scale:
+    """Which values stand for black and white.
+
+    Attributes:
+        black: the value.
+        white: likewise.
+    """
+
+    black: float
+    white: float
+
+    def applied(self, values: NDArray[np.generic]) -> NDArray[np.uint16]:
+        """Samples of 16 bits; what is outside is cut off, what is no number is black."""
+        exact = np.clip(np.nan_to_num(values.astype(np.float64), nan=self.black), self.black, self.white)
+        codes: NDArray[np.uint16] = np.rint((exact - self.black) * (65535.0 / (self.white - self.black))).astype(
+            np.uint16
+        )
+        return codes
+
+
+def scale_of(lowest: float, highest: float, kind: str, bits: int, warnings: list[str]) -> Scale:
+    """The values that stand for black and white where a file doesn't say it, of the lowest and highest one.
 
     Args:
-        highest: value of the picture.
-        kind: float, or how many bits ("32-bit").
-        words: to which is added what was taken.
+        lowest: value of the picture.
+        highest: likewise.
+        kind: of the numbers, as NumPy has it: u, i or f.
+        bits: of each.
+        warnings: to which is added what was taken.
     """
-    # A float picture may overshoot its white a little; integers have 16 bits unless they show more.
-    scales = ((2.0, 1.0), (256.0, 255.0), (65536.0, 65535.0)) if kind == "float" else ((65535, 65535.0),)
-    white = next((white for limit, white in scales if highest <= limit), highest)
-    words.append(f"{kind} values, read with {white:g} as white")
-    return white
+    fulls: tuple[tuple[float, float], ...]
+    if kind == "f":  # which may overshoot its white a little
+        name, fulls = "float", ((2.0, 1.0), (256.0, 255.0), (65536.0, 65535.0))
+    else:
+        name, full = f"{'signed ' if kind == 'i' else ''}{bits}-bit", 2.0 ** (bits - (kind == "i")) - 1
+        if kind == "i" and lowest < -_FAINT * max(highest, 1.0):  # values about zero, as of a scan less 32768
+            warnings.append(f"{name} values, read with {-full - 1:g} as black and {full:g} as white")
+            return Scale(-full - 1, full)
+        # All bits, where the picture uses most of them; else 16 bits, unless it shows more.
+        fulls = ((full, full),) if bits <= 16 or highest > _MOST_OF * full else ((65535.0, 65535.0),)
+    white = next((white for limit, white in fulls if highest <= limit), highest)
+    warnings.append(f"{name} values, read with {white:g} as white")
+    return Scale(0.0, white if white > 0 else 1.0)
 
 
-def scaled(values: NDArray[np.generic], white: float) -> NDArray[np.uint16]:
-    """Samples of 16 bits of values in 0..white; what is outside is cut off, what is no number is black."""
-    scale = np.float32(65535.0 / white)
-    codes: NDArray[np.uint16] = np.rint(
-        np.clip(np.nan_to_num(values.astype(np.float32) * scale, nan=0.0), 0.0, 65535.0)
-    ).astype(np.uint16)
-    return codes
+def extremes(parts: Iterable[NDArray[Any]]) -> tuple[float, float]:
+    """The lowest and the highest value that are numbers."""
+    lowest, highest = 0.0, 0.0
+    for values in parts:
+        finite = values if values.dtype.kind in "iu" else values[np.isfinite(values)]
+        if finite.size:
+            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+    return lowest, highest
 
 
-def _white_of_mode(image: Image.Image, words: list[str]) -> float:
+# What Pillow hands on as something else: signed 8 bits as unsigned, unsigned 32 bits as signed.
+_SEEN_AS: dict[tuple[str, bool, int], type[np.generic]] = {("L", True, 8): np.int8, ("I", False, 32): np.uint32}
+
+
+def _values_of(image: Image.Image, part: Image.Image) -> NDArray[Any]:
+    """The samples of a part of a picture of one channel."""
+    values = np.asarray(part)
+    is_signed = getattr(image, "is_signed", None)  # which TIFFs alone say
+    kind = None if is_signed is None else _SEEN_AS.get((image.mode, is_signed, _bits_of(image, 0)))
+    return values if kind is None else values.view(kind)
+
+
+def _bits_of(image: Image.Image, otherwise: int) -> int:
+    return int(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (otherwise,))[0])
+
+
+def _scale_of_mode(image: Image.Image, warnings: list[str]) -> Scale:
     if image.mode.startswith("I;16"):
-        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))[0]
-        return float((1 << min(bits, 16)) - 1)
-    highest = max(_highest(crop_rows(image, rows)) for rows in strips(image.height, image.width))
-    return white_of(highest, "float" if image.mode == "F" else "32-bit", words)
+        return Scale(0.0, float((1 << min(_bits_of(image, 16), 16)) - 1))
+    parts = [crop_rows(image, rows) for rows in strips(image.height, image.width)]
+    lowest, highest = extremes(_values_of(image, part) for part in parts)
+    kind = "f" if image.mode == "F" else "i" if getattr(image, "is_signed", False) else "u"
+    return scale_of(lowest, highest, kind, _bits_of(image, 32), warnings)
 
 
-def grey_raster(image: Image.Image, words: list[str]) -> Raster:
-    """Take the samples of decoded 16-bit, 32-bit or float grey, which Pillow itself would clip to white."""
-    white = _white_of_mode(image, words)
+def gray_raster(image: Image.Image, warnings: list[str]) -> Raster:
+    """Take the samples of decoded 16-bit, 32-bit, signed or float gray, which Pillow itself would clip to white."""
+    scale = _scale_of_mode(image, warnings)
     # Pillow inverts min-is-white TIFFs of 8 bits, and leaves deeper ones as they are.
     inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE
     transparent = image.info.get("transparency")
 
     def strip(rows: slice) -> Strip:
-        values = np.asarray(crop_rows(image, rows))
+        values = _values_of(image, crop_rows(image, rows))
         alpha = np.where(values == transparent, 0, 255).astype(np.uint8) if has_alpha else None
-        codes = values if white == 65535 and values.dtype == np.uint16 else scaled(values, white)
+        codes = values if scale.white == 65535 and values.dtype == np.uint16 else scale.applied(values)
         return [65535 - codes if inverted else codes], alpha
 
     has_alpha = isinstance(transparent, int)
     return Raster(image.height, image.width, 1, 16, has_alpha, strip)
 
 
-def colour_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
+def color_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
     """Decode 16 bits a channel, of which Pillow gives one byte at a time; None where the picture has none, or others.
 
     Args:
@@ -196,8 +246,8 @@ def _unpack_with(image: Image.Image, raw: str) -> None:
 
 
 def _of_bytes(high: Image.Image, low: Image.Image | None, transparent: object) -> Raster:
-    """Grey and alpha of one picture of their bytes, or colours of two."""
-    colour_key = transparent if isinstance(transparent, tuple) and len(transparent) == 3 else None
+    """Gray and alpha of one picture of their bytes, or colors of two."""
+    color_key = transparent if isinstance(transparent, tuple) and len(transparent) == 3 else None
 
     def strip(rows: slice) -> Strip:
         upper = planes_of(crop_rows(high, rows))
@@ -205,12 +255,12 @@ def _of_bytes(high: Image.Image, low: Image.Image | None, transparent: object) -
             return [_joined(upper[0], upper[1])], upper[2]
         lower = planes_of(crop_rows(low, rows))
         planes: list[Samples] = [_joined(*pair) for pair in zip(upper[:3], lower[:3], strict=True)]
-        if colour_key is None:
+        if color_key is None:
             return planes, upper[3] if has_alpha else None
-        is_key = np.logical_and.reduce([plane == key for plane, key in zip(planes, colour_key, strict=True)])
+        is_key = np.logical_and.reduce([plane == key for plane, key in zip(planes, color_key, strict=True)])
         return planes, np.where(is_key, 0, 255).astype(np.uint8)
 
-    has_alpha = colour_key is not None or high.mode == "RGBA"
+    has_alpha = color_key is not None or high.mode == "RGBA"
     return Raster(high.height, high.width, 3 if low else 1, 16, has_alpha, strip)
 
 

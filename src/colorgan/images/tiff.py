@@ -1,4 +1,4 @@
-"""TIFFs beyond Pillow: 16-bit colours and rare samples by tifffile, and directories of EXIF and GPS fields."""
+"""TIFFs beyond Pillow: 16-bit colors and rare samples by tifffile, and directories of EXIF and GPS fields."""
 
 from __future__ import annotations
 
@@ -18,12 +18,30 @@ from colorgan.errors import OutputError, PhotoError
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, Samples
 from colorgan.images.metadata import encoded
-from colorgan.images.pixels import Raster, Strip, scaled, white_of
+from colorgan.images.pixels import UNNAMED_CHANNEL, Raster, Scale, Strip, extremes, scale_of
 
 _DESCRIPTION, _SOFTWARE, _DATE_TIME = 270, 305, 306
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _NO_UNIT, _INCH = 282, 283, 296, 1, 2
 _BYTE, _ASCII = 1, 2
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _SEPARATE = 0, 1, 2, 2
+# What the pixels of other TIFFs are (TIFF 6.0 and its supplements, DNG).
+_KINDS = {
+    0: "gray",
+    1: "gray",
+    2: "RGB",
+    3: "a palette",
+    4: "a mask",
+    5: "CMYK",
+    6: "YCbCr",
+    8: "CIE Lab",
+    9: "ICC Lab",
+    10: "ITU Lab",
+    32803: "raw data of a camera's sensor",
+    32844: "LogL",
+    32845: "LogLuv",
+    34892: "linear raw data of a camera",
+    51177: "a depth map",
+}
 
 
 def _library() -> Any:
@@ -94,60 +112,93 @@ def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] 
 # --- reading -------------------------------------------------------------------------------------------------
 
 
-def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], words: list[str]) -> Raster:
-    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of grey or RGB.
+def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], warnings: list[str]) -> Raster:
+    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of gray or RGB.
 
     Args:
         file: open for reading and seeking.
         page_number: from 0.
         check_size: told width and height before pixels are decoded, and raises where they are too many.
-        words: to which what a user should know is added.
+        warnings: to which what a user should know is added.
 
     Raises:
         PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
-        colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
-        if (
-            not page.size
-            or colours is None
-            or not colours <= page.samplesperpixel <= colours + 2
-            or page.imagedepth != 1
-        ):
+        colors = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
+        kind = _KINDS.get(int(page.photometric), f"an unknown one, {int(page.photometric)}")
+        if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:
             raise PhotoError(
-                "a photo", f"a TIFF of an unknown kind ({page.samplesperpixel} channels)", "Save it as RGB or grey."
+                "a photo",
+                f"a TIFF of a kind that is not read ({kind}, {page.samplesperpixel} channels)",
+                "Save it as RGB or gray.",
             )
         check_size(page.imagewidth, page.imagelength)
-        values = page.asarray()
+        values = _decoded(page)
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)
         values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-        has_alpha = page.samplesperpixel > colours and int((page.extrasamples or (0,))[0]) in (1, 2)
-        white = _white(values[..., :colours], page.bitspersample, words)
-        return _raster(values, colours, white, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
+        has_alpha = page.samplesperpixel > colors and int((page.extrasamples or (0,))[0]) in (1, 2)
+        if page.samplesperpixel > colors and not has_alpha:
+            warnings.append(UNNAMED_CHANNEL)
+        scale = _scale(values[..., :colors], page.bitspersample, warnings)
+        return _raster(values, colors, scale, has_alpha, inverted=page.photometric == _MIN_IS_WHITE)
 
 
-def _white(values: NDArray[Any], bits: int, words: list[str]) -> float:
-    """The value that stands for white."""
+def _decoded(page: Any) -> NDArray[Any]:
+    """The samples of a page.
+
+    Raises:
+        PhotoError: the package that decodes them is not installed.
+    """
+    try:
+        values: NDArray[Any] = page.asarray()
+    except Exception as error:
+        if "imagecodecs" not in str(error):
+            raise
+        compression = getattr(page.compression, "name", str(page.compression))
+        found = f"{page.bitspersample} bits a channel, {compression}: needs imagecodecs, which is not installed"
+        raise PhotoError("a TIFF of this kind", found, "Install it: pip install 'colorgan[tiff]'") from error
+    return values
+
+
+def tags_at(file: BinaryIO, directory: int | None) -> Image.Exif:
+    """The tags of a TIFF's directory.
+
+    Args:
+        file: open for reading and seeking.
+        directory: its place; None for the first.
+    """
+    file.seek(0)
+    tags = Image.Exif()
+    if directory is None:
+        tags.load_from_fp(file)
+        return tags
+    start = file.read(4)
+    tags.endian, tags.bigtiff = "<" if start[:2] == b"II" else ">", b"+" in start[2:]
+    tags.load_from_fp(file, directory)
+    return tags
+
+
+def _scale(values: NDArray[Any], bits: int, warnings: list[str]) -> Scale:
+    """The values that stand for black and white."""
     if values.dtype.kind == "u" and bits <= 16:
-        return float((1 << bits) - 1)
-    finite = values if values.dtype.kind in "iu" else values[np.isfinite(values)]
-    highest = float(finite.max(initial=0))
-    return white_of(highest, "float" if values.dtype.kind == "f" else f"{bits}-bit", words)
+        return Scale(0.0, float((1 << bits) - 1))
+    return scale_of(*extremes([values]), values.dtype.kind, bits, warnings)
 
 
-def _raster(values: NDArray[Any], colours: int, white: float, has_alpha: bool, *, inverted: bool) -> Raster:
+def _raster(values: NDArray[Any], colors: int, scale: Scale, has_alpha: bool, *, inverted: bool) -> Raster:
     height, width = values.shape[:2]
 
     def strip(rows: slice) -> Strip:
-        planes: list[Samples] = [scaled(values[rows, :, channel], white) for channel in range(colours)]
+        planes: list[Samples] = [scale.applied(values[rows, :, channel]) for channel in range(colors)]
         if inverted:
             planes = [np.uint16(65535) - plane for plane in planes]
-        alpha = (scaled(values[rows, :, colours], white) >> 8).astype(np.uint8) if has_alpha else None
+        alpha = (scale.applied(values[rows, :, colors]) >> 8).astype(np.uint8) if has_alpha else None
         return planes, alpha
 
-    return Raster(height, width, colours, 16, has_alpha, strip)
+    return Raster(height, width, colors, 16, has_alpha, strip)
 
 
 _HEADER = b"II*\0"

@@ -1,6 +1,6 @@
 """Every figure, once: per photo, batched, on the device that the photos are on.
 
-`fidelity` compares pixels, `colour` says how much colour there is and where none should be, `auc` is Zhang et al.'s
+`fidelity` compares pixels, `color` says how much color there is and where none should be, `auc` is Zhang et al.'s
 pair, `spill` is about edges. `figures` joins them into one table and one measurement. Definitions: docs/evaluation.md.
 """
 

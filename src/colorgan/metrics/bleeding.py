@@ -1,7 +1,7 @@
-"""Colours that run over edges: the chroma spill, a figure of this project's own.
+"""Colors that run over edges: the chroma spill, a figure of this project's own.
 
 Edges are told from L, since that is what a network sees, and from the truth, since not every edge of L is one of
-colour. Kim et al. 2021 ("Deep edge-aware interactive colorization against color-bleeding effects") measure the same
+color. Kim et al. 2021 ("Deep edge-aware interactive colorization against color-bleeding effects") measure the same
 trouble by how superpixels of truth and prediction overlap, which depends on the segmentation; this needs none.
 """
 
@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# To both sides of an edge: where the colour should have changed, and into what.
+# To both sides of an edge: where the color should have changed, and into what.
 NEAR_PX, FAR_PX = 3, 12
-EDGE_L = 8.0  # Lab units between the two neighbours of an edge's pixel
-EDGE_AB = 10.0  # Lab units that the true colour changes by
-_SETTLED = 0.25  # share of the true change that may be left outside the near pair: both sides are of one colour each
+EDGE_L = 8.0  # Lab units between the two neighbors of an edge's pixel
+EDGE_AB = 10.0  # Lab units that the true color changes by
+_SETTLED = 0.25  # share of the true change that may be left outside the near pair: both sides are of one color each
 
 
 def spill(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of the colour contrast between the two sides of edges that is not yet there right beside them.
+    """The share of the color contrast between the two sides of edges that is not yet there right beside them.
 
-    At each pixel of an edge (along rows and along columns alike) where the true colour changes from one to another, the
+    At each pixel of an edge (along rows and along columns alike) where the true color changes from one to another, the
     prediction's own contrast is taken 12 pixels to each side, and how much of it is reached 3 pixels to each side. What
-    is lacking has spilled over the edge. It says nothing about whether the colours are right, and nothing of a
+    is lacking has spilled over the edge. It says nothing about whether the colors are right, and nothing of a
     prediction without contrast.
 
     Args:

@@ -1,4 +1,4 @@
-"""How much colour there is, and whether there is some where none should be."""
+"""How much color there is, and whether there is some where none should be."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_linear
 
-GREY_CHROMA = 4.0  # Lab units: what a JPEG of a grey thing still shows; colours begin to be seen above
+GRAY_CHROMA = 4.0  # Lab units: what a JPEG of a gray thing still shows; colors begin to be seen above
 _VISIBLE = 0.5 / 255  # sRGB: half a level of eight bits
 
 
-def _spread_and_centre(red_green: Tensor, yellow_blue: Tensor) -> Tensor:
+def _spread_and_center(red_green: Tensor, yellow_blue: Tensor) -> Tensor:
     """Hasler and Suesstrunk's M3 of two opponents, each (B, N)."""
     spread = (red_green.var(1, correction=0) + yellow_blue.var(1, correction=0)).sqrt()
-    centre = torch.hypot(red_green.mean(1), yellow_blue.mean(1))
-    return spread + 0.3 * centre
+    center = torch.hypot(red_green.mean(1), yellow_blue.mean(1))
+    return spread + 0.3 * center
 
 
 def colorfulness(rgb: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,15 +27,15 @@ def colorfulness(rgb: Tensor) -> tuple[Tensor, Tensor]:
         rgb: (B, 3, H, W), sRGB, 0..1.
 
     Returns:
-        cf_hs and cf, (B,) each: 0 for grey, about 110 at the most colourful photos (values of 0..255).
+        cf_hs and cf, (B,) each: 0 for gray, about 110 at the most colorful photos (values of 0..255).
     """
     red, green, blue = (255.0 * rgb).flatten(2).unbind(1)
     red_green, yellow_blue = red - green, 0.5 * (red + green) - blue
-    return _spread_and_centre(red_green, yellow_blue), _spread_and_centre(red_green.abs(), yellow_blue.abs())
+    return _spread_and_center(red_green, yellow_blue), _spread_and_center(red_green.abs(), yellow_blue.abs())
 
 
 def out_of_gamut(lab: Tensor) -> Tensor:
-    """The share of pixels whose colour sRGB does not have: some channel more than half a level of 255 outside 0..1.
+    """The share of pixels whose color sRGB does not have: some channel more than half a level of 255 outside 0..1.
 
     Args:
         lab: (B, 3, H, W), as predicted, before anything is clipped.
@@ -50,7 +50,7 @@ def out_of_gamut(lab: Tensor) -> Tensor:
 
 
 def grey_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean chroma that is given to pixels that are truly grey: whose true chroma is at most 4 Lab units.
+    """The mean chroma that is given to pixels that are truly gray: whose true chroma is at most 4 Lab units.
 
     Args:
         ab: (B, 2, H, W), Lab units.
@@ -59,8 +59,8 @@ def grey_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         The mean, (B,), Lab units, NaN for a photo without such pixels; and the share of such pixels, (B,).
     """
-    grey = torch.hypot(truth[:, 0], truth[:, 1]) <= GREY_CHROMA
+    gray = torch.hypot(truth[:, 0], truth[:, 1]) <= GRAY_CHROMA
     chroma = torch.hypot(ab[:, 0], ab[:, 1])
-    pixels = grey.flatten(1).sum(1)
-    total = torch.where(grey, chroma, 0.0).flatten(1).sum(1)
-    return total / pixels, pixels / grey[0].numel()
+    pixels = gray.flatten(1).sum(1)
+    total = torch.where(gray, chroma, 0.0).flatten(1).sum(1)
+    return total / pixels, pixels / gray[0].numel()

@@ -90,7 +90,7 @@ def _windowed(planes: Tensor) -> Tensor:
 
 
 def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
-    """Colour difference CIEDE2000 of each pixel (Sharma, Wu and Dalal 2005, equations 2 to 22; kL = kC = kH = 1).
+    """Color difference CIEDE2000 of each pixel (Sharma, Wu and Dalal 2005, equations 2 to 22; kL = kC = kH = 1).
 
     Args:
         lab: (..., 3, H, W), Lab.
@@ -116,14 +116,14 @@ def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
     return (dL.square() + dC.square() + dH.square() + rotation * dC * dH).clamp(min=0.0).sqrt()
 
 
-def _hues(h1: Tensor, h2: Tensor, colourless: Tensor) -> tuple[Tensor, Tensor]:
+def _hues(h1: Tensor, h2: Tensor, colorless: Tensor) -> tuple[Tensor, Tensor]:
     """The step from one hue to the other the shorter way, and the hue midway; radians (equations 10 and 14)."""
     h1, h2 = h1.remainder(_TURN), h2.remainder(_TURN)
     step = h2 - h1
     step = torch.where(step > _HALF, step - _TURN, torch.where(step < -_HALF, step + _TURN, step))
-    step = torch.where(colourless, 0.0, step)
+    step = torch.where(colorless, 0.0, step)
     # Where one of the two has no hue, the paper adds both: the other's stays.
-    return step, torch.where(colourless, h1 + h2, h1 + 0.5 * step)
+    return step, torch.where(colorless, h1 + h2, h1 + 0.5 * step)
 
 
 def _hue_weight(hue: Tensor) -> Tensor:

@@ -22,11 +22,11 @@ MOST_PSNR = 100.0  # decibels: an exact photo would make a set's mean infinite
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """A batch of photos in some colours, and what several figures want to know of them, computed once.
+    """A batch of photos in some colors, and what several figures want to know of them, computed once.
 
     Attributes:
         L: (B, 1, H, W), 0..100.
-        ab: (B, 2, H, W), Lab units; predicted ones as the network gave them. Colours that sRGB lacks are clipped by
+        ab: (B, 2, H, W), Lab units; predicted ones as the network gave them. Colors that sRGB lacks are clipped by
             channel for the figures on RGB, as the literature's code does, and stay as they are for those on Lab.
     """
 
@@ -140,7 +140,7 @@ _TABLE = (
     ),
     Figure(
         "grey_chroma",
-        "chroma on grey",
+        "chroma on gray",
         "Lab units",
         "lower",
         2,
@@ -164,7 +164,7 @@ def measure(predicted: Pictures, truth: Pictures, names: Iterable[str] = FIGURES
 
     Args:
         predicted: the photos as predicted.
-        truth: the same photos in their true colours.
+        truth: the same photos in their true colors.
         names: of `FIGURES`; all of them.
 
     Returns:

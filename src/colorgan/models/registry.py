@@ -15,7 +15,7 @@ import platformdirs
 
 from colorgan.errors import OutputError
 from colorgan.files import atomic_write, sha256_of
-from colorgan.models.download import Published
+from colorgan.models.download import RemoteFile
 from colorgan.models.info import ModelInfo
 
 
@@ -23,7 +23,7 @@ from colorgan.models.info import ModelInfo
 class PublishedModel:
     """A file that is fetched, and what it is, since it does not describe itself."""
 
-    file: Published
+    file: RemoteFile
     info: ModelInfo
 
 
@@ -62,7 +62,7 @@ def _by_zhang(name: str, authors: str, file: str, mirrored: str, sha256: str, si
         render_size=256,
         temperature=1.0,
     )
-    return PublishedModel(Published(f"weights of {name}", (address, mirror), sha256, advice), info)
+    return PublishedModel(RemoteFile(f"weights of {name}", (address, mirror), sha256, advice), info)
 
 
 ECCV16 = _by_zhang(
@@ -108,7 +108,7 @@ VGG19_INFO = ModelInfo(
 )
 
 
-def published_vgg19() -> Published:
+def published_vgg19() -> RemoteFile:
     """Where torchvision publishes VGG19: its address names the first 8 digits of its SHA-256."""
     from torchvision.models import VGG19_Weights
 
@@ -118,7 +118,7 @@ def published_vgg19() -> Published:
         "without the perceptual term, at a weight of 0."
     )
     sha256 = address.rpartition("-")[2].removesuffix(".pth")
-    return Published("weights of VGG19, for the perceptual term", (address,), sha256, advice)
+    return RemoteFile("weights of VGG19, for the perceptual term", (address,), sha256, advice)
 
 
 def cache_folder() -> Path:
@@ -128,7 +128,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def file_of(name: str) -> Iterator[Path]:
+def model_path(name: str) -> Iterator[Path]:
     """Where a named model's file is, or would be."""
     if NAMED_MODELS[name].bundled:
         with resources.as_file(resources.files("colorgan").joinpath(f"assets/{name}.safetensors")) as path:
@@ -141,7 +141,7 @@ def available_models() -> list[str]:
     """The names that load without anything being fetched or trained, in the table's order."""
     at_hand = []
     for name in NAMED_MODELS:
-        with file_of(name) as path:
+        with model_path(name) as path:
             if os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
                 at_hand.append(name)
     return at_hand
@@ -149,7 +149,7 @@ def available_models() -> list[str]:
 
 def model_digest(name_or_path: str) -> str:
     """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
-    with file_of(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
+    with model_path(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
         if not os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
             return ""
         try:
@@ -165,7 +165,7 @@ def name_advice(name: str) -> str:
     return f"{meant}Names are {', '.join(NAMED_MODELS)}; anything else is the path of a .safetensors or .pth file."
 
 
-def remember(name: str, path: Path) -> None:
+def install_model(name: str, path: Path) -> None:
     """Put a run's weights into the cache, so that they have a name.
 
     Args:
@@ -175,7 +175,7 @@ def remember(name: str, path: Path) -> None:
     Raises:
         OutputError: the cache cannot be written, or the weights not read.
     """
-    with writing(cache_folder()), file_of(name) as target, path.open("rb") as source, atomic_write(target) as copy:
+    with writing(cache_folder()), model_path(name) as target, path.open("rb") as source, atomic_write(target) as copy:
         shutil.copyfileobj(source, copy)
 
 

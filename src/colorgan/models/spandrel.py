@@ -25,7 +25,7 @@ _ADVICE = "Give a file of colorgan's own, or the published weights of ECCV16, SI
 
 
 class DDColor(Generator):
-    """DDColor as a generator: grey sRGB in, ab out, all of it in float32.
+    """DDColor as a generator: gray sRGB in, ab out, all of it in float32.
 
     Args:
         network: spandrel's module, with its weights.
@@ -46,9 +46,9 @@ class DDColor(Generator):
 
     def compute(self, L: Tensor, temperature: float) -> Prediction:
         """`forward` for an L whose height and width are divisible by 32; no temperature plays a part."""
-        grey = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], dim=1))
+        gray = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], dim=1))
         with torch.autocast(L.device.type, enabled=False):
-            ab: Tensor = self.theirs(grey)  # (B, 2, H, W), Lab units
+            ab: Tensor = self.theirs(gray)  # (B, 2, H, W), Lab units
         _forget(self.theirs)
         return Prediction(ab, None)
 

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from colorgan.errors import CheckpointError, TrainingError
 from colorgan.files import atomic_write, sync_folder
-from colorgan.training.stages import Stage
+from colorgan.training.stages.base import Stage
 
 FORMAT = 1
 KEPT = 2

@@ -11,9 +11,9 @@ from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo, build_network, load_encoder, load_model
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.losses import make_loss
 from colorgan.training.options import SCRATCH, FinetuneOptions
-from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.losses import make_loss
 from colorgan.training.way import Start, Way
 
 

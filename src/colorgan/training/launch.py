@@ -18,15 +18,15 @@ from colorgan.devices import describe_device, has_fast_bf16
 from colorgan.errors import CheckpointError, Interrupted, OutputError, UsageError
 from colorgan.metrics import Figures
 from colorgan.models.download import Progress
-from colorgan.models.loading import NETWORKS, ModelInfo, build_network, remember, save_model
+from colorgan.models.loading import NETWORKS, ModelInfo, build_network, install_model, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
-from colorgan.training.events import check_tensorboard
 from colorgan.training.loop import BEST, Loop
+from colorgan.training.monitoring.tensorboard import check_tensorboard
 from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions, recorded_options
 from colorgan.training.ranks import Ranks, joined, restarted
-from colorgan.training.run import describe_run, hold_run, open_run, read_run
-from colorgan.training.stages import Stage
+from colorgan.training.run_folder import describe_run, hold_run, open_run, read_run
+from colorgan.training.stages.base import Stage
 from colorgan.training.watcher import Silent, Watcher
 from colorgan.training.way import Options, Start, Way
 
@@ -305,7 +305,7 @@ def _run(way: Way[Options], loop: Loop, folder: Path, advice: str, told: Watcher
 def _remember(way: Way[Options], best: Path, told: Watcher) -> bool:
     """Put weights into the cache; where that cannot be written, they lie in the run folder all the same."""
     try:
-        remember(way.result, best)
+        install_model(way.result, best)
     except OutputError as error:
         told.warned(
             f"The weights are in {best}, and not in the cache as `{way.result}` ({error.expected}: {error.found})."

@@ -26,11 +26,11 @@ from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from colorgan.training.monitor import Monitor
+from colorgan.training.monitoring.monitor import Monitor
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import ALONE, Ranks
-from colorgan.training.stages import Stage
-from colorgan.training.terms import TermMeans
+from colorgan.training.stages.base import Stage
+from colorgan.training.stages.terms import TermMeans
 from colorgan.training.validation import Validation, validate
 from colorgan.training.watcher import Watcher
 

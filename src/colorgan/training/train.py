@@ -8,17 +8,17 @@ import torch
 from torch import nn
 
 from colorgan.errors import UsageError, WeightsError
+from colorgan.models.discriminator import load_discriminator, save_discriminator
 from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo, available_models, load_encoder_features, load_model, load_vgg19
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
-from colorgan.training.adversarial import Perceptual
-from colorgan.training.discriminator import load_discriminator, save_discriminator
 from colorgan.training.finetune import check_bins
-from colorgan.training.gan import GanNetworks, GanOptions, GanStage
-from colorgan.training.losses import BinsLoss
 from colorgan.training.options import TrainOptions
-from colorgan.training.stages import OptimizerOptions, Stage
+from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.base import OptimizerOptions, Stage
+from colorgan.training.stages.gan_losses import Perceptual
+from colorgan.training.stages.losses import BinsLoss
 from colorgan.training.way import Start, Way
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"

@@ -14,9 +14,9 @@ from colorgan.metrics import Figures, FigureSums, Measured
 from colorgan.metrics.bootstrap import Values
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
+from colorgan.training.monitoring.sample_sheets import SHEET_PHOTOS, write_sheet
+from colorgan.training.monitoring.verdict import JUDGED, PhotoFigures
 from colorgan.training.options import RunOptions
-from colorgan.training.sheets import SHEET_PHOTOS, write_sheet
-from colorgan.training.verdict import JUDGED, PhotoFigures
 
 
 @dataclass(frozen=True)

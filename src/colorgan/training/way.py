@@ -15,7 +15,7 @@ from colorgan.models.loading import ModelInfo
 from colorgan.networks.generator import Generator
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import Ranks
-from colorgan.training.stages import Stage
+from colorgan.training.stages.base import Stage
 
 Options = TypeVar("Options", bound=RunOptions)
 

@@ -104,10 +104,10 @@ def browser() -> Iterator[Browser]:
 
 
 def test_a_photo_is_dropped_shown_measured_and_saved(
-    app: tuple[Process, str], browser: Browser, coloured: Callable[..., Image.Image], tmp_path: Path
+    app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
     photo = tmp_path / ("photo.png" if os.name == "nt" else HOSTILE.replace("/", "|"))
-    coloured(5).save(photo)
+    colored(5).save(photo)
     browser.driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
     )
@@ -138,7 +138,7 @@ def test_what_is_no_photo_and_what_is_too_large_gets_the_reason(
     page = Page(browser, app[1])
     page.until(lambda: "25MB" in page.until_it_says("25").replace(" ", ""))
     page.drop(tmp_path / "bad.png")
-    assert "Traceback" not in page.until_it_says("cannot be coloured", "not a JPEG, PNG")
+    assert "Traceback" not in page.until_it_says("cannot be colored", "not a JPEG, PNG")
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(26 * 2**20)
     page.drop(tmp_path / "large.png")

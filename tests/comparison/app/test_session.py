@@ -9,7 +9,7 @@ from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.app.session import MOST_SIDE_PX, figures, guess, open_photo, pictures, result, result_name
 from colorgan.comparison.compare import compare
-from colorgan.comparison.models import Contender, load_contenders
+from colorgan.comparison.models import ComparedModel, load_models
 from colorgan.comparison.options import CompareOptions
 from colorgan.errors import PhotoError
 
@@ -18,39 +18,39 @@ AS_IT_IS = ColorizeOptions()
 
 
 @pytest.fixture(scope="module")
-def contenders(models: tuple[str, str]) -> list[Contender]:
+def contenders(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
-    return load_contenders(options, Callbacks(), StopCheck(Callbacks(), ""))
+    return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
 
 
-def file_of(image: Image.Image, kind: str = "PNG") -> bytes:
+def model_path(image: Image.Image, kind: str = "PNG") -> bytes:
     file = BytesIO()
     image.save(file, kind)
     return file.getvalue()
 
 
-def opened(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
     return Image.open(BytesIO(data))
 
 
-def test_a_photo_is_shown_in_grey_in_each_models_colours_and_in_its_own(
-    contenders: list[Contender], coloured: Draw
+def test_a_photo_is_shown_in_gray_in_each_models_colors_and_in_its_own(
+    contenders: list[ComparedModel], colored: Draw
 ) -> None:
-    tried = open_photo("a.png", file_of(coloured(1)), 32)
+    tried = open_photo("a.png", model_path(colored(1)), 32)
     guesses = {contender.name: guess(tried, contender, AS_IT_IS) for contender in contenders}
-    shown = {name: np.asarray(opened(jpeg), np.int16) for name, jpeg in pictures(tried, guesses, 1.0).items()}
+    shown = {name: np.asarray(open_image(jpeg), np.int16) for name, jpeg in pictures(tried, guesses, 1.0).items()}
     assert list(shown) == ["grey", "first", "second", "original"]
     assert {picture.shape for picture in shown.values()} == {(40, 56, 3)}
     assert np.ptp(shown["grey"], axis=2).max() <= 2
     assert np.abs(shown["first"] - shown["second"]).mean() > 2
-    greyed = np.asarray(opened(pictures(tried, guesses, 0.0)["first"]), np.int16)
-    assert np.ptp(greyed, axis=2).max() <= 2
+    grayed = np.asarray(open_image(pictures(tried, guesses, 0.0)["first"]), np.int16)
+    assert np.ptp(grayed, axis=2).max() <= 2
 
 
 def test_its_figures_are_those_of_a_comparison(
-    contenders: list[Contender], models: tuple[str, str], coloured: Draw, tmp_path, watching
+    contenders: list[ComparedModel], models: tuple[str, str], colored: Draw, tmp_path, watching
 ) -> None:
-    coloured(2).save(tmp_path / "b.png")
+    colored(2).save(tmp_path / "b.png")
     found = compare(
         [tmp_path / "b.png"], tmp_path / "out", CompareOptions(models, 32, device="cpu"), callbacks=watching
     )
@@ -65,27 +65,27 @@ def test_its_figures_are_those_of_a_comparison(
     assert calmer["original"] == pytest.approx(rows["original"], nan_ok=True)
 
 
-def test_a_grey_photo_has_no_figures_and_no_original(contenders: list[Contender], coloured: Draw) -> None:
-    tried = open_photo("old.png", file_of(coloured(3).convert("L")), 32)
+def test_a_gray_photo_has_no_figures_and_no_original(contenders: list[ComparedModel], colored: Draw) -> None:
+    tried = open_photo("old.png", model_path(colored(3).convert("L")), 32)
     guesses = {"first": guess(tried, contenders[0], AS_IT_IS)}
     assert figures(tried, guesses, 1.0) == {}
     assert list(pictures(tried, guesses, 1.0)) == ["grey", "first"]
 
 
-def test_the_render_size_is_what_the_network_sees(contenders: list[Contender], coloured: Draw) -> None:
-    tried = open_photo("a.png", file_of(coloured(1)), 32)
-    assert guess(tried, contenders[0], ColorizeOptions(render_size=24)).colours.ab.shape[1:] == (24, 34)
+def test_the_render_size_is_what_the_network_sees(contenders: list[ComparedModel], colored: Draw) -> None:
+    tried = open_photo("a.png", model_path(colored(1)), 32)
+    assert guess(tried, contenders[0], ColorizeOptions(render_size=24)).colors.ab.shape[1:] == (24, 34)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("JPEG", "a-first.jpg"), ("PNG", "a-first.png"), ("GIF", "a-first.png")])
 def test_a_result_has_the_photos_size_and_kind(
-    contenders: list[Contender], coloured: Draw, kind: str, name: str
+    contenders: list[ComparedModel], colored: Draw, kind: str, name: str
 ) -> None:
-    large = coloured(4).resize((MOST_SIDE_PX + 80, 64))
-    tried = open_photo(f"a.{kind.lower()}", file_of(large, kind), 32)
+    large = colored(4).resize((MOST_SIDE_PX + 80, 64))
+    tried = open_photo(f"a.{kind.lower()}", model_path(large, kind), 32)
     assert max(tried.shown.size) == MOST_SIDE_PX
     made = guess(tried, contenders[0], AS_IT_IS)
-    saved = opened(result(tried, contenders[0], made, 1.0))
+    saved = open_image(result(tried, contenders[0], made, 1.0))
     assert saved.size == large.size
     assert np.ptp(np.asarray(saved.convert("RGB"), np.int16), axis=2).mean() > 5
     assert result_name(tried, "first") == name
@@ -97,7 +97,7 @@ def test_what_is_no_photo_has_a_reason(data: bytes) -> None:
         open_photo("a.png", data, 32)
 
 
-def test_a_huge_picture_is_refused(coloured: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_picture_is_refused(colored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colorgan.comparison.app.session.MOST_MEGAPIXELS", 0.002)
     with pytest.raises(PhotoError, match="megapixels"):
-        open_photo("a.png", file_of(coloured(1)), 32)
+        open_photo("a.png", model_path(colored(1)), 32)

@@ -6,7 +6,7 @@ from colorgan.comparison.report.contact_sheet import sheet
 
 
 def plain(level: int, width: int = 60, height: int = 40) -> Image.Image:
-    return Image.new("RGB", (width, height), (level, 0, 0))  # no letter has such a colour
+    return Image.new("RGB", (width, height), (level, 0, 0))  # no letter has such a color
 
 
 def test_pictures_stand_side_by_side_whole_and_under_their_names() -> None:

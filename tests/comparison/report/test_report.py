@@ -24,14 +24,14 @@ HOSTILE_FOLDER = "second" if os.name == "nt" else "\"><img src=x onerror=documen
 
 @pytest.fixture(scope="module")
 def written(
-    tmp_path_factory: pytest.TempPathFactory, models: tuple[str, str], coloured: Callable[..., Image.Image]
+    tmp_path_factory: pytest.TempPathFactory, models: tuple[str, str], colored: Callable[..., Image.Image]
 ) -> tuple[Comparison, Path]:
     """A comparison of two models, one of which has a hostile name as each photo has, and its page."""
     folder = tmp_path_factory.mktemp("page")
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
         for seed in range(7):
             data = BytesIO()
-            coloured(seed, 64, 56).convert("L" if seed == 6 else "RGB").save(data, "PNG")
+            colored(seed, 64, 56).convert("L" if seed == 6 else "RGB").save(data, "PNG")
             archive.writestr(f"{HOSTILE}{seed}.png", data.getvalue())
         archive.writestr(f"broken {HOSTILE}.png", b"nonsense")
     second = folder / HOSTILE_FOLDER / "weights" / "best.safetensors"
@@ -124,7 +124,7 @@ def test_a_switch_shows_another_model_on_every_photo(page: Browser) -> None:
     press(page, "input[name=right]:checked", Keys.ARROW_RIGHT)
     assert page.run(shown) == [HOSTILE_FOLDER] * 4
     press(page, "input[name=right]:checked", Keys.ARROW_LEFT, Keys.ARROW_LEFT)
-    assert page.run(shown) == ["original"] * 3  # the grey photo has none: it shows grey alone
+    assert page.run(shown) == ["original"] * 3  # the gray photo has none: it shows gray alone
     press(page, "input[name=left]:checked", Keys.ARROW_RIGHT)
     assert page.run("return document.querySelectorAll('.slider.same').length") == 4
 
@@ -188,9 +188,9 @@ def test_without_scripts_every_picture_is_seen(browser: Browser, written: tuple[
 
 
 def test_one_photo_has_a_page_without_intervals(
-    tmp_path: Path, models: tuple[str, str], coloured: Callable[..., Image.Image]
+    tmp_path: Path, models: tuple[str, str], colored: Callable[..., Image.Image]
 ) -> None:
-    coloured(3).save(tmp_path / "one.png")
+    colored(3).save(tmp_path / "one.png")
     options = CompareOptions(models=models, size=32, device="cpu")
     compare([tmp_path / "one.png"], tmp_path / "out", options)
     text = (tmp_path / "out" / HTML_NAME).read_text("utf-8")
@@ -198,11 +198,11 @@ def test_one_photo_has_a_page_without_intervals(
     assert 'id="pairs"' not in text
     assert "nan" not in text
     assert "more lie beside" not in text
-    coloured(3).convert("L").save(tmp_path / "grey.png")
-    compare([tmp_path / "grey.png"], tmp_path / "old", replace(options, models=models[:1]))
+    colored(3).convert("L").save(tmp_path / "gray.png")
+    compare([tmp_path / "gray.png"], tmp_path / "old", replace(options, models=models[:1]))
     text = (tmp_path / "old" / HTML_NAME).read_text("utf-8")
     assert 'id="figures"' not in text
-    assert "Photos without true colours" in text
+    assert "Photos without true colors" in text
 
 
 def test_figures_of_the_set_and_published_ones_stand_where_there_are_any(written: tuple[Comparison, Path]) -> None:

@@ -14,30 +14,30 @@ from colorgan.comparison.app.server import AppOptions
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
-    from colorgan.comparison.app.session import Guess, Tried
-    from colorgan.comparison.models import Contender
+    from colorgan.comparison.app.session import ModelOutput, UploadedPhoto
+    from colorgan.comparison.models import ComparedModel
 
 _FRAME_PX = 640  # until the frame sets its own height
 
 
 @st.cache_resource(show_spinner="Loading the models ...")
-def _contenders(options: AppOptions) -> list[Contender]:
+def _contenders(options: AppOptions) -> list[ComparedModel]:
     from colorgan.callbacks import Callbacks, StopCheck
-    from colorgan.comparison.models import load_contenders
+    from colorgan.comparison.models import load_models
     from colorgan.comparison.options import CompareOptions
 
     wanted = CompareOptions(models=options.models, device=options.device)
-    return load_contenders(wanted, Callbacks(), StopCheck(Callbacks(), ""))
+    return load_models(wanted, Callbacks(), StopCheck(Callbacks(), ""))
 
 
 def main() -> None:
     """Draw the page."""
     st.set_page_config("colorgan", layout="wide")
-    st.title("Colour a photo")
+    st.title("Color a photo")
     options = AppOptions.from_environment()
     contenders = _contenders(options)
-    file = st.file_uploader("A photo, in grey or in colour", type=list(PHOTO_SUFFIXES))
-    saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colours; 1 is as predicted.")
+    file = st.file_uploader("A photo, in gray or in color", type=list(PHOTO_SUFFIXES))
+    saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
     render_size = _render_size(contenders)
     if file is None:
         st.session_state.pop("tried", None)
@@ -48,7 +48,7 @@ def main() -> None:
         _show(tried, contenders, saturation, render_size)
 
 
-def _render_size(contenders: list[Contender]) -> int | None:
+def _render_size(contenders: list[ComparedModel]) -> int | None:
     own = ", ".join(f"{contender.name} {contender.colorizer.info.render_size}" for contender in contenders)
     if not st.sidebar.toggle("Choose the render size", help="The short side at which networks see the photo."):
         st.sidebar.text(f"Render size, pixels: {own}")
@@ -56,7 +56,7 @@ def _render_size(contenders: list[Contender]) -> int | None:
     return st.sidebar.slider("Render size, pixels", 32, 512, 256, 32)
 
 
-def _tried(file_id: str, name: str, data: bytes, size_px: int) -> Tried | None:
+def _tried(file_id: str, name: str, data: bytes, size_px: int) -> UploadedPhoto | None:
     """The photo, read once; None where it cannot be, which the page then says."""
     from colorgan.comparison.app.session import open_photo
     from colorgan.errors import PhotoError
@@ -67,19 +67,19 @@ def _tried(file_id: str, name: str, data: bytes, size_px: int) -> Tried | None:
             kept = (file_id, open_photo(name, data, size_px), {})
         except PhotoError as error:
             st.session_state.pop("tried", None)
-            st.error("This photo cannot be coloured.")
+            st.error("This photo cannot be colored.")
             st.text(f"{error.found}. {error.advice}")  # as text: a reason may hold words of the file
             return None
         st.session_state["tried"] = kept
     return kept[1]
 
 
-def _guess(tried: Tried, contender: Contender, render_size: int | None) -> Guess:
+def _guess(tried: UploadedPhoto, contender: ComparedModel, render_size: int | None) -> ModelOutput:
     """What a model says, asked once for each render size."""
     from colorgan.colorize.options import ColorizeOptions
     from colorgan.comparison.app.session import guess
 
-    guesses: dict[tuple[str, int | None], Guess] = st.session_state["tried"][2]
+    guesses: dict[tuple[str, int | None], ModelOutput] = st.session_state["tried"][2]
     key = (contender.name, render_size)
     if key not in guesses:
         with st.spinner(f"{contender.name} ..."):
@@ -87,9 +87,9 @@ def _guess(tried: Tried, contender: Contender, render_size: int | None) -> Guess
     return guesses[key]
 
 
-def _show(tried: Tried, contenders: list[Contender], saturation: float, render_size: int | None) -> None:
+def _show(tried: UploadedPhoto, contenders: list[ComparedModel], saturation: float, render_size: int | None) -> None:
     from colorgan.comparison.app.session import figures, pictures, result, result_name
-    from colorgan.comparison.results import GREY
+    from colorgan.comparison.results import GRAY
     from colorgan.errors import ColorganError
     from colorgan.html import embedded, render
 
@@ -97,13 +97,13 @@ def _show(tried: Tried, contenders: list[Contender], saturation: float, render_s
         guesses = {contender.name: _guess(tried, contender, render_size) for contender in contenders}
         shown = {name: embedded(jpeg) for name, jpeg in pictures(tried, guesses, saturation).items()}
     except ColorganError as error:
-        st.error("This photo cannot be coloured.")
+        st.error("This photo cannot be colored.")
         st.text(str(error))
         return
-    chosen = {"left": GREY, "right": contenders[0].name}
+    chosen = {"left": GRAY, "right": contenders[0].name}
     frame = render("colorgan.comparison.app", "frame", "slider", photo=tried.name, pictures=shown, **chosen)
     st.iframe(frame, height=_FRAME_PX)
-    for word in tried.photo.oddities:
+    for word in tried.photo.warnings:
         st.text(word)
     with st.container(horizontal=True):
         for contender in contenders:
@@ -122,7 +122,7 @@ def _show_figures(rows: dict[str, dict[str, float]]) -> None:
     from colorgan.metrics import FIGURES
 
     if not rows:
-        st.text("The photo has no colours of its own to compare with: there are no figures.")
+        st.text("The photo has no colors of its own to compare with: there are no figures.")
         return
     better = {"higher": "higher", "lower": "lower", "neither": "-"}
     table = {"figure": [f"{figure.label}, {figure.unit}".rstrip(", ") for figure in FIGURES.values()]}

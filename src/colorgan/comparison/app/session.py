@@ -1,4 +1,4 @@
-"""One photo in the colours of several models, for the app: read once, coloured at any size, measured, and saved."""
+"""One photo in the colors of several models, for the app: read once, colored at any size, measured, and saved."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
-from colorgan.colorize.colorizer import Colours
+from colorgan.colorize.colorizer import PredictedColors
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.comparison.crops import colourless_because, crop, decode
-from colorgan.comparison.models import Contender
-from colorgan.comparison.results import GREY, ORIGINAL
+from colorgan.comparison.crops import colorless_because, crop, decode
+from colorgan.comparison.models import ComparedModel
+from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError
 from colorgan.images.decode import ReadOptions, read
 from colorgan.images.encode import WriteOptions, write
@@ -33,15 +33,15 @@ _QUALITY = 92
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
+class UploadedPhoto:
     """A photo that was given to the app.
 
     Attributes:
         name: of its file.
         photo: at full size and depth.
         shown: what is shown of it, at most `MOST_SIDE_PX` a side.
-        original: likewise in its own colours, or None where it has none.
-        lab: the square that is measured, (1, 3, S, S), or None where it has no true colours.
+        original: likewise in its own colors, or None where it has none.
+        lab: the square that is measured, (1, 3, S, S), or None where it has no true colors.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Tried:
     lab: Tensor | None
 
 
-def open_photo(name: str, data: bytes, size_px: int) -> Tried:
+def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
     """Read a photo.
 
     Args:
@@ -67,50 +67,50 @@ def open_photo(name: str, data: bytes, size_px: int) -> Tried:
     square = crop(image, size_px)
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
     shown = from_image(image)
-    if colourless_because(square):
-        return Tried(name, photo, shown, None, None)
+    if colorless_because(square):
+        return UploadedPhoto(name, photo, shown, None, None)
     rgb = torch.from_numpy(square.copy()).permute(2, 0, 1)[None]
-    return Tried(name, photo, shown, image, rgb_to_lab(rgb.float() / 255))
+    return UploadedPhoto(name, photo, shown, image, rgb_to_lab(rgb.float() / 255))
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class ModelOutput:
     """What a model says of a photo, before the saturation.
 
     Attributes:
-        colours: of the whole photo as the network saw it.
-        square: of the square that is measured, (2, S, S); None without true colours.
+        colors: of the whole photo as the network saw it.
+        square: of the square that is measured, (2, S, S); None without true colors.
     """
 
-    colours: Colours
+    colors: PredictedColors
     square: Tensor | None
 
 
-def guess(tried: Tried, contender: Contender, rendering: ColorizeOptions) -> Guess:
-    """Ask a model for the colours of a photo.
+def guess(tried: UploadedPhoto, contender: ComparedModel, rendering: ColorizeOptions) -> ModelOutput:
+    """Ask a model for the colors of a photo.
 
     Raises:
         PhotoError: memory does not suffice.
-        WeightsError: the network gives no finite colours.
+        WeightsError: the network gives no finite colors.
     """
-    (colours,) = contender.colorizer.predict_batch(contender.colorizer.shrink(tried.photo, rendering)[None], rendering)
-    if isinstance(colours, PhotoError):
-        raise colours
+    (colors,) = contender.colorizer.predict_batch(contender.colorizer.shrink(tried.photo, rendering)[None], rendering)
+    if isinstance(colors, PhotoError):
+        raise colors
     if tried.lab is None:
-        return Guess(colours, None)
-    as_asked = Contender(contender.name, contender.colorizer, rendering)
+        return ModelOutput(colors, None)
+    as_asked = ComparedModel(contender.name, contender.colorizer, rendering)
     (square,) = as_asked.predict(tried.lab[:, :1])
     if isinstance(square, PhotoError):
         raise square
-    return Guess(colours, square)
+    return ModelOutput(colors, square)
 
 
-def pictures(tried: Tried, guesses: Mapping[str, Guess], saturation: float) -> dict[str, bytes]:
-    """A photo in grey, in each model's colours and, where it has some, in its own: JPEGs by row."""
+def pictures(tried: UploadedPhoto, guesses: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:
+    """A photo in gray, in each model's colors and, where it has some, in its own: JPEGs by row."""
     L = tried.shown.lightness
-    images = {GREY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
+    images = {GRAY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
     for name, made in guesses.items():
-        images[name] = Image.fromarray(upsample.render(L, made.colours.ab, saturation, guide=made.colours.guide))
+        images[name] = Image.fromarray(upsample.render(L, made.colors.ab, saturation, guide=made.colors.guide))
     if tried.original:
         images[ORIGINAL] = tried.original
     return {name: _jpeg(image) for name, image in images.items()}
@@ -122,15 +122,15 @@ def _jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def figures(tried: Tried, guesses: Mapping[str, Guess], saturation: float) -> dict[str, dict[str, float]]:
-    """The figures of grey, of each model and of the original, by row and name; empty without true colours."""
+def figures(tried: UploadedPhoto, guesses: Mapping[str, ModelOutput], saturation: float) -> dict[str, dict[str, float]]:
+    """The figures of gray, of each model and of the original, by row and name; empty without true colors."""
     if tried.lab is None:
         return {}
     L, true_ab = tried.lab[:, :1], tried.lab[:, 1:]
     truth = Pictures(L, true_ab)
     squares = {name: made.square for name, made in guesses.items() if made.square is not None}
-    colours = {GREY: torch.zeros_like(true_ab)} | {name: ab[None] * saturation for name, ab in squares.items()}
-    rows = {name: _measured(Pictures(L, ab), truth, tuple(FIGURES)) for name, ab in colours.items()}
+    colors = {GRAY: torch.zeros_like(true_ab)} | {name: ab[None] * saturation for name, ab in squares.items()}
+    rows = {name: _measured(Pictures(L, ab), truth, tuple(FIGURES)) for name, ab in colors.items()}
     of_truth = [name for name, figure in FIGURES.items() if figure.of_truth]
     return rows | {ORIGINAL: _measured(truth, truth, of_truth)}
 
@@ -139,23 +139,23 @@ def _measured(predicted: Pictures, truth: Pictures, names: Sequence[str]) -> dic
     return {name: float(measured.value) for name, measured in measure(predicted, truth, names).items()}
 
 
-def result_name(tried: Tried, model: str) -> str:
+def result_name(tried: UploadedPhoto, model: str) -> str:
     """What the file of a result is called: after photo and model, of the photo's own kind where that is written."""
     return f"{PurePath(tried.name).stem}-{model}{_suffix(tried)}"
 
 
-def _suffix(tried: Tried) -> str:
+def _suffix(tried: UploadedPhoto) -> str:
     kind = FORMATS[tried.photo.format]
     return kind.written_as or kind.suffixes[0]
 
 
-def result(tried: Tried, contender: Contender, made: Guess, saturation: float) -> bytes:
-    """The file of a result: at the photo's full size, with what its file said, and which model coloured it.
+def result(tried: UploadedPhoto, contender: ComparedModel, made: ModelOutput, saturation: float) -> bytes:
+    """The file of a result: at the photo's full size, with what its file said, and which model colored it.
 
     Raises:
         PhotoError: memory does not suffice.
     """
-    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colours, ColorizeOptions(saturation)).astype(
+    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colors, ColorizeOptions(saturation)).astype(
         np.uint8
     )
     kind = PHOTO_SUFFIXES[_suffix(tried)]

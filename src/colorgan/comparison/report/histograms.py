@@ -1,4 +1,4 @@
-"""Histograms of chroma: how strong the colours of each row are, beside those of the original, as SVG for a page."""
+"""Histograms of chroma: how strong the colors of each row are, beside those of the original, as SVG for a page."""
 
 from __future__ import annotations
 

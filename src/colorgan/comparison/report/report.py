@@ -10,14 +10,14 @@ from pathlib import Path
 
 from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
 from colorgan.comparison.report.histograms import histograms
-from colorgan.comparison.results import GREY, Comparison, Difference, Example, Row
+from colorgan.comparison.results import GRAY, Comparison, Difference, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
 from colorgan.metrics import FIGURES, Figure
 
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
-_WITHOUT_COLOURS = "Photos without true colours"
+_WITHOUT_COLORS = "Photos without true colors"
 _HEADINGS = {"best": "Best photos", "between": "Photos between", "worst": "Worst photos"}
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither better nor worse"}
 
@@ -56,8 +56,8 @@ def _page(folder: Path, comparison: Comparison) -> str:
         perceptual=PERCEPTUAL,
         pairs=list(_pairs(comparison)),
         names=shown,
-        left=GREY,
-        right=next((name for name in shown if name in models), GREY),
+        left=GRAY,
+        right=next((name for name in shown if name in models), GRAY),
         groups=list(_groups(folder, comparison.examples)),
         number=number,
         label=_label,
@@ -170,7 +170,7 @@ class _Shown:
 
 
 def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[_Group]:
-    for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLOURS)):
+    for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLORS)):
         found = list(group)
         shown = [_shown(folder, example) for example in found[:MOST_SHOWN]]
         yield _Group(heading, shown, len(found) - len(shown))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from colorgan.errors import UsageError
-from colorgan.training.events import Events, check_tensorboard
+from colorgan.training.monitoring.tensorboard import Events, check_tensorboard
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 needs_tensorboard = pytest.mark.skipif(not TENSORBOARD, reason="the extra tensorboard is not installed")

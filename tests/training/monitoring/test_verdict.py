@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from colorgan.training.diagnosis import Objective
-from colorgan.training.verdict import JUDGED, judge, read_photo_figures, write_photo_figures, write_verdict
+from colorgan.training.monitoring.diagnosis import Objective
+from colorgan.training.monitoring.verdict import JUDGED, judge, read_photo_figures, write_photo_figures, write_verdict
 
 BCE = Objective("bce")
 PHOTOS = 40

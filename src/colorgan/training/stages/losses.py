@@ -58,7 +58,8 @@ class BinsLoss:
         # Bins last: a log-softmax over contiguous memory is several times as fast.
         log_shares = F.log_softmax(prediction.logits.permute(0, 2, 3, 1).float(), dim=-1)  # (B, h, w, 313)
         entropy = -(log_shares.gather(-1, bins.movedim(1, -1)) * shares.movedim(1, -1)).sum(-1)  # (B, h, w)
-        weights = self.weights.to(entropy.device)[nearest_bin(truth)]
+        self.weights = self.weights.to(entropy.device)  # once; it would wait for a GPU
+        weights = self.weights[nearest_bin(truth)]
         return (weights * entropy).mean()
 
 

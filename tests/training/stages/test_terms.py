@@ -1,7 +1,7 @@
 import torch
 
 from colorgan.training.ranks import ALONE
-from colorgan.training.terms import TermMeans
+from colorgan.training.stages.terms import TermMeans
 
 CPU = torch.device("cpu")
 

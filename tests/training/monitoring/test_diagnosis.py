@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from colorgan.errors import TrainingError
-from colorgan.training.diagnosis import NAN, Objective, diagnose, divergence, epochs_of, lifeless
+from colorgan.training.monitoring.diagnosis import NAN, Objective, diagnose, divergence, epochs_of, lifeless
 
 SMOOTHED = Objective("bce", 0.9)
 SATURATED, BLIND, COLLAPSED = (

@@ -13,7 +13,7 @@ import numpy as np
 from colorgan.files import atomic_write
 from colorgan.metrics import FIGURES
 from colorgan.metrics.bootstrap import Interval, Values, paired_difference
-from colorgan.training.diagnosis import Epoch, Objective, accuracy, epochs_of, lifeless
+from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, lifeless
 
 # What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colours are.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")

@@ -2,10 +2,12 @@ import pytest
 import torch
 from torch import nn
 
+from colorgan.color.bins import prior
+from colorgan.data.dataset import Batch
 from colorgan.networks.compact import Compact
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.losses import l1
-from colorgan.training.stages import FinetuneStage, Learner, OptimizerOptions
+from colorgan.training.stages.base import FinetuneStage, Learner, OptimizerOptions
+from colorgan.training.stages.losses import l1, make_loss
 
 
 def stage(**options: float | bool) -> FinetuneStage:
@@ -111,3 +113,18 @@ def test_what_is_frozen_is_in_no_group(frozen: int, learning: int) -> None:
 
 def test_a_network_without_an_encoder_has_one_rate() -> None:
     assert [group["lr"] for group in stage(lr=1e-2, encoder_lr=1e-4).optimizers["generator"].param_groups] == [1e-2]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_step_on_a_gpu_waits_for_nothing() -> None:
+    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)).cuda()
+    options = OptimizerOptions(ema=0.99, clip_norm=1.0, bf16=True)
+    training = FinetuneStage(network, make_loss("bins", prior(), 0.3), options)
+    rgb = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, device="cuda")
+    light = torch.tensor([[1.0, 0.0]] * 4, device="cuda")
+    training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

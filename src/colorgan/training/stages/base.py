@@ -15,10 +15,8 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorgan.networks.generator import Generator
-from colorgan.training.losses import Loss
 from colorgan.training.ranks import ALONE, Ranks
-
-ParamList = tuple[Tensor, ...] | list[Tensor]
+from colorgan.training.stages.losses import Loss
 
 
 class Stage(Protocol):
@@ -82,6 +80,11 @@ def _parameter_groups(network: nn.Module, options: OptimizerOptions) -> list[dic
     return [group for group in groups if group["params"]]
 
 
+def _tensors(module: nn.Module) -> list[Tensor]:
+    """The parameters and the buffers of a module, without their gradients."""
+    return [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
+
+
 class Learner:
     """A network with its optimizer and, where asked for, the average of its weights.
 
@@ -103,7 +106,7 @@ class Learner:
         self.average: AveragedModel | None = None
         if options.ema:
             # The buffers too: an average of weights with another network's batch norm statistics is no network.
-            self.average = AveragedModel(network, multi_avg_fn=self._average_weights, use_buffers=True).eval()
+            self.average = AveragedModel(network, use_buffers=True).eval()
 
     def learn(self) -> None:
         """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
@@ -115,14 +118,24 @@ class Learner:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
-            self.average.update_parameters(self.network)
+            self._move_average(self.average)
 
-    def _average_weights(self, averaged: ParamList, current: ParamList, _: Tensor | int) -> None:
-        """Move the average on; at first by larger steps, or a short run's would still hold what it started from."""
-        assert self.average
-        updates = int(self.average.n_averaged)  # on the CPU, so that nobody waits for a GPU
-        decay = min(self.options.ema, (1 + updates) / (10 + updates))
-        get_ema_multi_avg_fn(decay)(averaged, current, updates)
+    @torch.no_grad()
+    def _move_average(self, average: AveragedModel) -> None:
+        """Move the average on; at first by larger steps, or a short run's would still hold what it started from.
+
+        `AveragedModel.update_parameters` does this too, but waits for the GPU twice in each step.
+        """
+        updates = int(average.n_averaged)  # it lies on the CPU
+        decay = min(self.options.ema, (1 + updates) / (10 + updates)) if updates else 0.0
+        averaged, current = (_tensors(module) for module in (average.module, self.network))
+        pairs = list(zip(averaged, current, strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        get_ema_multi_avg_fn(decay)([a for a, _ in floats], [c for _, c in floats], updates)
+        for counted, now in pairs:
+            if not counted.is_floating_point():
+                counted.copy_(now)
+        average.n_averaged += 1
 
     def predicting(self) -> Generator:
         """The average where there is one, else a look at the network itself, in evaluation mode."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.errors import UsageError
-from colorgan.training.curves import NOT_FIGURES
+from colorgan.training.monitoring.curves import NOT_FIGURES
 
 
 def check_tensorboard(folder: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from colorgan.errors import CheckpointError
-from colorgan.training.metrics_log import MetricsLog
+from colorgan.training.monitoring.metrics_log import MetricsLog
 
 
 def test_a_reopened_log_takes_no_line_twice_and_mends_a_torn_one(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from colorgan.training.curves import HEIGHT, MOST_POINTS, WIDTH, Curve, Level, draw, gather
+from colorgan.training.monitoring.curves import HEIGHT, MOST_POINTS, WIDTH, Curve, Level, draw, gather
 
 
 def test_figures_are_gathered_over_the_epochs_and_what_is_no_number_is_left_out() -> None:

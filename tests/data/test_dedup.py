@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorgan.data.splitting import MAX_DISTANCE, choose_validation, group_near_duplicates
+from colorgan.data.dedup import MAX_DISTANCE, choose_validation, group_near_duplicates
 
 
 @settings(max_examples=50, deadline=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from colorgan.training.sheets import EMBEDDED_PX, HEAD_PX, MOST_EMBEDDED, embed_sheets, write_sheet
+from colorgan.training.monitoring.sample_sheets import EMBEDDED_PX, HEAD_PX, MOST_EMBEDDED, embed_sheets, write_sheet
 
 
 def sheet(folder: Path, epoch: int, side: int = 24) -> Path:

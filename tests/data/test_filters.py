@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from colorgan.data import screening
-from colorgan.data.screening import (
+from colorgan.data import filters
+from colorgan.data.filters import (
     LeftOut,
     Reason,
     Reduced,
@@ -108,7 +108,7 @@ def test_a_photo_below_the_smallest_side_is_tiny(reduce: Judge, paint: Paint) ->
 def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
     reduce: Judge, paint: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screening, "MAX_PIXELS", 100)
+    monkeypatch.setattr(filters, "MAX_PIXELS", 100)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     left_out = reduce(paint(0))
     assert isinstance(left_out, LeftOut)

@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.adversarial import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
-from colorgan.training.diff_augment import DiffAugment
-from colorgan.training.losses import BinsLoss
 from colorgan.training.ranks import ALONE, Ranks
-from colorgan.training.stages import Learner, OptimizerOptions
+from colorgan.training.stages.base import Learner, OptimizerOptions
+from colorgan.training.stages.diff_augment import DiffAugment
+from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
+from colorgan.training.stages.losses import BinsLoss
 
 ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
 

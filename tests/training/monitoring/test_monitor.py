@@ -18,12 +18,12 @@ from colorgan.metrics import Figures
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints
-from colorgan.training.diagnosis import NAN
-from colorgan.training.gan import GanNetworks, GanOptions, GanStage
 from colorgan.training.loop import Loop
-from colorgan.training.losses import l1
+from colorgan.training.monitoring.diagnosis import NAN
 from colorgan.training.options import RunOptions, TrainOptions
-from colorgan.training.stages import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.losses import l1
 
 OPTIONS = TrainOptions(epochs=4, batch_size=6, size=32, crop_min=0.7, log_every=1, lambda_perceptual=0.0)
 BETAS = (0.5, 0.999)

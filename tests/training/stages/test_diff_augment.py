@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from colorgan.training.diff_augment import DiffAugment
 from colorgan.training.ranks import Ranks
+from colorgan.training.stages.diff_augment import DiffAugment
 
 
 def photos(count: int, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from processes import DEADLINE_S
 
-from colorgan.training.diagnosis import Objective, diagnose
-from colorgan.training.metrics_log import MetricsLog
-from colorgan.training.panels import DISCRIMINATOR, GENERATOR
-from colorgan.training.report import Standing, write_report
-from colorgan.training.run import describe_run
-from colorgan.training.sheets import write_sheet
+from colorgan.training.monitoring.diagnosis import Objective, diagnose
+from colorgan.training.monitoring.metrics_log import MetricsLog
+from colorgan.training.monitoring.panels import DISCRIMINATOR, GENERATOR
+from colorgan.training.monitoring.report import Standing, write_report
+from colorgan.training.monitoring.sample_sheets import write_sheet
+from colorgan.training.run_folder import describe_run
 
 HOSTILE = "\"><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 OBJECTIVE = Objective("bce", 0.9)

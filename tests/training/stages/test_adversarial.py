@@ -6,10 +6,10 @@ from torch.nn import functional as F
 from colorgan.color.bins import prior
 from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import NORMS, PatchGAN
-from colorgan.training.adversarial import ADVERSARIAL, Perceptual
-from colorgan.training.gan import GanNetworks, GanOptions, GanStage
-from colorgan.training.losses import BinsLoss
-from colorgan.training.stages import OptimizerOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual
+from colorgan.training.stages.losses import BinsLoss
 
 
 def batch(number: int = 0, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:

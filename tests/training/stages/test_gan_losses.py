@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from colorgan.training.adversarial import (
+from colorgan.training.stages.gan_losses import (
     ADVERSARIAL,
     Perceptual,
     Relativistic,

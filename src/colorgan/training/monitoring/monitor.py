@@ -8,12 +8,11 @@ from pathlib import Path
 
 from colorgan.errors import TrainingError
 from colorgan.training.checkpoint import Position
-from colorgan.training.diagnosis import Objective, diagnose, divergence
-from colorgan.training.events import Events
-from colorgan.training.metrics_log import MetricsLog
-from colorgan.training.options import RunOptions, TrainOptions
-from colorgan.training.report import Standing, write_report
-from colorgan.training.verdict import (
+from colorgan.training.monitoring.diagnosis import Objective, diagnose, divergence
+from colorgan.training.monitoring.metrics_log import MetricsLog
+from colorgan.training.monitoring.report import Standing, write_report
+from colorgan.training.monitoring.tensorboard import Events
+from colorgan.training.monitoring.verdict import (
     PhotoFigures,
     Verdict,
     judge,
@@ -21,6 +20,7 @@ from colorgan.training.verdict import (
     write_photo_figures,
     write_verdict,
 )
+from colorgan.training.options import RunOptions, TrainOptions
 
 
 class Monitor:

@@ -12,11 +12,11 @@ from markupsafe import Markup
 
 from colorgan.files import atomic_write
 from colorgan.html import render
-from colorgan.training.curves import Curve, Level, draw, gather
-from colorgan.training.diagnosis import Objective
-from colorgan.training.panels import GROUPS, Panel, other_panels
-from colorgan.training.run import read_run
-from colorgan.training.sheets import embed_sheets
+from colorgan.training.monitoring.curves import Curve, Level, draw, gather
+from colorgan.training.monitoring.diagnosis import Objective
+from colorgan.training.monitoring.panels import GROUPS, Panel, other_panels
+from colorgan.training.monitoring.sample_sheets import embed_sheets
+from colorgan.training.run_folder import read_run
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, obj
     curves = gather(lines)
     validations = {line["epoch"]: line for line in lines if line["kind"] == "validation"}
     return render(
-        "colorgan.training",
+        __package__,
         "report",
         name=folder.resolve().name,
         standing=standing,

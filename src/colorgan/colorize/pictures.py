@@ -1,0 +1,108 @@
+"""What `Colorizer` takes from Python besides photos that were read, and what it gives back for each."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorgan.errors import UsageError
+from colorgan.images.decode import read
+from colorgan.images.icc import SRGB8, SRGB16, SRGB_PROFILE
+from colorgan.images.lightness import Samples
+from colorgan.images.metadata import Metadata
+from colorgan.images.photo import Photo, assembled, from_image, to_image
+from colorgan.images.pixels import Raster
+
+Picture: TypeAlias = "Image.Image | str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any]"
+
+_TAKEN = (
+    "a path, the bytes of a file, an open file, a PIL image, or an array of (H, W), (H, W, 1) or (H, W, 3) "
+    "in uint8, uint16 or floats of 0 to 1"
+)
+_MOST = {8: 255, 16: 65535}
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A picture from Python.
+
+    Attributes:
+        photo: as the colorizer needs it.
+        bit_depth: of the result, 8 or 16.
+        give_back: makes of (H, W, 3) sRGB of that depth what the caller gets.
+    """
+
+    photo: Photo
+    bit_depth: int
+    give_back: Callable[[Samples], Any]
+
+
+def given(picture: Picture) -> Given:
+    """Take a picture of any kind that Python has.
+
+    Raises:
+        TypeError: something else.
+        PhotoError: a file that cannot be read, with the reason.
+        UsageError: an array without pixels, or floats outside 0 to 1.
+    """
+    if isinstance(picture, np.ndarray):
+        return _of_array(picture)
+    if isinstance(picture, Image.Image):
+        return _of_photo(from_image(picture))
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return _of_photo(read(io.BytesIO(picture)))
+    if isinstance(picture, str | os.PathLike):
+        return _of_photo(read(Path(picture)))
+    if hasattr(picture, "read") and hasattr(picture, "seek"):
+        return _of_photo(read(picture))
+    raise TypeError(f"{_TAKEN}: that is what can be colored, not {type(picture).__name__}")
+
+
+def _of_photo(photo: Photo) -> Given:
+    def give_back(rgb: Samples) -> Image.Image:
+        image = to_image(np.asarray(rgb, np.uint8), photo.alpha)
+        image.info["icc_profile"] = SRGB_PROFILE
+        if photo.metadata.dpi:
+            image.info["dpi"] = photo.metadata.dpi
+        return image
+
+    return Given(photo, 8, give_back)
+
+
+def _of_array(array: NDArray[Any]) -> Given:
+    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
+    is_float = np.issubdtype(array.dtype, np.floating)
+    if not is_picture or not (is_float or array.dtype in (np.uint8, np.uint16)):
+        raise TypeError(f"{_TAKEN}: that is what can be colored, not an array of {array.shape} in {array.dtype}")
+    if not array.size:
+        raise UsageError("an array with pixels", f"one of {array.shape}", "Give a picture.")
+    if is_float and not bool(((array >= 0) & (array <= 1)).all()):
+        found = f"values from {array.min()} to {array.max()}"
+        raise UsageError("floats of 0 to 1", found, "Divide them by the largest that there can be.")
+    depth = 8 if array.dtype == np.uint8 else 16
+    samples = np.rint(array * _MOST[16]).astype(np.uint16) if is_float else array
+    photo = _photo_of(samples if samples.ndim == 3 else samples[..., None], depth)
+
+    def give_back(rgb: Samples) -> NDArray[Any]:
+        return (rgb / _MOST[16]).astype(array.dtype) if is_float else rgb
+
+    return Given(photo, depth, give_back)
+
+
+def _photo_of(samples: NDArray[Any], depth: int) -> Photo:
+    """The photo of (H, W, 1 or 3) sRGB of so many bits."""
+    height, width, channels = samples.shape
+
+    def strip(rows: slice) -> tuple[list[Samples], None]:
+        return [np.ascontiguousarray(samples[rows, :, channel]) for channel in range(channels)], None
+
+    raster = Raster(height, width, channels, depth, has_alpha=False, strip=strip)
+    return assembled(raster, SRGB8 if depth == 8 else SRGB16, 1, "", Metadata(bit_depth=depth), [])

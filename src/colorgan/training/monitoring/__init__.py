@@ -1,0 +1,1 @@
+"""How a run is doing: its log, troubles, verdict, report, and pictures."""

@@ -1,0 +1,1 @@
+"""What a training step is, for each way of training, and the terms of its loss."""
