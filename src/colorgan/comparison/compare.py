@@ -25,9 +25,9 @@ from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.comparison.published import published_beside
-from colorgan.comparison.report.report import write_report
+from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
-from colorgan.comparison.results_io import JSON_NAME, PreviousResults, read_all, write_results
+from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_all, write_results
 from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
@@ -83,10 +83,19 @@ def compare(
 
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Make sure that results may be written there, before anything is computed."""
-    if (folder / JSON_NAME).exists() and not overwrite:
+    if os.path.lexists(folder / JSON_NAME) and not overwrite:
         advice = "Name another output folder, or overwrite them."
         raise UsageError(
             f"a folder for the results in {folder}", "it holds results already", advice, parameter="overwrite"
+        )
+    standing = [name for name in (HTML_NAME, CSV_NAME) if os.path.lexists(folder / name)]
+    if standing and not overwrite:
+        advice = "Move it away, name another output folder, or overwrite it."
+        raise UsageError(
+            f"a folder for the results in {folder}",
+            f"{standing[0]} stands there already",
+            advice,
+            parameter="overwrite",
         )
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.images.discovery import is_housekeeping
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 MAX_PHOTO_BYTES = 256 * 1000**2
@@ -100,7 +101,11 @@ class Source(ABC):
         """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
         path = PurePosixPath(name)
         # macOS puts a shadow "._x.jpg" beside each "x.jpg" into its archives.
-        if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith("._"):
+        if (
+            path.suffix.lower() not in PHOTO_SUFFIXES
+            or path.name.startswith("._")
+            or any(map(is_housekeeping, path.parts[:-1]))
+        ):
             self.ignored += 1
             return
         yield Entry(self, name, path.parent.name if class_name is None else class_name, size_bytes, position)
@@ -112,6 +117,9 @@ class FolderSource(Source):
     def _list(self) -> Iterator[Entry]:
         for folder, subfolders, names in os.walk(self.path, onerror=self._refuse):
             here = Path(folder)
+            found = len(subfolders)
+            subfolders[:] = [name for name in subfolders if not is_housekeeping(name)]
+            self.ignored += found - len(subfolders)
             self.ignored += sum((here / name).is_symlink() for name in subfolders)
             for name in names:
                 self._check()
