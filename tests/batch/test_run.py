@@ -463,3 +463,12 @@ def test_leftovers_of_a_killed_run_are_gone_after_the_next(tmp_path: Path, tiny_
     (tmp_path / "out" / ".colorgan-killed.tmp").write_bytes(b"half")
     run(tiny_model, photos, tmp_path / "out")
     assert entries(tmp_path / "out") == ["a.png"]
+
+
+def test_hidden_folders_are_left_out_and_counted_unless_they_are_named(tmp_path: Path, tiny_model: Path) -> None:
+    photos = save_ramps(tmp_path / "in", "a.png")
+    save_ramps(photos / ".hidden", "b.png")
+    summary = colorize_files([photos], tmp_path / "out", model=str(tiny_model))
+    assert (summary.counts[PhotoStatus.written], summary.left_out_folders) == (1, 1)
+    summary = colorize_files([photos / ".hidden"], tmp_path / "hidden", model=str(tiny_model))
+    assert (summary.counts[PhotoStatus.written], summary.left_out_folders) == (1, 0)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -136,6 +137,17 @@ def test_colors_that_transparency_hides_are_not_stored(reduce: Judge) -> None:
     pixels, buffer = Image.new("RGBA", (48, 40), (200, 0, 0, 0)), io.BytesIO()
     pixels.save(buffer, "PNG")
     assert np.asarray(open_encoded(reduce(buffer.getvalue()))).min() > 250
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "b.gif", "c.heic", "d.avif", "e.dib"])
+def test_every_kind_of_photo_that_is_colored_is_taken(tmp_path: Path, name: str) -> None:
+    picture = Image.new("RGB", (48, 40), (200, 60, 40))
+    if name.endswith(".heic"):
+        pillow_heif.from_pillow(picture).save(tmp_path / name)
+    else:
+        picture.save(tmp_path / name, {"a.jfif": "JPEG", "e.dib": "BMP"}.get(name))
+    (entry,) = open_source(tmp_path).entries
+    assert isinstance(reduce_photo(entry, 32, 16, ENCODINGS["jpeg"]), Reduced)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

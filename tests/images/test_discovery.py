@@ -65,3 +65,16 @@ def test_a_folder_that_cannot_be_searched_is_a_problem_and_the_rest_goes_on(
     monkeypatch.setattr(os, "scandir", refuse_a)
     found = [(listing.relative, listing.names, listing.problem) for listing in find_photos(str(tmp_path))]
     assert found == [("a", [], "the folder cannot be searched: permission denied"), ("b", ["y.jpg"], "")]
+
+
+HOUSEKEEPING = (".git", ".Trashes", "@eaDir", ".thumbnails", "$RECYCLE.BIN", "lost+found", "__MACOSX")
+
+
+@pytest.mark.parametrize("name", HOUSEKEEPING)
+def test_a_housekeeping_folder_is_left_out_and_told_and_searched_where_it_is_named(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "in/a.jpg", f"in/{name}/b.jpg", f"in/{name}/below/c.jpg")
+    left_out: list[str] = []
+    assert [listing.names for listing in find_photos(str(tmp_path / "in"), None, left_out.append)] == [["a.jpg"]]
+    assert left_out == [str(tmp_path / "in" / name)]
+    named = find_photos(str(tmp_path / "in" / name))
+    assert [listing.names for listing in named] == [["b.jpg"], ["c.jpg"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,12 @@ from colorgan.images.discovery import Listing, PathSet, collision_key, find_phot
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
 
 
-def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] = ()) -> Iterator[Job]:
+def plan_outputs(
+    inputs: Sequence[Path],
+    rules: OutputRules,
+    listed: Iterable[str] = (),
+    left_out: Callable[[str], None] = lambda folder: None,
+) -> Iterator[Job]:
     """Find the photos of files and folders, and give each a place for its result.
 
     A folder's tree is mirrored in the output folder; a listed photo keeps the folders of its path there. A result that
@@ -24,6 +29,7 @@ def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[st
         inputs: files and folders.
         rules: how results are named.
         listed: paths of further photos, as many as there are.
+        left_out: told of each hidden or housekeeping folder, which is not searched.
 
     Returns:
         The jobs, found while they are asked for.
@@ -41,7 +47,7 @@ def plan_outputs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[st
         _check_output_folder(inputs, output)
         if rules.has_unknown_suffix and not listed and len(inputs) == 1 and not inputs[0].is_dir():
             raise _unknown_suffix(output)
-    return _Planner(inputs, rules).jobs(listed)
+    return _Planner(inputs, rules, left_out).jobs(listed)
 
 
 def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
@@ -131,8 +137,8 @@ class _Planner:
     Of a million photos it holds the hashes of their places, and the names of the folder that is being planned.
     """
 
-    def __init__(self, inputs: Sequence[Path], rules: OutputRules) -> None:
-        self._rules = rules
+    def __init__(self, inputs: Sequence[Path], rules: OutputRules, left_out: Callable[[str], None]) -> None:
+        self._rules, self._left_out = rules, left_out
         self._output = None if rules.output is None else str(rules.output)
         self._output_place = None if rules.output is None else os.path.realpath(rules.output)
         self._folders = [path for path in inputs if path.is_dir()]
@@ -175,7 +181,7 @@ class _Planner:
             entered.add(self._output_place)
         for given in self._folders:
             root = os.path.basename(os.path.realpath(given))
-            for listing in find_photos(str(given), entered):
+            for listing in find_photos(str(given), entered, self._left_out):
                 yield from self._listing(listing, root)
         for path in listed:
             yield from self._listed_photo(path)

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,12 +41,14 @@ class Summary:
         missing_ranks: of processes of which nothing was heard.
         dry_run: whether nothing was done.
         is_partial: whether another process sums up what became of all.
+        left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
     """
 
     counts: Mapping[PhotoStatus, int]
     missing_ranks: tuple[int, ...] = ()
     dry_run: bool = False
     is_partial: bool = False
+    left_out_folders: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -101,8 +103,11 @@ def colorize_files(
         pages=_count_pages if batch.all_pages else None,
     )
     paths = [Path(path) for path in inputs]
-    jobs = _find_jobs(paths, rules, listed)
-    return _Run(jobs, rules, options, batch, model, callbacks or Callbacks()).go(_journal_homes(paths, rules, listed))
+    left_out = Counter[str]()
+    jobs = _find_jobs(paths, rules, listed, lambda folder: left_out.update(folders=1))
+    run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
+    summary = run.go(_journal_homes(paths, rules, listed))
+    return replace(summary, left_out_folders=left_out["folders"])
 
 
 def _count_pages(path: str) -> int:
@@ -111,9 +116,11 @@ def _count_pages(path: str) -> int:
     return count_pages(Path(path))
 
 
-def _find_jobs(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> Iterator[Job]:
+def _find_jobs(
+    inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None, left_out: Callable[[str], None]
+) -> Iterator[Job]:
     """The photos, of which there is at least one; found while they are asked for."""
-    jobs = plan_outputs(inputs, rules, () if listed is None else listed)
+    jobs = plan_outputs(inputs, rules, () if listed is None else listed, left_out)
     first = next(jobs, None)
     if first is None:
         named = ", ".join(os.fsencode(path).decode(errors="replace") for path in inputs[:3])

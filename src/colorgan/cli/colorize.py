@@ -320,7 +320,9 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
             reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
         raise
     if not summary.is_partial:
-        total = Total(request.where, summary.exit_code, summary.dry_run, summary.missing_ranks)
+        total = Total(
+            request.where, summary.exit_code, summary.dry_run, summary.missing_ranks, summary.left_out_folders
+        )
         reporter.summary(summary.counts, total)
     return summary.exit_code
 

@@ -50,12 +50,14 @@ class Total:
         exit_code: of the process.
         is_dry: whether nothing was done.
         missing: ranks of which nothing was heard.
+        left_out_folders: hidden and housekeeping folders, which were not searched.
     """
 
     where: str
     exit_code: int
     is_dry: bool = False
     missing: Sequence[int] = ()
+    left_out_folders: int = 0
 
 
 class Reporter(ABC):
@@ -139,6 +141,8 @@ class PlainReporter(Reporter):
         self._console.result(f"{self._prefix}{sums}. Results: {total.where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
+        if total.left_out_folders:
+            self._console.note(f"Hidden and housekeeping folders, not searched unless named: {total.left_out_folders}.")
         for rank in total.missing:
             self._console.warn(f"Nothing was heard of rank {rank}; the same command again does what it left.")
 
@@ -192,6 +196,7 @@ class JsonReporter(Reporter):
             exit_code=total.exit_code,
             dry_run=total.is_dry,
             missing_ranks=list(total.missing),
+            left_out_folders=total.left_out_folders,
         )
 
 

@@ -17,8 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError
-from colorgan.images.discovery import is_housekeeping
-from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.images.discovery import has_photo_suffix, is_housekeeping
 
 MAX_PHOTO_BYTES = 256 * 1000**2
 
@@ -72,7 +71,8 @@ class Source(ABC):
     Attributes:
         path: where it is.
         entries: its photos, sorted by name.
-        ignored: how many of its members are no photos: other files, links, devices, fifos.
+        ignored: how many of its members are no photos: other files, links, devices, fifos, and hidden folders and those
+            that programs keep for themselves, each counted once in a folder and file by file in an archive.
     """
 
     def __init__(self, path: Path, check: Check = lambda: None) -> None:
@@ -100,12 +100,7 @@ class Source(ABC):
     def _entry(self, name: str, size_bytes: int, position: int = 0, class_name: str | None = None) -> Iterator[Entry]:
         """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
         path = PurePosixPath(name)
-        # macOS puts a shadow "._x.jpg" beside each "x.jpg" into its archives.
-        if (
-            path.suffix.lower() not in PHOTO_SUFFIXES
-            or path.name.startswith("._")
-            or any(map(is_housekeeping, path.parts[:-1]))
-        ):
+        if not has_photo_suffix(path.name) or any(is_housekeeping(part) for part in path.parts[:-1]):
             self.ignored += 1
             return
         yield Entry(self, name, path.parent.name if class_name is None else class_name, size_bytes, position)

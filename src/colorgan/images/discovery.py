@@ -54,7 +54,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 def has_photo_suffix(name: str) -> bool:
     """Whether the name says that it is a photo of a kind that is read here."""
-    return split_name(name)[1].lower() in PHOTO_SUFFIXES
+    return split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
 
 
 def is_housekeeping(name: str) -> bool:
@@ -62,12 +62,15 @@ def is_housekeeping(name: str) -> bool:
     return (name.startswith(".") and name != "..") or name.lower() in _HOUSEKEEPING
 
 
-def find_photos(folder: str, entered: PathSet | None = None) -> Iterator[Listing]:
+def find_photos(
+    folder: str, entered: PathSet | None = None, left_out: Callable[[str], None] = lambda folder: None
+) -> Iterator[Listing]:
     """Search a folder and all below it: its own photos first, then its folders in the order of their names.
 
     Args:
-        folder: where to begin.
+        folder: where to begin; it is searched whatever its name is.
         entered: real paths of folders to leave out; those searched are added, so that links cannot lead in circles.
+        left_out: told of each hidden or housekeeping folder, which is not searched.
 
     Yields:
         The folders that hold photos, and those that could not be searched.
@@ -86,7 +89,11 @@ def find_photos(folder: str, entered: PathSet | None = None) -> Iterator[Listing
             continue
         if names:
             yield Listing(place, relative, names)
-        waiting.extend((os.path.join(place, name), os.path.join(relative, name)) for name in reversed(folders))
+        for name in reversed(folders):
+            if is_housekeeping(name):
+                left_out(os.path.join(place, name))
+            else:
+                waiting.append((os.path.join(place, name), os.path.join(relative, name)))
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
@@ -94,11 +101,8 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     names, folders = [], []
     with os.scandir(folder) as listing:
         for entry in listing:
-            if entry.name.startswith(_APPLE_DOUBLE):
-                continue
             if _is_folder(entry):
-                if not is_housekeeping(entry.name):
-                    folders.append(entry.name)
+                folders.append(entry.name)
             elif has_photo_suffix(entry.name):
                 names.append(entry.name)
     names.sort()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from colorgan.errors import PhotoError
 from colorgan.images import pixels
-from colorgan.images.icc import CMYK, GRAY, LAB, RGB, SampleColors, colors_of
+from colorgan.images.icc import CMYK, GRAY, LAB, RGB, SRGB8, SampleColors, colors_of
 from colorgan.images.lightness import (
     L_OF_CODE,
     L_OF_GRAY8,
@@ -39,6 +39,17 @@ _UNTURNED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     6: lambda upright: upright[:, ::-1].T,
     7: lambda upright: upright[::-1, ::-1].T,
     8: lambda upright: upright[::-1].T,
+}
+
+
+_TRANSPOSED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -119,6 +130,9 @@ def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None =
     """
     raster, colors, _ = _raster_of(image, again, [])
     orientation = orientation_in(image)
+    if colors is SRGB8 and raster.depth == 8:  # Pillow's own way is the same here, and quicker
+        plain = image.convert("RGB")
+        return plain.transpose(_TRANSPOSED[orientation]) if orientation > 1 else plain
     return rgb_from_raster(raster, colors, orientation, image.info.get("icc_profile"))
 
 
