@@ -91,3 +91,37 @@ def noise(size: int = 64) -> Image.Image:
 def lightness_of(photo: Photo) -> NDArray[np.float32]:
     """L of all of a photo."""
     return photo.lightness.rows(slice(None))
+
+
+def tiff_bytes(*pages: tuple[NDArray[np.generic], dict[int, int | list[int]]], below: int = 0) -> bytes:
+    """A TIFF of uncompressed pages, (H, W) or (H, W, C), with further tags; the last ones hang below the first."""
+    out, link = b"II*\0" + bytes(4), 4
+    directories = []
+    for index, (samples, more) in enumerate(reversed(pages)):
+        height, width, *rest = samples.shape
+        channels, data = (rest or [1])[0], samples.tobytes()
+        place = len(out)
+        out += data + bytes(len(data) % 2)
+        tags: dict[int, int | list[int]] = {256: width, 257: height, 258: [samples.itemsize * 8] * channels, 259: 1}
+        tags |= {262: 1 if channels == 1 else 2, 273: place, 277: channels, 278: height, 279: len(data)} | more
+        if index == len(pages) - 1 and below:
+            tags[330], directories = directories[-below:], directories[:-below]
+        place, out = len(out), out + _directory(tags, len(out))
+        directories.append(place)
+    for place in reversed(directories):
+        out = out[:link] + struct.pack("<I", place) + out[link + 4 :]
+        (count,) = struct.unpack_from("<H", out, place)
+        link = place + 2 + 12 * count
+    return out
+
+
+def _directory(tags: dict[int, int | list[int]], place: int) -> bytes:
+    entries, heap, start = b"", b"", place + 2 + 12 * len(tags) + 4
+    for tag, value in sorted(tags.items()):
+        values = value if isinstance(value, list) else [value]
+        kind = "I" if tag in (254, 256, 257, 273, 278, 279, 330) else "H"
+        packed = struct.pack(f"<{len(values)}{kind}", *values)
+        if len(packed) > 4:
+            packed, heap = struct.pack("<I", start + len(heap)), heap + packed
+        entries += struct.pack("<HHI", tag, {"H": 3, "I": 4}[kind], len(values)) + packed.ljust(4, b"\0")
+    return struct.pack("<H", len(tags)) + entries + bytes(4) + heap

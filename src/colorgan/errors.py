@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 _SIGNALS = {
     1: "by the end of its terminal (SIGHUP)",
     2: "by Ctrl-C",
@@ -90,3 +92,24 @@ class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt 
 
 class TrainingError(ColorganError):
     """A training that cannot go on, such as one whose loss is no longer a number."""
+
+
+# What the system says where it gives no more of something, in Python's words and in those of the loader.
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "not enough memory", "unable to allocate")
+_NO_THREADS = ("can't start new thread", "resource temporarily unavailable")
+
+
+def limit_reached(error: BaseException) -> DeviceError | None:
+    """What an exception means that comes of a limit of the system, as in a small container; None for any other."""
+    words, number = str(error).lower(), getattr(error, "errno", None)
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(each in words for each in _NO_MEMORY):
+        advice = "Allow more of it (ulimit -v, the container's limit), or take fewer workers and a smaller batch."
+        return DeviceError("memory to work in", "the system gives no more", advice)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return DeviceError(
+            "files to open", "the system opens no more", "Allow more (ulimit -n), or take fewer workers."
+        )
+    if isinstance(error, RuntimeError | OSError) and any(each in words for each in _NO_THREADS):
+        advice = "Allow more (ulimit -u, the container's limit of processes), or take one worker."
+        return DeviceError("threads to work in", "the system starts no more", advice)
+    return None

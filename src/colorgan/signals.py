@@ -15,6 +15,14 @@ from colorgan.errors import Interrupted
 HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+_watching: list[SignalWatch] = []
+
+
+def received() -> int | None:
+    """The number of the signal that came to whoever watches, or None."""
+    return next((watch.received for watch in reversed(_watching) if watch.received is not None), None)
+
+
 def _nohup(number: int) -> bool:
     return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) is signal.SIG_IGN
 
@@ -47,12 +55,15 @@ class SignalWatch:
         """Take the signals over."""
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._remember) for number in HEEDED if not _nohup(number)}
+            _watching.append(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the signals back."""
+        if self in _watching:
+            _watching.remove(self)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

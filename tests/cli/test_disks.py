@@ -19,6 +19,7 @@ from processes import Start
 from trees import needs_links
 
 from colorgan.batch.journal import JOURNAL_NAME, Journal
+from colorgan.data.sources import open_source
 from colorgan.errors import OutputError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="is about disks of Unix systems")
@@ -140,8 +141,8 @@ def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tm
     call(*arguments)
     (out / "a.jpg").write_bytes(b"retouched")
     for options, sums in (
-        ((), "0 written, 1 skipped, 1 changed"),
-        (("--saturation", "0.5"), "1 written, 0 skipped, 1 changed"),
+        ((), "0 written, 1 skipped"),
+        (("--saturation", "0.5"), "1 written, 0 skipped"),
     ):
         code, printed, words = call(*arguments, *options)
         assert (code, printed.startswith(f"{sums}, 1 changed")) == (0, True), printed
@@ -151,3 +152,88 @@ def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tm
     _, printed, _ = call(*arguments, "--dry-run", "--json")
     assert [json.loads(line).get("status") for line in printed.splitlines()].count("changed") == 1
     assert call(*arguments, "--overwrite")[1].startswith("2 written, 0 skipped, 0 failed")
+
+
+def test_what_systems_keep_in_folders_of_their_own_is_no_photo(tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    own = ["@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/1.jpg", "#recycle/gone.jpg", ".Trash-1000/files/old.jpg"]
+    make_photos(tmp_path / "photos", "a.jpg", "scans.tif/b.jpg", *own)
+    for sums in ("2 written, 0 skipped", "0 written, 2 skipped"):
+        code, printed, _ = call(tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model)
+        assert (code, printed.startswith(f"{sums}, 0 failed")) == (0, True), printed
+    assert tree(tmp_path / "out") == ["a.jpg", "scans.tif/b.jpg"]
+    with closing(open_source(tmp_path / "photos")) as source:
+        assert [entry.name for entry in source.entries] == ["a.jpg", "scans.tif/b.jpg"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_lists_of_other_systems_are_understood(encoding: str, tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "\N{LATIN SMALL LETTER E WITH ACUTE}.jpg", "b.jpg")
+    (tmp_path / "list.txt").write_bytes(
+        "photos/\N{LATIN SMALL LETTER E WITH ACUTE}.jpg\r\nphotos/b.jpg\r\n".encode(encoding)
+    )
+    done = run("--from-file", "list.txt", "-o", "out", "--model", tiny_model, cwd=tmp_path)
+    assert (done.returncode, len(tree(tmp_path / "out"))) == (0, 2), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+def test_a_limit_of_the_system_is_an_error_with_words(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    lacking = """
+import resource, threading
+def start(thread):
+    raise RuntimeError("can't start new thread")
+if "threads" in sys.argv[1:]:
+    threading.Thread.start = start
+    sys.argv.remove("threads")
+else:
+    resource.setrlimit(resource.RLIMIT_AS, (700_000_000,) * 2)
+"""
+    for more in ((), ("threads",)):
+        arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, *more)
+        done = disks.on_disk(f"import sys{lacking}", "colorize", *arguments)
+        assert done.returncode == 4, done.stderr
+        assert "the system" in done.stderr
+        assert "bug" not in done.stderr
+
+
+def test_a_share_is_always_said_with_what_made_it(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", *(f"{number}.jpg" for number in range(6)))
+    arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet", "--dry-run")
+    environment = os.environ | {"WORLD_SIZE": "2"}
+    assert (
+        "share 1 of 2 of the photos alone, since the environment has WORLD_SIZE=2 RANK=0"
+        in run(*arguments, env=environment).stderr
+    )
+    lines = [json.loads(line) for line in run(*arguments, "--json", env=environment).stdout.splitlines()]
+    (line,) = [line for line in lines if line.get("state") == "sharing"]
+    assert (line["share"], line["variables"]) == ("1 of 2", "WORLD_SIZE=2 RANK=0")
+
+
+TRAINING = ["--data", "data", "--from", "small.safetensors", "--run", "run", "--device", "cpu", "--size", "16"]
+SHORT = ["--batch-size", "4", "--epochs", "1", "--workers", "1"]
+
+
+def test_a_training_is_not_lost_for_a_cache_that_cannot_be_written(place: Path) -> None:
+    (place / "file").touch()
+    environment = os.environ | {"COLORGAN_CACHE": str(place / "file" / "cache")}
+    done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=environment)
+    assert (done.returncode, done.stdout) == (0, "run/weights/best.safetensors\n"), done.stderr
+    assert "not in the cache as `finetuned`" in done.stderr
+    assert "also in the cache" not in done.stderr
+
+
+def test_a_training_with_a_leftover_world_size_says_what_to_do(place: Path) -> None:
+    done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=os.environ | {"WORLD_SIZE": "2"})
+    assert done.returncode == 2, done.stderr
+    assert "unset WORLD_SIZE" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["report.html", "results.csv", "results.json"])
+def test_compare_replaces_no_file_of_the_users(name: str, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    done = disks.on_disk("", "compare", tmp_path / "photos", "-o", tmp_path / "out", "--models", "compact")
+    assert done.returncode == 2, done.stderr
+    assert "--overwrite" in done.stderr
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from colorgan.color.lab import lab_to_linear, lab_to_rgb, rgb_to_lab, srgb_from_linear
+from colorgan.colorize import upsample
 from colorgan.colorize.gamut import (
     LINEAR_STEPS,
     Mixer,
@@ -15,6 +17,7 @@ from colorgan.colorize.gamut import (
     scaled_ab,
     scaled_lightness,
 )
+from colorgan.images.lightness import Lightness
 
 
 def linear_of(lab: Tensor) -> Tensor:
@@ -98,3 +101,11 @@ def test_clipping_channels_would_shift_the_hue_and_this_does_not() -> None:
 def test_black_and_white_stay_so_whatever_color_they_are_given(L: float) -> None:
     levels = levels_of(torch.tensor([[L, L], [50.0, -20.0], [-70.0, 90.0]]))
     assert (levels - L * 2.55).abs().max() <= 1
+
+
+@pytest.mark.parametrize("red", [0, 1, 128, 254, 255])
+def test_every_color_of_srgb_comes_back_as_it_was(red: int) -> None:
+    rgb = np.empty((256, 256, 3), np.uint8)
+    rgb[..., 0], rgb[..., 1], rgb[..., 2] = red, np.arange(256)[:, None], np.arange(256)[None]
+    lab = rgb_to_lab(torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255)[0]
+    assert (upsample.render(Lightness.from_plane(lab[0].numpy()), lab[1:]) == rgb).all()

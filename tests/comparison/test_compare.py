@@ -51,6 +51,17 @@ def test_every_photo_goes_through_every_model(
     assert watching.progress[-1] == (6, 6)
 
 
+def test_copies_of_one_photo_count_once_with_a_word(photos: Path, tmp_path: Path, options: CompareOptions) -> None:
+    once = compare([photos], tmp_path / "once", options)
+    (photos / "9-copy.png").write_bytes((photos / "0.png").read_bytes())
+    with Image.open(photos / "1.png") as image:
+        image.save(photos / "9-other-file.tif")
+    found = compare([photos], tmp_path / "twice", options)
+    assert [photo.name for photo in found.photos] == [photo.name for photo in once.photos]
+    assert found.row("first").figures == once.row("first").figures
+    assert any(note.startswith("Copies") and note.endswith(": 2.") for note in found.notes)
+
+
 def test_figures_are_those_of_validation_on_the_same_crops(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, colored: Draw
 ) -> None:

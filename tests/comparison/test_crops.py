@@ -8,6 +8,7 @@ from PIL import Image
 
 from colorgan.comparison.crops import Crop, Unreadable, crop, decode, open_inputs, read_crop, read_crops
 from colorgan.errors import PhotoError, UsageError
+from colorgan.images.decode import ReadOptions
 
 Draw = Callable[..., Image.Image]
 
@@ -63,9 +64,9 @@ def test_what_is_no_photo_is_said_with_its_reason(tmp_path: Path, colored: Draw,
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(colored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("colorgan.comparison.crops.MAX_PIXELS", 100)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     with pytest.raises(PhotoError, match=r"more than 0\.0001 megapixels"):
-        decode(encoded(colored(0)))
+        decode(encoded(colored(0)), ReadOptions(1e-4))
 
 
 def test_photos_come_in_their_order_and_a_reader_that_stops_early_ends(photos: Path) -> None:

@@ -194,3 +194,45 @@ def test_threads_share_a_profile(tmp_path: Path) -> None:
         together = list(threads.map(read, paths * 20))
     for index, photo in enumerate(together):
         assert np.array_equal(lightness_of(photo), alone[index % 4])
+
+
+def table_profile(steps: int = 9) -> bytes:
+    """A profile of RGB in linear light that has a table in place of a matrix: lut16, to Lab (ICC.1:2010, 10.10)."""
+    axis = np.arange(steps) / (steps - 1)
+    rgb = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    primaries = np.array([[0.43607, 0.22250, 0.01393], [0.38506, 0.71688, 0.09710], [0.14308, 0.06062, 0.71417]])
+    xyz = rgb @ primaries / np.array([0.9642, 1, 0.8249])
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    x, y, z = np.moveaxis(f, -1, 0)
+    lab = np.stack([(116 * y - 16) * 652.8, (500 * (x - y) + 128) * 256, (200 * (y - z) + 128) * 256], axis=-1)
+    ends = struct.pack(">2H", 0, 65535) * 3
+    lut = b"mft2" + bytes(4) + bytes([3, 3, steps, 0]) + struct.pack(">9i", *(np.eye(3, dtype=int) * 65536).ravel())
+    lut += struct.pack(">HH", 2, 2) + ends + lab.clip(0, 65535).round().astype(">u2").tobytes() + ends
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    place = 128 + 4 + 2 * 12
+    table = struct.pack(">I", 2) + b"wtpt" + struct.pack(">II", place, 20) + b"A2B0"
+    table += struct.pack(">II", place + 20, len(lut))
+    header = bytearray(gray_profile(gamma_curve(1.0))[:128])
+    header[0:4], header[12:24] = struct.pack(">I", place + 20 + len(lut)), b"scnrRGB Lab "
+    header[8:12] = b"\x02\x40\0\0"
+    return bytes(header) + table + white + lut
+
+
+def test_colors_of_16_bits_are_read_by_a_profile_of_tables(tmp_path: Path) -> None:
+    profile, random = table_profile(), np.random.default_rng(0)
+    gray = np.repeat((RAMP16 / 65535)[..., None], 3, axis=2)
+    for name, codes in (("gray", gray), ("colors", random.uniform(0.2, 1, (8, 64, 3)))):
+        levels = np.rint(codes * 255)
+        Image.fromarray(levels.astype(np.uint8)).save(tmp_path / f"{name}8.tif", icc_profile=profile)
+        deep_codes = (levels * 257).astype(np.uint16)
+        tifffile.imwrite(tmp_path / f"{name}16.tif", deep_codes, iccprofile=profile, photometric="rgb")
+        shallow, deep = (lightness_of(read(tmp_path / f"{name}{bits}.tif")) for bits in (8, 16))
+        assert np.abs(deep - shallow).max() < 1.0
+        assert np.abs(deep - shallow).mean() < 0.3
+
+
+def test_colors_between_levels_of_255_lie_between_by_a_profile_of_tables(tmp_path: Path) -> None:
+    codes = np.full((4, 64, 3), 30000, np.uint16)
+    codes[..., 1] += np.arange(64, dtype=np.uint16) * 20
+    tifffile.imwrite(tmp_path / "a.tif", codes, iccprofile=table_profile(), photometric="rgb")
+    assert (np.diff(lightness_of(read(tmp_path / "a.tif"))[0]) > 0).all()

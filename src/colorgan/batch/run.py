@@ -167,6 +167,8 @@ class _Run:
     def go(self, journal_homes: Sequence[Path]) -> Summary:
         """Do it."""
         self._callbacks.on_start()
+        if self._shard.count > 1:
+            self._say_share()
         read_only = self._batch.dry_run
         ranks = RankSummary(self._world) if self._has_company else None
         with Journals(
@@ -192,6 +194,14 @@ class _Run:
                     self._counts[outcome.status] += 1
                     self._callbacks.on_photo(outcome)
         return self._sum_up(ranks)
+
+    def _say_share(self) -> None:
+        """Say that this process leaves photos out: what asked for it may be left over from another run."""
+        index, count = self._shard.index, self._shard.count
+        variables = "" if self._batch.shard else f"WORLD_SIZE={count} RANK={index}"
+        why = f", since the environment has {variables}" if variables else ""
+        words = f"This process takes share {index + 1} of {count} of the photos alone{why}."
+        self._callbacks.on_log("sharing", words, share=f"{index + 1} of {count}", variables=variables)
 
     @property
     def _has_company(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from colorgan.batch.jobs import Job
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import CONFIDENCE, ColorizeOptions
-from colorgan.errors import ColorganError, PhotoError
+from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.images import decode, encode
 from colorgan.images.decode import ReadOptions
 from colorgan.images.encode import WriteOptions
@@ -234,5 +234,7 @@ def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None
     except MemoryError:
         put(position, job.outcome(PhotoStatus.failed, ("not enough memory for a photo of its size",)))
     except Exception as error:  # a million others should not wait for a bug that one photo meets
+        if limit := limit_reached(error):
+            raise limit from error
         words = f"unexpected {type(error).__name__}: {error} (a bug in colorgan; please report it with the photo)"
         put(position, job.outcome(PhotoStatus.failed, (words,)))

@@ -13,7 +13,8 @@ import typer
 import typer.core
 import typer.main
 
-from colorgan.errors import EXIT_SIGINT, ColorganError
+from colorgan.cli.streams import Results, checked_results, open_missing_streams
+from colorgan.errors import EXIT_SIGINT, ColorganError, limit_reached
 
 # The subcommands in the order of the help, each the function of that name in its module here, with an example of its
 # use, which stands at the end of its help and is run by the tests.
@@ -94,8 +95,7 @@ def _show_warning(
     from colorgan.cli.console import Console
     from colorgan.files import DiskWarning
 
-    is_of_disk = issubclass(category, DiskWarning)
-    Console().warn(str(message) if is_of_disk else warnings.formatwarning(message, category, filename, lineno).rstrip())
+    Console().warn(str(message) if issubclass(category, DiskWarning) else f"{category.__name__}: {message}")
 
 
 def main() -> NoReturn:
@@ -107,17 +107,30 @@ def main() -> NoReturn:
         os.environ["COLUMNS"] = "1000"  # rich wraps a long help, and fish would offer its second line as an option
     warnings.filterwarnings("ignore", module="PIL")  # of odd files, of which the commands have words of their own
     warnings.showwarning = _show_warning
+    open_missing_streams()
+    with checked_results() as results:
+        code = _run(results)
+    sys.exit(code)
+
+
+def _run(results: Results) -> int:
+    """Run the command line, and give the exit code."""
+    from colorgan.cli.console import print_bug, print_error
+
     try:
-        app(prog_name="colorgan")
+        try:
+            app(prog_name="colorgan")
+        except SystemExit as end:
+            results.flush()
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
     except ColorganError as error:
-        from colorgan.cli.console import print_error
-
         print_error(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(EXIT_SIGINT)
+        return EXIT_SIGINT
     except Exception as error:
-        from colorgan.cli.console import print_bug
-
-        sys.exit(print_bug(error, debug="--debug" in sys.argv[1:2]))
-    sys.exit(0)
+        if limit := limit_reached(error):
+            print_error(limit)
+            return limit.exit_code
+        return print_bug(error, debug="--debug" in sys.argv[1:2])
+    return 0

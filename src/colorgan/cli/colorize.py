@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from colorgan.cli.options import (
     given_path,
 )
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
+from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.distributed import World
 from colorgan.errors import ColorganError, Interrupted, UsageError
@@ -301,7 +303,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
             with watch.leaving():
                 return colorize_stream(request, console, reporter)
         if request.from_file:
-            listed = _read_list(request.from_file)
+            listed = _read_list(request.from_file, partial(watch.check, RESUME_ADVICE))
         with callbacks:
             summary = colorize_files(
                 request.inputs,
@@ -325,17 +327,19 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     return summary.exit_code
 
 
-def _read_list(path: Path) -> Iterator[str]:
+def _read_list(path: Path, check: Callable[[], None]) -> Iterator[str]:
     """The paths in a list, read while they are asked for; it is opened now, so that a wrong name costs no time."""
     if path == STREAM:
-        return read_paths(sys.stdin.buffer)
+        return read_paths(InterruptibleReader(sys.stdin.buffer, check))
     try:
-        return _read_and_close(path.open("rb"))
+        # Of a pipe without a writer, opening it would wait for one, and hear no signal.
+        opened = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError("a list of photos", f"{path}: {reason}", "Check the name after --from-file.") from error
+    return _read_and_close(opened, check)
 
 
-def _read_and_close(file: BinaryIO) -> Iterator[str]:
+def _read_and_close(file: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
     with file:
-        yield from read_paths(file)
+        yield from read_paths(InterruptibleReader(file, check))

@@ -107,8 +107,9 @@ class PlainReporter(Reporter):
         self._console, self._prefix = console, prefix
 
     def status(self, state: str, words: str, **fields: object) -> None:
-        """Print it as a note."""
-        self._console.note(self._prefix + words)
+        """Print it as a note; a share of the photos as what nobody should miss."""
+        say = self._console.warn if state == "sharing" else self._console.note
+        say(self._prefix + words)
 
     def planned(self, outcome: PhotoOutcome) -> None:
         """Print where the result would go, or why there would be none."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from rich import box
 from rich.console import Console as RichConsole
@@ -25,39 +25,31 @@ from rich.progress import (
 from rich.segment import ControlType
 from rich.table import Table
 
-from colorgan.errors import EXIT_BUG, ColorganError, OutputError
+from colorgan.cli.streams import Words
+from colorgan.errors import EXIT_BUG, ColorganError
 
 # Parameters of the library whose options have other names.
 _SPELLED_OTHERWISE = {"inputs": "INPUT", "keep_metadata": "--strip-metadata", "listed": "--from-file"}
 
 
-class _Words:
-    """Standard error as it is at each moment; what is written once its terminal is closed is lost, and breaks nothing.
+# What a terminal would obey or hide in place of showing it.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
-    A training that ends since its terminal was closed still has to be saved, and its bar to be taken down.
-    """
 
-    def __getattr__(self, name: str) -> Any:
-        # Rich puts a file of its own there while a bar is drawn, which would print through this one again.
-        return getattr(getattr(sys.stderr, "rich_proxied_file", sys.stderr), name)
+def on_one_line(text: str) -> str:
+    """The text with control characters escaped: names are data for a terminal, never orders."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
-    def write(self, text: str) -> int:
-        """Write, or lose, the text."""
-        with contextlib.suppress(OSError):
-            self.__getattr__("write")(text)
-        return len(text)
 
-    def flush(self) -> None:
-        """Flush what is written."""
-        with contextlib.suppress(OSError):
-            self.__getattr__("flush")()
+def _escaped(text: str) -> str:
+    return escape(on_one_line(text))
 
 
 def _rich(*, stderr: bool) -> RichConsole:
     # Rich honors NO_COLOR by itself; a dumb terminal must get no control codes at all.
     dumb = os.environ.get("TERM") == "dumb"
-    words = cast(IO[str], _Words()) if stderr else None
-    return RichConsole(file=words, highlight=False, soft_wrap=True, force_terminal=False if dumb else None)
+    words = cast(IO[str], Words()) if stderr else None
+    return RichConsole(file=words, highlight=False, emoji=False, soft_wrap=True, force_terminal=False if dumb else None)
 
 
 class Console:
@@ -74,14 +66,8 @@ class Console:
     def result(self, text: str) -> None:
         """Print a line that another program may want to read."""
         # Plainly, since there may be a line for each of a million photos; each is whole when the process is killed.
-        encoding = sys.stdout.encoding or "utf-8"
-        try:
-            print(text.encode(encoding, "replace").decode(encoding), flush=True)
-        except BrokenPipeError as error:
-            # What is left in the buffer goes nowhere, or Python would complain once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            advice = "Give the command again: it goes on with the rest."
-            raise OutputError("printing results", "whoever read them has gone", advice) from error
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(on_one_line(text).encode(encoding, "replace").decode(encoding), flush=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, numbers to the right; a row of one cell is a heading among the rows.
@@ -95,18 +81,18 @@ class Console:
         for number, name in enumerate(header):
             table.add_column(escape(name), justify="right" if number else "left", overflow="fold")
         for row in rows:
-            cells = [escape(cell) for cell in row]
+            cells = ["\n".join(map(_escaped, cell.split("\n"))) for cell in row]
             table.add_row(*cells, style="bold" if len(cells) == 1 else None)
         _rich(stderr=False).print(table, soft_wrap=False)
 
     def note(self, text: str) -> None:
         """Print a line that tells a person what is going on."""
         if not self.quiet:
-            self._err.print(escape(text), soft_wrap=True)
+            self._err.print(_escaped(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a line that a person should not miss."""
-        self._err.print(f"[yellow]{escape(text)}[/yellow]", soft_wrap=True)
+        self._err.print(f"[yellow]{_escaped(text)}[/yellow]", soft_wrap=True)
 
     def bar(self, *columns: str | ProgressColumn) -> Progress:
         """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
@@ -172,10 +158,10 @@ def restore_terminal() -> None:
 def print_error(error: ColorganError) -> None:
     """Print what was expected, what was found, and what to do."""
     err = _rich(stderr=True)
-    err.print(f"[red]colorgan:[/red] {escape(error.expected)}: {escape(error.found)}", soft_wrap=True)
+    err.print(f"[red]colorgan:[/red] {_escaped(error.expected)}: {_escaped(error.found)}", soft_wrap=True)
     if error.advice:
         option = f" ({option_of(error.parameter)})" if error.parameter else ""
-        err.print(f"  {escape(error.advice)}{escape(option)}", soft_wrap=True)
+        err.print(f"  {_escaped(error.advice)}{escape(option)}", soft_wrap=True)
 
 
 def print_bug(error: Exception, debug: bool) -> int:
@@ -184,7 +170,7 @@ def print_bug(error: Exception, debug: bool) -> int:
         traceback.print_exception(error, file=sys.stderr)
         return EXIT_BUG
     err = _rich(stderr=True)
-    err.print(f"[red]colorgan:[/red] unexpected {type(error).__name__}: {escape(str(error))}", soft_wrap=True)
+    err.print(f"[red]colorgan:[/red] unexpected {type(error).__name__}: {_escaped(str(error))}", soft_wrap=True)
     err.print("  This is a bug in colorgan. To see where it happened, run the command again as")
     err.print("  colorgan --debug ...  and send what it prints with your report.")
     return EXIT_BUG

@@ -129,7 +129,8 @@ def run_with_bar(
 
 
 def _print_result(console: Console, name: str, run: Path, result: RunResult) -> None:
-    console.note(f"The run is in {run}, with its report.html; its best weights are also in the cache as `{name}`.")
+    named = f"; its best weights are also in the cache as `{name}`" if result.is_named else ""
+    console.note(f"The run is in {run}, with its report.html{named}.")
     console.result(str(result.weights))
     console.note(f"Use them: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
 

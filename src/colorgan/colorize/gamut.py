@@ -22,7 +22,11 @@ _THRICE_KNEE = 3 * _KNEE * _SCALE
 _AT_KNEE = _KNEE**3 * LINEAR_STEPS
 _NOTHING = -_KNEE * _SCALE
 
-_TOLERANCE = 0.5  # steps: far below a level, what rounding alone puts outside the gamut
+_TOLERANCE = 0.5  # steps outside the gamut that need no clipping: they are cut off with what follows the point
+# Steps outside the gamut that are clipped: less than half a level of 255, which is 20 steps wide at black and 580 at
+# white. Rounding alone puts a color of sRGB so far outside; to take chroma from it could change it beyond recognition,
+# since along some hues (yellow, at the light end) sRGB ends, and begins again.
+_BELOW, _ABOVE = 9.0, 280.0
 
 # Linear RGB = Y + _FROM_X (X - Y) + _FROM_Z (Z - Y), with XYZ relative to white. Rows of the matrix add up to 1 when
 # white is white, so this is the whole of it, and where X = Y = Z the three channels are equal to the last bit.
@@ -114,6 +118,11 @@ def _excess(linear: Tensor) -> Tensor:
     return torch.maximum(torch.maximum(red, green), blue).sub_(LINEAR_STEPS).maximum(low.neg_())
 
 
+def _is_outside(linear: Tensor) -> Tensor:
+    """Which colors of (3, n) are further outside than clipping may mend: (n,) bool."""
+    return (linear.amin(dim=0) < -_BELOW) | (linear.amax(dim=0) > LINEAR_STEPS + _ABOVE)
+
+
 def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
     """Take chroma from the colors that sRGB does not have until it has them, at their own L and hue; in `linear`.
 
@@ -125,7 +134,10 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
         a: (n,).
         b: (n,).
     """
-    outside = torch.nonzero(_excess(linear) > _TOLERANCE)[:, 0]
+    outside = torch.nonzero(_is_outside(linear))[:, 0]
+    clip(linear)
+    if not len(outside):
+        return
     light, a, b = (plane.index_select(0, outside) for plane in (light, a, b))
     size = a.abs() + b.abs()
     factor = _most_chroma(light, a, b, size).div_(size)

@@ -18,17 +18,17 @@ import torch
 
 from colorgan import __version__
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.comparison.crops import Crop, open_inputs
-from colorgan.comparison.evaluate import Accumulator, PhotoLog, measure_all, name_of, read_all_crops
+from colorgan.comparison.crops import open_inputs
+from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of, read_all_crops
 from colorgan.comparison.examples import choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.comparison.published import published_beside
-from colorgan.comparison.report.report import write_report
+from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
-from colorgan.comparison.results_io import JSON_NAME, PreviousResults, read_all, write_results
-from colorgan.comparison.summary import differences_of, notes_on_photos, notes_on_weights, rows_of
+from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_all, write_results
+from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
@@ -83,10 +83,19 @@ def compare(
 
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Make sure that results may be written there, before anything is computed."""
-    if (folder / JSON_NAME).exists() and not overwrite:
+    if os.path.lexists(folder / JSON_NAME) and not overwrite:
         advice = "Name another output folder, or overwrite them."
         raise UsageError(
             f"a folder for the results in {folder}", "it holds results already", advice, parameter="overwrite"
+        )
+    standing = [name for name in (HTML_NAME, CSV_NAME) if os.path.lexists(folder / name)]
+    if standing and not overwrite:
+        advice = "Move it away, name another output folder, or overwrite it."
+        raise UsageError(
+            f"a folder for the results in {folder}",
+            f"{standing[0]} stands there already",
+            advice,
+            parameter="overwrite",
         )
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,6 +139,7 @@ def _measured(
         published=published_beside((photo.name for photo in seen.photos), options.size),
         notes=[
             *notes_on_photos(len(seen.photos), seen.enlarged),
+            *notes_on_copies(seen.copies),
             *notes_on_weights(rows, seen.photos),
             *(notes_on_perceptual(len(seen.photos)) if options.perceptual else ()),
         ],
@@ -140,8 +150,8 @@ def _check_earlier(
     earlier: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
-    crops = read_all_crops(sources, options.size, check)
-    photos = [name_of(crop) for crop in crops if isinstance(crop, Crop) and not crop.colorless]
+    batches = batches_of(read_all_crops(sources, options.size, check), PhotoLog())
+    photos = [name_of(crop) for batch in batches for crop in batch]
     for part in earlier:
         part.check(_protocol(photos, [], options))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.color.lab import rgb_to_lab
-from colorgan.data.filters import MAX_PIXELS, THUMB_SIDE, judge_colours
+from colorgan.data.filters import THUMB_SIDE, judge_colours
 from colorgan.data.options import PrepareOptions
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
@@ -48,6 +48,11 @@ class Crop:
     colorless: str
     enlarged: bool
 
+    @property
+    def pixel_digest(self) -> bytes:
+        """Of its pixels, by which copies of one photo are told."""
+        return hashlib.sha256(self.rgb.tobytes()).digest()
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -78,13 +83,17 @@ def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Sou
     return sources
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, options: ReadOptions | None = None) -> Image.Image:
     """Decode a photo's file into sRGB, the right way up.
+
+    Args:
+        data: the file.
+        options: what to accept, where it differs from what `colorize` takes.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
-    return read_rgb(io.BytesIO(data), ReadOptions(MAX_PIXELS / 1e6))
+    return read_rgb(io.BytesIO(data), options or ReadOptions())
 
 
 def crop(image: Image.Image, size_px: int) -> Pixels:

@@ -103,6 +103,7 @@ class PhotoLog:
         colorless: photos without true colors, and why.
         failures: photos that are missing.
         enlarged: how many of those measured were smaller than the square.
+        copies: how many hold, pixel for pixel, a photo that was measured before; they count once.
     """
 
     photos: list[PhotoName] = field(default_factory=list)
@@ -110,6 +111,7 @@ class PhotoLog:
     colorless: list[Chosen] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     enlarged: int = 0
+    copies: int = 0
 
     def failed(self, entry: Entry, reason: str) -> None:
         """Note a photo that is missing from everything."""
@@ -163,20 +165,24 @@ def measure_all(
         What became of each photo.
     """
     seen = PhotoLog()
-    for batch in _batches(read_all_crops(sources, size_px, check, check.callbacks.on_progress), seen):
+    for batch in batches_of(read_all_crops(sources, size_px, check, check.callbacks.on_progress), seen):
         _measure_batch(batch, contenders, gathering, seen)
     return seen
 
 
-def _batches(read: Iterator[Crop | Unreadable], seen: PhotoLog) -> Iterator[list[Crop]]:
-    """Photos with true colors, a batch at a time; what became of the others is noted."""
+def batches_of(read: Iterator[Crop | Unreadable], seen: PhotoLog) -> Iterator[list[Crop]]:
+    """Photos with true colors, each once, a batch at a time; what became of the others is noted."""
     batch: list[Crop] = []
+    known: set[bytes] = set()
     for crop in read:
         if isinstance(crop, Unreadable):
             seen.failed(crop.entry, crop.reason)
         elif crop.colorless:
             seen.colorless.append(Chosen(crop.entry, crop.colorless))
+        elif crop.pixel_digest in known:
+            seen.copies += 1
         else:
+            known.add(crop.pixel_digest)
             batch.append(crop)
         if len(batch) == _BATCH:
             yield batch

@@ -101,6 +101,11 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
     return notes
 
 
+def notes_on_copies(copies: int) -> list[str]:
+    """What was left out since it is the same photo once more, in words."""
+    return [f"Copies of photos that are measured already, and so left out: {copies}."] if copies else []
+
+
 def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
     """Which single photos decide much of a figure that is a ratio of sums over all pixels, in words."""
     (gray,) = (row for row in rows if row.name == GRAY)

@@ -18,10 +18,9 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
-from colorgan.images.decode import ReadOptions, dimensions, read_rgb
+from colorgan.images.decode import read_rgb, read_size
 
 THUMB_SIDE = 32
-MAX_PIXELS = 89_000_000  # just below where Pillow warns of a decompression bomb
 
 # What makes a photo a tinted grey one: all hues point one way, all ab lie on one line, and lightness alone tells the
 # colour. Set by looking at what is left out of ImageNet, Caltech-101 and UTKFace photos: of 10,000 some 60, nearly all
@@ -97,10 +96,10 @@ def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> 
 
 def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
     """Decode into sRGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
-    width, height = dimensions(io.BytesIO(data)) or (min_side, min_side)
-    if min(width, height) < min_side and width * height <= MAX_PIXELS:
+    width, height = read_size(io.BytesIO(data))
+    if min(width, height) < min_side:
         return LeftOut(Reason.TINY, f"{width} x {height}")
-    picture = read_rgb(io.BytesIO(data), ReadOptions(MAX_PIXELS / 1e6), short_side_px=size)
+    picture = read_rgb(io.BytesIO(data), short_side_px=size)
     short_side = min(picture.size)
     if short_side <= size:
         return picture

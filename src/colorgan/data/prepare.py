@@ -198,7 +198,7 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     expected = f"photos in {', '.join(source.label for source in sources)}"
     if not reasons:
-        suffixes = " ".join(PHOTO_SUFFIXES)
+        suffixes = " ".join(sorted(PHOTO_SUFFIXES))
         return SetError(expected, "there are none", f"Photos are told by their suffix: {suffixes}.")
     advice = "Give other sources, or lower --min-side and --min-chroma."
     return SetError(expected, f"all were left out: {reasons}", advice)

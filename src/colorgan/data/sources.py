@@ -112,8 +112,10 @@ class FolderSource(Source):
     def _list(self) -> Iterator[Entry]:
         for folder, subfolders, names in os.walk(self.path, onerror=self._refuse):
             here = Path(folder)
-            self.ignored += sum((here / name).is_symlink() or is_housekeeping(name) for name in subfolders)
+            found = len(subfolders)
             subfolders[:] = [name for name in subfolders if not is_housekeeping(name)]
+            self.ignored += found - len(subfolders)
+            self.ignored += sum((here / name).is_symlink() for name in subfolders)
             for name in names:
                 self._check()
                 yield from self._file(here / name)

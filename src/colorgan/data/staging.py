@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,10 @@ def check_place(output: Path, overwrite: bool) -> None:
         UsageError: something is there that must not be replaced.
     """
     expected = f"a place for the set at {output}"
-    if output.exists() and not output.is_dir():
-        raise UsageError(expected, "it is a file", "Choose another folder with -o.")
+    if os.path.lexists(output) and not output.is_dir():
+        raise UsageError(
+            expected, "it is a file" if output.exists() else "it is a link to nothing", "Choose another folder with -o."
+        )
     names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
     if not names:
         return

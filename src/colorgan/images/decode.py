@@ -60,7 +60,7 @@ def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> Photo
 def read_rgb(
     source: Path | BinaryIO, options: ReadOptions = ReadOptions(), *, short_side_px: int | None = None
 ) -> Image.Image:
-    """Read a photo as 8-bit sRGB, upright: its profile and its 16 bits are honored, transparency is not.
+    """Read a photo as 8-bit sRGB, upright: by its profile and its 16 bits, on white where it is transparent.
 
     Args:
         source: as for `read`.
@@ -89,6 +89,26 @@ def _decode_rgb(file: BinaryIO, options: ReadOptions, short_side_px: int | None)
     except UnknownTiffError:
         raster, colors, tags = _unknown_tiff(place, options, [])
         return rgb_from_raster(raster, colors, orientation_of(lambda: tags), tags.get(_ICC_TAG))
+
+
+def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> tuple[int, int]:
+    """Width and height of a photo as its file has it, in pixels, without these being decoded.
+
+    Args:
+        source: as for `read`.
+        options: what to accept.
+
+    Raises:
+        PhotoError: it cannot be read, or is larger than what is accepted.
+    """
+    with _reasons(), _open_file(source) as file:
+        place = _located(file, options)
+        size = place.size
+        if size is None:
+            with place.opened() as image:
+                size = image.size
+        _check_size(options.max_megapixels, *size)
+        return size
 
 
 def count_pages(source: Path | BinaryIO) -> int:
@@ -181,12 +201,14 @@ class _Place:
         file: it, or a view of it in which the photo's directory is the first.
         index: the number of the page.
         directory: of a TIFF, the place of the directory; None elsewhere.
+        size: of a TIFF, width and height in pixels; None elsewhere.
         warnings: what a user should know of the choice.
     """
 
     file: BinaryIO
     index: int = 0
     directory: int | None = None
+    size: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
 
     def opened(self) -> ImageFile.ImageFile:
@@ -219,9 +241,10 @@ def _located(file: BinaryIO, options: ReadOptions) -> _Place:
         page = page if options.page else largest_instead(photos)
         which = "first" if page is photos[0] else "largest"
         warnings = (f"more than one picture inside; the {which} was taken, not all pages",)
+    size = (page.width, page.height)
     if page.index is None:
-        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, warnings)
-    return _Place(file, page.index, page.place, warnings)
+        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, size, warnings)
+    return _Place(file, page.index, page.place, size, warnings)
 
 
 def _decode(file: BinaryIO, options: ReadOptions) -> Photo:

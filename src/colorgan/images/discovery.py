@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from colorgan.images.formats import PHOTO_SUFFIXES
 
+# Folders in which network disks and systems keep thumbnails, deleted files and earlier states; and hidden ones.
+_HOUSEKEEPING = {
+    "@eadir",
+    "@recently-snapshot",
+    "@recycle",
+    "@tmp",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "__macosx",
+    "lost+found",
+    "system volume information",
+}
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
-# Folders that programs keep beside photos, for previews and for what was deleted; those with a full stop are hidden.
-_HOUSEKEEPING = frozenset({"@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX"})
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds that has a photo's suffix, of whatever kind it is.
+    """What a folder holds that has a photo's suffix, but folders.
 
     Attributes:
         folder: where it is.
@@ -45,10 +57,9 @@ def has_photo_suffix(name: str) -> bool:
     return split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
 
 
-def is_housekeeping(folder_name: str) -> bool:
-    """Whether a folder below one that a user named is hidden, or a program's own, and so left out."""
-    is_hidden = folder_name.startswith(".") and folder_name not in (".", "..")
-    return is_hidden or folder_name in _HOUSEKEEPING
+def is_housekeeping(name: str) -> bool:
+    """Whether a folder of that name is a system's own, in which nobody keeps photos; hidden folders are, too."""
+    return (name.startswith(".") and name != "..") or name.lower() in _HOUSEKEEPING
 
 
 def find_photos(
@@ -86,14 +97,14 @@ def find_photos(
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """The names of photos and of folders in a folder, both sorted; a folder may be among both."""
+    """The names of photos and of folders in a folder, both sorted."""
     names, folders = [], []
     with os.scandir(folder) as listing:
         for entry in listing:
-            if has_photo_suffix(entry.name):
-                names.append(entry.name)
             if _is_folder(entry):
                 folders.append(entry.name)
+            elif has_photo_suffix(entry.name):
+                names.append(entry.name)
     names.sort()
     folders.sort()
     return names, folders
@@ -109,8 +120,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 _CHUNK_BYTES = 1 << 16
 
 
-def read_paths(file: BinaryIO) -> Iterator[str]:
+class PartialReader(Protocol):
+    """Gives what is there, where a file would wait for more."""
+
+    def read1(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
+_MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_LINE_END = b"\r\0\n"  # of Windows in UTF-16; where no mark stands before, its place tells which
+
+
+def read_paths(file: BinaryIO | PartialReader) -> Iterator[str]:
     """Read paths, one a line, or with NUL between them where the list's beginning holds one.
+
+    Lists as Windows makes them are understood: with a byte order mark, in UTF-16, with CR LF.
 
     Args:
         file: open for reading; a pipe that is still being written to, too.
@@ -119,15 +143,30 @@ def read_paths(file: BinaryIO) -> Iterator[str]:
         Each path once it is there; empty lines are left out.
     """
     # `read1` gives what a pipe holds, where `read` would wait for more.
-    read = getattr(file, "read1", file.read)
+    read = file.read1 if hasattr(file, "read1") else file.read
     rest, separator = b"", b""
-    while chunk := read(_CHUNK_BYTES):
+    for chunk in _recoded(read):
         rest += chunk
         separator = separator or next((mark for mark in (b"\0", b"\n") if mark in rest), b"")
         if separator:
             *whole, rest = rest.split(separator)
             yield from _paths(whole, separator)
     yield from _paths([rest], separator)
+
+
+def _recoded(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """A list's bytes without a byte order mark, in the encoding of file names."""
+    start = b""
+    while len(start) < 3 and (chunk := read(_CHUNK_BYTES)):
+        start += chunk
+    mark, encoding = next((row for row in _MARKS if start.startswith(row[0])), (b"", ""))
+    if not mark and (end := start.find(_LINE_END)) >= 0:
+        encoding = "utf-16-be" if end % 2 else "utf-16-le"
+    chunk = start.removeprefix(mark)
+    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+    while chunk:
+        yield os.fsencode(decoder.decode(chunk)) if decoder else chunk
+        chunk = read(_CHUNK_BYTES)
 
 
 def _paths(entries: list[bytes], separator: bytes) -> Iterator[str]:

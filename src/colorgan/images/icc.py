@@ -18,6 +18,8 @@ from colorgan.images.lightness import (
     L_OF_GRAY16,
     LUMINANCE_OF_RGB8,
     LUMINANCE_OF_RGB16,
+    Samples,
+    lightness_of_rgb,
     linear_from_srgb,
 )
 
@@ -38,11 +40,37 @@ class SampleColors:
         gray: (256,) or (65536,) float32, the L of each gray sample.
         luminance: (3, 256) or (3, 65536) float32, the luminance of each sample of red, green and blue.
         to_srgb: gives RGB in sRGB of a picture of the profile's own kind; None where it is that already.
+        to_gray_axis: gives places on sRGB's gray axis, 0..65535, of RGB of 8 bits; only where samples have 16 and no
+            sum over the channels gives their luminance, as of a profile of tables.
     """
 
     gray: NDArray[np.float32]
     luminance: NDArray[np.float32]
     to_srgb: Convert | None = None
+    to_gray_axis: Convert | None = None
+
+    def lightness(self, planes: Sequence[Samples]) -> NDArray[np.float32]:
+        """L of three planes of samples, (H, W)."""
+        if self.to_gray_axis is None:
+            return lightness_of_rgb(planes, self.luminance)
+        return L_OF_GRAY16[_between(planes, self.to_gray_axis)]
+
+
+def _between(planes: Sequence[Samples], to_gray_axis: Convert) -> NDArray[np.uint16]:
+    """What a converter of 8 bits gives for 16: from its result below, as far up each channel as the sample is."""
+    below = [(plane // 257).astype(np.uint8) for plane in planes]
+    base = np.asarray(to_gray_axis(_merged(below))).astype(np.float32)
+    place = base.copy()
+    for channel, plane in enumerate(planes):
+        above = [np.minimum(level, 254) + 1 if index == channel else level for index, level in enumerate(below)]
+        step = np.asarray(to_gray_axis(_merged([level.astype(np.uint8) for level in above]))).astype(np.float32) - base
+        place += step * ((plane % 257).astype(np.float32) / 257)
+    codes: NDArray[np.uint16] = np.rint(place.clip(0, 65535)).astype(np.uint16)
+    return codes
+
+
+def _merged(planes: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    return Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
 
 
 SRGB8 = SampleColors(L_OF_GRAY8, LUMINANCE_OF_RGB8)
@@ -147,6 +175,9 @@ def _colors(icc: bytes, space: str, depth: int) -> SampleColors | None:
         return plain
     if depth == 16 and space == RGB and profile.profile.is_matrix_shaper:
         return _deep_colors(profile)
+    if depth == 16 and space == RGB:
+        gray = L_OF_GRAY16[_deep_gray(profile)]
+        return SampleColors(gray, plain.luminance, to_srgb, _converter(profile, "RGB", _GRAY_AXIS, "I;16"))
     return SampleColors(plain.gray, plain.luminance, to_srgb)
 
 
@@ -193,8 +224,6 @@ def _gray_table(profile: ImageCms.ImageCmsProfile, depth: int) -> NDArray[np.flo
 
 def _deep_colors(profile: ImageCms.ImageCmsProfile) -> SampleColors:
     """The tables of a profile with a matrix, by 256 places of its tone curves; Pillow cannot convert 16-bit RGB."""
-    curve = _ramp(profile, (1, 1, 1))
-    gray = np.interp(np.arange(65536), np.arange(256) * 257.0, curve)
     primaries = (profile.profile.red_primary, profile.profile.green_primary, profile.profile.blue_primary)
     weights = np.array([_D65_Y_FROM_D50 @ np.array(primary[0]) for primary in primaries if primary])
     luminance = []
@@ -202,8 +231,14 @@ def _deep_colors(profile: ImageCms.ImageCmsProfile) -> SampleColors:
         codes = np.interp(np.arange(65536), np.arange(256) * 257.0, _ramp(profile, tuple(channel)))
         light = linear_from_srgb(codes / 65535)
         luminance.append(light / light[-1] * weight)
-    table = L_OF_GRAY16[np.rint(gray).astype(np.uint16)]
-    return SampleColors(table, np.array(luminance, dtype=np.float32))
+    return SampleColors(L_OF_GRAY16[_deep_gray(profile)], np.array(luminance, dtype=np.float32))
+
+
+def _deep_gray(profile: ImageCms.ImageCmsProfile) -> NDArray[np.uint16]:
+    """Places on sRGB's gray axis of all RGB of 16 bits whose channels are equal."""
+    places = np.interp(np.arange(65536), np.arange(256) * 257.0, _ramp(profile, (1, 1, 1)))
+    codes: NDArray[np.uint16] = np.rint(places).astype(np.uint16)
+    return codes
 
 
 def _ramp(profile: ImageCms.ImageCmsProfile, channels: tuple[Any, ...]) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ from PIL import JpegImagePlugin
 
 _END = b"\xff\xd9"
 _MOST_NOISE_BYTES = 1 << 24
-_MOST_MISSING = 0.01  # share of the pixels that may depend on what is missing
+_MOST_MISSING = 0.01  # share of the samples that may depend on what is missing ...
+_FAINT = 24  # ... by more than these levels: the last scan of a progressive JPEG only refines, and its end all of it
 WITHOUT_END = "its last bytes are missing; what was left of it was read"
 
 
@@ -34,8 +35,9 @@ def completed(file: BinaryIO) -> io.BytesIO | None:
         plain, noisy = _pixels(data + _END), _pixels(data + noise + _END)
     except Exception:  # damaged in another way, as the first try to decode it says
         return None
-    missing = np.count_nonzero((plain != noisy).any(axis=-1) if plain.ndim == 3 else plain != noisy)
-    return io.BytesIO(data + _END) if missing <= _MOST_MISSING * plain.shape[0] * plain.shape[1] else None
+    differs = np.abs(plain.astype(np.int16) - noisy) > _FAINT
+    missing = np.count_nonzero(differs) / differs.size
+    return io.BytesIO(data + _END) if missing <= _MOST_MISSING else None
 
 
 def _pixels(data: bytes) -> NDArray[np.uint8]:

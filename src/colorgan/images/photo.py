@@ -20,7 +20,6 @@ from colorgan.images.lightness import (
     Plane,
     Samples,
     codes_of_lightness,
-    lightness_of_rgb,
     strips,
 )
 from colorgan.images.metadata import Metadata, metadata_of, orientation_in
@@ -120,7 +119,7 @@ def _raster_of(
 
 
 def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
-    """Read a Pillow picture of any mode into 8-bit sRGB by its profile, upright; what is transparent is not kept.
+    """Read a Pillow picture of any mode into 8-bit sRGB by its profile, upright, on white where it is transparent.
 
     Args:
         image: decoded, or open.
@@ -153,7 +152,7 @@ def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc:
     to_srgb = colors_of(icc, RGB, 8, []).to_srgb if is_deep else None
     level_of_gray = np.interp(colors.gray, L_OF_GRAY8, np.arange(256)).round().astype(np.uint8)
     for rows in strips(raster.height, raster.width):
-        planes, _ = raster.strip(rows)
+        planes, alpha = raster.strip(rows)
         if raster.channels == 1:
             planes = [level_of_gray[planes[0]]] * 3
         elif is_deep:
@@ -161,8 +160,14 @@ def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc:
         if to_srgb:
             planes = [*planes_of(to_srgb(Image.merge("RGB", [Image.fromarray(plane) for plane in planes])))]
         for channel, plane in enumerate(planes):
-            turn(rgb[..., channel])[rows] = plane
+            turn(rgb[..., channel])[rows] = plane if alpha is None or not raster.has_alpha else _on_white(plane, alpha)
     return Image.fromarray(rgb)
+
+
+def _on_white(plane: Samples, alpha: Plane) -> Plane:
+    """A channel of 8 bits as paper shows it through what is transparent."""
+    shown: Plane = 255 - ((255 - plane.astype(np.uint16)) * alpha + 127) // 255
+    return shown.astype(np.uint8)
 
 
 def _space_of(image: Image.Image, raster: Raster | None) -> str:
@@ -204,7 +209,7 @@ def assembled(
             continue
         if codes is None:  # what was gray so far goes on as lightness
             codes = code_of_gray[gray]
-        turn(codes)[rows] = codes_of_lightness(lightness_of_rgb(planes, colors.luminance))
+        turn(codes)[rows] = codes_of_lightness(colors.lightness(planes))
         colored += _count_colored(planes, raster.depth)
     lightness = Lightness(gray, colors.gray) if codes is None else Lightness(codes, L_OF_CODE)
     had_color = colored * 1000 > raster.height * raster.width

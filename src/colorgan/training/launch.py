@@ -15,7 +15,7 @@ from colorgan import __version__
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16
-from colorgan.errors import CheckpointError, Interrupted, UsageError
+from colorgan.errors import CheckpointError, Interrupted, OutputError, UsageError
 from colorgan.metrics import Figures
 from colorgan.models.download import Progress
 from colorgan.models.loading import NETWORKS, ModelInfo, build_network, install_model, save_model
@@ -40,10 +40,12 @@ class RunResult:
     Attributes:
         weights: the best weights.
         figures: theirs, on the set's validation photos.
+        is_named: whether they are also in the cache, under a name.
     """
 
     weights: Path
     figures: Figures
+    is_named: bool = True
 
 
 def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any]) -> Options:
@@ -233,7 +235,7 @@ def launch(
                 ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())
             )
             loop = _loop(way, photos, folder, options, told, going_on, ranks, device)
-            return _run(way, loop, folder, advice)
+            return _run(way, loop, folder, advice, told)
 
 
 def _loop(
@@ -286,16 +288,27 @@ def _saver(way: Way[Options], stage: Stage, folder: Path, info: ModelInfo) -> Ca
     return save_weights
 
 
-def _run(way: Way[Options], loop: Loop, folder: Path, advice: str) -> RunResult:
+def _run(way: Way[Options], loop: Loop, folder: Path, advice: str, told: Watcher) -> RunResult:
     """Train, and put the best weights into the cache, also where a signal ends it."""
     best = _weights(folder, BEST)
     try:
         figures = loop.run(advice)
     except Interrupted:
         if best.exists() and loop.ranks.leader:
-            install_model(way.result, best)
+            _remember(way, best, told)
         raise
-    if loop.ranks.leader:
-        install_model(way.result, best)
+    is_named = loop.ranks.leader and _remember(way, best, told)
     loop.ranks.wait()
-    return RunResult(best, figures)
+    return RunResult(best, figures, is_named)
+
+
+def _remember(way: Way[Options], best: Path, told: Watcher) -> bool:
+    """Put weights into the cache; where that cannot be written, they lie in the run folder all the same."""
+    try:
+        install_model(way.result, best)
+    except OutputError as error:
+        told.warned(
+            f"The weights are in {best}, and not in the cache as `{way.result}` ({error.expected}: {error.found})."
+        )
+        return False
+    return True

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from colorgan.devices import resolve_device
+from colorgan.distributed import World
+from colorgan.errors import UsageError
 
 # The others wait while the leader validates; a lost process is torchrun's to notice, not a timeout's.
 _PATIENCE = timedelta(hours=6)
@@ -98,8 +100,12 @@ def joined(device_name: str) -> Iterator[tuple[Ranks, torch.device]]:
 
     Raises:
         DeviceError: no device of that name is here.
+        UsageError: the environment names several processes that cannot meet.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = World.from_environment().size
+    if count > 1 and not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+        found = f"WORLD_SIZE={count} alone in the environment"
+        raise UsageError("processes that torchrun started", found, "Start them with torchrun, or unset WORLD_SIZE.")
     device = resolve_device(device_name)
     if count == 1:
         yield ALONE, device

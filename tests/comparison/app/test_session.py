@@ -99,5 +99,7 @@ def test_what_is_no_photo_has_a_reason(data: bytes) -> None:
 
 def test_a_huge_picture_is_refused(colored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colorgan.comparison.app.session.MOST_MEGAPIXELS", 0.002)
-    with pytest.raises(PhotoError, match="megapixels"):
+    with pytest.raises(PhotoError, match="megapixels") as caught:
         open_photo("a.png", model_path(colored(1)), 32)
+    assert caught.value.parameter == ""  # there is no option by which the app would allow more
+    assert "colorgan colorize" in caught.value.advice

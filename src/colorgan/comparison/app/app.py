@@ -32,11 +32,14 @@ def _contenders(options: AppOptions) -> list[ComparedModel]:
 
 def main() -> None:
     """Draw the page."""
+    from colorgan.comparison.app.session import MOST_MEGAPIXELS
+
     st.set_page_config("colorgan", layout="wide")
     st.title("Color a photo")
     options = AppOptions.from_environment()
     contenders = _contenders(options)
-    file = st.file_uploader("A photo, in gray or in color", type=list(PHOTO_SUFFIXES))
+    label = f"A photo, in gray or in color, of at most {MOST_MEGAPIXELS:g} megapixels"
+    file = st.file_uploader(label, type=list(PHOTO_SUFFIXES))
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
     render_size = _render_size(contenders)
     if file is None:

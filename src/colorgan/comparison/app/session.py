@@ -62,8 +62,14 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
-    photo = read(io.BytesIO(data), ReadOptions(max_megapixels=MOST_MEGAPIXELS))
-    image = decode(data)
+    options = ReadOptions(max_megapixels=MOST_MEGAPIXELS)
+    try:
+        photo, image = read(io.BytesIO(data), options), decode(data, options)
+    except PhotoError as error:
+        if error.parameter != "max_megapixels":
+            raise
+        advice = "Make it smaller first, or color it with `colorgan colorize`, which takes larger ones."
+        raise PhotoError(error.expected, error.found, advice) from error
     square = crop(image, size_px)
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
     shown = from_image(image)

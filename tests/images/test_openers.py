@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import RAMP, RAMP16, lab_lightness, lightness_of, png_bytes, tiff_bytes
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from colorgan.errors import PhotoError
+from colorgan.images.decode import ReadOptions, count_pages, read, read_rgb
+from colorgan.images.photo import Photo
+from colorgan.images.profiles import ADOBE_RGB_GAMMA
+
+SIZE = (8, 64)
+
+
+def photo_of(data: bytes) -> Photo:
+    return read(io.BytesIO(data))
+
+
+def png16(samples: np.ndarray, **chunks: bytes) -> bytes:
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    return png_bytes(samples.shape[1], samples.shape[0], 16, 0, rows, **chunks)
+
+
+def srgb_of(light: np.ndarray) -> np.ndarray:
+    return np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, light * 12.92)
+
+
+# --- PNG -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_the_transparent_gray_of_a_png_is_one_of_its_own_levels(bits: int) -> None:
+    highest, per_byte = 2**bits - 1, 8 // bits
+    levels = np.linspace(0, highest, 64).round().astype(int)
+    packed = bytes(
+        sum(int(level) << (8 - bits * (place + 1)) for place, level in enumerate(levels[start : start + per_byte]))
+        for start in range(0, 64, per_byte)
+    )
+    rows = (b"\0" + packed) * 8
+    alpha = photo_of(png_bytes(64, 8, bits, 0, rows, tRNS=struct.pack(">H", highest))).alpha
+    assert alpha is not None
+    assert ((alpha[0] == 0) == (levels == highest)).all()
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1 / 1.8])
+def test_gray_of_a_png_is_read_by_its_gamma(gamma: float) -> None:
+    chunk = struct.pack(">I", round(gamma * 100_000))
+    shown = srgb_of((RAMP16 / 65535) ** (1 / gamma))
+    assert np.abs(lightness_of(photo_of(png16(RAMP16, gAMA=chunk))) - lab_lightness(shown)).max() < 0.1
+
+
+@pytest.mark.parametrize("chunks", [{"sRGB": b"\0", "gAMA": struct.pack(">I", 100_000)}, {"gAMA": b"\0\0\xb1\x8f"}])
+def test_a_png_that_says_srgb_is_left_as_it_is(chunks: dict[str, bytes]) -> None:
+    assert np.abs(lightness_of(photo_of(png16(RAMP16, **chunks))) - lab_lightness(RAMP16 / 65535)).max() < 1e-3
+
+
+def test_colors_of_a_png_are_read_by_its_gamma(tmp_path: Path) -> None:
+    rows = b"".join(b"\0" + bytes([55, 55, 55]) * 4 for _ in range(4))
+    found = read_rgb(io.BytesIO(png_bytes(4, 4, 8, 2, rows, gAMA=struct.pack(">I", 100_000))))
+    assert found.getpixel((0, 0)) == pytest.approx((128, 128, 128), abs=1)
+
+
+def test_code_points_of_a_png_count_before_all_else() -> None:
+    linear = png16(RAMP16, cICP=bytes([1, 8, 0, 1]), sRGB=b"\0")
+    assert np.abs(lightness_of(photo_of(linear)) - lab_lightness(srgb_of(RAMP16 / 65535))).max() < 0.1
+
+
+@pytest.mark.parametrize(("transfer", "white"), [(16, 0.5807), (18, 0.7498)], ids=["PQ", "HLG"])
+def test_a_white_page_in_hdr_is_white_and_what_is_brighter_is_cut_off_with_a_word(transfer: int, white: float) -> None:
+    codes = np.full(SIZE, round(white * 65535), np.uint16)
+    photo = photo_of(png16(codes, cICP=bytes([9, transfer, 0, 1])))
+    assert lightness_of(photo).max() == pytest.approx(100, abs=0.5)
+    assert "HDR" in photo.warnings[0]
+
+
+def test_code_points_that_nobody_knows_are_told_of() -> None:
+    assert "unknown kind" in photo_of(png16(RAMP16, cICP=bytes([1, 99, 0, 1]))).warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["exif", "APP1"])
+def test_exif_data_in_a_text_of_imagemagick_is_kept(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "Wedding 1911", 6
+    data = exif.tobytes()
+    info, buffer = PngInfo(), io.BytesIO()
+    info.add_text(f"Raw profile type {kind}", f"\n{kind}\n{len(data):8d}\n{data.hex()}\n", zip=True)
+    Image.fromarray(RAMP).save(buffer, "PNG", pnginfo=info)
+    photo = photo_of(buffer.getvalue())
+    assert photo.size == (8, 64)
+    assert b"Wedding 1911" in (photo.metadata.exif or b"")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_iptc_records_in_a_text_of_imagemagick_are_kept(wrapped: bool) -> None:
+    record = b"\x1c\2\5\0\7Wedding"
+    data = b"8BIM\4\4\0\0" + struct.pack(">I", len(record)) + record if wrapped else record
+    info, buffer = PngInfo(), io.BytesIO()
+    info.add_text("Raw profile type iptc", f"\niptc\n{len(data):8d}\n{data.hex()}\n", zip=True)
+    Image.fromarray(RAMP).save(buffer, "PNG", pnginfo=info)
+    assert photo_of(buffer.getvalue()).metadata.iptc == record
+
+
+def test_a_damaged_text_of_imagemagick_is_told_of() -> None:
+    info, buffer = PngInfo(), io.BytesIO()
+    info.add_text("Raw profile type iptc", "no hexadecimal")
+    Image.fromarray(RAMP).save(buffer, "PNG", pnginfo=info)
+    assert "damaged raw profile" in photo_of(buffer.getvalue()).warnings[0]
+
+
+# --- JPEG ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("missing", [2, 3])
+def test_a_jpeg_without_its_last_bytes_is_read_with_a_word(progressive: bool, missing: int) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(np.arange(128, dtype=np.uint8) * 2, (96, 1))).save(buffer, "JPEG", progressive=progressive)
+    whole = photo_of(buffer.getvalue())
+    photo = photo_of(buffer.getvalue()[:-missing])
+    assert np.mean(lightness_of(photo) != lightness_of(whole)) < 0.02
+    assert whole.warnings == ()
+    assert photo.warnings == () or "last bytes" in photo.warnings[0]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_last_quarter_is_damaged(progressive: bool) -> None:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128), np.uint8)
+    Image.fromarray(noise).save(buffer, "JPEG", progressive=progressive)
+    with pytest.raises(PhotoError, match="damaged or incomplete"):
+        photo_of(buffer.getvalue()[: len(buffer.getvalue()) * 3 // 4])
+
+
+def test_a_jpeg_whose_exif_data_alone_say_adobe_rgb_is_read_as_that() -> None:
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    Image.fromarray(np.full((16, 16), 100, np.uint8)).save(buffer, "JPEG", exif=exif, quality=100)
+    shown = srgb_of(np.full((1, 1), (100 / 255) ** ADOBE_RGB_GAMMA))
+    assert lightness_of(photo_of(buffer.getvalue()))[4, 4] == pytest.approx(lab_lightness(shown)[0, 0], abs=0.2)
+
+
+# --- TIFF ----------------------------------------------------------------------------------------------------
+
+SCAN, SMALL = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (96, 1)), np.full((24, 32), 9, np.uint8)
+REDUCED, MASK = {254: 1}, {254: 4, 262: 4}
+
+
+@pytest.mark.parametrize(
+    ("data", "pages", "told"),
+    [
+        (tiff_bytes((SMALL, REDUCED), (SCAN, {})), 1, False),
+        (tiff_bytes((SMALL, {255: 2}), (SCAN, {})), 1, False),
+        (tiff_bytes((SCAN, {}), (SMALL, REDUCED)), 1, False),
+        (tiff_bytes((SMALL, MASK), (SCAN, {})), 1, False),
+        (tiff_bytes((SMALL, {}), (SCAN, {})), 2, True),
+        (tiff_bytes((SMALL, REDUCED), (SCAN, {}), below=1), 1, False),
+        (tiff_bytes((SCAN, {}), (SMALL, REDUCED), below=1), 1, False),
+    ],
+    ids=["reduced", "old reduced", "after", "mask", "unmarked", "below", "pyramid"],
+)
+def test_a_thumbnail_or_mask_is_not_taken_for_the_photo(data: bytes, pages: int, told: bool) -> None:
+    photo = photo_of(data)
+    assert photo.size == (128, 96)
+    assert np.abs(lightness_of(photo) - lab_lightness(SCAN / 255)).max() < 1e-3
+    assert count_pages(io.BytesIO(data)) == pages
+    assert [("largest" in word) for word in photo.warnings] == [True] * told
+    last = read(io.BytesIO(data), ReadOptions(page=pages - 1, every_page=True))
+    assert last.size == (128, 96)
+    assert last.warnings == ()
+    assert read_rgb(io.BytesIO(data)).size == (128, 96)
+
+
+@pytest.mark.parametrize("highest", [255, 65535])
+def test_a_color_map_of_levels_of_255_is_read_as_that(highest: int) -> None:
+    ramp = [round(code * highest / 255) for code in range(256)]
+    codes = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
+    photo = photo_of(tiff_bytes((codes, {262: 3, 320: ramp * 3})))
+    assert np.abs(lightness_of(photo) - lab_lightness(codes / 255)).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "sample_format"),
+    [
+        ("u4", 0, 2**32 - 1, 1),
+        ("i4", 0, 2**31 - 1, 2),
+        ("i4", -(2**31), 2**31 - 1, 2),
+        ("i2", 0, 32767, 2),
+        ("i2", -32768, 32767, 2),
+        ("i1", -128, 127, 2),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_signed_and_long_samples_go_from_black_to_white_with_a_word(
+    dtype: str, low: int, high: int, sample_format: int, channels: int
+) -> None:
+    ramp = np.tile(np.linspace(low, high, 64).round().astype(f"<{dtype}"), (8, 1))
+    samples = ramp if channels == 1 else np.repeat(ramp[..., None], 3, axis=2)
+    photo = photo_of(tiff_bytes((samples, {339: [sample_format] * channels})))
+    tolerance = 0.6 if dtype == "i1" else 0.02
+    assert np.abs(lightness_of(photo) - lab_lightness(np.linspace(0, 1, 64)[None])).max() < tolerance
+    assert "as white" in photo.warnings[0]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2"])
+@pytest.mark.parametrize("more", [{}, {338: 0}], ids=["missing", "unspecified"])
+def test_a_fourth_channel_that_nobody_explains_is_no_transparency(dtype: str, more: dict[int, int]) -> None:
+    samples = np.full((8, 16, 4), 100, np.uint8).astype(dtype)
+    photo = photo_of(tiff_bytes((samples, more)))
+    assert photo.alpha is None
+    assert "infrared" in photo.warnings[0]
+    assert photo_of(tiff_bytes((samples, {338: 2}))).alpha is not None
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"\0\0\0\x18ftypcrx ", "raw photo"),
+        (b"%PDF-1.4", "PDF"),
+        (b"<!DOCTYPE HTML>", "web page"),
+        (b"version https://git-lfs.github.com", "Git LFS"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_by_its_kind(start: bytes, kind: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        photo_of(start + bytes(300))
+    assert kind in str(caught.value)
+    assert "damaged" not in str(caught.value)
