@@ -176,11 +176,10 @@ def test_the_thinnest_and_plainest_photos_stay_neutral_at_their_size(
 def test_a_bad_photo_fails_with_its_reason_and_the_rest_goes_on(tmp_path: Path, tiny_model: Path) -> None:
     save_ramps(tmp_path, "a.jpg", "d.jpg")
     (tmp_path / "b.jpg").write_text("no photo")
-    (tmp_path / "c.jpg").mkdir()
+    (tmp_path / "c.jpg").mkdir()  # no photo, whatever its name is
     outcomes = run(tiny_model, tmp_path, tmp_path / "out")
-    assert statuses(outcomes) == {"a.jpg": "written", "b.jpg": "failed", "c.jpg": "failed", "d.jpg": "written"}
+    assert statuses(outcomes) == {"a.jpg": "written", "b.jpg": "failed", "d.jpg": "written"}
     assert "not a JPEG" in outcomes[1].words[0]
-    assert outcomes[2].words == ("a folder",)
     assert entries(tmp_path / "out") == ["a.jpg", "d.jpg"]
 
 
