@@ -130,7 +130,7 @@ def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None =
     """
     raster, colors, _ = _raster_of(image, again, [])
     orientation = orientation_in(image)
-    if colors is SRGB8 and raster.depth == 8:  # Pillow's own way is the same here, and quicker
+    if colors is SRGB8 and raster.depth == 8 and not raster.has_alpha:  # Pillow's own way is the same here, and quicker
         plain = image.convert("RGB")
         return plain.transpose(_TRANSPOSED[orientation]) if orientation > 1 else plain
     return rgb_from_raster(raster, colors, orientation, image.info.get("icc_profile"))
