@@ -55,7 +55,6 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut.jpg": (lambda path: path.write_bytes(saved(path, noise(64)).read_bytes()[:1500]), "damaged or incomplete"),
     "empty.jpg": (lambda path: path.touch(), "the file is empty"),
     "text.jpg": (lambda path: path.write_text("Dear diary"), "not a JPEG"),
-    "folder.jpg": (lambda path: path.mkdir(), "a folder"),
     "bomb.png": (lambda path: path.write_bytes(png_bytes(30_000, 30_000, 8, 0, b"")), "--max-megapixels"),
 }
 if os.name != "nt":
