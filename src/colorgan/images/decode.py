@@ -122,17 +122,11 @@ def count_pages(source: Path | BinaryIO) -> int:
 
 def measure(source: Path | BinaryIO) -> float:
     """How large a photo is, in megapixels, without its pixels being decoded; 0 of what cannot be read."""
-    width, height = dimensions(source) or (0, 0)
-    return width * height / 1e6
-
-
-def dimensions(source: Path | BinaryIO) -> tuple[int, int] | None:
-    """Width and height of a photo, not turned, without its pixels being decoded; None of what cannot be read."""
     try:
         with _open_file(source) as file, _located(file, ReadOptions()).opened() as image:
-            return image.size
+            return float(image.width * image.height / 1e6)
     except Exception:  # as above
-        return None
+        return 0.0
 
 
 @contextmanager
