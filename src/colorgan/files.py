@@ -148,12 +148,18 @@ class Disk:
             return cls()
         try:
             return cls(
-                has_locks=_does_work(lambda: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+                has_locks=_does_work(lambda: _lock_as_sqlite(file)),
                 can_flush=_does_work(lambda: os.fsync(file.fileno())),
             )
         finally:
             Path(file.name).unlink(missing_ok=True)
             file.close()
+
+
+def _lock_as_sqlite(file: IO[bytes]) -> None:
+    """Lock a file byte by byte, which Windows always can."""
+    if sys.platform != "win32":
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _does_work(call: Callable[[], object]) -> bool:
