@@ -100,16 +100,19 @@ def _exported(model: Model, height: int | None, width: int | None) -> bytes:
             steps = torch.export.Dim(f"{name}_steps", min=max(2, SMALLEST_PX // multiple), max=LARGEST_PX // multiple)
             axes[axis] = multiple * steps
     with torch.no_grad(), warnings.catch_warnings():
-        network(example)  # fills what is kept between calls, which must not be filled with traced values
+        # Computed once before: that fills what is kept between calls, which must not be filled with traced values.
+        outputs = ["ab", "logits"][: len(network(example))]
         warnings.simplefilter("ignore")
-        program = _quietly_exported(network, example, axes)
+        program = _quietly_exported(network, example, axes, outputs)
     for name, value in _metadata(model).items():
         program.model.metadata_props[name] = value
     content: bytes = program.model_proto.SerializeToString()
     return content
 
 
-def _quietly_exported(network: nn.Module, example: Tensor, axes: dict[int, object]) -> torch.onnx.ONNXProgram:
+def _quietly_exported(
+    network: nn.Module, example: Tensor, axes: dict[int, object], outputs: list[str]
+) -> torch.onnx.ONNXProgram:
     """Trace the network; what the exporter says of operators that are not needed here stays unsaid."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -121,7 +124,7 @@ def _quietly_exported(network: nn.Module, example: Tensor, axes: dict[int, objec
             dynamo=True,
             verbose=False,
             input_names=["L"],
-            output_names=["ab", "logits"][: len(network(example))],
+            output_names=outputs,
             dynamic_shapes={"L": axes},
         )
     finally:
