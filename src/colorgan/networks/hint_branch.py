@@ -18,6 +18,7 @@ HINT_CHANNELS = 3  # a and b in Lab units, and where: 0 or 1
 _AB_UNIT = 100.0  # Lab units; what the branch computes with is about 1
 _WIDTH = 8  # of the learned space, for each head
 _HIDDEN = 96
+_PULL = 50.0  # of a weight of 1: a Gaussian of 14 Lab units
 _VALUES = 5  # what a head spreads of a hint: its color, how far that is from the network's, and how much of it is here
 # A painted picture has thousands of cells; so many, evenly taken, say the same of what they belong to.
 _MOST_CELLS = 1024
@@ -63,7 +64,7 @@ class HintBranch(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             spread = torch.cat([self._spread(*photo) for photo in zip(embedded, said, _reduced(hints), strict=True)])
         hidden = F.relu(self.mix(spread) * torch.sigmoid(self.gate(x)))
-        trust = torch.sigmoid(self.trust(x)) * self.weight[:, None, None]
+        trust = torch.sigmoid(self.trust(x)) * (_PULL * self.weight)[:, None, None]
         return self.out(hidden), self._pull(spread, said, trust.float())
 
     def _embed(self, levels: list[Tensor]) -> Tensor:

@@ -54,6 +54,10 @@ class Decoded:
     inside: Tensor
     logits: Tensor
 
+    def chosen(self, photos: Tensor) -> Decoded:
+        """Of some of the photos, by their numbers, (N,)."""
+        return Decoded([level[photos] for level in self.levels], self.inside[photos], self.logits[photos])
+
 
 class LiteUNet(Generator):
     """A U-Net whose encoder is EfficientNet-Lite, with the 313-bin head at a quarter of the input.
@@ -159,7 +163,10 @@ class LiteUNet(Generator):
         hinted = hints[:, 2].flatten(1).any(1).nonzero()[:, 0]
         if not len(hinted):
             return decoded.logits
-        inside, pull = self.hints([x[hinted] for x in decoded.levels], decoded.logits[hinted], hints[hinted])
+        if len(hinted) < len(hints):
+            steered = self.steer(decoded.chosen(hinted), hints[hinted])
+            return decoded.logits.index_copy(0, hinted, steered)
+        inside, pull = self.hints(decoded.levels, decoded.logits, hints)
         _, bins = self.head
-        steered = bins(decoded.inside[hinted] + inside) + pull
-        return decoded.logits.index_copy(0, hinted, steered.to(decoded.logits.dtype))
+        steered: Tensor = bins(decoded.inside + inside) + pull
+        return steered.to(decoded.logits.dtype)
