@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -157,7 +158,7 @@ class LiteUNet(Generator):
             hints: (B, 3, H, W), as `forward` takes them.
 
         Returns:
-            (B, 313, H/4, W/4), for a photo without a hint the very logits that it had.
+            (B, 313, H/4, W/4), for a photo without a hint the very values that it had.
         """
         assert self.hints is not None
         hinted = hints[:, 2].flatten(1).any(1).nonzero()[:, 0]
@@ -165,8 +166,7 @@ class LiteUNet(Generator):
             return decoded.logits
         if len(hinted) < len(hints):
             steered = self.steer(decoded.chosen(hinted), hints[hinted])
-            return decoded.logits.index_copy(0, hinted, steered)
+            return decoded.logits.float().index_copy(0, hinted, steered)
         inside, pull = self.hints(decoded.levels, decoded.logits, hints)
         _, bins = self.head
-        steered: Tensor = bins(decoded.inside + inside) + pull
-        return steered.to(decoded.logits.dtype)
+        return torch.add(bins(decoded.inside + inside).float(), pull)
