@@ -21,9 +21,9 @@ from colorgan.comparison.evaluate import Accumulator, measure_all
 from colorgan.comparison.formatting import bounds, number
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.summary import rows_of
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 
-SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
+SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "gray_chroma", "color_bleeding")
 
 
 def variants(arguments: argparse.Namespace) -> list[ComparedModel]:
@@ -57,7 +57,7 @@ def main() -> None:
         print(row.name)
         for name in SHOWN:
             if name in row.figures:
-                figure, found = FIGURES[name], row.figures[name]
+                figure, found = METRICS[name], row.figures[name]
                 print(f"    {figure.label:<24} {number(found.value, figure):>8} {bounds(found, figure)}")
 
 

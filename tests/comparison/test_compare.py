@@ -17,7 +17,7 @@ from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import CHROMA_BINS
 from colorgan.comparison.results_io import read_earlier
 from colorgan.errors import Interrupted, UsageError, WeightsError
-from colorgan.metrics import FIGURES, FigureSums
+from colorgan.metrics import METRICS, MetricAccumulator
 
 Draw = Callable[..., Image.Image]
 
@@ -39,7 +39,7 @@ def test_every_photo_goes_through_every_model(
     assert [row.name for row in found.rows] == ["grey", "original", "first", "second"]
     assert [photo.name for photo in found.photos] == [f"{seed}.png" for seed in range(6)]
     for row in found.models:
-        assert list(row.values) == list(FIGURES)
+        assert list(row.values) == list(METRICS)
         assert all(len(values) == 6 for values in row.values.values())
         assert row.figures["psnr"].photos == 6
         assert row.figures["psnr"].low < row.figures["psnr"].value < row.figures["psnr"].high
@@ -66,13 +66,13 @@ def test_figures_are_those_of_validation_on_the_same_crops(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, colored: Draw
 ) -> None:
     gray = compare([photos], tmp_path / "out", options, callbacks=watching).row("grey")
-    sums = FigureSums()
+    sums = MetricAccumulator()
     for seed in range(6):
         rgb = torch.from_numpy(crop(colored(seed), 32).copy()).permute(2, 0, 1)[None].float() / 255
         lab = rgb_to_lab(rgb)
         sums.add(lab[:, :1], torch.zeros_like(lab[:, 1:]), lab[:, 1:])
-    expected = sums.figures().known()
-    measured = {name: gray.figures[name].value for name in FIGURES if name in expected}
+    expected = sums.means().known()
+    measured = {name: gray.figures[name].value for name in METRICS if name in expected}
     assert measured == pytest.approx({name: expected[name] for name in measured}, rel=1e-4, abs=1e-3)
     assert len(measured) >= 11
 
@@ -81,7 +81,7 @@ def test_the_original_has_only_figures_that_say_something_of_itself(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     original = compare([photos], tmp_path / "out", options, callbacks=watching).row("original")
-    assert set(original.figures) == {name for name, figure in FIGURES.items() if figure.of_truth}
+    assert set(original.figures) == {name for name, figure in METRICS.items() if figure.defined_for_ground_truth}
     assert original.figures["cf_hs"].value > 10
     assert original.figures["out_of_gamut"].value == 0
 
@@ -107,7 +107,7 @@ def test_pairs_of_models_are_compared_photo_by_photo(
 ) -> None:
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
     by_pair = {(d.figure, d.first, d.second): d for d in found.differences}
-    assert {figure for figure, first, second in by_pair if (first, second) == ("first", "second")} == set(FIGURES)
+    assert {figure for figure, first, second in by_pair if (first, second) == ("first", "second")} == set(METRICS)
     difference = by_pair["ciede2000", "first", "second"]
     means = [np.mean(found.row(name).values["ciede2000"]) for name in ("first", "second")]
     assert difference.interval.value == pytest.approx(means[0] - means[1])

@@ -13,12 +13,19 @@ from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
 from colorgan.comparison.report.report import HTML_NAME
 from colorgan.comparison.results import Comparison, Example, Row
 from colorgan.comparison.results_io import JSON_NAME, plain
-from colorgan.metrics import FIGURES, Figure
+from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
 
 SCHEMA = 1  # of the JSON Lines; docs/evaluation.md describes it
 _COLUMNS = 3  # of rows in a table: with the figures' names they fit 80 characters
-_TOLD = ("cf_hs", "ciede2000", "auc", "auc_rebalanced", "grey_chroma", "spill")  # the others are in the results
+_TOLD = (
+    "cf_hs",
+    "ciede2000",
+    "auc",
+    "auc_rebalanced",
+    "gray_chroma",
+    "color_bleeding",
+)  # the others are in the results
 _HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
 
 
@@ -94,17 +101,17 @@ def _print_perceptual(console: Console, rows: Sequence[Row]) -> None:
 
 def _cells(columns: Sequence[Row]) -> Iterator[list[str]]:
     for better, heading in _HEADINGS.items():
-        figures = [figure for figure in FIGURES.values() if figure.better == better]
+        figures = [figure for figure in METRICS.values() if figure.better == better]
         yield [heading]
         for figure in figures:
             yield [_label(figure), *(_cell(figure, row.figures.get(figure.name)) for row in columns)]
 
 
-def _label(figure: Figure) -> str:
+def _label(figure: Metric) -> str:
     return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
 
 
-def _cell(figure: Figure, interval: Interval | None) -> str:
+def _cell(figure: Metric, interval: Interval | None) -> str:
     """A figure over its interval."""
     if interval is None or math.isnan(interval.value):
         return "-"
@@ -113,7 +120,7 @@ def _cell(figure: Figure, interval: Interval | None) -> str:
 
 def _print_published(console: Console, comparison: Comparison) -> None:
     for row in comparison.published:
-        figures = ", ".join(f"{FIGURES[name].label} {value:g}" for name, value in row.figures.items())
+        figures = ", ".join(f"{METRICS[name].label} {value:g}" for name, value in row.figures.items())
         console.result(f"published: {row.name}: {figures} ({row.source})")
 
 

@@ -32,7 +32,7 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
-from colorgan.metrics import FIGURES_VERSION
+from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
 
@@ -159,7 +159,7 @@ def _check_earlier(
 def _protocol(photos: Sequence[PhotoName], contenders: Sequence[ComparedModel], options: CompareOptions) -> Protocol:
     prior = resources.files("colorgan").joinpath("assets/ab_prior.csv").read_bytes()
     return Protocol(
-        figures_version=FIGURES_VERSION,
+        figures_version=METRICS_VERSION,
         size_px=options.size,
         resize="Pillow bicubic, antialiased",
         crop="center square of",

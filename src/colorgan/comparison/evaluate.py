@@ -18,9 +18,9 @@ from colorgan.comparison.perceptual import Perceptual
 from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL, Failure, PhotoName
 from colorgan.data.sources import Entry, Source
 from colorgan.errors import PhotoError
-from colorgan.metrics import FIGURES, Measured, Pictures, measure
+from colorgan.metrics import METRICS, ImageBatch, MetricResult, measure
 
-_OF_TRUTH = tuple(name for name, figure in FIGURES.items() if figure.of_truth)
+_OF_TRUTH = tuple(name for name, figure in METRICS.items() if figure.defined_for_ground_truth)
 
 
 @dataclass
@@ -37,11 +37,11 @@ class RowMetrics:
     weights: dict[str, list[float]] = field(default_factory=dict)
     chroma: Tensor = field(default_factory=lambda: torch.zeros(CHROMA_BINS, dtype=torch.int64))
 
-    def add(self, measured: Mapping[str, Measured], ab: Tensor) -> None:
+    def add(self, measured: Mapping[str, MetricResult], ab: Tensor) -> None:
         """Take in the figures and the colors of a batch."""
         for name, figure in measured.items():
             self.values.setdefault(name, []).extend(figure.value.tolist())
-            if FIGURES[name].is_ratio:
+            if METRICS[name].is_ratio:
                 self.weights.setdefault(name, []).extend(figure.weight.tolist())
         chroma = torch.hypot(ab[:, 0], ab[:, 1]).flatten()
         cells = (chroma / CHROMA_STEP).long().clamp(max=CHROMA_BINS - 1)
@@ -81,11 +81,11 @@ class Accumulator:
             self._measure(lab[part].to(self._device), {name: ab[part] for name, ab in predicted.items()})
 
     def _measure(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
-        truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
+        truth = ImageBatch(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
         self.rows[ORIGINAL].add(measure(truth, truth, _OF_TRUTH), truth.ab)
         colored = {GRAY: torch.zeros_like(truth.ab)} | {name: ab.to(self._device) for name, ab in predicted.items()}
         for name, ab in colored.items():
-            self.rows[name].add(measure(Pictures(truth.L, ab), truth), ab)
+            self.rows[name].add(measure(ImageBatch(truth.L, ab), truth), ab)
         if self._perceptual:
             self._perceptual.add(truth.L, colored | {ORIGINAL: truth.ab})
 

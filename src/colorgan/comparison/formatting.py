@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from colorgan.metrics import FIGURES, Figure
+from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
 
 PERCEPTUAL = {"fid": "FID", "kid": "KID", "kid_std": "KID, deviation", "lpips": "LPIPS"}  # labels of `Row.perceptual`
 
 
-def number(value: float, figure: Figure) -> str:
+def number(value: float, figure: Metric) -> str:
     """A value of a figure as it is printed, without its unit."""
     return "-" if value != value else f"{value:.{figure.decimals}f}"
 
 
-def bounds(interval: Interval, figure: Figure) -> str:
+def bounds(interval: Interval, figure: Metric) -> str:
     """An interval as it is printed: [low, high], or nothing where it is not known."""
     return "" if interval.low != interval.low else f"[{number(interval.low, figure)}, {number(interval.high, figure)}]"
 
@@ -27,7 +27,7 @@ def difference_in_words(name: str, first: str, second: str, interval: Interval) 
         second: the other's.
         interval: of first less second.
     """
-    figure = FIGURES[name]
+    figure = METRICS[name]
     if not interval.excludes_zero:
         photos = "1 photo" if interval.photos == 1 else f"{interval.photos} photos"
         return f"no difference in {figure.label} between {first} and {second} can be told from {photos}"

@@ -118,8 +118,8 @@ class Row:
         name: unique in a comparison.
         kind: anchor, model, or earlier: a model of results that were given with `--with`.
         model: what the model's file says of itself; empty for an anchor.
-        figures: of the set, with intervals, by the names of `metrics.FIGURES`. The original has those alone that
-            say something of the truth beside itself (`Figure.of_truth`).
+        figures: of the set, with intervals, by the names of `metrics.METRICS`. The original has those alone that
+            say something of the truth beside itself (`Metric.defined_for_ground_truth`).
         values: of each photo, in the order of `Comparison.photos`; NaN where a photo has nothing to measure it on.
         weights: of each photo in the figures that are ratios of sums; a figure without an entry is a plain mean.
         chroma: the share of pixels by chroma, `CHROMA_BINS` of `CHROMA_STEP` Lab units each; empty for an earlier row
@@ -153,7 +153,7 @@ class Difference:
     """A figure of one row less that of another, over the same photos.
 
     Attributes:
-        figure: a name of `metrics.FIGURES`.
+        figure: a name of `metrics.METRICS`.
         first: a row's name.
         second: the other's.
         interval: of first less second, paired photo by photo.
@@ -206,7 +206,7 @@ class PublishedRow:
     Attributes:
         name: the method.
         source: the publication and its table.
-        figures: by the names of `metrics.FIGURES`.
+        figures: by the names of `metrics.METRICS`.
     """
 
     name: str

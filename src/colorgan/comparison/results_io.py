@@ -14,7 +14,7 @@ from typing import Any
 from colorgan.comparison.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
 from colorgan.errors import UsageError
 from colorgan.files import atomic_write
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import Interval
 
 FORMAT = 1
@@ -41,10 +41,10 @@ def to_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     text.write(f"# {comparison.protocol.line()}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["photo", "source", "row", *FIGURES])
+    writer.writerow(["photo", "source", "row", *METRICS])
     for number, photo in enumerate(comparison.photos):
         for row in comparison.rows:
-            figures = [row.values[name][number] if name in row.values else math.nan for name in FIGURES]
+            figures = [row.values[name][number] if name in row.values else math.nan for name in METRICS]
             cells = ["" if math.isnan(figure) else f"{figure:.6g}" for figure in figures]
             writer.writerow([_inert(photo.name), _inert(photo.source), row.name, *cells])
     return text.getvalue()
@@ -92,9 +92,9 @@ def _earlier_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
     for row in rows:
         if row["kind"] == "anchor":
             continue
-        figures = {name: _interval(row["figures"][name]) for name in FIGURES}
-        values = {name: _numbers(row["values"][name], photos) for name in FIGURES}
-        weights = {str(name): _numbers(part, photos) for name, part in row["weights"].items() if name in FIGURES}
+        figures = {name: _interval(row["figures"][name]) for name in METRICS}
+        values = {name: _numbers(row["values"][name], photos) for name in METRICS}
+        weights = {str(name): _numbers(part, photos) for name, part in row["weights"].items() if name in METRICS}
         yield Row(
             name="".join(letter for letter in str(row["name"])[:_MOST_NAME] if letter.isprintable()),
             kind="earlier",

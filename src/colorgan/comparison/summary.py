@@ -13,7 +13,7 @@ from colorgan.comparison.evaluate import Accumulator, RowMetrics
 from colorgan.comparison.formatting import difference_in_words, number
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL, Difference, PhotoName, Row
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import interval, paired_difference
 
 FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
@@ -71,7 +71,7 @@ def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     anchors = {row.name: row for row in rows if row.kind == "anchor"}
     models = [row for row in rows if row.kind != "anchor"]
     for first, second in combinations(models, 2):
-        yield from _between(first, second, tuple(FIGURES), seed)
+        yield from _between(first, second, tuple(METRICS), seed)
     for model in models:
         yield from _between(model, anchors[GRAY], _BESIDE_GRAY, seed)
         yield from _between(model, anchors[ORIGINAL], _BESIDE_ORIGINAL, seed)
@@ -114,7 +114,7 @@ def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[s
         weights = np.nan_to_num(gray.weights_of(name))
         heaviest, total = int(weights.argmax()), weights.sum()
         if total and weights[heaviest] / total >= _HEAVY:
-            share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {FIGURES[name].label}"
+            share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {METRICS[name].label}"
             others = ", ".join(_without(heaviest, name, row) for row in rows if name in row.weights)
             notes.append(f"{photos[heaviest].name} alone holds {share}. Without it: {others}.")
     return notes
@@ -122,4 +122,4 @@ def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[s
 
 def _without(photo: int, figure: str, row: Row) -> str:
     values, weights = (np.delete(part, photo) for part in (row.values_of(figure), row.weights_of(figure)))
-    return f"{row.name} {number(interval(values, weights).value, FIGURES[figure])}"
+    return f"{row.name} {number(interval(values, weights).value, METRICS[figure])}"

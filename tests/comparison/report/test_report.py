@@ -16,7 +16,7 @@ from colorgan.comparison.formatting import PERCEPTUAL
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import Comparison, PublishedRow
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 
 HOSTILE = '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="alert(\'taken\')">'
 HOSTILE_FOLDER = "second" if os.name == "nt" else "\"><img src=x onerror=document.title='taken'>"
@@ -69,7 +69,7 @@ def column(page: Browser, number: int) -> list[str]:
 def test_the_table_is_sorted_by_mouse_and_by_keyboard(page: Browser, written: tuple[Comparison, Path]) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    number = list(FIGURES).index("ciede2000") + 1
+    number = list(METRICS).index("ciede2000") + 1
     assert column(page, 0) == [row.name for row in written[0].rows]
     page.run("document.querySelectorAll('.figures th button')[arguments[0]].click()", number)
     cells = column(page, number)

@@ -122,16 +122,16 @@ def _show(tried: UploadedPhoto, contenders: list[ComparedModel], saturation: flo
 
 def _show_figures(rows: dict[str, dict[str, float]]) -> None:
     from colorgan.comparison.formatting import number
-    from colorgan.metrics import FIGURES
+    from colorgan.metrics import METRICS
 
     if not rows:
         st.text("The photo has no colors of its own to compare with: there are no figures.")
         return
     better = {"higher": "higher", "lower": "lower", "neither": "-"}
-    table = {"figure": [f"{figure.label}, {figure.unit}".rstrip(", ") for figure in FIGURES.values()]}
-    table["better"] = [better[figure.better] for figure in FIGURES.values()]
+    table = {"figure": [f"{figure.label}, {figure.unit}".rstrip(", ") for figure in METRICS.values()]}
+    table["better"] = [better[figure.better] for figure in METRICS.values()]
     for name, values in rows.items():
-        table[name] = [number(values.get(figure.name, float("nan")), figure) for figure in FIGURES.values()]
+        table[name] = [number(values.get(figure.name, float("nan")), figure) for figure in METRICS.values()]
     st.dataframe(table, hide_index=True, width="content", height="content")
 
 

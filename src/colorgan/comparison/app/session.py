@@ -25,7 +25,7 @@ from colorgan.images.decode import ReadOptions, read
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.photo import Photo, from_image
-from colorgan.metrics import FIGURES, Pictures, measure
+from colorgan.metrics import METRICS, ImageBatch, measure
 
 MOST_SIDE_PX = 1024  # of what is shown
 MOST_MEGAPIXELS = 100.0
@@ -133,15 +133,15 @@ def figures(tried: UploadedPhoto, guesses: Mapping[str, ModelOutput], saturation
     if tried.lab is None:
         return {}
     L, true_ab = tried.lab[:, :1], tried.lab[:, 1:]
-    truth = Pictures(L, true_ab)
+    truth = ImageBatch(L, true_ab)
     squares = {name: made.square for name, made in guesses.items() if made.square is not None}
     colors = {GRAY: torch.zeros_like(true_ab)} | {name: ab[None] * saturation for name, ab in squares.items()}
-    rows = {name: _measured(Pictures(L, ab), truth, tuple(FIGURES)) for name, ab in colors.items()}
-    of_truth = [name for name, figure in FIGURES.items() if figure.of_truth]
-    return rows | {ORIGINAL: _measured(truth, truth, of_truth)}
+    rows = {name: _measured(ImageBatch(L, ab), truth, tuple(METRICS)) for name, ab in colors.items()}
+    defined_for_ground_truth = [name for name, figure in METRICS.items() if figure.defined_for_ground_truth]
+    return rows | {ORIGINAL: _measured(truth, truth, defined_for_ground_truth)}
 
 
-def _measured(predicted: Pictures, truth: Pictures, names: Sequence[str]) -> dict[str, float]:
+def _measured(predicted: ImageBatch, truth: ImageBatch, names: Sequence[str]) -> dict[str, float]:
     return {name: float(measured.value) for name, measured in measure(predicted, truth, names).items()}
 
 

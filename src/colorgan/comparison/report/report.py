@@ -13,7 +13,7 @@ from colorgan.comparison.report.histograms import histograms
 from colorgan.comparison.results import GRAY, Comparison, Difference, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
-from colorgan.metrics import FIGURES, Figure
+from colorgan.metrics import METRICS, Metric
 
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
@@ -50,7 +50,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         comparison=comparison,
         models=models,
         photos="1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos",
-        figures=FIGURES.values(),
+        figures=METRICS.values(),
         better=_BETTER,
         rows=[(row, _cells(row, comparison)) for row in comparison.rows],
         perceptual=PERCEPTUAL,
@@ -65,7 +65,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
     )
 
 
-def _label(figure: Figure) -> str:
+def _label(figure: Metric) -> str:
     return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
 
 
@@ -90,10 +90,10 @@ class _Cell:
 
 
 def _cells(row: Row, comparison: Comparison) -> list[_Cell]:
-    return [_cell(row, figure, comparison) for figure in FIGURES.values()]
+    return [_cell(row, figure, comparison) for figure in METRICS.values()]
 
 
-def _cell(row: Row, figure: Figure, comparison: Comparison) -> _Cell:
+def _cell(row: Row, figure: Metric, comparison: Comparison) -> _Cell:
     found = row.figures.get(figure.name)
     if found is None or math.isnan(found.value):
         return _Cell(None)
@@ -103,7 +103,7 @@ def _cell(row: Row, figure: Figure, comparison: Comparison) -> _Cell:
     return _Cell(found.value, number(found.value, figure), bounds(found, figure), leads)
 
 
-def _told(figure: Figure, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
+def _told(figure: Metric, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
     """The better and the worse row of each difference in a figure that can be told."""
     for difference in differences:
         if difference.figure == figure.name and difference.told and figure.better != "neither":
@@ -134,7 +134,7 @@ def _pairs(comparison: Comparison) -> Iterator[_Pair]:
         return
     for (first, second), group in groupby(comparison.differences, lambda each: (each.first, each.second)):
         found = list(group)
-        untold = [FIGURES[each.figure].label for each in found if not each.told]
+        untold = [METRICS[each.figure].label for each in found if not each.told]
         yield _Pair(first, second, [each.words for each in found if each.told], untold)
 
 
