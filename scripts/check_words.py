@@ -1,7 +1,7 @@
 """Hold the words of the code: no private language, American spelling. `python scripts/check_words.py [FOLDER]`.
 
-Reads the syntax tree of each module for the names that it defines, and its text for the spelling. Keys of files that older
-versions wrote, and options that scripts may hold, keep theirs: such a line says `old spelling` in its comment.
+Reads the syntax tree of each module for the names that it defines, and its text for the spelling. Keys of files that
+older versions wrote, and options that scripts may hold, keep theirs: such a line says `old spelling` in its comment.
 """
 
 from __future__ import annotations
