@@ -10,7 +10,7 @@ from torch import Tensor
 
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
-from colorgan.metrics import Figures, FigureSums, Measured
+from colorgan.metrics import MetricAccumulator, MetricResult, MetricValues
 from colorgan.metrics.bootstrap import Values
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
@@ -29,7 +29,7 @@ class Validation:
         photos: the figures of each photo that a verdict needs.
     """
 
-    figures: Figures
+    figures: MetricValues
     spread: dict[str, float]
     photos: PhotoFigures
 
@@ -73,8 +73,8 @@ def validate(
         What was measured, or None where a signal came.
     """
     device = next(generator.parameters()).device
-    sums = FigureSums()
-    measured: list[dict[str, Measured]] = []
+    sums = MetricAccumulator()
+    measured: list[dict[str, MetricResult]] = []
     means: list[Tensor] = []  # of predicted and true ab, (B, 2, 2) each
     batches = validation_batches(photos, batch_size=options.batch_size, size=options.size, limit=options.val_photos)
     for index, batch in enumerate(batches):
@@ -89,10 +89,10 @@ def validate(
             write_sheet(sheet, epoch, L[:count], ab[:count], truth[:count])
     predicted, true = torch.cat(means).unbind(1)
     spread = {"ab_spread": colour_spread(predicted), "ab_spread_truth": colour_spread(true)}
-    return Validation(sums.figures(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
+    return Validation(sums.means(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
 
 
-def _by_photo(measured: list[Measured]) -> tuple[Values, Values]:
+def _by_photo(measured: list[MetricResult]) -> tuple[Values, Values]:
     """A figure's values and weights over the photos of all batches."""
     values, weights = (torch.cat(parts) for parts in ([m.value for m in measured], [m.weight for m in measured]))
     return values.cpu().double().numpy(), weights.cpu().double().numpy()
