@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from colorgan.errors import UsageError
+
+if TYPE_CHECKING:
+    from colorgan.images.hints import Hint
 
 # Name, lowest and highest value. A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
 _RANGES = (
@@ -49,6 +52,9 @@ class ColorizeOptions:
         keep_metadata: whether what the photo's file said goes into the result.
         mark: say in the result, as IPTC's standard has it, which model colored it.
         bit_depth: bits a channel of the result, 8 or 16; 16 in TIFFs alone.
+        hints: colors for places of the photo.
+        hints_file: a picture of the photo's size with painted colors, or a file of places; with it or `hints`, what
+            lies beside the photo is not looked at. Empty for none.
 
     Raises:
         UsageError: a value out of its range.
@@ -68,6 +74,8 @@ class ColorizeOptions:
     keep_metadata: bool = True
     mark: bool = True
     bit_depth: Literal[8, 16] = 8
+    hints: tuple[Hint, ...] = ()
+    hints_file: str = ""
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:
@@ -79,6 +87,11 @@ class ColorizeOptions:
             if (value := getattr(self, name)) not in known:
                 expected = f"a {name.replace('_', ' ')} of {', '.join(map(str, known[:-1]))} or {known[-1]}"
                 raise UsageError(expected, repr(value), "Choose one of them.", parameter=name)
+
+    @property
+    def has_hints(self) -> bool:
+        """Whether it names hints, which are of one photo."""
+        return bool(self.hints or self.hints_file)
 
     @property
     def suffix(self) -> str:

@@ -26,6 +26,7 @@ _HOUSEKEEPING = {
     "lost+found",
     "system volume information",
 }
+HINTS_SUFFIXES = (".hints.png", ".hints.json")  # behind the stem of a photo beside it
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
 
 
@@ -53,8 +54,14 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def has_photo_suffix(name: str) -> bool:
-    """Whether the name says that it is a photo of a kind that is read here."""
-    return split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
+    """Whether the name says that it is a photo of a kind that is read here, and not what somebody painted over one."""
+    is_photo = split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
+    return is_photo and not is_hints_file(name)
+
+
+def is_hints_file(name: str) -> bool:
+    """Whether a file of that name holds hints for the photo beside it."""
+    return name.lower().endswith(HINTS_SUFFIXES)
 
 
 def is_housekeeping(name: str) -> bool:
