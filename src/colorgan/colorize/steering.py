@@ -26,8 +26,8 @@ _REACH, _REACH_ALONE = 0.06, 0.25
 _LIGHTNESS = 8.0
 # Two hints at one place that contradict each other meet in the middle.
 _RIDGE = 1e-3
-_ROUNDS = 4  # the guided filter smooths what is corrected, so that it is corrected again
-_MOST_CENTERS = 400  # of a painted picture, evenly taken; its other cells hold by being set
+_ROUNDS = 2  # the guided filter smooths what is corrected, so that it is corrected again
+_MOST_CENTERS = 100  # of a painted picture, evenly taken; its other cells hold by being set
 
 
 def hint_planes(hints: PhotoHints, photo: tuple[int, int], height: int, width: int) -> Tensor:
@@ -89,21 +89,22 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
     if not saturation:
         return ab
     L, given, where = seen[0], seen[1:3] / saturation, seen[3] > 0
+    if photo.hints is not None and photo.hints.painted is not None:
+        ab = torch.where(where, given, ab)
     anchors = _anchors(photo, seen, saturation)
     reach = (_REACH if is_steered else _REACH_ALONE) * min(L.shape)
     near = _likeness(anchors, anchors.rows, anchors.columns, anchors.L, reach)  # (N, N)
     near += _RIDGE * torch.eye(len(near))
     spread = torch.cat([_likeness(anchors, *cells, reach) for cells in _strips(L)])  # (h w, N)
-    is_painted = photo.hints is not None and photo.hints.painted is not None
+    shown = _shown(ab, guide, anchors)
     for _ in range(_ROUNDS):
-        missing = anchors.ab - _shown(ab, guide, anchors)
-        moved = (spread @ torch.linalg.solve(near, missing.T)).T.reshape(ab.shape)
-        ab = torch.where(where, given, ab + moved) if is_painted else ab + moved
+        moved = (spread @ torch.linalg.solve(near, (anchors.ab - shown).T)).T.reshape(ab.shape)
+        ab, shown = ab + moved, shown + _shown(moved, guide, anchors)
     return ab
 
 
 def _shown(ab: Tensor, guide: Tensor | None, anchors: _Anchors) -> Tensor:
-    """The colors that the photo will have at some places, (2, N)."""
+    """The colors that the photo will have at some places, (2, N); of two sums of colors, the sum of these."""
     if guide is None:
         return anchors.sampled(ab)
     slope, offset = anchors.sampled(lines(guide, ab)).split(2)
