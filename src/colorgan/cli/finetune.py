@@ -24,6 +24,7 @@ from colorgan.cli.training_options import (
     ContrastOption,
     CropMinOption,
     DataOption,
+    DropLastOption,
     EmaOption,
     EncoderLrOption,
     EpochsOption,
@@ -53,9 +54,16 @@ from colorgan.cli.training_options import (
     WorkersOption,
     given_options,
 )
-from colorgan.training.options import FinetuneOptions
+from colorgan.training.options import FinetuneOptions, from_recipe
 
 DEFAULTS = FinetuneOptions()
+
+
+class RecipeName(str, Enum):
+    """The keys of `FinetuneOptions.recipes`."""
+
+    recommended = "recommended"
+    report = "report"
 
 
 class LossName(str, Enum):
@@ -90,6 +98,14 @@ def finetune(
     ] = DEFAULTS.start,
     resume: ResumeOption = False,
     overwrite: OverwriteRunOption = False,
+    recipe: Annotated[
+        RecipeName,
+        typer.Option(
+            help="recommended is what the defaults shown here are; report is the published run: eccv16, mean squared "
+            "error, photos as they are, in fp32. Options that are given go before the recipe's.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = RecipeName(DEFAULTS.recipe),
     network: Annotated[
         NetworkName, typer.Option(help="The network that --from scratch builds.", rich_help_panel=RECIPE)
     ] = NetworkName(DEFAULTS.network),
@@ -123,6 +139,7 @@ def finetune(
     max_minutes: MaxMinutesOption = DEFAULTS.max_minutes,
     patience: PatienceOption = DEFAULTS.patience,
     batch_size: BatchSizeOption = DEFAULTS.batch_size,
+    drop_last: DropLastOption = DEFAULTS.drop_last,
     size: SizeOption = DEFAULTS.size,
     size_min: SizeMinOption = DEFAULTS.size_min,
     weights: WeightsOption = [],  # noqa: B006
@@ -147,13 +164,12 @@ def finetune(
 ) -> None:
     """Stage 1: train a model on your own photos, supervised by their true colours.
 
-    The same command again goes on where it was stopped. The defaults are the published recipe: every layer, mean
-    squared error on ab, Adam.
+    The same command again goes on where it was stopped. The defaults start from the bundled model.
     """
     console = training_console(data, run, quiet)
     from colorgan.training.finetune import FINETUNE
     from colorgan.training.launch import resumable_options
 
     given = given_options(ctx, FinetuneOptions)
-    options = resumable_options(FINETUNE, run, given) if resume else FinetuneOptions(**given)
+    options = resumable_options(FINETUNE, run, given) if resume else from_recipe(FinetuneOptions, given)
     run_with_bar(console, FINETUNE, data, run, options, overwrite)

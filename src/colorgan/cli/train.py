@@ -24,6 +24,7 @@ from colorgan.cli.training_options import (
     ContrastOption,
     CropMinOption,
     DataOption,
+    DropLastOption,
     EmaOption,
     EncoderLrOption,
     EpochsOption,
@@ -53,7 +54,7 @@ from colorgan.cli.training_options import (
     WorkersOption,
     given_options,
 )
-from colorgan.training.options import TrainOptions, train_options
+from colorgan.training.options import TrainOptions, from_recipe
 
 DEFAULTS = TrainOptions()
 LOSSES, DISCRIMINATOR = "Losses", "Discriminator"
@@ -61,7 +62,7 @@ _SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")
 
 
 class RecipeName(str, Enum):
-    """The keys of `RECIPES`."""
+    """The keys of `TrainOptions.recipes`."""
 
     report = "report"
     balanced = "balanced"
@@ -187,6 +188,15 @@ def train(
             rich_help_panel=RECIPE,
         ),
     ] = GeneratorNorm(DEFAULTS.g_norm),
+    g_twice: Annotated[
+        bool,
+        typer.Option(
+            "--g-twice/--g-once",
+            help="Run the generator anew for its own step, as the published run does: its batch norms see each batch "
+            "twice.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = DEFAULTS.g_twice,
     adversarial: Annotated[
         AdversarialName,
         typer.Option(
@@ -280,6 +290,7 @@ def train(
     max_minutes: MaxMinutesOption = DEFAULTS.max_minutes,
     patience: PatienceOption = DEFAULTS.patience,
     batch_size: BatchSizeOption = DEFAULTS.batch_size,
+    drop_last: DropLastOption = DEFAULTS.drop_last,
     size: SizeOption = DEFAULTS.size,
     size_min: SizeMinOption = DEFAULTS.size_min,
     weights: WeightsOption = [],  # noqa: B006
@@ -312,5 +323,5 @@ def train(
     from colorgan.training.train import TRAIN
 
     given = given_options(ctx, TrainOptions)
-    options = resumable_options(TRAIN, run, given) if resume else train_options(given)
+    options = resumable_options(TRAIN, run, given) if resume else from_recipe(TrainOptions, given)
     run_with_bar(console, TRAIN, data, run, options, overwrite, _SHOWN)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from colorgan.metrics import Figures
     from colorgan.training.checkpoint import Position
     from colorgan.training.launch import RunResult
-    from colorgan.training.way import Options, Way
+    from colorgan.training.options import Options
+    from colorgan.training.way import Way
 
 
 class TrainingBar:

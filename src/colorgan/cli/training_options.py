@@ -116,7 +116,21 @@ WarmupOption = Annotated[
     ),
 ]
 EpochsOption = Annotated[
-    int, typer.Option("--epochs", min=1, help="Passes over the training photos, at most.", rich_help_panel=LENGTH)
+    int,
+    typer.Option(
+        "--epochs",
+        min=0,
+        help="Passes over the training photos, at most; 0 goes on until --max-minutes, or without it for 3 (train 50).",
+        rich_help_panel=LENGTH,
+    ),
+]
+DropLastOption = Annotated[
+    bool,
+    typer.Option(
+        "--drop-last/--keep-last",
+        help="Leave out an epoch's last batch where it would hold fewer photos than the others.",
+        rich_help_panel=LENGTH,
+    ),
 ]
 MaxMinutesOption = Annotated[
     float,

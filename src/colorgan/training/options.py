@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 SCRATCH = "scratch"
 SMALLEST_SIDE_PX = 16
+
+Recipes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,9 @@ class RunOptions:
     """What every training run has.
 
     Attributes:
+        recipes: what each recipe sets beside the defaults.
+        usual_epochs: of a run that is told neither `epochs` nor `max_minutes`.
+        recipe: a key of `recipes`, whose values stand where nothing else was given.
         start: a model's name or path.
         lr: Adam's rate for the generator.
         encoder_lr: its rate for a pretrained encoder, 0 for `lr`.
@@ -24,10 +29,11 @@ class RunOptions:
         ema: decay of the average of the weights, 0 for none.
         schedule: constant or cosine (down to 0 at the end).
         warmup: share of the run over which the rate climbs from 0.
-        epochs: passes over the training photos; with `max_minutes` set, the most of them.
+        epochs: passes over the training photos, at most; 0 for `usual_epochs`, or for no such end beside `max_minutes`.
         max_minutes: minutes of training over all sittings, 0 for no limit.
         patience: epochs without a new best before the run ends early, 0 for no such end.
         batch_size: photos in a step, over all processes.
+        drop_last: leave out an epoch's last batch where it would hold fewer photos; several processes always do.
         size: side of the training squares, pixels.
         size_min: where above 0, each batch's side is drawn from here up to `size`.
         weights: how often the photos of a source are drawn in an epoch, by the source's name; 1 where it is not named.
@@ -50,7 +56,11 @@ class RunOptions:
         validate_every: epochs between validations; the last, and those whose checkpoints are kept, always have one.
     """
 
-    start: str = "eccv16"
+    recipes: ClassVar[Recipes]
+    usual_epochs: ClassVar[int]
+
+    recipe: str = "recommended"
+    start: str = "compact"
     lr: float = 1e-4
     encoder_lr: float = 0.0
     freeze_encoder: int = 0
@@ -59,10 +69,11 @@ class RunOptions:
     ema: float = 0.0
     schedule: str = "constant"
     warmup: float = 0.0
-    epochs: int = 3
+    epochs: int = 0
     max_minutes: float = 0.0
     patience: int = 0
     batch_size: int = 16
+    drop_last: bool = True
     size: int = 256
     size_min: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -84,10 +95,18 @@ class RunOptions:
     val_photos: int = 512
     validate_every: int = 1
 
+    @property
+    def most_epochs(self) -> int | None:
+        """After how many epochs the run ends, or None where time alone ends it."""
+        return self.epochs or (None if self.max_minutes else self.usual_epochs)
+
+
+Options = TypeVar("Options", bound=RunOptions)
+
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
-    """What decides a supervised run; the defaults are those of the published run.
+    """What decides a supervised run; the defaults are what the README recommends for photos of one's own.
 
     Attributes:
         network: the network that starting from scratch builds.
@@ -96,9 +115,22 @@ class FinetuneOptions(RunOptions):
         rebalance: strength of the bins loss's class weights, 0..1.
     """
 
+    usual_epochs = 3
+    recipes: ClassVar[Recipes] = {
+        "recommended": {},
+        "report": {
+            "crop_min": 1.0,
+            "drop_last": False,
+            "flip": False,
+            "loss": "mse",
+            "precision": "fp32",
+            "start": "eccv16",
+        },
+    }
+
     network: str = "liteunet"
     encoder: str = ""
-    loss: str = "mse"
+    loss: str = "bins"
     rebalance: float = 0.25
 
 
@@ -107,7 +139,6 @@ class TrainOptions(RunOptions):
     """What decides an adversarial run; the defaults are the recipe `report`, the published run.
 
     Attributes:
-        recipe: a key of `RECIPES`, whose values stand where nothing else was given.
         start_discriminator: a file to take the discriminator from, or empty for a fresh one.
         perceptual_network: vgg19, or encoder for the published EfficientNet-Lite in the file `encoder`.
         vgg_weights: a local file of VGG19, or empty for the published one.
@@ -119,6 +150,7 @@ class TrainOptions(RunOptions):
         real_label: what the discriminator is to say of true colours, where it judges them by themselves.
         d_norm: batch, instance or spectral.
         g_norm: train, or frozen for the statistics that the generator came with.
+        g_twice: the generator runs anew for its own step, so that its batch norms see each batch twice.
         lambda_adversarial: weight of fooling the discriminator.
         lambda_l1: weight of the ab difference in Lab units.
         lambda_perceptual: weight of the difference of the perceptual network's features.
@@ -133,11 +165,34 @@ class TrainOptions(RunOptions):
         d_warmup_steps: steps at the beginning of the run in which it alone learns.
     """
 
+    usual_epochs = 50
+    recipes: ClassVar[Recipes] = {
+        "report": {},
+        # docs/training.md says what each of the two gave.
+        "balanced": {
+            "adversarial": "hinge",
+            "crop_min": 0.8,
+            "d_norm": "spectral",
+            "d_target_accuracy": 0.8,
+            "drop_last": True,
+            "ema": 0.99,
+            "flip": True,
+            "g_twice": False,
+            "lambda_adversarial": 10.0,
+            "lambda_saturation": 1.0,
+            "precision": "auto",
+            "real_label": 1.0,
+        },
+    }
+
+    recipe: str = "report"
     start: str = "finetuned"
     lr: float = 2e-4
-    epochs: int = 50
     checkpoint_every: int = 5
-    recipe: str = "report"
+    drop_last: bool = False
+    flip: bool = False
+    crop_min: float = 1.0
+    precision: str = "fp32"
     start_discriminator: str = ""
     perceptual_network: str = "vgg19"
     vgg_weights: str = ""
@@ -146,9 +201,10 @@ class TrainOptions(RunOptions):
     beta1: float = 0.5
     beta2: float = 0.999
     adversarial: str = "bce"
-    real_label: float = 1.0
+    real_label: float = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
     d_norm: str = "batch"
     g_norm: str = "train"
+    g_twice: bool = True
     lambda_adversarial: float = 1.0
     lambda_l1: float = 10.0
     lambda_perceptual: float = 10.0
@@ -172,12 +228,15 @@ BEFORE: dict[str, Any] = {
     "compile": False,
     "d_augment": False,
     "d_warmup_steps": 0,
+    "drop_last": True,
     "encoder": "",
     "encoder_lr": 0.0,
     "freeze_encoder": 0,
+    "g_twice": False,
     "patience": 0,
     "perceptual_network": "vgg19",
     "r2": 0.0,
+    "recipe": "",
     "size_min": 0,
     "tensorboard": False,
     "validate_every": 1,
@@ -195,24 +254,11 @@ def recorded_options(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[
     return {name: BEFORE[name] for name in names if name in BEFORE} | dict(recorded)
 
 
-# What each sets beside the defaults, which are those of `report`; docs/training.md says what each of the two gave.
-RECIPES: dict[str, dict[str, Any]] = {
-    "report": {},
-    "balanced": {
-        "adversarial": "hinge",
-        "d_norm": "spectral",
-        "d_target_accuracy": 0.8,
-        "ema": 0.99,
-        "lambda_adversarial": 10.0,
-        "lambda_saturation": 1.0,
-    },
-}
-
-
-def train_options(given: Mapping[str, Any]) -> TrainOptions:
-    """The options of an adversarial run: the recipe's, with those that were given over them.
+def from_recipe(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """The options of a recipe, with those that were given over them.
 
     Args:
-        given: options by name; without a recipe among them it is `report`.
+        kind: of options.
+        given: by name; without a `recipe` among them it is the kind's default.
     """
-    return TrainOptions(**(RECIPES[given.get("recipe", TrainOptions.recipe)] | dict(given)))
+    return kind(**{**kind.recipes[given.get("recipe", kind.recipe)], **given})

@@ -23,6 +23,7 @@ _LOCK_FILE = "lock"
 
 # How long, how often and where: a run stays the same run when these change.
 _FREE = {
+    "recipe",
     "epochs",
     "max_minutes",
     "patience",
