@@ -113,6 +113,7 @@ class FinetuneOptions(RunOptions):
         encoder: a published EfficientNet-Lite file that starting from scratch takes the encoder from, or empty.
         loss: mse, l1, huber or bins.
         rebalance: strength of the bins loss's class weights, 0..1.
+        hints: train the branch that takes hints, and nothing else; `loss` plays no part then.
     """
 
     usual_epochs = 3
@@ -132,6 +133,7 @@ class FinetuneOptions(RunOptions):
     encoder: str = ""
     loss: str = "bins"
     rebalance: float = 0.25
+    hints: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,7 @@ BEFORE: dict[str, Any] = {
     "encoder_lr": 0.0,
     "freeze_encoder": 0,
     "g_twice": False,
+    "hints": False,
     "patience": 0,
     "perceptual_network": "vgg19",
     "r2": 0.0,
