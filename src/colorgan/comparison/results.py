@@ -116,7 +116,7 @@ class Row:
 
     Attributes:
         name: unique in a comparison.
-        kind: anchor, model, or earlier: a model of results that were given with `--with`.
+        kind: anchor, model, or earlier: a model of results that were given as `earlier`.
         model: what the model's file says of itself; empty for an anchor.
         figures: of the set, with intervals, by the names of `metrics.FIGURES`. The original has those alone that
             say something of the truth beside itself (`Figure.of_truth`).
