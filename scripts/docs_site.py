@@ -1,6 +1,7 @@
 """MkDocs hooks: the pages of the site that the program itself writes, and those that lie beside `docs/`.
 
-The reference of a command is made of the command, so that it cannot go stale. Used by mkdocs.yml.
+`python scripts/docs_site.py` writes the reference of each command from the command itself; the pages are committed, for
+who reads them without the site, and a test says when they are stale. mkdocs.yml uses the rest.
 """
 
 from __future__ import annotations
@@ -24,31 +25,27 @@ BESIDE_DOCS = {
     "SECURITY.md": "security.md",
     "THIRD_PARTY_NOTICES.md": "notices.md",
 }
+# Of mkdocstrings and snippets: in a comment, so that who reads the page without the site does not see them.
+_HIDDEN_MACRO = re.compile(r"^<!-- ((?::::|--8<-- \").*) -->$", re.M)
 # What would make a reader's browser fetch something from elsewhere.
 _LOADS = re.compile(
     r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?(?:https?:)?//"""
 )
 
 
-def on_config(config: Any) -> Any:
-    """Put the commands' pages into the navigation."""
-    (reference,) = [entry["Reference"] for entry in config.nav if isinstance(entry, dict) and "Reference" in entry]
-    reference[:0] = [{f"colorgan {name}": f"reference/{name}.md"} for name in _group().commands]
-    return config
-
-
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages of the commands and those from beside `docs/`."""
+    """Add the pages from beside `docs/`."""
     from mkdocs.structure.files import File
 
-    for name, text in generated_pages():
+    for source, name in BESIDE_DOCS.items():
+        text = (CHECKOUT / source).read_text(encoding="utf-8").replace("](docs/", "](")
         files.append(File.generated(config, name, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links between `docs/` and what lies beside it into links of the site."""
-    return site_links(markdown, page.file.src_uri)
+    """Turn links between `docs/` and what lies beside it into links of the site, and its hidden macros into macros."""
+    return site_links(_HIDDEN_MACRO.sub(r"\1", markdown), page.file.src_uri)
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
@@ -60,12 +57,10 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
     return output
 
 
-def generated_pages() -> Iterator[tuple[str, str]]:
-    """Every page that is not a file of `docs/`: its path in the site, and its text."""
+def command_pages() -> Iterator[tuple[Path, str]]:
+    """The reference of each command: where it lies, and its text."""
     for name in _group().commands:
-        yield f"reference/{name}.md", command_page(name)
-    for source, name in BESIDE_DOCS.items():
-        yield name, (CHECKOUT / source).read_text(encoding="utf-8").replace("](docs/", "](")
+        yield CHECKOUT / "docs" / "reference" / f"{name}.md", command_page(name)
 
 
 def _group() -> Any:
@@ -110,3 +105,8 @@ def site_links(markdown: str, place: str) -> str:
         target = posixpath.normpath(posixpath.join(up, name))
         markdown = re.sub(rf"\]\((?:\.\./)*{re.escape(source)}(#[^)]*)?\)", rf"]({target}\1)", markdown)
     return markdown
+
+
+if __name__ == "__main__":
+    for path, text in command_pages():
+        path.write_text(text, encoding="utf-8", newline="\n")

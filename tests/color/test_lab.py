@@ -1,8 +1,10 @@
+import warnings
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.color import rgb2lab
+from skimage.color import lab2rgb, rgb2lab
 
 from colorgan.color.lab import lab_to_linear, lab_to_rgb, lightness, linear_from_bytes, linear_from_srgb, rgb_to_lab
 
@@ -16,6 +18,16 @@ def test_lab_agrees_with_scikit_image_over_the_whole_cube() -> None:
     rgb = cube(33)
     expected = rgb2lab(rgb[0].permute(1, 2, 0).double().numpy())
     found = rgb_to_lab(rgb)[0].permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_any_lab_becomes_the_color_of_scikit_image_also_where_z_would_be_negative() -> None:
+    lab = torch.cartesian_prod(torch.linspace(0, 100, 21), torch.linspace(-110, 110, 23), torch.linspace(-110, 110, 23))
+    assert ((lab[:, 0] + 16) / 116 < lab[:, 2] / 200).any()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
+        expected = lab2rgb(lab.double().numpy())
+    found = lab_to_rgb(lab.T.reshape(1, 3, -1, 1))[0, ..., 0].T.numpy()
     assert np.abs(found - expected).max() < 1e-3
 
 

@@ -17,6 +17,8 @@ SHOWING = [name for name in NAMES if any(not block.reason for block in blocks_of
 FOREIGN = {
     "--weights",
     "--upgrade-deps",
+    "--torch-backend",
+    "--index-url",
     "--group",
     "--editable",
     "--nproc_per_node",

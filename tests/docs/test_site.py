@@ -1,10 +1,11 @@
 """What the site's hooks make of the program and of the pages beside `docs/`."""
 
 import importlib.util
+import re
 
 import pytest
 import typer.main
-from pages import CHECKOUT
+from pages import CHECKOUT, NAMES
 
 from colorgan.cli.app import app
 
@@ -17,6 +18,19 @@ def docs_site():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_committed_references_are_those_of_the_commands(docs_site):
+    stale = [path.name for path, text in docs_site.command_pages() if path.read_text(encoding="utf-8") != text]
+    assert not stale, "python scripts/docs_site.py writes them anew"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_read_without_the_site_has_no_dead_link_and_no_raw_macro(name):
+    text = (CHECKOUT / name).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) if not re.match(r"\w+:", link)]
+    assert [link for link in links if not ((CHECKOUT / name).parent / link).exists()] == []
+    assert re.findall(r"^(?::::|--8<--|!!!|\?\?\?).*", text, re.M) == []
 
 
 @pytest.mark.parametrize("name", sorted(GROUP.commands))

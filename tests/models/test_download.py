@@ -6,10 +6,12 @@ import itertools
 import os
 import pathlib
 import random
+import ssl
 import subprocess
 import sys
 
 import pytest
+import trustme
 from processes import DEADLINE_S, running
 
 import colorgan
@@ -271,6 +273,21 @@ def test_neither_an_address_nor_a_redirect_may_leave_https(web, published, targe
     web.behaviors = {path: itertools.repeat(redirects(address)) for path in ("/first", "/mirror")}
     reason = "HTTP 302" if address.startswith("file") else f"{address!r} is not https"  # urllib refuses those itself
     assert reason in refusal(published, target)
+
+
+def test_the_certificates_of_the_system_are_trusted_and_no_others(web, published, target, tmp_path, monkeypatch):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    web.socket = context.wrap_socket(web.socket, server_side=True)
+    secure = dataclasses.replace(published, addresses=(f"https://localhost:{web.server_port}/first",))
+    assert "its certificate is not trusted here: unable to get local issuer certificate" in refusal(secure, target)
+    assert web.requests == []
+    root = tmp_path / "root.pem"
+    authority.cert_pem.write_to_path(str(root))
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))  # as an administrator adds a company's root on Linux
+    fetch(secure, target, os.replace)
+    assert target.read_bytes() == CONTENT
 
 
 def test_https_is_never_left_for_plain_http_on_this_machine():

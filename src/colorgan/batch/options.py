@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from colorgan.batch.shards import Shard
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
 
@@ -29,7 +28,8 @@ class BatchOptions:
         batch_size: photos of like shape that are computed together, 1..1024; None is what the device likes.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, fp32, bf16 or fp16.
-        shard: the part of the photos to do; None is what the environment of this process says, or all.
+        shard: the part of the photos to do, such as `3/16`; `/16` takes the number from JOB_COMPLETION_INDEX; empty is
+            what the environment of a Slurm array says, or all.
 
     Raises:
         UsageError: a value out of its range.
@@ -43,7 +43,7 @@ class BatchOptions:
     batch_size: int | None = None
     device: str = "auto"
     precision: str = "auto"
-    shard: Shard | None = None
+    shard: str = ""
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:

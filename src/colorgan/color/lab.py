@@ -127,6 +127,8 @@ def linear_to_lab(linear: Tensor) -> Tensor:
 def lab_to_linear(lab: Tensor) -> Tensor:
     """Convert Lab to linear sRGB, unclipped: colors outside the gamut come out below 0 or above 1.
 
+    Where b is so large that Z would have a negative cube root, the root is 0, as in scikit-image's `lab2xyz`.
+
     Args:
         lab: (..., 3, H, W), L in 0..100, a and b in Lab units.
 
@@ -135,7 +137,7 @@ def lab_to_linear(lab: Tensor) -> Tensor:
     """
     L, a, b = lab.unbind(-3)
     y = (L + 16.0) / 116.0
-    f = torch.stack([y + a / 500.0, y, y - b / 200.0], dim=-3)
+    f = torch.stack([y + a / 500.0, y, (y - b / 200.0).clamp(min=0.0)], dim=-3)
     # 0.2068966 is the cube root of epsilon, where the two branches meet.
     high = f > 0.2068966
     xyz = torch.where(high, _where_safe(high, f, 1.0) ** 3, (f - _OFFSET) / _SLOPE)

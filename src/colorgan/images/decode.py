@@ -42,19 +42,20 @@ class ReadOptions:
     every_page: bool = False
 
 
-def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> Photo:
+def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions(), *, name: str = "") -> Photo:
     """Read a photo.
 
     Args:
         source: a file's path, or a file that is open for reading and seeking; its format is told by its content.
         options: what to accept.
+        name: of the file, where the source is no path; a word is said where its suffix tells another format.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
     with _reasons(), _open_file(source) as file:
         photo = _with_its_end(file, lambda whole: _decode(whole, options))
-        return _name_checked(photo, source) if isinstance(source, Path) else photo
+        return _name_checked(photo, source.name if isinstance(source, Path) else name)
 
 
 def read_rgb(
@@ -284,8 +285,8 @@ def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> t
     return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 
-def _name_checked(photo: Photo, path: Path) -> Photo:
+def _name_checked(photo: Photo, name: str) -> Photo:
     """The photo with a word where its file's name says another format."""
-    if PHOTO_SUFFIXES.get(path.suffix.lower(), photo.format) == photo.format:
+    if PHOTO_SUFFIXES.get(Path(name).suffix.lower(), photo.format) == photo.format:
         return photo
     return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture in spite of its name"))

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import truststore
+
 from colorgan import __version__
 from colorgan.errors import OutputError, WeightsError
 from colorgan.files import locked, sha256_of
@@ -213,7 +215,7 @@ def _ask(address: str, have: int) -> http.client.HTTPResponse:
     request = urllib.request.Request(address, headers={"User-Agent": f"colorgan/{__version__}"})
     if have:
         request.add_header("Range", f"bytes={have}-")
-    https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    https = urllib.request.HTTPSHandler(context=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     opener = urllib.request.build_opener(_Redirects, https)
     with _network():
         answer: http.client.HTTPResponse = opener.open(request, timeout=_STALL_S)
@@ -257,6 +259,8 @@ def _network() -> Iterator[None]:
         words = f"HTTP {error.code} {http.client.responses.get(error.code, '')}".rstrip()
         raise _kind_of(error.code)(words) from error
     except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise _PermanentError(f"its certificate is not trusted here: {error.reason.verify_message}") from error
         raise _TransientError(_reason(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
         raise _TransientError(_reason(error)) from error

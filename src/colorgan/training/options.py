@@ -267,6 +267,14 @@ class FinetuneOptions(RunOptions):
         ),
     ] = "mse"
     rebalance: _Rebalance = 0.25
+    hints: Annotated[
+        bool,
+        RunOption(
+            "Train the branch that takes a user's hints, and leave every other weight as it is; `loss` plays no part.",
+            _RECIPE,
+            before=False,
+        ),
+    ] = False
 
 
 def _weight(of: str) -> RunOption:
