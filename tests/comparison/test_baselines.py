@@ -1,4 +1,4 @@
-"""The reference anchors: gray, and one brown tint, on the 393 photos of `imagenet-validation.tar`.
+"""The reference baselines: gray, and one brown tint, on the 393 photos of `imagenet-validation.tar`.
 
 The photos are not in the repository: COLORGAN_REFERENCE_PHOTOS says where they are.
 """
@@ -19,7 +19,7 @@ PHOTOS = os.environ.get("COLORGAN_REFERENCE_PHOTOS", "")
 @pytest.mark.skipif(not PHOTOS, reason="COLORGAN_REFERENCE_PHOTOS does not name imagenet-validation.tar")
 def test_gray_and_a_brown_tint_land_on_the_reference_anchors() -> None:
     (source,) = open_inputs([Path(PHOTOS)])
-    tints = {"grey": (0.0, 0.0), "brown": (6.0, 14.0)}
+    tints = {"gray": (0.0, 0.0), "brown": (6.0, 14.0)}
     measured: dict[tuple[str, str], list[MetricResult]] = {}
     for crop in read_crops(source.entries, 256):
         assert isinstance(crop, Crop)
@@ -34,8 +34,8 @@ def test_gray_and_a_brown_tint_land_on_the_reference_anchors() -> None:
         values, weights = torch.cat([p.value for p in parts]).double(), torch.cat([p.weight for p in parts]).double()
         figures[which] = round(float((values * weights).sum() / weights.sum()), 1)
     assert figures == {
-        ("grey", "auc"): 88.3,
-        ("grey", "auc_rebalanced"): 59.5,
+        ("gray", "auc"): 88.3,
+        ("gray", "auc_rebalanced"): 59.5,
         ("brown", "auc"): 86.9,
         ("brown", "auc_rebalanced"): 61.6,
     }
