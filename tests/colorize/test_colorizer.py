@@ -46,7 +46,7 @@ class Painter(Generator):
         self.seen.append((tuple(L.shape), float(L.min()), float(L.max())))
         return super().forward(L, temperature)
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         a = torch.where(L > 50, self.a, 0.0)
         return Prediction(torch.cat([a, torch.zeros_like(a)], dim=1), None)
 
@@ -125,6 +125,8 @@ def test_temperature_changes_the_colors_and_is_the_models_own_unless_given(tiny:
 def test_a_temperature_for_a_network_without_bins_is_refused(painter: Colorizer) -> None:
     with pytest.raises(UsageError, match="no temperature"):
         painter.colorize(half_and_half(), temperature=0.5)
+    with pytest.raises(UsageError, match="no unsure"):
+        painter.colorize(half_and_half(), unsure="gray")
 
 
 def test_a_value_out_of_range_is_refused(tiny: Colorizer) -> None:

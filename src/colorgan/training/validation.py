@@ -16,7 +16,8 @@ from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.monitoring.sample_sheets import SHEET_PHOTOS, write_sheet
 from colorgan.training.monitoring.verdict import JUDGED, PhotoFigures
-from colorgan.training.options import RunOptions
+from colorgan.training.options import FinetuneOptions, RunOptions
+from colorgan.training.stages.hints import VALIDATION_HINTS, draw_hints
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def validate(
         if signals.received is not None:
             return None
         L, truth = batch.to_lab(device)
-        ab = generator(L, temperature).ab
+        ab = generator(L, temperature, _given_away(truth, options)).ab
         measured.append(sums.add(L, ab, truth))
         means.append(torch.stack([ab.mean((2, 3)), truth.mean((2, 3))], 1))
         if index == 0:
@@ -90,6 +91,14 @@ def validate(
     predicted, true = torch.cat(means).unbind(1)
     spread = {"ab_spread": colour_spread(predicted), "ab_spread_truth": colour_spread(true)}
     return Validation(sums.means(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
+
+
+def _given_away(truth: Tensor, options: RunOptions) -> Tensor | None:
+    """The same hints at each validation, where the branch that takes them is trained."""
+    if not (isinstance(options, FinetuneOptions) and options.hints):
+        return None
+    counts = torch.full((len(truth),), VALIDATION_HINTS)
+    return draw_hints(truth, counts, torch.Generator().manual_seed(options.seed))
 
 
 def _by_photo(measured: list[MetricResult]) -> tuple[Values, Values]:

@@ -66,7 +66,7 @@ class Tint(Generator):
     def options(self) -> dict[str, Any]:
         return {}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         return Prediction(self.layer((L - 50) / 100), None)
 
 
