@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from colorgan.batch.backlog import Backlog, color_all
 from colorgan.batch.jobs import Job, OutputRules
-from colorgan.batch.journal import Journals
+from colorgan.batch.journals import Journals
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
 from colorgan.batch.shards import Shard, check_is_alone

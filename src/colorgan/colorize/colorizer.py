@@ -17,10 +17,10 @@ from torch import Tensor
 from colorgan.colorize import upsample
 from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix, with_hints
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
 from colorgan.colorize.pictures import Picture, given
 from colorgan.colorize.steering import hint_planes, hold
-from colorgan.colorize.uncertainty import confidence, confidence_image, variants
+from colorgan.colorize.uncertainty import confidence, confidence_image, fade_unsure, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.images.decode import read
@@ -128,6 +128,7 @@ class Colorizer:
         render_size: int | None = None,
         fit: Fit = "shape",
         edges: bool | None = None,
+        unsure: Unsure = "keep",
         hints: Sequence[Hint] = (),
     ) -> Any:
         """Color a picture.
@@ -140,6 +141,7 @@ class Colorizer:
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
             fit: shape, or square as in the demo that ECCV16 was published with.
             edges: whether colors end at the photo's edges; the model's own choice where None.
+            unsure: keep, or gray to leave regions gray whose colors the network does not know.
             hints: colors for places of it.
 
         Returns:
@@ -151,7 +153,9 @@ class Colorizer:
             PhotoError: a picture that cannot be read, or too large for the memory; a hint outside of it.
             UsageError: a value out of its range; it is a ValueError too.
         """
-        rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges, hints=tuple(hints))
+        rendering = ColorizeOptions(
+            saturation, temperature, render_size, fit, edges=edges, unsure=unsure, hints=tuple(hints)
+        )
         picture = given(image, rendering.hints)
         return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
 
@@ -200,14 +204,15 @@ class Colorizer:
         ]
 
     def confidence(self, image: Picture, *, hints: Sequence[Hint] = ()) -> Image.Image:
-        """Tell how sure the network is of a picture's colors: white where it is certain, black where it knows nothing.
+        """Tell how sure the network is of a picture's colors.
 
         Args:
             image: as for `colorize`.
             hints: likewise; where they reach, it is surer.
 
         Returns:
-            A small gray picture of like shape; `confidence.confidence` says what its values mean.
+            A small gray picture of like shape: how likely the true color is within 10 ab units of the one shown, from
+            black (never) to white (always).
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
@@ -267,7 +272,9 @@ class Colorizer:
             return L
         return torch.cat([L, hint_planes(photo.hints, photo.lightness.shape, *size)])
 
-    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[PredictedColors | PhotoError]:
+    def predict_batch(
+        self, L: Tensor, rendering: ColorizeOptions, *, with_confidence: bool = False
+    ) -> list[PredictedColors | PhotoError]:
         """Predict the colors of photos that share a `network_size`.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
@@ -275,6 +282,7 @@ class Colorizer:
         Args:
             L: (B, 1, h, w), 0..100, on the CPU; or (B, 4, h, w), as `shrink` gives it.
             rendering: its saturation is left to `finish`.
+            with_confidence: tell how sure the network was, where it has bins; with `rendering.confidence` it must.
 
         Returns:
             One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
@@ -289,15 +297,20 @@ class Colorizer:
         def read(prediction: Prediction) -> Results:
             self._check(prediction, rendering)
             colored = variants(prediction, temperature, rendering.variants, rendering.seed)
-            if prediction.logits is None or not rendering.confidence:
+            if prediction.logits is None or not (with_confidence or rendering.confidence or rendering.unsure == "gray"):
                 return (colored,)
-            return colored, confidence(prediction.logits)
+            sure = confidence(prediction.logits, prediction.ab, self.info.confidence_temperature)
+            return fade_unsure(colored, sure) if rendering.unsure == "gray" else colored, sure
 
         with_edges = self.info.edges if rendering.edges is None else rendering.edges
 
         def colors(seen: Tensor, results: Results) -> PredictedColors:
-            sure = results[1] if rendering.confidence else None
-            return PredictedColors(results[0], sure, seen[0] if with_edges else None, seen if len(seen) > 1 else None)
+            return PredictedColors(
+                results[0],
+                results[1] if len(results) > 1 else None,
+                seen[0] if with_edges else None,
+                seen if len(seen) > 1 else None,
+            )
 
         results = self.engine.run(L, temperature, read)
         return [
@@ -309,6 +322,7 @@ class Colorizer:
             wanted = {
                 "temperature": rendering.temperature is not None,
                 "confidence": rendering.confidence,
+                "unsure": rendering.unsure == "gray",
                 "variants": rendering.variants > 1,
             }
             for name in (name for name, is_wanted in wanted.items() if is_wanted):

@@ -18,6 +18,7 @@ import torch
 
 from colorgan import __version__
 from colorgan.callbacks import Callbacks, StopCheck
+from colorgan.comparison.answer import answer, where_gray_is_better
 from colorgan.comparison.crops import open_inputs
 from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of, read_all_crops
 from colorgan.comparison.examples import choose, write_example
@@ -128,11 +129,12 @@ def _measured(
     for part in previous:
         rows += list(part.aligned_rows(protocol, log.photos, [row.name for row in rows]))
     examples = _write_examples(folder, log, models, rows, options, check)
+    differences = differences_of(rows, options.seed)
     return Comparison(
         protocol=protocol,
         photos=log.photos,
         rows=rows,
-        differences=differences_of(rows, options.seed),
+        differences=differences,
         examples=examples,
         failures=log.failures,
         left_out=dict(Counter(chosen.why for chosen in log.colorless)),
@@ -140,9 +142,11 @@ def _measured(
         notes=[
             *notes_on_photos(len(log.photos), log.enlarged),
             *notes_on_copies(log.copies),
+            *where_gray_is_better(rows, differences),
             *notes_on_weights(rows, log.photos),
             *(notes_on_perceptual(len(log.photos)) if options.perceptual else ()),
         ],
+        answer=answer(rows, differences, len(log.photos)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from PIL import Image, ImageFile
 
-from colorgan.errors import PhotoError
+from colorgan.errors import DamagedPhotoError, PhotoError
 from colorgan.images import tiff
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
@@ -112,6 +113,16 @@ def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> 
         return size
 
 
+def is_damaged(path: Path) -> bool:
+    """Whether a file was a photo that was cut off or overwritten, and is neither of another kind nor unreadable."""
+    try:
+        return WITHOUT_END in read(path, ReadOptions(max_megapixels=math.inf)).warnings
+    except DamagedPhotoError:
+        return True
+    except PhotoError:
+        return False
+
+
 def count_pages(source: Path | BinaryIO) -> int:
     """How many photos a TIFF has, each a page of its own; 1 of other formats, and of what cannot be read."""
     try:
@@ -140,14 +151,15 @@ def _reasons() -> Iterator[None]:
     except MemoryError as error:
         raise PhotoError(A_PHOTO, "not enough memory to decode it", "Make it smaller first.") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise PhotoError(A_PHOTO, _reason(error), "Copy it again from where it came from.") from error
+        raise _error(error) from error
 
 
-def _reason(error: Exception) -> str:
+def _error(error: Exception) -> PhotoError:
+    advice = "Copy it again from where it came from."
     if isinstance(error, OSError) and error.errno is not None:
-        return (error.strerror or str(error)).lower()
-    warnings = " ".join((str(error) or type(error).__name__).split())
-    return f"damaged or incomplete ({warnings})"
+        return PhotoError(A_PHOTO, (error.strerror or str(error)).lower(), advice)
+    words = " ".join((str(error) or type(error).__name__).split())
+    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", advice)
 
 
 @contextmanager
