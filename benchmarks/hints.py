@@ -22,7 +22,7 @@ from skimage.segmentation import slic
 from colorgan import ColorizeOptions, Colorizer, Hint
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
 from colorgan.comparison.crops import Pixels, crop, decode, open_inputs
-from colorgan.images.hints import photo_hints
+from colorgan.images.hint_files import photo_hints
 from colorgan.images.photo import Photo, from_image
 from colorgan.metrics.fidelity import ciede2000, psnr
 

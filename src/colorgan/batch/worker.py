@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from colorgan.batch.jobs import Job
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.colorize.encoded import encode_result, read_options
+from colorgan.colorize.encoded import encode_result, read_options, with_hints
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.images import decode
@@ -145,7 +145,7 @@ class PhotoWorker:
         try:
             with _saying_why(position, job, put):
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
-                photo = decode.read(Path(job.source), reading)
+                photo = with_hints(decode.read(Path(job.source), reading), self._options, job.hints)
                 if self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:

@@ -35,6 +35,7 @@ from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.images.discovery import read_paths
+from colorgan.images.hints import Hint
 from colorgan.options import COLORS, FILES, RUNNING
 from colorgan.signals import SignalWatch
 
@@ -161,6 +162,26 @@ def colorize(
             rich_help_panel=COLORS,
         ),
     ] = None,
+    hint: Annotated[
+        list[str],
+        typer.Option(
+            "--hint",
+            metavar="X,Y=COLOR",
+            help="A color for a place of the photo, in pixels: #8b1a1a, navy, or keep for gray. As often as wanted.",
+            show_default=False,
+            rich_help_panel=COLORS,
+        ),
+    ] = [],  # noqa: B006
+    hints: Annotated[
+        str,
+        typer.Option(
+            "--hints",
+            metavar="FILE",
+            help="A PNG of the photo's size, transparent but where colors are painted; or places as JSON.",
+            show_default="NAME.hints.png and NAME.hints.json beside each photo",
+            rich_help_panel=COLORS,
+        ),
+    ] = "",
     confidence: Annotated[
         bool,
         typer.Option(
@@ -270,6 +291,8 @@ def colorize(
             keep_metadata=not strip_metadata,
             mark=mark,
             bit_depth=16 if bit_depth is BitDepth.sixteen else 8,
+            hints=tuple(Hint.parse(text) for text in hint),
+            hints_file=hints,
         ),
         batch=BatchOptions(
             overwrite, dry_run, all_pages, skip_color, workers, batch_size, device, precision.value, shard

@@ -14,7 +14,7 @@ from colorgan.images.decode import ReadOptions
 from colorgan.images.discovery import split_name
 from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
-from colorgan.images.hints import photo_hints
+from colorgan.images.hint_files import photo_hints
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
@@ -52,18 +52,19 @@ def read_options(options: ColorizeOptions, *, page: int = 0, every_page: bool = 
     return ReadOptions(options.max_megapixels, page, every_page)
 
 
-def with_hints(photo: Photo, options: ColorizeOptions, beside: Sequence[str] = ()) -> Photo:
+def with_hints(photo: Photo, options: ColorizeOptions, files: Sequence[str] | None = None) -> Photo:
     """The photo with its hints.
 
     Args:
         photo: as it was read.
         options: of the photo.
-        beside: files of hints that lie beside it.
+        files: of hints that belong to it; None for the one that the options name.
 
     Raises:
         PhotoError: hints that cannot be read, or do not fit it.
     """
-    files = beside if not options.has_hints else [options.hints_file] * bool(options.hints_file)
+    if files is None:
+        files = options.hints_files
     found = photo_hints(options.hints, files, photo.size)
     return replace(photo, hints=found) if found else photo
 

@@ -103,6 +103,11 @@ class ColorizeOptions:
         return bool(self.hints or self.hints_file)
 
     @property
+    def hints_files(self) -> tuple[str, ...]:
+        """The file of hints that it names, if any."""
+        return (self.hints_file,) if self.hints_file else ()
+
+    @property
     def suffix(self) -> str:
         """Of the results, with its full stop; empty keeps each photo's."""
         return _SUFFIXES[self.format]

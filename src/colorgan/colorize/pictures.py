@@ -15,7 +15,8 @@ from PIL import Image
 
 from colorgan.errors import UsageError
 from colorgan.images.decode import read
-from colorgan.images.hints import Hint, photo_hints
+from colorgan.images.hint_files import photo_hints
+from colorgan.images.hints import Hint
 from colorgan.images.icc import SRGB8, SRGB16, SRGB_PROFILE
 from colorgan.images.lightness import Samples
 from colorgan.images.metadata import Metadata

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.guided_filter import lines
-from colorgan.images.hints import PhotoHints
+from colorgan.images.hint_files import PhotoHints
 from colorgan.images.photo import Photo
 
 # How far what is missing goes, in shares of the short side, with a network that spreads hints itself and without one;

@@ -39,12 +39,14 @@ class Listing:
         relative: its path below the folder where the search began; empty for that itself.
         names: sorted.
         problem: why it could not be searched, or empty.
+        hints: the names of files of hints, which are none of the photos.
     """
 
     folder: str
     relative: str
     names: list[str]
     problem: str = ""
+    hints: frozenset[str] = frozenset()
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -89,13 +91,13 @@ def find_photos(
         if not entered.add(os.path.realpath(place)):
             continue
         try:
-            names, folders = _entries(place)
+            names, folders, hints = _entries(place)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             yield Listing(place, relative, [], f"the folder cannot be searched: {reason}")
             continue
         if names:
-            yield Listing(place, relative, names)
+            yield Listing(place, relative, names, hints=hints)
         for name in reversed(folders):
             if is_housekeeping(name):
                 left_out(os.path.join(place, name))
@@ -103,18 +105,20 @@ def find_photos(
                 waiting.append((os.path.join(place, name), os.path.join(relative, name)))
 
 
-def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """The names of photos and of folders in a folder, both sorted."""
-    names, folders = [], []
+def _entries(folder: str) -> tuple[list[str], list[str], frozenset[str]]:
+    """The names of photos and of folders in a folder, both sorted, and those of files of hints."""
+    names, folders, hints = [], [], []
     with os.scandir(folder) as listing:
         for entry in listing:
             if _is_folder(entry):
                 folders.append(entry.name)
             elif has_photo_suffix(entry.name):
                 names.append(entry.name)
+            elif is_hints_file(entry.name):
+                hints.append(entry.name)
     names.sort()
     folders.sort()
-    return names, folders
+    return names, folders, frozenset(hints)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

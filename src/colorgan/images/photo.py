@@ -12,7 +12,7 @@ from PIL import Image
 
 from colorgan.errors import PhotoError
 from colorgan.images import pixels
-from colorgan.images.hints import PhotoHints
+from colorgan.images.hint_files import PhotoHints
 from colorgan.images.icc import CMYK, GRAY, LAB, RGB, SRGB8, SampleColors, colors_of
 from colorgan.images.lightness import (
     L_OF_CODE,
