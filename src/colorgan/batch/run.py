@@ -110,7 +110,7 @@ def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
     """Refuse hints for several photos, since the places of one are not those of another."""
     if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
         advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
-        raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")
+        raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hint")
 
 
 def _count_pages(path: str) -> int:

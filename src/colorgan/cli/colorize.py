@@ -168,7 +168,7 @@ def colorize(
             "--hint",
             metavar="X,Y=COLOR",
             help="A color for a place of the photo, in pixels: #8b1a1a, navy, or keep for gray. As often as wanted.",
-            show_default=False,
+            show_default="none",
             rich_help_panel=COLORS,
         ),
     ] = [],  # noqa: B006

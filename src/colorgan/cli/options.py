@@ -30,9 +30,14 @@ _KINDS = (
     ("comparison.options", "CompareOptions"),
 )
 # Parameters of the library's functions that are no fields of options.
-_PARAMETERS = {"inputs": "INPUT", "listed": "--from-file", "sources": "SOURCE", "keep_metadata": "--strip-metadata"} | {
-    name: f"--{name}" for name in ("data", "model", "output", "overwrite", "resume", "run")
-}
+_PARAMETERS = {
+    "hint": "--hint",
+    "hints_file": "--hints",
+    "inputs": "INPUT",
+    "listed": "--from-file",
+    "sources": "SOURCE",
+    "keep_metadata": "--strip-metadata",
+} | {name: f"--{name}" for name in ("data", "model", "output", "overwrite", "resume", "run")}
 
 
 def given_path(text: str) -> Path:

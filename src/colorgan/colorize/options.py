@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from colorgan.errors import UsageError
-
-if TYPE_CHECKING:
-    from colorgan.images.hints import Hint
+from colorgan.images.hints import Hint
 
 # Name, lowest and highest value. A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
 _RANGES = (
