@@ -10,6 +10,7 @@ DEFAULT_MODEL = "compact"
 _RESULTS, _MODELS_OWN = "Results", "the model's own"
 
 Fit = Literal["shape", "square"]
+Unsure = Literal["keep", "gray"]
 FormatName = Literal["keep", "jpg", "png", "webp", "tiff"]
 _SUFFIXES: dict[FormatName, str] = {"keep": "", "jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
@@ -108,6 +109,9 @@ class ColorizeOptions(Checked):
     bit_depth: Annotated[
         Literal[8, 16], Option("Bits a channel; 16 in TIFFs, with the extra tiff.", _RESULTS, unit="bits")
     ] = 8
+    unsure: Annotated[
+        Unsure, Option("Keep the colors of regions where the network does not know them, or leave those gray.", COLORS)
+    ] = "keep"
 
     @property
     def suffix(self) -> str:
