@@ -33,6 +33,7 @@ class BatchOptions:
         precision: auto, fp32, bf16 or fp16.
         shard: the part of the photos to do, such as `3/16`; `/16` takes the number from JOB_COMPLETION_INDEX; empty is
             what the environment of a Slurm array says, or all.
+        page: also write `index.html`, where every photo is to be seen before and after.
 
     Raises:
         UsageError: a value out of its range.
@@ -47,6 +48,7 @@ class BatchOptions:
     device: str = "auto"
     precision: str = "auto"
     shard: str = ""
+    page: bool = False
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:

@@ -15,6 +15,7 @@ import typer
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
 from colorgan.batch.run import RESUME_ADVICE, colorize_files
+from colorgan.callbacks import PhotoStatus
 from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
@@ -63,6 +64,13 @@ class FitName(str, Enum):
 
     shape = "shape"
     square = "square"
+
+
+class UnsureName(str, Enum):
+    """What becomes of colors that the network does not know."""
+
+    keep = "keep"
+    gray = "gray"
 
 
 class PrecisionName(str, Enum):
@@ -241,6 +249,22 @@ def colorize(
             rich_help_panel=RUNNING,
         ),
     ] = "",
+    unsure: Annotated[
+        UnsureName,
+        typer.Option(
+            "--unsure",
+            help="Leave regions gray whose colors the network does not know, or keep its guess.",
+            rich_help_panel=COLORS,
+        ),
+    ] = UnsureName.keep,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page",
+            help="Also write index.html: every photo before and after, the least sure first.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False,
     json_lines: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -270,9 +294,10 @@ def colorize(
             keep_metadata=not strip_metadata,
             mark=mark,
             bit_depth=16 if bit_depth is BitDepth.sixteen else 8,
+            unsure=unsure.value,
         ),
         batch=BatchOptions(
-            overwrite, dry_run, all_pages, skip_color, workers, batch_size, device, precision.value, shard
+            overwrite, dry_run, all_pages, skip_color, workers, batch_size, device, precision.value, shard, page
         ),
         model=model,
         json_lines=json_lines,
@@ -326,8 +351,10 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
         if callbacks.counts:
             reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
         raise
-    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders)
+    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders, summary.page)
     reporter.summary(summary.counts, total)
+    if console.is_terminal and summary.counts.get(PhotoStatus.written) and request.may_have_page:
+        console.note("To look at them before and after, in a browser, add --page.")
     return summary.exit_code
 
 
