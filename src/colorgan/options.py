@@ -182,7 +182,7 @@ class Checked:
             each.check(getattr(self, name))
 
 
-RUNNING, FILES, COLORS = "Running", "Files", "Colors"  # headings that several commands have
+RUNNING, FILES, COLORS, RESULTS = "Running", "Files", "Colors", "Results"  # headings that several commands have
 
 DEVICE = Option(
     "Where to compute: auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:N or mps.",

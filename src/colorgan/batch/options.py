@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.options import DEVICE, FILES, OVERWRITE, RUNNING, Checked, Option
+from colorgan.options import DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
 _NO_CHANGE = ("max_megapixels", "format")
@@ -55,6 +55,9 @@ class BatchOptions(Checked):
             unset="all, or the Slurm array's",
         ),
     ] = ""
+    page: Annotated[
+        bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
+    ] = False
 
 
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:

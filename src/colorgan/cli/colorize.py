@@ -14,6 +14,7 @@ import typer
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
 from colorgan.batch.run import RESUME_ADVICE, colorize_files
+from colorgan.callbacks import PhotoStatus
 from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
@@ -137,8 +138,10 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
         if callbacks.counts:
             reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
         raise
-    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders)
+    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders, summary.page)
     reporter.summary(summary.counts, total)
+    if console.is_terminal and summary.counts.get(PhotoStatus.written) and request.may_have_page:
+        console.note("To look at them before and after, in a browser, add --page.")
     return summary.exit_code
 
 

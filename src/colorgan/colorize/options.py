@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from colorgan.options import COLORS, FILES, SEED, Checked, Option
+from colorgan.options import COLORS, FILES, RESULTS, SEED, Checked, Option
 
 CONFIDENCE = "-confidence.png"
 DEFAULT_MODEL = "compact"
-_RESULTS, _MODELS_OWN = "Results", "the model's own"
+_MODELS_OWN = "the model's own"
 
 Fit = Literal["shape", "square"]
 Unsure = Literal["keep", "gray"]
@@ -60,14 +60,14 @@ class ColorizeOptions(Checked):
     ] = "shape"
     confidence: Annotated[
         bool,
-        Option("Also write NAME-confidence.png, white where the network was sure of its colors.", _RESULTS),
+        Option("Also write NAME-confidence.png, white where the network was sure of its colors.", RESULTS),
     ] = False
     variants: Annotated[
         int,
         Option(
             "Number of plausible colorings of each photo, the first of them the plain one; further ones are written as "
             "NAME-variant-2 and so on.",
-            _RESULTS,
+            RESULTS,
             lowest=1,
             highest=16,
         ),
@@ -88,26 +88,24 @@ class ColorizeOptions(Checked):
         FormatName,
         Option(
             "File format of the results; keep is that of each photo, or what stands for it where that is not written.",
-            _RESULTS,
+            RESULTS,
         ),
     ] = "keep"
-    quality: Annotated[int, Option("Quality of JPEG and WebP results.", _RESULTS, lowest=1, highest=100)] = 95
+    quality: Annotated[int, Option("Quality of JPEG and WebP results.", RESULTS, lowest=1, highest=100)] = 95
     keep_metadata: Annotated[
         bool,
         Option(
             "Keep, or drop, EXIF data and the like in the results.",
-            _RESULTS,
+            RESULTS,
             spelling="--keep-metadata/--strip-metadata",
         ),
     ] = True
     mark: Annotated[
         bool,
-        Option(
-            "Say in the results, as IPTC's standard has it, that a trained model colored them, and which.", _RESULTS
-        ),
+        Option("Say in the results, as IPTC's standard has it, that a trained model colored them, and which.", RESULTS),
     ] = True
     bit_depth: Annotated[
-        Literal[8, 16], Option("Bits a channel; 16 in TIFFs, with the extra tiff.", _RESULTS, unit="bits")
+        Literal[8, 16], Option("Bits a channel; 16 in TIFFs, with the extra tiff.", RESULTS, unit="bits")
     ] = 8
     unsure: Annotated[
         Unsure, Option("Keep the colors of regions where the network does not know them, or leave those gray.", COLORS)
