@@ -58,6 +58,7 @@ class Job:
         page: of a file of several, from 0.
         note: what a user should know of the result's name, or empty.
         problem: why it cannot be done, or empty.
+        already: what became of it without work, where it is only to be put on a page; else None.
     """
 
     source: str
@@ -67,6 +68,7 @@ class Job:
     page: int = 0
     note: str = ""
     problem: str = ""
+    already: PhotoOutcome | None = None
 
     @property
     def target(self) -> str:
