@@ -74,6 +74,7 @@ class Job:
         note: what a user should know of the result's name, or empty.
         problem: why it cannot be done, or empty.
         hints: the files of hints that belong to it.
+        already: what became of it without work, where it is only to be put on a page; else None.
     """
 
     source: str
@@ -84,6 +85,7 @@ class Job:
     note: str = ""
     problem: str = ""
     hints: tuple[str, ...] = ()
+    already: PhotoOutcome | None = None
 
     @property
     def target(self) -> str:

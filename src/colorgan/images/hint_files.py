@@ -94,7 +94,7 @@ def photo_hints(
     for hint in found:
         if hint.x >= size[0] or hint.y >= size[1]:
             where = f"{hint.x},{hint.y} lies outside of its {size[0]} x {size[1]} pixels"
-            raise PhotoError("a hint inside the photo", f"the hint at {where}", COUNT_FROM, parameter="hint")
+            raise PhotoError("a hint inside the photo", f"the hint at {where}", COUNT_FROM, parameter="hints")
     return PhotoHints(tuple(found), painted) if found or painted is not None else None
 
 

@@ -38,7 +38,7 @@ class Hint:
 
     def __post_init__(self) -> None:
         if not all(type(value) is int and value >= 0 for value in (self.x, self.y)):
-            raise UsageError("a hint's place in whole pixels", f"{self.x},{self.y}", COUNT_FROM, parameter="hint")
+            raise UsageError("a hint's place in whole pixels", f"{self.x},{self.y}", COUNT_FROM, parameter="hints")
         _rgb(self.color)
 
     @classmethod
@@ -50,7 +50,7 @@ class Hint:
         """
         match = _PLACE.fullmatch(text)
         if match is None:
-            raise UsageError("a hint as X,Y=COLOR", repr(text[:80]), COUNT_FROM, parameter="hint")
+            raise UsageError("a hint as X,Y=COLOR", repr(text[:80]), COUNT_FROM, parameter="hints")
         return cls(int(match[1]), int(match[2]), match[3])
 
     @property
@@ -68,13 +68,13 @@ def _rgb(color: object) -> tuple[int, int, int]:
         try:
             red, green, blue = ImageColor.getrgb(color)[:3]
         except ValueError:
-            raise UsageError("a color for a hint", repr(color[:80]), _NAME_COLORS, parameter="hint") from None
+            raise UsageError("a color for a hint", repr(color[:80]), _NAME_COLORS, parameter="hints") from None
         return red, green, blue
     if isinstance(color, tuple | list) and len(color) == 3:
         red, green, blue = color
         if all(isinstance(level, int) and 0 <= level <= 255 for level in color):
             return red, green, blue
-    raise UsageError("a color for a hint", repr(color)[:80], _NAME_COLORS, parameter="hint")
+    raise UsageError("a color for a hint", repr(color)[:80], _NAME_COLORS, parameter="hints")
 
 
 def places_to_json(places: Iterable[Hint]) -> str:
