@@ -14,7 +14,7 @@ from torch import Tensor
 
 from colorgan.data.aging import draw_ages
 from colorgan.data.dataset import Aged, Batch
-from colorgan.metrics import Pictures, measure
+from colorgan.metrics import ImageBatch, measure
 from colorgan.metrics.bootstrap import interval, paired_difference
 
 CROP = 256
@@ -37,9 +37,9 @@ def main() -> None:
         values: dict[str, list[tuple[float, float, float]]] = {figure: [] for figure in SHOWN}
         for number, crop in enumerate(crops):
             lab = lab_of(crop)
-            truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
+            truth = ImageBatch(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
             old_L, _ = aged_batch(rgb_of(crop), number).to_lab(torch.device("cpu"))
-            found = [measure(Pictures(truth.L, predict(model, L)), truth, SHOWN) for L in (truth.L, old_L)]
+            found = [measure(ImageBatch(truth.L, predict(model, L)), truth, SHOWN) for L in (truth.L, old_L)]
             for figure in SHOWN:
                 new, old = (part[figure] for part in found)
                 values[figure].append((float(new.value), float(old.value), float(new.weight)))

@@ -27,7 +27,7 @@ from colorgan.data.dataset import Augment, Batch, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
 from colorgan.devices import has_fast_bf16
-from colorgan.metrics import Pictures, measure
+from colorgan.metrics import ImageBatch, measure
 from colorgan.networks.compact import Compact, Residual
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
@@ -38,7 +38,7 @@ CROP = 256  # pixels: what is measured
 LR = 1.5e-3
 REBALANCE = 0.25
 AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2)
-SHOWN = ("auc", "auc_rebalanced", "ciede2000", "cf_hs", "grey_chroma")
+SHOWN = ("auc", "auc_rebalanced", "ciede2000", "cf_hs", "gray_chroma")
 
 
 class Attention(nn.Module):
@@ -198,7 +198,7 @@ def judge(network: Generator, lab: Tensor, prior: Tensor, temperature: float) ->
         sums[name][1] += weight
 
     for one in lab.split(1):
-        truth = Pictures(one[:, :1].contiguous(), one[:, 1:].contiguous())
+        truth = ImageBatch(one[:, :1].contiguous(), one[:, 1:].contiguous())
         L, ab = (F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", antialias=True) for x in (truth.L, truth.ab))
         with torch.no_grad():
             prediction = network(L, temperature)
@@ -207,7 +207,7 @@ def judge(network: Generator, lab: Tensor, prior: Tensor, temperature: float) ->
         logits = F.interpolate(prediction.logits, size=(SIZE // 4, SIZE // 4), mode="area")
         add("nats", float(-((logits + tilt).log_softmax(1).gather(1, bins) * shares).sum(1).mean()), 1.0)
         shown = F.interpolate(prediction.ab, size=(CROP, CROP), mode="bilinear")
-        for name, figure in measure(Pictures(truth.L, shown), truth, SHOWN).items():
+        for name, figure in measure(ImageBatch(truth.L, shown), truth, SHOWN).items():
             add(name, float(figure.value.nan_to_num()), float(figure.weight))
     return {name: total / weight for name, (total, weight) in sums.items()}
 

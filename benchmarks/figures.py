@@ -21,9 +21,9 @@ from colorgan.comparison.evaluate import Accumulator, measure_all
 from colorgan.comparison.formatting import bounds, number
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.summary import rows_of
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 
-SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "grey_chroma", "spill")
+SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "gray_chroma", "color_bleeding")
 
 
 def variants(arguments: argparse.Namespace) -> list[ComparedModel]:
@@ -50,14 +50,14 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     contenders = variants(arguments)
-    gathering = Accumulator([contender.name for contender in contenders], torch.device(arguments.device))
-    seen = measure_all(open_inputs([arguments.photos]), contenders, gathering, 256, StopCheck(Callbacks(), ""))
+    accumulator = Accumulator([contender.name for contender in contenders], torch.device(arguments.device))
+    seen = measure_all(open_inputs([arguments.photos]), contenders, accumulator, 256, StopCheck(Callbacks(), ""))
     print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
-    for row in rows_of(gathering, contenders, seed=0):
+    for row in rows_of(accumulator, contenders, seed=0):
         print(row.name)
         for name in SHOWN:
-            if name in row.figures:
-                figure, found = FIGURES[name], row.figures[name]
+            if name in row.metrics:
+                figure, found = METRICS[name], row.metrics[name]
                 print(f"    {figure.label:<24} {number(found.value, figure):>8} {bounds(found, figure)}")
 
 

@@ -22,9 +22,11 @@ from pathlib import Path
 from PIL import Image
 
 from colorgan.batch.jobs import OutputRules
-from colorgan.batch.journal import Journals, Stamp, file_stamp
+from colorgan.batch.journal import Stamp
+from colorgan.batch.journals import Journals
 from colorgan.batch.options import settings_digest
 from colorgan.batch.planner import plan_outputs
+from colorgan.batch.records import LocalFiles
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.models.registry import model_digest
 
@@ -56,7 +58,8 @@ def pretend_done(photos: Path, output: Path) -> None:
             Path(job.folder).mkdir(parents=True, exist_ok=True)
             Path(job.target).write_bytes(data)
             journal, name = journals.of(job)
-            journal.made(Stamp(name, os.fsencode(job.identity), file_stamp(job.source), settings), job.target)
+            state = LocalFiles().state(job.source)
+            journal.made(Stamp(name, os.fsencode(job.identity), job.source, state, settings), job.target)
             if number % PER_FOLDER == 0:
                 journals.flush()  # the command's peak memory, as the system counts it, is at least this process's
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from processes import DEADLINE_S
 
-from colorgan.batch.journal import JOURNAL_NAME
+from colorgan.batch.sqlite_store import JOURNAL_NAME
 
 Call = Callable[..., tuple[int, str, str]]  # to exit code, standard output, standard error
 

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from colorgan.distributed import World, is_started_by_torchrun, restarts
+from colorgan.distributed import World
 from colorgan.errors import UsageError
 
 
 def test_without_a_word_in_the_environment_there_is_one_process() -> None:
     assert World.from_environment({}) == World(0, 1, 0, 1)
     assert World().is_primary
-    assert restarts({}) == 0
 
 
 def test_the_environment_says_which_process_this_is() -> None:
@@ -23,8 +22,3 @@ def test_the_environment_says_which_process_this_is() -> None:
 def test_ranks_that_cannot_be_are_wrong_usage(rank: str, size: str) -> None:
     with pytest.raises(UsageError, match=f"RANK={rank}, WORLD_SIZE={size}"):
         World.from_environment({"RANK": rank, "WORLD_SIZE": size})
-
-
-def test_a_job_array_alone_has_no_place_to_meet() -> None:
-    assert not is_started_by_torchrun({"RANK": "0", "WORLD_SIZE": "2"})
-    assert is_started_by_torchrun({"TORCHELASTIC_RUN_ID": "none", "MASTER_ADDR": "localhost"})

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from colorgan.batch.run import Summary, colorize_files
     from colorgan.callbacks import Callbacks
     from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.encoded import ColorizedPhoto
     from colorgan.colorize.options import ColorizeOptions
     from colorgan.comparison.compare import compare
     from colorgan.comparison.options import CompareOptions
@@ -26,6 +27,7 @@ __all__ = [
     "Callbacks",
     "ColorganError",
     "ColorizeOptions",
+    "ColorizedPhoto",
     "Colorizer",
     "CompareOptions",
     "PrepareOptions",
@@ -44,6 +46,7 @@ _MODULES = {
     "Callbacks": "callbacks",
     "ColorganError": "errors",
     "ColorizeOptions": "colorize.options",
+    "ColorizedPhoto": "colorize.encoded",
     "Colorizer": "colorize.colorizer",
     "CompareOptions": "comparison.options",
     "PrepareOptions": "data.options",

@@ -37,18 +37,6 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def device_of_rank(name: str, local_rank: int) -> str:
-    """The device of one of several processes on this machine: with CUDA, each has its own.
-
-    Args:
-        name: as for `resolve_device`; a device with a number is taken as it is.
-        local_rank: of the process, from 0.
-    """
-    if name in ("auto", "cuda") and torch.cuda.is_available():
-        return f"cuda:{local_rank % torch.cuda.device_count()}"
-    return name
-
-
 def describe_device(device: torch.device) -> str:
     """Name the device in words for the line that each command prints."""
     if device.type == "cuda":

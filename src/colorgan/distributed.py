@@ -1,19 +1,12 @@
-"""Which of several processes this one is, as `torchrun` or a job array says, and where they meet."""
+"""Which of several processes this one is, as `torchrun` says."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from colorgan.errors import UsageError
-
-if TYPE_CHECKING:
-    from torch.distributed import Store  # type: ignore[attr-defined]
-
-_CONNECT = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -55,29 +48,3 @@ class World:
     def is_primary(self) -> bool:
         """Whether this process speaks for all."""
         return self.rank == 0
-
-
-def is_started_by_torchrun(variables: Mapping[str, str] = os.environ) -> bool:
-    """Whether there is a store in which the processes of this run can meet."""
-    return "TORCHELASTIC_RUN_ID" in variables and "MASTER_ADDR" in variables
-
-
-def restarts(variables: Mapping[str, str] = os.environ) -> int:
-    """How often torchrun started these processes again after one was lost."""
-    return int(variables.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
-def connect(prefix: str) -> Store:
-    """Open the store that torchrun keeps for its processes.
-
-    Args:
-        prefix: of the keys; the restart's number is added, since what lost processes wrote still stands there.
-
-    Raises:
-        Exception: whatever torch raises where it cannot be reached.
-    """
-    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
-    from torch.distributed.rendezvous import rendezvous
-
-    store, _, _ = next(rendezvous("env://", timeout=_CONNECT))
-    return PrefixStore(f"{prefix}/{restarts()}", store)

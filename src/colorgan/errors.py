@@ -55,6 +55,10 @@ class PhotoError(ColorganError):
         return self.found
 
 
+class DamagedPhotoError(PhotoError):
+    """A photo's bytes are not what its format says: it is cut off, or overwritten."""
+
+
 class WeightsError(ColorganError):
     """Weights that are not at hand, damaged, or of another network."""
 

@@ -16,10 +16,9 @@ import torch
 from PIL import Image, TiffImagePlugin
 
 from colorgan import files
-from colorgan.batch.journal import JOURNAL_NAME
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.run import colorize_files
-from colorgan.batch.shards import Shard
+from colorgan.batch.sqlite_store import JOURNAL_NAME
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
@@ -314,7 +313,7 @@ def test_results_are_the_same_however_many_work_at_once(tmp_path: Path, tiny_mod
 
 def test_shards_are_each_others_rest(tmp_path: Path, tiny_model: Path) -> None:
     photos = save_ramps(tmp_path / "in", *(f"{number}.png" for number in range(12)))
-    parts = [run(tiny_model, photos, tmp_path / "out", shard=Shard(rank, 3)) for rank in range(3)]
+    parts = [run(tiny_model, photos, tmp_path / "out", shard=f"{number}/3") for number in range(1, 4)]
     names = [name for part in parts for name in statuses(part)]
     assert sorted(names) == sorted(path.name for path in photos.iterdir())
     assert all(parts)

@@ -57,7 +57,7 @@ def test_json_says_what_becomes_of_each_photo(photos: Path, tiny_model: Path, tm
     code, out, _ = call(photos, "-o", tmp_path / "out", "--model", tiny_model, "--json")
     lines = json_lines(out)
     assert code == 3
-    assert {line["schema"] for line in lines} == {1}
+    assert {line["schema"] for line in lines} == {2}
     kinds = [line["type"] for line in lines]
     assert kinds == ["status", "status", "status", "photo", "photo", "error", "photo", "summary"]
     assert [line["state"] for line in lines[:3]] == ["started", "loading", "computing"]

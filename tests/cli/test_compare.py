@@ -33,7 +33,7 @@ def test_a_folder_gets_a_table_sentences_and_files(photos, tmp_path, tiny_model)
     done = run(photos, "-o", tmp_path / "out", "--models", f"compact,{tiny_model}", "--size", 32)
     assert done.exit_code == 0, done.output
     assert max(map(len, done.stdout.splitlines()[:40])) <= 80
-    for word in ("4 photos", "CIEDE2000", "grey", "original", "compact", "tiny", "Higher is better"):
+    for word in ("4 photos", "CIEDE2000", "gray", "original", "compact", "tiny", "Higher is better"):
         assert word in done.stdout
     assert "more colorful than" in done.stdout
     assert "set " in done.stderr
@@ -53,7 +53,7 @@ def test_by_default_every_model_at_hand_is_compared(photos, tmp_path, monkeypatc
     done = run(photos / "0.png", "-o", tmp_path / "out", "--size", 32)
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert [row["name"] for row in rows] == ["grey", "original", "compact", "compact-gan"]
+    assert [row["name"] for row in rows] == ["gray", "original", "compact", "compact-gan"]
 
 
 def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
@@ -61,7 +61,7 @@ def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
     done = run(photos, "-o", tmp_path / "out", "--models", tiny_model, "--size", 32, "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.exit_code == 3
-    assert {line["schema"] for line in lines} == {1}
+    assert {line["schema"] for line in lines} == {2}
     kinds = [line["type"] for line in lines]
     assert [kind for number, kind in enumerate(kinds) if kind not in kinds[:number]] == [
         "error",
@@ -100,7 +100,7 @@ def test_a_path_with_a_comma_is_one_model(photos, tmp_path, tiny_model):
     done = run(photos / "0.png", "-o", tmp_path / "out", "--models", odd, "--models", "compact", "--size", 32)
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert [row["name"] for row in rows] == ["grey", "original", "a,b", "compact"]
+    assert [row["name"] for row in rows] == ["gray", "original", "a,b", "compact"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")

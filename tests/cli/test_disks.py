@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import struct
@@ -18,7 +19,7 @@ from colorizing import Call, make_photos, run, tree
 from processes import Start
 from trees import needs_links
 
-from colorgan.batch.journal import JOURNAL_NAME, Journal
+from colorgan.batch.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.data.sources import open_source
 from colorgan.errors import OutputError
 
@@ -102,9 +103,9 @@ def test_a_wait_for_a_locked_journal_is_said_and_hears_a_signal(
 def test_a_journal_that_stays_locked_is_an_error_that_says_so(
     locked_journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("colorgan.batch.journal._PATIENCE_S", 0.1)
+    monkeypatch.setattr("colorgan.batch.sqlite_store._PATIENCE_S", 0.1)
     with pytest.raises(OutputError, match="another process has it locked") as error:
-        Journal(locked_journal, print)
+        SqliteStore(locked_journal, print)
     assert "Make room" not in error.value.advice
 
 
@@ -139,7 +140,8 @@ def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tm
     out = tmp_path / "out"
     arguments = (tmp_path / "photos", "-o", out, "--model", tiny_model)
     call(*arguments)
-    (out / "a.jpg").write_bytes(b"retouched")
+    shutil.copy(tmp_path / "photos/b.jpg", out / "a.jpg")
+    retouched = (out / "a.jpg").read_bytes()
     for options, sums in (
         ((), "0 written, 1 skipped"),
         (("--saturation", "0.5"), "1 written, 0 skipped"),
@@ -148,10 +150,21 @@ def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tm
         assert (code, printed.startswith(f"{sums}, 1 changed")) == (0, True), printed
         assert f"{out / 'a.jpg'} was changed since it was written" in words
         assert "--overwrite" in words
-    assert (out / "a.jpg").read_bytes() == b"retouched"
+    assert (out / "a.jpg").read_bytes() == retouched
     _, printed, _ = call(*arguments, "--dry-run", "--json")
     assert [json.loads(line).get("status") for line in printed.splitlines()].count("changed") == 1
     assert call(*arguments, "--overwrite")[1].startswith("2 written, 0 skipped, 0 failed")
+
+
+def test_a_damaged_result_is_made_again(tiny_model: Path, tmp_path: Path, call: Call) -> None:
+    make_photos(tmp_path / "photos", "a.jpg", "b.jpg")
+    out = tmp_path / "out"
+    arguments = (tmp_path / "photos", "-o", out, "--model", tiny_model)
+    call(*arguments)
+    made = (out / "a.jpg").read_bytes()
+    (out / "a.jpg").write_bytes(made[: len(made) // 2])
+    assert call(*arguments)[1].startswith("1 written, 1 skipped, 0 failed")
+    assert (out / "a.jpg").read_bytes() == made
 
 
 def test_what_systems_keep_in_folders_of_their_own_is_no_photo(tiny_model: Path, tmp_path: Path, call: Call) -> None:

@@ -23,6 +23,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from standins import standin_lite
 
+from colorgan.models.loading import load_model
+
 if os.name != "nt":
     import pty
 
@@ -301,3 +303,19 @@ def test_a_network_learns_on_a_published_encoder_and_goes_on_without_its_file(pl
         assert weights.metadata()["network"] == "liteunet"
     coloured = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", "finetuned")
     assert coloured.returncode == 0, coloured.stderr
+
+
+@pytest.mark.slow
+def test_the_branch_of_hints_is_trained_and_goes_on_beside_weights_that_stay(place, colorgan):
+    command = ("finetune", "--hints", "--from", "compact", *COMMON, "--lr", "1e-2", "--run", "hints")
+    for epochs in ("1", "2"):
+        done = colorgan(*command, "--epochs", epochs)
+        assert done.returncode == 0, done.stderr
+    trained = load_file(place / "hints" / "weights" / "last.safetensors")
+    assert trained["hints.out.weight"].any()
+    start = load_model("compact", torch.device("cpu")).generator.state_dict()
+    for name, tensor in start.items():
+        assert name.startswith("hints.") or torch.equal(trained[name], tensor), name
+    refused = colorgan(*finetune("--hints", "--run", "other"))
+    assert refused.returncode == 2
+    assert "a network with a place for hints" in refused.stderr

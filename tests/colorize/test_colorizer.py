@@ -46,7 +46,7 @@ class Painter(Generator):
         self.seen.append((tuple(L.shape), float(L.min()), float(L.max())))
         return super().forward(L, temperature)
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         a = torch.where(L > 50, self.a, 0.0)
         return Prediction(torch.cat([a, torch.zeros_like(a)], dim=1), None)
 

@@ -37,7 +37,7 @@ class Narrow(Generator):
     def options(self) -> dict[str, Any]:
         return {}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         self.shown.append(len(L))
         if len(L) > self.fits:
             raise self.error

@@ -15,9 +15,9 @@ from colorgan.comparison.compare import compare
 from colorgan.comparison.crops import crop
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import CHROMA_BINS
-from colorgan.comparison.results_io import read_earlier
+from colorgan.comparison.results_io import read_previous
 from colorgan.errors import Interrupted, UsageError, WeightsError
-from colorgan.metrics import FIGURES, FigureSums
+from colorgan.metrics import METRICS, MetricAccumulator
 
 Draw = Callable[..., Image.Image]
 
@@ -36,17 +36,17 @@ def test_every_photo_goes_through_every_model(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
-    assert [row.name for row in found.rows] == ["grey", "original", "first", "second"]
+    assert [row.name for row in found.rows] == ["gray", "original", "first", "second"]
     assert [photo.name for photo in found.photos] == [f"{seed}.png" for seed in range(6)]
     for row in found.models:
-        assert list(row.values) == list(FIGURES)
+        assert list(row.values) == list(METRICS)
         assert all(len(values) == 6 for values in row.values.values())
-        assert row.figures["psnr"].photos == 6
-        assert row.figures["psnr"].low < row.figures["psnr"].value < row.figures["psnr"].high
+        assert row.metrics["psnr"].photos == 6
+        assert row.metrics["psnr"].low < row.metrics["psnr"].value < row.metrics["psnr"].high
         assert row.model["licence"] == "MIT"
         assert len(row.chroma) == CHROMA_BINS
         assert sum(row.chroma) == pytest.approx(1)
-    assert found.row("grey").chroma[0] == 1
+    assert found.row("gray").chroma[0] == 1
     assert found.protocol.photos == 6
     assert watching.progress[-1] == (6, 6)
 
@@ -58,21 +58,21 @@ def test_copies_of_one_photo_count_once_with_a_word(photos: Path, tmp_path: Path
         image.save(photos / "9-other-file.tif")
     found = compare([photos], tmp_path / "twice", options)
     assert [photo.name for photo in found.photos] == [photo.name for photo in once.photos]
-    assert found.row("first").figures == once.row("first").figures
+    assert found.row("first").metrics == once.row("first").metrics
     assert any(note.startswith("Copies") and note.endswith(": 2.") for note in found.notes)
 
 
 def test_figures_are_those_of_validation_on_the_same_crops(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, colored: Draw
 ) -> None:
-    gray = compare([photos], tmp_path / "out", options, callbacks=watching).row("grey")
-    sums = FigureSums()
+    gray = compare([photos], tmp_path / "out", options, callbacks=watching).row("gray")
+    sums = MetricAccumulator()
     for seed in range(6):
         rgb = torch.from_numpy(crop(colored(seed), 32).copy()).permute(2, 0, 1)[None].float() / 255
         lab = rgb_to_lab(rgb)
         sums.add(lab[:, :1], torch.zeros_like(lab[:, 1:]), lab[:, 1:])
-    expected = sums.figures().known()
-    measured = {name: gray.figures[name].value for name in FIGURES if name in expected}
+    expected = sums.means().known()
+    measured = {name: gray.metrics[name].value for name in METRICS if name in expected}
     assert measured == pytest.approx({name: expected[name] for name in measured}, rel=1e-4, abs=1e-3)
     assert len(measured) >= 11
 
@@ -81,9 +81,9 @@ def test_the_original_has_only_figures_that_say_something_of_itself(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     original = compare([photos], tmp_path / "out", options, callbacks=watching).row("original")
-    assert set(original.figures) == {name for name, figure in FIGURES.items() if figure.of_truth}
-    assert original.figures["cf_hs"].value > 10
-    assert original.figures["out_of_gamut"].value == 0
+    assert set(original.metrics) == {name for name, metric in METRICS.items() if metric.defined_for_ground_truth}
+    assert original.metrics["cf_hs"].value > 10
+    assert original.metrics["out_of_gamut"].value == 0
 
 
 def test_the_same_photos_in_an_archive_and_in_other_batches_give_the_same_figures(
@@ -106,16 +106,16 @@ def test_pairs_of_models_are_compared_photo_by_photo(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
-    by_pair = {(d.figure, d.first, d.second): d for d in found.differences}
-    assert {figure for figure, first, second in by_pair if (first, second) == ("first", "second")} == set(FIGURES)
+    by_pair = {(d.metric, d.first, d.second): d for d in found.differences}
+    assert {metric for metric, first, second in by_pair if (first, second) == ("first", "second")} == set(METRICS)
     difference = by_pair["ciede2000", "first", "second"]
     means = [np.mean(found.row(name).values["ciede2000"]) for name in ("first", "second")]
     assert difference.interval.value == pytest.approx(means[0] - means[1])
-    assert difference.told == difference.interval.excludes_zero
+    assert difference.significant == difference.interval.excludes_zero
     assert by_pair["cf", "first", "original"].interval.value == pytest.approx(
-        found.row("first").figures["cf"].value - found.row("original").figures["cf"].value
+        found.row("first").metrics["cf"].value - found.row("original").metrics["cf"].value
     )
-    assert ("auc", "second", "grey") in by_pair
+    assert ("auc", "second", "gray") in by_pair
 
 
 def test_gray_and_unreadable_photos_are_told_apart_from_those_with_figures(
@@ -131,8 +131,8 @@ def test_gray_and_unreadable_photos_are_told_apart_from_those_with_figures(
     assert [(failure.photo, "damaged" in failure.reason) for failure in found.failures] == [("broken.jpg", True)]
     old = [example for example in found.examples if example.why == "grey"]
     assert {example.photo for example in old} == {"old.png", "scan.tif"}
-    assert list(old[0].pictures) == ["grey", "first", "second"]
-    assert old[0].figures == {}
+    assert list(old[0].pictures) == ["gray", "first", "second"]
+    assert old[0].metrics == {}
 
 
 def test_examples_are_the_best_the_worst_and_one_between(
@@ -146,26 +146,26 @@ def test_examples_are_the_best_the_worst_and_one_between(
     assert by_why["worst"].photo == found.photos[int(means.argmax())].name
     assert len(found.examples) == 3
     for example in found.examples:
-        assert list(example.pictures) == ["grey", "first", "second", "original"]
+        assert list(example.pictures) == ["gray", "first", "second", "original"]
         sizes = {open_image(out / path).size for path in example.pictures.values()}
         assert sizes == {(56, 40)}
         assert open_image(out / example.sheet).width > 4 * 56
-        gray = np.asarray(open_image(out / example.pictures["grey"]), np.int16)
+        gray = np.asarray(open_image(out / example.pictures["gray"]), np.int16)
         assert np.ptp(gray, axis=2).max() <= 1
-    assert by_why["best"].figures["first"]["psnr"] == found.row("first").values["psnr"][int(means.argmin())]
+    assert by_why["best"].metrics["first"]["psnr"] == found.row("first").values["psnr"][int(means.argmin())]
 
 
 def test_results_are_read_back_as_they_were_written(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
-    protocol, names, rows = read_earlier(tmp_path / "out" / "results.json")
+    protocol, names, rows = read_previous(tmp_path / "out" / "results.json")
     assert (protocol, names) == (found.protocol, found.photos)
-    np.testing.assert_equal([vars(row) for row in rows], [vars(replace(row, kind="earlier")) for row in found.models])
+    np.testing.assert_equal([vars(row) for row in rows], [vars(replace(row, kind="previous")) for row in found.models])
     lines = (tmp_path / "out" / "results.csv").read_text().splitlines()
     assert lines[0] == f"# {found.protocol.line()}"
     assert len(lines) == 2 + 6 * 4
-    assert lines[2].startswith("0.png,photos,grey,")
+    assert lines[2].startswith("0.png,photos,gray,")
 
 
 def test_earlier_results_stand_beside_new_ones_of_the_same_photos(
@@ -176,12 +176,28 @@ def test_earlier_results_stand_beside_new_ones_of_the_same_photos(
     renamed.mkdir()
     for number, path in enumerate(sorted(photos.iterdir(), reverse=True)):
         path.rename(renamed / f"photo {number}.png")
-    with_earlier = replace(options, models=models, earlier=(tmp_path / "a" / "results.json",))
+    with_earlier = replace(options, models=models, previous=(tmp_path / "a" / "results.json",))
     found = compare([renamed], tmp_path / "b", with_earlier, callbacks=watching)
-    assert [row.name for row in found.rows] == ["grey", "original", "first", "second", "first (earlier)"]
+    assert [row.name for row in found.rows] == ["gray", "original", "first", "second", "first (earlier)"]
     np.testing.assert_equal(found.row("first (earlier)").values, found.row("first").values)
     same = next(d for d in found.differences if (d.first, d.second) == ("first", "first (earlier)"))
     assert same.interval.value == 0
+
+
+def test_results_of_the_first_format_stand_beside_new_ones(tmp_path: Path, options: CompareOptions) -> None:
+    """The file was written by the last version that had it, of these very photos."""
+    y, x = np.mgrid[:40, :56]
+    for number in range(3):
+        planes = [x // 8 * (37 + number), y // 8 * (53 + number), (x // 8 + y // 8) * (29 + 7 * number)]
+        Image.fromarray((np.stack(planes, 2) % 256).astype(np.uint8)).save(tmp_path / f"{number}.bmp")
+    first_format = Path(__file__).with_name("results-format-1.json")
+    found = compare([tmp_path], tmp_path / "out", replace(options, previous=(first_format,)))
+    assert [row.name for row in found.rows] == ["gray", "original", "first", "second", "compact"]
+    compact = found.row("compact")
+    assert (compact.kind, list(compact.values)) == ("previous", list(METRICS))
+    assert compact.metrics["color_bleeding"].value == pytest.approx(86.2, abs=0.05)
+    assert compact.metrics["auc"].value == pytest.approx(65.44, abs=0.005)
+    assert found.row("gray").metrics["auc"].value == pytest.approx(66.56, abs=0.005)
 
 
 @pytest.mark.parametrize("change", ["photos", "size"])
@@ -189,7 +205,7 @@ def test_earlier_results_of_other_photos_or_another_protocol_are_refused_before_
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any, change: str
 ) -> None:
     compare([photos], tmp_path / "a", options, callbacks=watching)
-    later = replace(options, earlier=(tmp_path / "a" / "results.json",), models=("nothing.safetensors",))
+    later = replace(options, previous=(tmp_path / "a" / "results.json",), models=("nothing.safetensors",))
     if change == "photos":
         (photos / "0.png").unlink()
     else:
@@ -216,7 +232,7 @@ def test_a_file_that_is_no_results_is_refused(
         found["rows"][2]["figures"]["psnr"]["photos"] = float("inf")
     path.write_text(damage if damage not in ("row", "photo", "count") else json.dumps(found))
     with pytest.raises(UsageError, match="earlier results"):
-        compare([photos], tmp_path / "b", replace(options, earlier=(path,)), callbacks=watching)
+        compare([photos], tmp_path / "b", replace(options, previous=(path,)), callbacks=watching)
 
 
 def test_an_earlier_row_cannot_bring_control_codes_into_a_terminal(
@@ -227,7 +243,7 @@ def test_an_earlier_row_cannot_bring_control_codes_into_a_terminal(
     found = json.loads(path.read_text())
     found["rows"][2]["name"] = "\x1b[2Jred" + "d" * 200
     path.write_text(json.dumps(found))
-    assert read_earlier(path)[2][0].name == "[2Jred" + "d" * 73
+    assert read_previous(path)[2][0].name == "[2Jred" + "d" * 73
 
 
 def test_results_are_only_replaced_when_asked(
@@ -266,6 +282,6 @@ def test_photos_without_any_true_colors_have_pictures_and_no_figures(
 ) -> None:
     colored(1).convert("L").save(tmp_path / "old.png")
     found = compare([tmp_path / "old.png"], tmp_path / "out", options, callbacks=watching)
-    assert (found.photos, found.differences, found.row("first").figures) == ([], [], {})
+    assert (found.photos, found.differences, found.row("first").metrics) == ([], [], {})
     assert len(found.examples) == 1
     assert "no figures" in found.notes[0]

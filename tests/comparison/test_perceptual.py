@@ -68,23 +68,23 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("standins")
 def test_fid_is_the_frechet_distance_of_features_and_lower_is_nearer() -> None:
-    pixels: dict[str, list[np.ndarray]] = {"original": [], "near": [], "grey": []}
+    pixels: dict[str, list[np.ndarray]] = {"original": [], "near": [], "gray": []}
     with Perceptual(list(pixels), torch.device("cpu")) as gathered:
         for L, ab in colors(60):
-            of_row = {"original": ab, "near": 0.8 * ab, "grey": 0 * ab}
+            of_row = {"original": ab, "near": 0.8 * ab, "gray": 0 * ab}
             gathered.add(L, of_row)
         folders = gathered._folders
         for name, folder in folders.items():
             for path in sorted(folder.iterdir()):
                 with Image.open(path) as image:
                     pixels[name].append(np.asarray(image, np.float64).mean((0, 1)) / 255)
-        found = gathered.figures()
-    for name in ("near", "grey"):
+        found = gathered.metrics()
+    for name in ("near", "gray"):
         expected = frechet(np.array(pixels[name]), np.array(pixels["original"]))
         assert found[name]["fid"] == pytest.approx(expected, rel=1e-3, abs=1e-5)
-    assert set(found) == {"near", "grey"}
+    assert set(found) == {"near", "gray"}
     for figure in ("fid", "kid", "lpips"):
-        assert found["near"][figure] < found["grey"][figure]
+        assert found["near"][figure] < found["gray"][figure]
     assert not any(folder.exists() for folder in folders.values())
 
 
@@ -97,7 +97,7 @@ def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
     options = CompareOptions(models=models[:1], size=32, examples=0, device="cpu", perceptual=True)
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
     assert set(found.row("first").perceptual) == {"fid", "kid", "kid_std", "lpips"}
-    assert found.row("grey").perceptual["fid"] > 0
+    assert found.row("gray").perceptual["fid"] > 0
     assert found.row("original").perceptual == {}
     assert any("take 2000" in note for note in found.notes)
     for seed in range(3):
@@ -136,8 +136,8 @@ def test_an_inception_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(perceptual, "load_lpips", lambda: lambda a, b: (a - b).abs().mean())
     monkeypatch.setenv("COLORGAN_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with Perceptual(["grey", "original"], torch.device("cpu")) as gathered:
+    with Perceptual(["gray", "original"], torch.device("cpu")) as gathered:
         for L, ab in colors(50):
-            gathered.add(L, {"grey": 0 * ab, "original": ab})
+            gathered.add(L, {"gray": 0 * ab, "original": ab})
         with pytest.raises(WeightsError, match="Inception"):
-            gathered.figures()
+            gathered.metrics()

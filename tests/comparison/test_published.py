@@ -4,7 +4,7 @@ VAL5K = [f"val/ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, 5001)]
 
 
 def test_published_figures_stand_beside_those_of_the_same_photos_alone() -> None:
-    rows = {row.name: row.figures for row in published_beside(VAL5K, 256)}
+    rows = {row.name: row.metrics for row in published_beside(VAL5K, 256)}
     assert rows["DDColor-large"] == {"cf": 38.26, "psnr": 23.85}
     assert len(rows) == 7
 

@@ -9,7 +9,7 @@ from colorgan.metrics.bootstrap import Interval
 
 def row(name: str, weights: list[float], values: list[float]) -> Row:
     figures = {"auc_rebalanced": Interval(50.0, 49.0, 51.0, len(weights))}
-    return Row(name, "anchor", {}, figures, {"auc_rebalanced": values}, {"auc_rebalanced": weights}, [])
+    return Row(name, "baseline", {}, figures, {"auc_rebalanced": values}, {"auc_rebalanced": weights}, [])
 
 
 def names(count: int) -> list[PhotoName]:
@@ -21,7 +21,7 @@ def test_a_photo_that_decides_a_figure_is_named_with_its_share_and_what_the_othe
     rows = [row(GRAY, weights, [50.0] * 41), row("good", weights, [60.0] * 30 + [10.0] + [60.0, 80.0] * 5)]
     (note,) = notes_on_weights(rows, names(41))
     # 35 photos of weight 1 have 60, and 5 of weight 3 have 80: 66 together.
-    assert note == "30.jpg alone holds 17% of the weight of rebalanced AuC. Without it: grey 50.00, good 66.00."
+    assert note == "30.jpg alone holds 17% of the weight of rebalanced AuC. Without it: gray 50.00, good 66.00."
 
 
 @pytest.mark.parametrize("weights", [[1.0] * 40, [0.0] * 40, [1.0, 9.0]])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorgan.metrics.bleeding import spill
+from colorgan.metrics.bleeding import color_bleeding
 
 SIZE = 64
 
@@ -27,7 +27,7 @@ def blurred(ab: Tensor, side_px: int) -> Tensor:
 
 
 def of(ab: Tensor) -> float:
-    return float(spill(L, ab, TRUTH)[0])
+    return float(color_bleeding(L, ab, TRUTH)[0])
 
 
 def test_sharp_colors_spill_nothing_and_blurred_ones_the_more_the_wider_they_run() -> None:
@@ -50,18 +50,18 @@ def test_wrong_colors_that_keep_to_the_edge_do_not_spill() -> None:
 
 
 def test_a_prediction_without_contrast_has_no_figure_and_no_weight() -> None:
-    value, weight = spill(L, torch.full_like(TRUTH, 12.0), TRUTH)
+    value, weight = color_bleeding(L, torch.full_like(TRUTH, 12.0), TRUTH)
     assert bool(value.isnan())
     assert weight.tolist() == [0]
 
 
 def test_edges_of_lightness_without_a_change_of_true_color_do_not_count() -> None:
-    assert spill(L, TRUTH, torch.full_like(TRUTH, 7.0))[1].tolist() == [0]
-    assert spill(torch.full_like(L, 50.0), TRUTH, TRUTH)[1].tolist() == [0]
+    assert color_bleeding(L, TRUTH, torch.full_like(TRUTH, 7.0))[1].tolist() == [0]
+    assert color_bleeding(torch.full_like(L, 50.0), TRUTH, TRUTH)[1].tolist() == [0]
 
 
 def test_photos_too_small_for_both_sides_have_no_figure() -> None:
-    value, weight = spill(L[..., :24, :24], TRUTH[..., :24, :24], TRUTH[..., :24, :24])
+    value, weight = color_bleeding(L[..., :24, :24], TRUTH[..., :24, :24], TRUTH[..., :24, :24])
     assert bool(value.isnan())
     assert weight.tolist() == [0]
 
@@ -75,4 +75,4 @@ def test_it_is_a_share_that_neither_strength_nor_turning_changes(factor: float, 
     assert 0 <= figure <= 1
     assert of(factor * ab) == pytest.approx(figure, abs=1e-4)
     turn = (lambda x: x.mT) if turned else (lambda x: x.flip(-1))
-    assert float(spill(turn(L), turn(ab), turn(TRUTH))[0]) == pytest.approx(figure, abs=1e-4)
+    assert float(color_bleeding(turn(L), turn(ab), turn(TRUTH))[0]) == pytest.approx(figure, abs=1e-4)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
-from colorgan.metrics.colorfulness import colorfulness, grey_chroma, out_of_gamut
+from colorgan.metrics.colorfulness import colorfulness, gray_chroma, out_of_gamut
 
 
 def photo(size: int = 16, seed: int = 0) -> torch.Tensor:
@@ -62,7 +62,7 @@ def test_each_photo_of_a_batch_gets_what_it_gets_alone() -> None:
     wild = torch.cat([flat(50.0, 0.0, -100.0), flat(50.0, 0.0, 0.0), flat(50.0, 100.0, 100.0)])
     for together, alone in (
         (colorfulness(rgb), [colorfulness(one[None]) for one in rgb]),
-        (grey_chroma(truth + 3, truth), [grey_chroma(one[None] + 3, one[None]) for one in truth]),
+        (gray_chroma(truth + 3, truth), [gray_chroma(one[None] + 3, one[None]) for one in truth]),
         ((out_of_gamut(wild),), [(out_of_gamut(one[None]),) for one in wild]),
     ):
         for figure, each in zip(together, zip(*alone, strict=True), strict=True):
@@ -80,11 +80,11 @@ def test_out_of_gamut_agrees_with_what_clipping_changes() -> None:
 def test_grey_chroma_is_the_mean_chroma_of_truly_gray_pixels_alone() -> None:
     truth = torch.cat([flat(0.0, 4.0), flat(0.0, 4.1)], dim=3)
     ab = torch.cat([flat(3.0, 4.0), flat(30.0, 40.0)], dim=3)
-    value, share = grey_chroma(ab, truth)
+    value, share = gray_chroma(ab, truth)
     assert (value.tolist(), share.tolist()) == ([5.0], [0.5])
 
 
 def test_grey_chroma_of_a_photo_without_gray_pixels_is_not_a_number() -> None:
-    value, share = grey_chroma(flat(1.0, 1.0), flat(30.0, 0.0))
+    value, share = gray_chroma(flat(1.0, 1.0), flat(30.0, 0.0))
     assert bool(value.isnan())
     assert share.tolist() == [0]

@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan.color.bins import prior
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
-from colorgan.metrics import Figures
+from colorgan.metrics import MetricValues
 from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
@@ -55,7 +55,7 @@ class Silent:
     def logged(self, terms: dict[str, float]) -> None:
         pass
 
-    def validated(self, epoch: int, figures: Figures) -> None:
+    def validated(self, epoch: int, figures: MetricValues) -> None:
         self.validations.append(epoch)
 
     def warned(self, text: str) -> None:
@@ -146,7 +146,7 @@ def lite_stage(**changes: int) -> RatesStage:
 
 
 def loop(stage: Stage, photos: PhotoSet, folder: Path, options: RunOptions = OPTIONS) -> Loop:
-    def save(name: str, generator: Generator, figures: Figures) -> None:
+    def save(name: str, generator: Generator, figures: MetricValues) -> None:
         path = folder / "weights" / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: value.clone() for name, value in generator.state_dict().items()}, path)

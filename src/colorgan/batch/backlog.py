@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.journal import Journal, Journals, ResultState, Stamp, file_stamp
+from colorgan.batch.journal import Journal, ResultState, Stamp
+from colorgan.batch.journals import Journals
+from colorgan.batch.records import FileProbe, LocalFiles
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.files import remove_leftovers
@@ -35,6 +37,7 @@ class Backlog:
         skip_color: photos that are in color already are to be left out.
         shard: which of the jobs are this process's.
         read_only: write nothing.
+        files: looks at the photos.
     """
 
     jobs: Iterable[Job]
@@ -45,6 +48,7 @@ class Backlog:
     skip_color: bool = False
     shard: Shard = field(default_factory=Shard)
     read_only: bool = False
+    files: FileProbe = field(default_factory=LocalFiles)
     _under_way: dict[str, tuple[Journal, Stamp, tuple[str, ...]]] = field(default_factory=dict, init=False)
     _cleaned: PathSet = field(default_factory=PathSet, init=False)
     _folder: str = field(default="", init=False)
@@ -64,7 +68,7 @@ class Backlog:
             return job.outcome(PhotoStatus.failed, (job.problem,))
         self._clean(job.folder)
         journal, name = self.journals.of(job)
-        stamp = Stamp(name, os.fsencode(job.identity), file_stamp(job.source), self.settings)
+        stamp = Stamp(name, os.fsencode(job.identity), job.source, self.files.state(job.source), self.settings)
         others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
             state, path = journal.state(stamp, job.target, others)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from colorgan.batch.shards import Shard
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
 
 _RANGES = (("workers", 1, 256), ("batch_size", 1, 1024))
-# What changes a photo's result, in the groups and under the names under which the digests of all journals have it.
+# Options of a photo that leave its result as it is: what is accepted, and what its name already says.
+_NO_CHANGE = ("max_megapixels", "format")
+# The groups and names under which the digests of all journals have the options of the first version.
 _COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
 _WRITING = ("quality", "keep_metadata", "bit_depth")
 
@@ -29,7 +31,8 @@ class BatchOptions:
         batch_size: photos of like shape that are computed together, 1..1024; None is what the device likes.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, fp32, bf16 or fp16.
-        shard: the part of the photos to do; None is what the environment of this process says, or all.
+        shard: the part of the photos to do, such as `3/16`; `/16` takes the number from JOB_COMPLETION_INDEX; empty is
+            what the environment of a Slurm array says, or all.
 
     Raises:
         UsageError: a value out of its range.
@@ -43,7 +46,7 @@ class BatchOptions:
     batch_size: int | None = None
     device: str = "auto"
     precision: str = "auto"
-    shard: Shard | None = None
+    shard: str = ""
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:
@@ -56,14 +59,20 @@ class BatchOptions:
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:
     """What tells results of different settings, or of different models, apart in a journal.
 
+    An option that came later counts where it is not at its default, so that it makes no earlier result another one.
+
     Args:
         options: of the photos.
         model: a digest of its weights, and the precision that it computes in.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "model": model,
         "rendering": {name: getattr(options, name) for name in _COLOR},
         "writing": {name: getattr(options, name) for name in _WRITING} | {"mark": None},
         "mark": options.mark,
     }
-    return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16).digest()
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if option.name not in (*_COLOR, *_WRITING, "mark", *_NO_CHANGE) and value != option.default:
+            settings[option.name] = value
+    return hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16).digest()

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from colorgan.batch.backlog import Backlog, color_all
 from colorgan.batch.jobs import Job, OutputRules
-from colorgan.batch.journal import Journals
+from colorgan.batch.journals import Journals
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
-from colorgan.batch.shards import RankSummary, Shard
+from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.distributed import World, is_started_by_torchrun
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.ordered_pool import Pending
@@ -37,26 +36,19 @@ class Summary:
     """What became of the photos of a run.
 
     Attributes:
-        counts: of the photos, by what became of them; of all processes where this is the one that speaks for them.
-        missing_ranks: of processes of which nothing was heard.
+        counts: of the photos, by what became of them.
         dry_run: whether nothing was done.
-        is_partial: whether another process sums up what became of all.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
     """
 
     counts: Mapping[PhotoStatus, int]
-    missing_ranks: tuple[int, ...] = ()
     dry_run: bool = False
-    is_partial: bool = False
     left_out_folders: int = 0
 
     @property
     def exit_code(self) -> int:
         """What a command ends with."""
-        # torchrun ends all processes when one fails, and a bad photo is no reason for that: the first one tells.
-        if self.dry_run or self.is_partial:
-            return 0
-        return EXIT_SOME_FAILED if self.counts.get(PhotoStatus.failed) or self.missing_ranks else 0
+        return EXIT_SOME_FAILED if self.counts.get(PhotoStatus.failed) and not self.dry_run else 0
 
 
 def colorize_files(
@@ -94,6 +86,7 @@ def colorize_files(
         OutputError: the place for the results cannot be written.
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
+    check_is_alone()
     text = None if output is None else os.fspath(output)
     rules = OutputRules(
         None if text is None else Path(text),
@@ -158,19 +151,17 @@ class _Run:
     ) -> None:
         self._jobs, self._rules = jobs, rules
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
-        self._world = World.from_environment()
-        self._shard = batch.shard or Shard(self._world.rank, self._world.size)
-        self._workers = batch.workers or max(1, available_cores() // self._world.local_size)
+        self._shard = Shard.resolve(batch.shard)
+        self._workers = batch.workers or available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
 
     def go(self, journal_homes: Sequence[Path]) -> Summary:
         """Do it."""
-        self._callbacks.on_start()
         if self._shard.count > 1:
-            self._say_share()
+            self._say_shard()
+        self._callbacks.on_start()
         read_only = self._batch.dry_run
-        ranks = RankSummary(self._world) if self._has_company else None
         with Journals(
             journal_homes,
             self._callbacks.on_warning,
@@ -193,20 +184,13 @@ class _Run:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
                     self._callbacks.on_photo(outcome)
-        return self._sum_up(ranks)
+        return Summary(self._counts, self._batch.dry_run)
 
-    def _say_share(self) -> None:
-        """Say that this process leaves photos out: what asked for it may be left over from another run."""
-        index, count = self._shard.index, self._shard.count
-        variables = "" if self._batch.shard else f"WORLD_SIZE={count} RANK={index}"
-        why = f", since the environment has {variables}" if variables else ""
-        words = f"This process takes share {index + 1} of {count} of the photos alone{why}."
-        self._callbacks.on_log("sharing", words, share=f"{index + 1} of {count}", variables=variables)
-
-    @property
-    def _has_company(self) -> bool:
-        """Whether there are other processes, and a place where their sums meet."""
-        return self._batch.shard is None and self._world.size > 1 and is_started_by_torchrun()
+    def _say_shard(self) -> None:
+        """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
+        part, variable = f"{self._shard.number}/{self._shard.count}", self._shard.variable
+        why = f"since the environment has {variable}" if variable else "as asked for"
+        self._callbacks.on_log("sharing", f"Shard {part} of the photos alone, {why}.", shard=part, variable=variable)
 
     def _check(self) -> None:
         number = self._callbacks.should_stop()
@@ -271,7 +255,7 @@ class _Run:
 
         return Colorizer.load(
             self._model,
-            device=self._device(),
+            device=self._batch.device,
             precision=self._batch.precision,
             notify=self._callbacks.on_warning,
             progress=self._downloaded,
@@ -280,26 +264,6 @@ class _Run:
     def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
         self._callbacks.on_download(self._model, received_bytes, total_bytes)
         self._check()
-
-    def _device(self) -> str:
-        """The device; of several processes on a machine with CUDA, each has its own."""
-        if self._world.local_size == 1:
-            return self._batch.device
-        from colorgan.devices import device_of_rank
-
-        return device_of_rank(self._batch.device, self._world.local_rank)
-
-    def _sum_up(self, ranks: RankSummary | None) -> Summary:
-        """Bring the sums of all processes together."""
-        if ranks is None:
-            return Summary(self._counts, dry_run=self._batch.dry_run)
-        counts = {status.name: count for status, count in self._counts.items()}
-        if not self._world.is_primary:
-            ranks.publish(counts)
-            return Summary(self._counts, dry_run=self._batch.dry_run, is_partial=True)
-        sums, missing = ranks.total(counts, self._check)
-        total = {PhotoStatus[name]: count for name, count in sums.items()}
-        return Summary(total, tuple(missing), self._batch.dry_run)
 
 
 class _Loading:

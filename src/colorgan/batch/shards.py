@@ -1,24 +1,18 @@
-"""One run by several processes: which photos are whose, and what became of them together."""
+"""The part of a run's photos that one of several independent processes takes, as an option or a job array says."""
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from colorgan.distributed import World, connect
 from colorgan.errors import UsageError
 from colorgan.images.discovery import stable_hash
 
-if TYPE_CHECKING:
-    from torch.distributed import Store  # type: ignore[attr-defined]
-
-_BEAT_S = 2.0
-_MOST_SILENCE_S = 120.0  # a rank that gave no sign for so long is not waited for
+_SLURM = "SLURM_ARRAY_TASK_ID"
+_KUBERNETES = "JOB_COMPLETION_INDEX"
+_FORMAT = re.compile(r"(\d+)?/(\d+)")
 
 
 @dataclass(frozen=True)
@@ -26,76 +20,84 @@ class Shard:
     """The part of a run's photos that one process takes.
 
     Attributes:
-        index: of the part, from 0.
+        number: of the part, from 1.
         count: of the parts.
+        variable: of the environment that made it so, with its value; empty where it was asked for.
 
     Raises:
         UsageError: there is no such part.
     """
 
-    index: int = 0
+    number: int = 1
     count: int = 1
+    variable: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count:
-            found = f"{self.index} of {self.count}"
-            raise UsageError("a shard below the number of shards", found, "Count from 0.", parameter="shard")
+        if not 1 <= self.number <= self.count:
+            found = f"{self.number} of {self.count}" + (f" by {self.variable}" if self.variable else "")
+            advice = "Count from 1: 1/16 is the first of 16, 16/16 the last."
+            raise UsageError("a shard from 1 to the number of shards", found, advice, parameter="shard")
+
+    @classmethod
+    def resolve(cls, text: str, variables: Mapping[str, str] = os.environ) -> Shard:
+        """The shard that was asked for; without a word, a Slurm array's, or all.
+
+        Args:
+            text: `3/16`; `/16` for Kubernetes, whose index stands in JOB_COMPLETION_INDEX; or empty.
+            variables: the environment.
+
+        Raises:
+            UsageError: there is no such part, or an array has gaps.
+        """
+        if not text:
+            return cls._of_slurm(variables) if _SLURM in variables else cls()
+        match = _FORMAT.fullmatch(text)
+        if not match:
+            advice = "Give a number and how many there are."
+            raise UsageError("a shard such as 3/16", repr(text), advice, parameter="shard")
+        number, count = match[1], int(match[2])
+        if number:
+            return cls(int(number), count)
+        if _KUBERNETES not in variables:
+            found = f"{text} alone, and no {_KUBERNETES}, as an indexed job of Kubernetes has it"
+            raise UsageError("the number of a shard", found, f"Give it: 1{text}.", parameter="shard")
+        index = _number(variables, _KUBERNETES)
+        return cls(index + 1, count, f"{_KUBERNETES}={index}")
+
+    @classmethod
+    def _of_slurm(cls, variables: Mapping[str, str]) -> Shard:
+        number, first, count = (
+            _number(variables, name) for name in (_SLURM, "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+        )
+        last = int(variables.get("SLURM_ARRAY_TASK_MAX", first + count - 1))
+        if last - first + 1 != count or not first <= number <= last:
+            found = f"{count} tasks from {first} to {last}, of which this is {number}"
+            advice = "Start the array without gaps, as 1-16; or say which part this is: --shard 3/16, 1/1 for all."
+            raise UsageError("an array of Slurm without gaps", found, advice, parameter="shard")
+        return cls(number - first + 1, count, f"{_SLURM}={number}")
 
     def has(self, identity: str) -> bool:
         """Whether the photo of that identity is in this part, as every process and every run would say."""
-        return self.count == 1 or stable_hash(identity) % self.count == self.index
+        return self.count == 1 or stable_hash(identity) % self.count == self.number - 1
 
 
-class RankSummary:
-    """Where the processes that `torchrun` started publish their sums, and the first one adds them up.
+def _number(variables: Mapping[str, str], name: str) -> int:
+    text = variables.get(name, "")
+    if not text.isdecimal():
+        found = f"{name}={text}" if text else f"no {name}"
+        advice = "Say which part this is: --shard 3/16, or 1/1 for all."
+        raise UsageError("a job array's variables", found, advice, parameter="shard")
+    return int(text)
 
-    Args:
-        world: which of them this is.
+
+def check_is_alone(variables: Mapping[str, str] = os.environ) -> None:
+    """Refuse to be one of the processes of a training's launcher, each of which would color all photos.
 
     Raises:
-        Exception: whatever torch raises where the processes' common store cannot be reached.
+        UsageError: torchrun, or a launcher like it, started this process.
     """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._store = connect("colorgan")
-        self._is_over = threading.Event()
-        threading.Thread(target=self._beat, args=(connect("colorgan"),), daemon=True).start()
-
-    def _beat(self, store: Store) -> None:
-        while not self._is_over.wait(_BEAT_S):
-            store.add(f"beats/{self._world.rank}", 1)
-
-    def publish(self, counts: Mapping[str, int]) -> None:
-        """Leave this process's sums for the first."""
-        self._store.set(f"sums/{self._world.rank}", json.dumps(counts))
-
-    def total(self, counts: Mapping[str, int], check: Callable[[], None]) -> tuple[Counter[str], list[int]]:
-        """Wait for the sums of the others, and add them to this process's.
-
-        Args:
-            counts: this process's sums.
-            check: called while waiting; raises to stop it.
-
-        Returns:
-            The total, and the ranks that fell silent before they published theirs.
-        """
-        total, silent = Counter(counts), []
-        for rank in range(1, self._world.size):
-            if self._wait_for(rank, check):
-                total.update(json.loads(self._store.get(f"sums/{rank}")))
-            else:
-                silent.append(rank)
-        self._is_over.set()
-        return total, silent
-
-    def _wait_for(self, rank: int, check: Callable[[], None]) -> bool:
-        beats, since = -1, time.monotonic()
-        while not self._store.check([f"sums/{rank}"]):
-            check()
-            if (now := self._store.add(f"beats/{rank}", 0)) != beats:
-                beats, since = now, time.monotonic()
-            if time.monotonic() - since > _MOST_SILENCE_S:
-                return False
-            time.sleep(0.1)
-        return True
+    size = variables.get("WORLD_SIZE", "1")
+    if "TORCHELASTIC_RUN_ID" in variables or size != "1":
+        found = f"torchrun started it (WORLD_SIZE={size})"
+        advice = "Photos need no training's launcher: start it alone with --shard 3/16, in a job array, or with --ray."
+        raise UsageError("colorize as a process of its own", found, advice)

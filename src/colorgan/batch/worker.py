@@ -5,20 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from colorgan.batch.jobs import Job
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.colorize.options import CONFIDENCE, ColorizeOptions
+from colorgan.colorize.encoded import encode_result, read_options
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
-from colorgan.images import decode, encode
-from colorgan.images.decode import ReadOptions
-from colorgan.images.encode import WriteOptions
-from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.images import decode
+from colorgan.images.encode import write_bytes
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
@@ -27,27 +24,6 @@ if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer, PredictedColors
 
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
-
-
-def read_options(options: ColorizeOptions, *, every_page: bool = False) -> ReadOptions:
-    """How photos are read.
-
-    Args:
-        options: of the photos.
-        every_page: whether each picture of a file is a photo of its own.
-    """
-    return ReadOptions(options.max_megapixels, every_page=every_page)
-
-
-def write_options(options: ColorizeOptions, model: str) -> WriteOptions:
-    """How results of a model of that name are written."""
-    mark = model if options.mark else None
-    return WriteOptions(options.quality, options.keep_metadata, mark, options.bit_depth)
-
-
-def bit_depth(options: ColorizeOptions, format_name: str) -> int:
-    """Bits a channel of results in that format."""
-    return options.bit_depth if format_name == "TIFF" else 8
 
 
 class PixelBudget:
@@ -117,7 +93,7 @@ class PhotoWorker:
     ) -> None:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
-        self._reading = read_options(options, every_page=all_pages)
+        self._all_pages = all_pages
         self._cores, self._budget = cores, budget
         self._busy = 0
         self._counting = threading.Lock()
@@ -168,7 +144,8 @@ class PhotoWorker:
         is_held = False
         try:
             with _saying_why(position, job, put):
-                photo = decode.read(Path(job.source), replace(self._reading, page=job.page))
+                reading = read_options(self._options, page=job.page, every_page=self._all_pages)
+                photo = decode.read(Path(job.source), reading)
                 if self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
@@ -201,25 +178,13 @@ class PhotoWorker:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
         if isinstance(colors, PhotoError):
             raise colors
-        if colors.confidence is not None:
-            gray = (colors.confidence.numpy() * 255).round().astype(np.uint8)
-            encode.write(
-                Path(one.job.folder, one.job.sidecar(CONFIDENCE)), "PNG", np.repeat(gray[..., None], 3, axis=2)
-            )
-        for variant, suffix in enumerate(self._options.variant_suffixes, start=1):
-            self._write_colors(one, Path(one.job.folder, one.job.sidecar(suffix)), colors, variant)
-        lost = self._write_colors(one, Path(one.job.target), colors)
+        target = Path(one.job.target)
+        result = encode_result(self._colorizer(), one.photo, colors, self._options, target.suffix.lower())
+        for suffix, data in result.sidecars.items():
+            write_bytes(data, Path(one.job.folder, one.job.sidecar(suffix)))
+        write_bytes(result.data, target)
         note = (one.job.note,) if one.job.note else ()
-        return one.job.outcome(PhotoStatus.written, note + one.photo.warnings + lost)
-
-    def _write_colors(self, one: _Held, target: Path, colors: PredictedColors, variant: int = 0) -> tuple[str, ...]:
-        """Write the photo in one of its colorings, and give what was lost, in words."""
-        colorizer, photo = self._colorizer(), one.photo
-        format_name = PHOTO_SUFFIXES[target.suffix.lower()]
-        depth = bit_depth(self._options, format_name)
-        rgb = colorizer.finish(photo, colors, self._options, depth, variant=variant)
-        options = write_options(self._options, colorizer.info.name)
-        return encode.write(target, format_name, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
+        return one.job.outcome(PhotoStatus.written, note + result.warnings)
 
 
 @contextmanager

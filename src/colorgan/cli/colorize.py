@@ -36,7 +36,6 @@ from colorgan.cli.options import (
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.distributed import World
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.images.discovery import read_paths
 from colorgan.signals import SignalWatch
@@ -234,6 +233,16 @@ def colorize(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            metavar="N/COUNT",
+            help="The part of the photos that this process takes, such as 3/16; /16 takes N from JOB_COMPLETION_INDEX.",
+            show_default="all, or the Slurm array's",
+            rich_help_panel=RUNNING,
+        ),
+    ] = "",
     json_lines: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -264,7 +273,9 @@ def colorize(
             mark=mark,
             bit_depth=16 if bit_depth is BitDepth.sixteen else 8,
         ),
-        batch=BatchOptions(overwrite, dry_run, all_pages, skip_color, workers, batch_size, device, precision.value),
+        batch=BatchOptions(
+            overwrite, dry_run, all_pages, skip_color, workers, batch_size, device, precision.value, shard
+        ),
         model=model,
         json_lines=json_lines,
         quiet=quiet,
@@ -282,12 +293,10 @@ def colorize(
 
 def _colorize(request: Request, watch: SignalWatch) -> int:
     """Color photos as was asked for, print what becomes of them, and give the exit code."""
-    world = World.from_environment()
-    console = Console(request.quiet or not world.is_primary)
-    prefix = "" if world.is_primary else f"rank {world.rank}: "
-    reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console, prefix)
+    console = Console(request.quiet)
+    reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console)
     listed = None
-    count = None if request.from_file or world.size > 1 else partial(count_photos, request.inputs, request.output_path)
+    count = None if request.from_file else partial(count_photos, request.inputs, request.output_path)
     callbacks = ReportingCallbacks(
         console,
         reporter,
@@ -319,11 +328,8 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
         if callbacks.counts:
             reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
         raise
-    if not summary.is_partial:
-        total = Total(
-            request.where, summary.exit_code, summary.dry_run, summary.missing_ranks, summary.left_out_folders
-        )
-        reporter.summary(summary.counts, total)
+    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders)
+    reporter.summary(summary.counts, total)
     return summary.exit_code
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,7 +22,7 @@ from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
 from colorgan.signals import SignalWatch
 
-SCHEMA = 1  # of the JSON Lines; docs/reference/many-photos.md describes it
+SCHEMA = 2  # of the JSON Lines; docs/reference/many-photos.md describes it
 _BAR_EVERY_S = 0.1
 _OWN_MODELS = ("finetuned", "gan")
 # The names of the sums in the line of the type summary.
@@ -49,14 +49,12 @@ class Total:
         where: the results are, in words.
         exit_code: of the process.
         is_dry: whether nothing was done.
-        missing: ranks of which nothing was heard.
         left_out_folders: hidden and housekeeping folders, which were not searched.
     """
 
     where: str
     exit_code: int
     is_dry: bool = False
-    missing: Sequence[int] = ()
     left_out_folders: int = 0
 
 
@@ -100,16 +98,15 @@ class PlainReporter(Reporter):
 
     Args:
         console: prints them.
-        prefix: begins the lines of one of several processes.
     """
 
-    def __init__(self, console: Console, prefix: str = "") -> None:
-        self._console, self._prefix = console, prefix
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def status(self, state: str, words: str, **fields: object) -> None:
         """Print it as a note; a share of the photos as what nobody should miss."""
         say = self._console.warn if state == "sharing" else self._console.note
-        say(self._prefix + words)
+        say(words)
 
     def planned(self, outcome: PhotoOutcome) -> None:
         """Print where the result would go, or why there would be none."""
@@ -126,9 +123,9 @@ class PlainReporter(Reporter):
         option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
         line = f"{_source(outcome)}: {'; '.join(outcome.words)}{option}"
         if outcome.status is PhotoStatus.failed:
-            self._console.warn(f"{self._prefix}failed: {line}")
+            self._console.warn(f"failed: {line}")
         else:
-            self._console.note(self._prefix + line)
+            self._console.note(line)
 
     def stopped(self, error: ColorganError) -> None:
         """Print nothing."""
@@ -138,13 +135,11 @@ class PlainReporter(Reporter):
         words = _PLANNED if total.is_dry else _DONE
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
-        self._console.result(f"{self._prefix}{sums}. Results: {total.where}")
+        self._console.result(f"{sums}. Results: {total.where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
         if total.left_out_folders:
             self._console.note(f"Hidden and housekeeping folders, not searched unless named: {total.left_out_folders}.")
-        for rank in total.missing:
-            self._console.warn(f"Nothing was heard of rank {rank}; the same command again does what it left.")
 
 
 class JsonReporter(Reporter):
@@ -195,7 +190,6 @@ class JsonReporter(Reporter):
             output=total.where,
             exit_code=total.exit_code,
             dry_run=total.is_dry,
-            missing_ranks=list(total.missing),
             left_out_folders=total.left_out_folders,
         )
 

@@ -126,7 +126,7 @@ def compare(
         examples=photos,
         device=device,
         seed=seed,
-        earlier=tuple(earlier or ()),
+        previous=tuple(earlier or ()),
         perceptual=perceptual,
         overwrite=overwrite,
     )

@@ -13,12 +13,19 @@ from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
 from colorgan.comparison.report.report import HTML_NAME
 from colorgan.comparison.results import Comparison, Example, Row
 from colorgan.comparison.results_io import JSON_NAME, plain
-from colorgan.metrics import FIGURES, Figure
+from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
 
-SCHEMA = 1  # of the JSON Lines; docs/evaluation.md describes it
+SCHEMA = 2  # of the JSON Lines; docs/evaluation.md describes it
 _COLUMNS = 3  # of rows in a table: with the figures' names they fit 80 characters
-_TOLD = ("cf_hs", "ciede2000", "auc", "auc_rebalanced", "grey_chroma", "spill")  # the others are in the results
+_TOLD = (
+    "cf_hs",
+    "ciede2000",
+    "auc",
+    "auc_rebalanced",
+    "gray_chroma",
+    "color_bleeding",
+)  # the others are in the results
 _HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
 
 
@@ -32,8 +39,8 @@ def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str
     for failure in comparison.failures:
         yield "error", vars(failure)
     for row in comparison.rows:
-        figures = {name: vars(figure) for name, figure in row.figures.items()}
-        yield "row", {"name": row.name, "kind": row.kind, "figures": figures, "perceptual": row.perceptual}
+        metrics = {name: vars(interval) for name, interval in row.metrics.items()}
+        yield "row", {"name": row.name, "kind": row.kind, "metrics": metrics, "perceptual": row.perceptual}
     for difference in comparison.differences:
         yield "difference", vars(difference) | {"interval": vars(difference.interval)}
     for note in comparison.notes:
@@ -53,7 +60,7 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
         _print_tables(console, comparison)
         _print_perceptual(console, comparison.rows)
         for difference in comparison.differences:
-            if difference.figure in _TOLD and comparison.protocol.photos > 1:
+            if difference.metric in _TOLD and comparison.protocol.photos > 1:
                 console.result(f"{difference.words}.")
         _print_published(console, comparison)
     for reason, count in comparison.left_out.items():
@@ -94,27 +101,23 @@ def _print_perceptual(console: Console, rows: Sequence[Row]) -> None:
 
 def _cells(columns: Sequence[Row]) -> Iterator[list[str]]:
     for better, heading in _HEADINGS.items():
-        figures = [figure for figure in FIGURES.values() if figure.better == better]
+        metrics = [metric for metric in METRICS.values() if metric.better == better]
         yield [heading]
-        for figure in figures:
-            yield [_label(figure), *(_cell(figure, row.figures.get(figure.name)) for row in columns)]
+        for metric in metrics:
+            yield [metric.title, *(_cell(metric, row.metrics.get(metric.name)) for row in columns)]
 
 
-def _label(figure: Figure) -> str:
-    return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
-
-
-def _cell(figure: Figure, interval: Interval | None) -> str:
+def _cell(metric: Metric, interval: Interval | None) -> str:
     """A figure over its interval."""
     if interval is None or math.isnan(interval.value):
         return "-"
-    return f"{number(interval.value, figure)}\n{bounds(interval, figure)}".rstrip()
+    return f"{number(interval.value, metric)}\n{bounds(interval, metric)}".rstrip()
 
 
 def _print_published(console: Console, comparison: Comparison) -> None:
     for row in comparison.published:
-        figures = ", ".join(f"{FIGURES[name].label} {value:g}" for name, value in row.figures.items())
-        console.result(f"published: {row.name}: {figures} ({row.source})")
+        metrics = ", ".join(f"{METRICS[name].label} {value:g}" for name, value in row.metrics.items())
+        console.result(f"published: {row.name}: {metrics} ({row.source})")
 
 
 def _shown(path: Path | str) -> str:

@@ -111,6 +111,14 @@ def finetune(
         ),
     ] = LossName(DEFAULTS.loss),
     rebalance: RebalanceOption = DEFAULTS.rebalance,
+    hints: Annotated[
+        bool,
+        typer.Option(
+            "--hints",
+            help="Train the branch that takes a user's hints, and leave every other weight as it is.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = DEFAULTS.hints,
     lr: LrOption = DEFAULTS.lr,
     encoder_lr: EncoderLrOption = DEFAULTS.encoder_lr,
     freeze_encoder: FreezeEncoderOption = DEFAULTS.freeze_encoder,

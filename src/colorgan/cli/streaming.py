@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,10 @@ from colorgan.cli.colorize_output import Reporter, printable
 from colorgan.cli.console import Console, DownloadBar
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
-from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
-    from colorgan.images.photo import Photo
 
 STREAM = Path("-")
 
@@ -103,25 +102,19 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
     """
     _check(request)
     colorizer = _load(request, console, reporter)
-    from colorgan.batch.worker import bit_depth, read_options, write_options
-    from colorgan.images import decode, encode
+    from colorgan.colorize.encoded import encode_result, read_options, result_suffix
+    from colorgan.images.decode import read
+    from colorgan.images.encode import write_bytes
 
     source, target = request.inputs[0], request.output_path or STREAM
-    photo = decode.read(_standard_input() if source == STREAM else source, read_options(request.options))
+    photo = read(_standard_input() if source == STREAM else source, read_options(request.options))
     if request.batch.skip_color and photo.had_color:
         raise UsageError("a photo without colors", f"{printable(source)} is in color", "Leave --skip-color out.")
-    format_name = _format(request.options.suffix, target, photo)
-    rgb = colorizer.colorize_photo(photo, request.options, bit_depth(request.options, format_name))
-    with nullcontext(sys.stdout.buffer if target == STREAM else target) as place:
-        lost = encode.write(
-            place,
-            format_name,
-            rgb,
-            alpha=photo.alpha,
-            metadata=photo.metadata,
-            options=write_options(request.options, colorizer.info.name),
-        )
-    for word in photo.warnings + lost:
+    suffix = result_suffix("", photo, request.options) if target == STREAM else target.suffix.lower()
+    colors = colorizer.predict(photo, request.options)
+    result = encode_result(colorizer, photo, colors, request.options, suffix)
+    write_bytes(result.data, sys.stdout.buffer if target == STREAM else target)
+    for word in result.warnings:
         console.note(f"{printable(source)}: {word}")
     return 0
 
@@ -148,10 +141,3 @@ def _standard_input() -> BinaryIO:
     if not data:
         raise UsageError("a photo from standard input", "nothing came", "See what the program before the pipe says.")
     return io.BytesIO(data)
-
-
-def _format(suffix: str, target: Path, photo: Photo) -> str:
-    if target != STREAM:
-        return PHOTO_SUFFIXES[target.suffix.lower()]
-    suffix = suffix or FORMATS[photo.format].written_as
-    return PHOTO_SUFFIXES[suffix] if suffix else photo.format

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from colorgan.cli.console import Console
 
 if TYPE_CHECKING:
-    from colorgan.metrics import Figures
+    from colorgan.metrics import MetricValues
     from colorgan.training.checkpoint import Position
     from colorgan.training.launch import RunResult
     from colorgan.training.way import Options, Way
@@ -58,13 +58,13 @@ class TrainingBar:
         shown = [name for name in self.shown if name in terms] or terms
         self._loss = "  ".join(f"{name} {terms[name]:.4g}" for name in shown)
 
-    def validated(self, epoch: int, figures: Figures) -> None:
+    def validated(self, epoch: int, figures: MetricValues) -> None:
         """Print a validation's figures."""
         when = f"epoch {epoch}" if epoch else "before training"
         self.console.note(
-            f"{when}: ab L1 {figures.ab_l1:.2f}, PSNR {figures.psnr:.2f} dB, "
-            f"AuC {figures.auc:.2f}, rebalanced {figures.auc_rebalanced:.2f}, "
-            f"colorfulness {figures.cf_hs:.1f} (true {figures.cf_hs_truth:.1f}) "
+            f"{when}: ab L1 {figures['ab_l1']:.2f}, PSNR {figures['psnr']:.2f} dB, "
+            f"AuC {figures['auc']:.2f}, rebalanced {figures['auc_rebalanced']:.2f}, "
+            f"colorfulness {figures['cf_hs']:.1f} (true {figures['cf_hs_truth']:.1f}) "
             f"on {figures.photos} photos"
         )
 

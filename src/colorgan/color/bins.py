@@ -42,8 +42,8 @@ def prior() -> Tensor:
 
 
 @cache
-def _centers(device: torch.device) -> Tensor:
-    """`bin_centers` on a device; brought there each time, they would wait for a GPU."""
+def centers_on(device: torch.device) -> Tensor:
+    """`bin_centers` on a device, not to be written into; brought there each time, they would wait for a GPU."""
     with torch.inference_mode(False):  # or training could not use what a prediction brought there
         return bin_centers().to(device)
 
@@ -62,7 +62,7 @@ def _distances(ab: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
     points = ab.detach().float().permute(0, 2, 3, 1)  # (B, H, W, 2)
     cell = (points / BIN_SIZE).round().clamp(-_REACH, _REACH).long() + _REACH
     bins = _candidates(ab.device)[cell[..., 0] * _SIDE + cell[..., 1], :candidates]
-    centers = _centers(ab.device)[bins]  # (B, H, W, candidates, 2)
+    centers = centers_on(ab.device)[bins]  # (B, H, W, candidates, 2)
     return bins, (points[..., None, :] - centers).square().sum(-1)
 
 
@@ -109,4 +109,4 @@ def decode(logits: Tensor, temperature: float = 1.0) -> Tensor:
     # whose steps are as wide as half a Lab unit.
     with torch.autocast(logits.device.type, enabled=False):
         shares = torch.softmax(logits.permute(0, 2, 3, 1).float() / temperature, dim=-1)  # (B, H, W, 313)
-        return (shares @ _centers(logits.device)).permute(0, 3, 1, 2)
+        return (shares @ centers_on(logits.device)).permute(0, 3, 1, 2)

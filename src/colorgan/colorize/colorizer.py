@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.colorize import upsample
+from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix
 from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
 from colorgan.colorize.pictures import Picture, given
 from colorgan.colorize.uncertainty import confidence, confidence_image, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
+from colorgan.images.decode import read
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo
 from colorgan.models.download import Progress
@@ -146,6 +149,29 @@ class Colorizer:
         picture = given(image)
         return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
 
+    def colorize_bytes(
+        self, data: bytes, *, name: str = "", options: ColorizeOptions = ColorizeOptions()
+    ) -> ColorizedPhoto:
+        """Color a photo as `colorgan colorize` does, from the bytes of its file to those of the result's.
+
+        All that the command does for a photo is done: it is set upright, its profile and 16 bits are heeded, and what
+        its file said is kept. No file is touched; options and result can be pickled.
+
+        Args:
+            data: of the photo's file.
+            name: of that file: its suffix says what kind the result is of, where the options keep the photo's.
+            options: of the photo.
+
+        Raises:
+            PhotoError: it cannot be read or encoded, or is too large for the memory.
+            UsageError: something that needs bins, of a network that has none.
+            WeightsError: the network gives no finite colors.
+            OutputError: 16 bits without tifffile.
+        """
+        photo = read(io.BytesIO(data), read_options(options), name=name)
+        colors = self.predict(photo, options)
+        return encode_result(self, photo, colors, options, result_suffix(name, photo, options))
+
     def colorize_variants(self, image: Picture, count: int, *, seed: int = 0) -> list[Any]:
         """Color a picture in several plausible ways, out of one forward pass.
 
@@ -160,7 +186,7 @@ class Colorizer:
         """
         rendering = ColorizeOptions(variants=count, seed=seed)
         picture = given(image)
-        colors = self._predict(picture.photo, rendering)
+        colors = self.predict(picture.photo, rendering)
         return [
             picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
             for number in range(count)
@@ -179,7 +205,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self._predict(given(image).photo, ColorizeOptions(confidence=True)).confidence
+        sure = self.predict(given(image).photo, ColorizeOptions(confidence=True)).confidence
         assert sure is not None
         return confidence_image(sure)
 
@@ -199,9 +225,16 @@ class Colorizer:
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colors.
         """
-        return self.finish(photo, self._predict(photo, rendering), rendering, bit_depth)
+        return self.finish(photo, self.predict(photo, rendering), rendering, bit_depth)
 
-    def _predict(self, photo: Photo, rendering: ColorizeOptions) -> PredictedColors:
+    def predict(self, photo: Photo, rendering: ColorizeOptions) -> PredictedColors:
+        """Predict the colors of one photo.
+
+        Raises:
+            PhotoError: memory does not suffice.
+            UsageError: something that needs bins, of a network that has none.
+            WeightsError: the network gives no finite colors.
+        """
         (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
         if isinstance(colors, PhotoError):
             raise colors

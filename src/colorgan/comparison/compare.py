@@ -32,7 +32,7 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
-from colorgan.metrics import FIGURES_VERSION
+from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
 
@@ -67,11 +67,11 @@ def compare(
     try:
         if options.perceptual:
             check_perceptual(sum(len(source.entries) for source in sources))
-        earlier = read_all(options.earlier)
-        if earlier:
-            _check_earlier(earlier, sources, options, check)
-        contenders = load_models(options, callbacks, check)
-        comparison = _measured(sources, contenders, earlier, folder, options, check)
+        previous = read_all(options.previous)
+        if previous:
+            _check_previous(previous, sources, options, check)
+        models = load_models(options, callbacks, check)
+        comparison = _measured(sources, models, previous, folder, options, check)
     finally:
         for source in sources:
             source.close()
@@ -112,54 +112,54 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def _measured(
     sources: Sequence[Source],
-    contenders: Sequence[ComparedModel],
-    earlier: Sequence[PreviousResults],
+    models: Sequence[ComparedModel],
+    previous: Sequence[PreviousResults],
     folder: Path,
     options: CompareOptions,
     check: StopCheck,
 ) -> Comparison:
-    names, device = [contender.name for contender in contenders], device_of(contenders)
+    names, device = [model.name for model in models], device_of(models)
     with Perceptual([GRAY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
-        gathering = Accumulator(names, device, perceptual)
-        seen = measure_all(sources, contenders, gathering, options.size, check)
-        others = perceptual.figures() if perceptual else {}
-    protocol = _protocol(seen.photos, contenders, options)
-    rows = rows_of(gathering, contenders, options.seed, others)
-    for part in earlier:
-        rows += list(part.aligned_rows(protocol, seen.photos, [row.name for row in rows]))
-    examples = _write_examples(folder, seen, contenders, rows, options, check)
+        accumulator = Accumulator(names, device, perceptual)
+        log = measure_all(sources, models, accumulator, options.size, check)
+        others = perceptual.metrics() if perceptual else {}
+    protocol = _protocol(log.photos, models, options)
+    rows = rows_of(accumulator, models, options.seed, others)
+    for part in previous:
+        rows += list(part.aligned_rows(protocol, log.photos, [row.name for row in rows]))
+    examples = _write_examples(folder, log, models, rows, options, check)
     return Comparison(
         protocol=protocol,
-        photos=seen.photos,
+        photos=log.photos,
         rows=rows,
         differences=differences_of(rows, options.seed),
         examples=examples,
-        failures=seen.failures,
-        left_out=dict(Counter(chosen.why for chosen in seen.colorless)),
-        published=published_beside((photo.name for photo in seen.photos), options.size),
+        failures=log.failures,
+        left_out=dict(Counter(chosen.why for chosen in log.colorless)),
+        published=published_beside((photo.name for photo in log.photos), options.size),
         notes=[
-            *notes_on_photos(len(seen.photos), seen.enlarged),
-            *notes_on_copies(seen.copies),
-            *notes_on_weights(rows, seen.photos),
-            *(notes_on_perceptual(len(seen.photos)) if options.perceptual else ()),
+            *notes_on_photos(len(log.photos), log.enlarged),
+            *notes_on_copies(log.copies),
+            *notes_on_weights(rows, log.photos),
+            *(notes_on_perceptual(len(log.photos)) if options.perceptual else ()),
         ],
     )
 
 
-def _check_earlier(
-    earlier: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
+def _check_previous(
+    previous: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
     batches = batches_of(read_all_crops(sources, options.size, check), PhotoLog())
     photos = [name_of(crop) for batch in batches for crop in batch]
-    for part in earlier:
+    for part in previous:
         part.check(_protocol(photos, [], options))
 
 
-def _protocol(photos: Sequence[PhotoName], contenders: Sequence[ComparedModel], options: CompareOptions) -> Protocol:
+def _protocol(photos: Sequence[PhotoName], models: Sequence[ComparedModel], options: CompareOptions) -> Protocol:
     prior = resources.files("colorgan").joinpath("assets/ab_prior.csv").read_bytes()
     return Protocol(
-        figures_version=FIGURES_VERSION,
+        metrics_version=METRICS_VERSION,
         size_px=options.size,
         resize="Pillow bicubic, antialiased",
         crop="center square of",
@@ -171,28 +171,27 @@ def _protocol(photos: Sequence[PhotoName], contenders: Sequence[ComparedModel], 
         seed=options.seed,
         resamples=RESAMPLES,
         level=LEVEL,
-        device=describe_device(device_of(contenders)) if contenders else "",
+        device=describe_device(device_of(models)) if models else "",
         versions={"colorgan": __version__, "torch": torch.__version__, "Pillow": PIL.__version__},
     )
 
 
 def _write_examples(
     folder: Path,
-    seen: PhotoLog,
-    contenders: Sequence[ComparedModel],
+    log: PhotoLog,
+    models: Sequence[ComparedModel],
     rows: Sequence[Row],
     options: CompareOptions,
     check: StopCheck,
 ) -> list[Example]:
-    names = {contender.name for contender in contenders}
-    models = [row for row in rows if row.name in names]
-    chosen = choose(seen.entries, models, options.examples, options.seed) + seen.colorless[: options.examples]
+    measured = [row for row in rows if row.kind == "model"]
+    chosen = choose(log.entries, measured, options.examples, options.seed) + log.colorless[: options.examples]
     examples = []
     for position, one in enumerate(chosen, start=1):
         check()
         try:
             with _writing(folder):
-                examples.append(write_example(folder, position, one, contenders, rows))
+                examples.append(write_example(folder, position, one, models, rows))
         except PhotoError as error:
-            seen.failed(one.entry, str(error))
+            log.failed(one.entry, str(error))
     return examples

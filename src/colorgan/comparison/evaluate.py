@@ -18,18 +18,18 @@ from colorgan.comparison.perceptual import Perceptual
 from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL, Failure, PhotoName
 from colorgan.data.sources import Entry, Source
 from colorgan.errors import PhotoError
-from colorgan.metrics import FIGURES, Measured, Pictures, measure
+from colorgan.metrics import METRICS, ImageBatch, MetricResult, measure
 
-_OF_TRUTH = tuple(name for name, figure in FIGURES.items() if figure.of_truth)
+_GROUND_TRUTH_METRICS = tuple(name for name, metric in METRICS.items() if metric.defined_for_ground_truth)
 
 
 @dataclass
 class RowMetrics:
-    """What is known of a row so far.
+    """The metrics of a row of the table, photo by photo, as far as they are measured.
 
     Attributes:
-        values: by figure, one per photo.
-        weights: likewise, of the figures that are ratios of sums.
+        values: by metric, one per photo.
+        weights: likewise, of the metrics that are ratios of sums.
         chroma: pixels by chroma, (CHROMA_BINS,).
     """
 
@@ -37,12 +37,12 @@ class RowMetrics:
     weights: dict[str, list[float]] = field(default_factory=dict)
     chroma: Tensor = field(default_factory=lambda: torch.zeros(CHROMA_BINS, dtype=torch.int64))
 
-    def add(self, measured: Mapping[str, Measured], ab: Tensor) -> None:
-        """Take in the figures and the colors of a batch."""
-        for name, figure in measured.items():
-            self.values.setdefault(name, []).extend(figure.value.tolist())
-            if FIGURES[name].is_ratio:
-                self.weights.setdefault(name, []).extend(figure.weight.tolist())
+    def add(self, measured: Mapping[str, MetricResult], ab: Tensor) -> None:
+        """Take in the metrics and the colors of a batch."""
+        for name, result in measured.items():
+            self.values.setdefault(name, []).extend(result.value.tolist())
+            if METRICS[name].is_ratio:
+                self.weights.setdefault(name, []).extend(result.weight.tolist())
         chroma = torch.hypot(ab[:, 0], ab[:, 1]).flatten()
         cells = (chroma / CHROMA_STEP).long().clamp(max=CHROMA_BINS - 1)
         self.chroma += torch.bincount(cells, minlength=CHROMA_BINS).cpu()
@@ -54,16 +54,16 @@ class RowMetrics:
 
 
 class Accumulator:
-    """Measures the anchors and the models on photos with true colors.
+    """Measures the baselines and the models on photos with true colors.
 
     Args:
-        models: the rows' names beside the anchors.
-        device: where the figures are computed.
+        names: of the models, which are rows beside the baselines.
+        device: where the metrics are computed.
         perceptual: gets the photos too.
     """
 
-    def __init__(self, models: Sequence[str], device: torch.device, perceptual: Perceptual | None = None) -> None:
-        self.rows = {name: RowMetrics() for name in (GRAY, ORIGINAL, *models)}
+    def __init__(self, names: Sequence[str], device: torch.device, perceptual: Perceptual | None = None) -> None:
+        self.rows = {name: RowMetrics() for name in (GRAY, ORIGINAL, *names)}
         self._device = device
         self._perceptual = perceptual
 
@@ -81,11 +81,11 @@ class Accumulator:
             self._measure(lab[part].to(self._device), {name: ab[part] for name, ab in predicted.items()})
 
     def _measure(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
-        truth = Pictures(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
-        self.rows[ORIGINAL].add(measure(truth, truth, _OF_TRUTH), truth.ab)
+        truth = ImageBatch(lab[:, :1].contiguous(), lab[:, 1:].contiguous())
+        self.rows[ORIGINAL].add(measure(truth, truth, _GROUND_TRUTH_METRICS), truth.ab)
         colored = {GRAY: torch.zeros_like(truth.ab)} | {name: ab.to(self._device) for name, ab in predicted.items()}
         for name, ab in colored.items():
-            self.rows[name].add(measure(Pictures(truth.L, ab), truth), ab)
+            self.rows[name].add(measure(ImageBatch(truth.L, ab), truth), ab)
         if self._perceptual:
             self._perceptual.add(truth.L, colored | {ORIGINAL: truth.ab})
 
@@ -147,40 +147,40 @@ def name_of(crop: Crop) -> PhotoName:
 
 def measure_all(
     sources: Sequence[Source],
-    contenders: Sequence[ComparedModel],
-    gathering: Accumulator,
+    models: Sequence[ComparedModel],
+    accumulator: Accumulator,
     size_px: int,
     check: StopCheck,
 ) -> PhotoLog:
-    """Show every photo with true colors to every model, and gather the figures.
+    """Show every photo with true colors to every model, and gather the metrics.
 
     Args:
         sources: of the photos.
-        contenders: the models.
-        gathering: gets the figures, photo by photo in the order of what is returned.
+        models: the models.
+        accumulator: gets the metrics, photo by photo in the order of what is returned.
         size_px: the side of the squares that are measured.
         check: called between photos; its callbacks are told how far it is.
 
     Returns:
         What became of each photo.
     """
-    seen = PhotoLog()
-    for batch in batches_of(read_all_crops(sources, size_px, check, check.callbacks.on_progress), seen):
-        _measure_batch(batch, contenders, gathering, seen)
-    return seen
+    log = PhotoLog()
+    for batch in batches_of(read_all_crops(sources, size_px, check, check.callbacks.on_progress), log):
+        _measure_batch(batch, models, accumulator, log)
+    return log
 
 
-def batches_of(read: Iterator[Crop | Unreadable], seen: PhotoLog) -> Iterator[list[Crop]]:
+def batches_of(read: Iterator[Crop | Unreadable], log: PhotoLog) -> Iterator[list[Crop]]:
     """Photos with true colors, each once, a batch at a time; what became of the others is noted."""
     batch: list[Crop] = []
     known: set[bytes] = set()
     for crop in read:
         if isinstance(crop, Unreadable):
-            seen.failed(crop.entry, crop.reason)
+            log.failed(crop.entry, crop.reason)
         elif crop.colorless:
-            seen.colorless.append(Chosen(crop.entry, crop.colorless))
+            log.colorless.append(Chosen(crop.entry, crop.colorless))
         elif crop.pixel_digest in known:
-            seen.copies += 1
+            log.copies += 1
         else:
             known.add(crop.pixel_digest)
             batch.append(crop)
@@ -192,24 +192,24 @@ def batches_of(read: Iterator[Crop | Unreadable], seen: PhotoLog) -> Iterator[li
 
 
 def _measure_batch(
-    batch: Sequence[Crop], contenders: Sequence[ComparedModel], gathering: Accumulator, seen: PhotoLog
+    batch: Sequence[Crop], models: Sequence[ComparedModel], accumulator: Accumulator, log: PhotoLog
 ) -> None:
     rgb = torch.from_numpy(np.stack([crop.rgb for crop in batch]))
     lab = rgb_to_lab(rgb.permute(0, 3, 1, 2).float() / 255)
-    predicted = {contender.name: contender.predict(lab[:, :1]) for contender in contenders}
-    kept = []
+    predicted = {model.name: model.predict(lab[:, :1]) for model in models}
+    measured = []
     for number, crop in enumerate(batch):
         error = next((part[number] for part in predicted.values() if isinstance(part[number], PhotoError)), None)
         if error is not None:
-            seen.failed(crop.entry, str(error))
+            log.failed(crop.entry, str(error))
             continue
-        kept.append(number)
-        seen.photos.append(name_of(crop))
-        seen.entries.append(crop.entry)
-        seen.enlarged += crop.enlarged
-    if kept:
-        gathering.add(lab[kept], {name: _stacked(part, kept) for name, part in predicted.items()})
+        measured.append(number)
+        log.photos.append(name_of(crop))
+        log.entries.append(crop.entry)
+        log.enlarged += crop.enlarged
+    if measured:
+        accumulator.add(lab[measured], {name: _stacked(part, measured) for name, part in predicted.items()})
 
 
-def _stacked(predicted: Sequence[Tensor | PhotoError], kept: Sequence[int]) -> Tensor:
-    return torch.stack([ab for number in kept if isinstance(ab := predicted[number], Tensor)])
+def _stacked(predicted: Sequence[Tensor | PhotoError], chosen: Sequence[int]) -> Tensor:
+    return torch.stack([ab for number in chosen if isinstance(ab := predicted[number], Tensor)])

@@ -68,7 +68,7 @@ def choose(entries: Sequence[Entry], models: Sequence[Row], most: int, seed: int
 
 
 def write_example(
-    folder: Path, position: int, chosen: Chosen, contenders: Sequence[ComparedModel], rows: Sequence[Row]
+    folder: Path, position: int, chosen: Chosen, models: Sequence[ComparedModel], rows: Sequence[Row]
 ) -> Example:
     """Write a photo in gray, in each model's colors and, where it has some, in its own; and a sheet of all.
 
@@ -78,33 +78,33 @@ def write_example(
         folder: of the results.
         position: of the example, from 1; its files are called by it.
         chosen: the photo.
-        contenders: the models.
-        rows: with the figures of photos.
+        models: whose colors are shown.
+        rows: with the metrics of photos.
 
     Raises:
         PhotoError: the photo cannot be read or colored.
     """
-    images = _pictures(decode(chosen.entry.read()), contenders, with_original=chosen.number is not None)
+    images = _pictures(decode(chosen.entry.read()), models, with_original=chosen.number is not None)
     paths = {name: f"{PICTURES}/{position:04d}-{number}-{_slug(name)}.jpg" for number, name in enumerate(images)}
     for name, image in images.items():
         _save(folder / paths[name], image)
     sheet_path = f"{SHEETS}/{position:04d}.jpg"
     _save(folder / sheet_path, sheet(images))
-    figures = {} if chosen.number is None else _figures(rows, chosen.number)
+    metrics = {} if chosen.number is None else _metrics(rows, chosen.number)
     source = chosen.entry.source.label
-    return Example(chosen.entry.name, source, chosen.why, paths, sheet_path, figures)
+    return Example(chosen.entry.name, source, chosen.why, paths, sheet_path, metrics)
 
 
-def _pictures(image: Image.Image, contenders: Sequence[ComparedModel], with_original: bool) -> dict[str, Image.Image]:
+def _pictures(image: Image.Image, models: Sequence[ComparedModel], with_original: bool) -> dict[str, Image.Image]:
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
     photo = from_image(image)
     pictures = {GRAY: Image.fromarray(upsample.render(photo.lightness, torch.zeros(2, 1, 1)))}
-    for contender in contenders:
-        pictures[contender.name] = Image.fromarray(contender.colorizer.colorize_photo(photo, ColorizeOptions()))
+    for model in models:
+        pictures[model.name] = Image.fromarray(model.colorizer.colorize_photo(photo, ColorizeOptions()))
     return pictures | ({ORIGINAL: image} if with_original else {})
 
 
-def _figures(rows: Sequence[Row], number: int) -> dict[str, dict[str, float]]:
+def _metrics(rows: Sequence[Row], number: int) -> dict[str, dict[str, float]]:
     return {row.name: {name: values[number] for name, values in row.values.items()} for row in rows}
 
 

@@ -31,13 +31,13 @@ class ComparedModel:
     Attributes:
         name: of its row.
         colorizer: the loaded model.
-        rendering: how its network sees photos and decodes colors.
+        options: how its network sees photos and decodes colors.
         network_s: seconds that its network took so far.
     """
 
     name: str
     colorizer: Colorizer
-    rendering: ColorizeOptions = field(default_factory=ColorizeOptions)
+    options: ColorizeOptions = field(default_factory=ColorizeOptions)
     network_s: float = field(default=0.0, init=False)
 
     def predict(self, L: Tensor) -> list[Tensor | PhotoError]:
@@ -51,11 +51,11 @@ class ComparedModel:
         Returns:
             (2, S, S) each, Lab units; in place of a photo that memory does not suffice for: the reason.
         """
-        side = self.rendering.render_size or self.colorizer.info.render_size
-        seen = [Lightness.from_plane(crop.numpy()).reduced(side, side) for crop in L[:, 0]]
-        small = torch.from_numpy(np.stack(seen))[:, None]
+        side = self.options.render_size or self.colorizer.info.render_size
+        reduced = [Lightness.from_plane(crop.numpy()).reduced(side, side) for crop in L[:, 0]]
+        small = torch.from_numpy(np.stack(reduced))[:, None]
         start = time.perf_counter()
-        predicted = self.colorizer.predict_batch(small, self.rendering)
+        predicted = self.colorizer.predict_batch(small, self.options)
         self.network_s += time.perf_counter() - start
         return [
             part if isinstance(part, PhotoError) else _enlarged(part, crop[0])
@@ -86,7 +86,7 @@ def row_names(models: Sequence[str]) -> list[str]:
 
 
 def load_models(options: CompareOptions, callbacks: Callbacks, check: StopCheck) -> list[ComparedModel]:
-    """Load the models that were asked for, or every one that is at hand.
+    """Load the models that were asked for, or every available one.
 
     Args:
         options: which, and where they compute.
@@ -120,6 +120,6 @@ def _loaded(
         yield ComparedModel(name, colorizer)
 
 
-def device_of(contenders: Sequence[ComparedModel]) -> torch.device:
+def device_of(models: Sequence[ComparedModel]) -> torch.device:
     """Where they compute."""
-    return contenders[0].colorizer.device
+    return models[0].colorizer.device

@@ -13,14 +13,14 @@ class CompareOptions:
     """How models are compared.
 
     Attributes:
-        models: names, or paths of weights; empty for every model that is at hand.
+        models: names, or paths of weights; empty for every available model.
         size: pixels, the side of the square that is measured.
         examples: the most photos with true colors that are written out in every row's colors, and likewise the most
             without.
         device: where networks compute.
         precision: of their convolutions.
         seed: decides the bootstrap's draws and which photos are examples.
-        earlier: `results.json` of other comparisons, whose models are put beside these.
+        previous: `results.json` of other comparisons, whose models are put beside these.
         perceptual: measure FID, KID and LPIPS too.
         overwrite: replace results that are in the folder.
     """
@@ -31,6 +31,6 @@ class CompareOptions:
     device: str = "auto"
     precision: str = "fp32"
     seed: int = 0
-    earlier: tuple[Path, ...] = ()
+    previous: tuple[Path, ...] = ()
     perceptual: bool = False
     overwrite: bool = False

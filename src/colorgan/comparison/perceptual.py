@@ -128,7 +128,7 @@ class Perceptual:
             self._sums[name] += len(rgb) * float(self._lpips(rgb, pictures[ORIGINAL]))
         self._photos += len(L)
 
-    def figures(self) -> dict[str, dict[str, float]]:
+    def metrics(self) -> dict[str, dict[str, float]]:
         """Measure all that was taken in.
 
         Returns:

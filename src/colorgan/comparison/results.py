@@ -2,18 +2,18 @@
 
 `results.json` is `Comparison` as JSON, field by field (null stands where a number is not known), and its `format`:
 
-    protocol     what the figures depend on, beside the models; two results go together only where it is the same
+    protocol     what the metrics depend on, beside the models; two results go together only where it is the same
     photos       the photos with true colors, in the order of every row's `values`
-    rows         gray and original (the anchors), then each model, then rows of earlier results
+    rows         gray and original (the baselines), then each model, then rows of earlier results
     differences  of each two models, and of each model from the original in colorfulness, with words for people
     examples     photos with a picture of each row, paths relative to the folder of the results; also of
                  photos without true colors
     failures     photos that could not be read or colored, with the reason
-    left_out     photos without true colors, by reason: they have examples and no figures
+    left_out     photos without true colors, by reason: they have examples and no metrics
     published    rows of the literature, where they were measured on these photos in this way
-    notes        what a reader of the figures should know, in words
+    notes        what a reader of the metrics should know, in words
 
-`results.csv` has one line per photo and row, with a column for each figure. `results_files.py` writes and reads both.
+`results.csv` has one line per photo and row, with a column for each metric. `results_io.py` writes and reads both.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ import numpy as np
 
 from colorgan.metrics.bootstrap import Interval, Values
 
-GRAY, ORIGINAL = "grey", "original"
+GRAY, ORIGINAL = "gray", "original"
 CHROMA_STEP, CHROMA_BINS = 2.0, 60  # of the histograms: 0..2, 2..4, ... Lab units, the last one open
-# Whatever of a protocol is not here may differ without changing a figure by more than its last digit.
-_DECISIVE = ("figures_version", "size_px", "resize", "crop", "color", "prior", "photos", "photo_set")
+# Whatever of a protocol is not here may differ without changing a metric by more than its last digit.
+_DECISIVE = ("metrics_version", "size_px", "resize", "crop", "color", "prior", "photos", "photo_set")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the figures depend on, beside the models.
+    """What the metrics depend on, beside the models.
 
     Attributes:
-        figures_version: of the figures' definitions.
+        metrics_version: of the metrics' definitions.
         size_px: photos are reduced or enlarged to this short side, and the square in their middle is cut out.
         resize: the filter of that.
         crop: where the square is.
@@ -46,7 +46,7 @@ class Protocol:
         precision: of the networks' computation.
         photos: how many have true colors.
         photo_set: SHA-256 over those photos' files, whatever they are called and in whatever order.
-        prior: SHA-256 of the shares of the bins, which rebalanced figures weigh by.
+        prior: SHA-256 of the shares of the bins, which rebalanced metrics weigh by.
         seed: of the bootstrap.
         resamples: of the bootstrap.
         level: of the intervals.
@@ -54,7 +54,7 @@ class Protocol:
         versions: of the programs.
     """
 
-    figures_version: int
+    metrics_version: int
     size_px: int
     resize: str
     crop: str
@@ -76,12 +76,12 @@ class Protocol:
         return (
             f"{count} (set {self.photo_set[:12]}), short side {side} px ({self.resize}), "
             f"{self.crop} {side} x {side}, {self.color}; networks in {self.precision} on {self.device}; prior "
-            f"{self.prior[:12]}; figures version {self.figures_version}; {100 * self.level:g}% intervals from "
+            f"{self.prior[:12]}; metrics version {self.metrics_version}; {100 * self.level:g}% intervals from "
             f"{self.resamples} bootstrap resamples, seed {self.seed}; {programs}"
         )
 
     def conflict(self, other: Protocol) -> str | None:
-        """Why figures of another protocol may not stand beside these, or None where they may."""
+        """Why metrics of another protocol may not stand beside these, or None where they may."""
         for name in _DECISIVE:
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
@@ -112,16 +112,16 @@ def photo_set(photos: Iterable[PhotoName]) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """An anchor or a model, and all its figures.
+    """A baseline or a model, and all its metrics.
 
     Attributes:
         name: unique in a comparison.
-        kind: anchor, model, or earlier: a model of results that were given with `--with`.
-        model: what the model's file says of itself; empty for an anchor.
-        figures: of the set, with intervals, by the names of `metrics.FIGURES`. The original has those alone that
-            say something of the truth beside itself (`Figure.of_truth`).
+        kind: baseline, model, or previous: a model of results that were given with `--with`.
+        model: what the model's file says of itself; empty for an baseline.
+        metrics: of the set, with intervals, by the names of `METRICS`. The original has those alone that
+            say something of the truth beside itself (`Metric.defined_for_ground_truth`).
         values: of each photo, in the order of `Comparison.photos`; NaN where a photo has nothing to measure it on.
-        weights: of each photo in the figures that are ratios of sums; a figure without an entry is a plain mean.
+        weights: of each photo in the metrics that are ratios of sums; a metric without an entry is a plain mean.
         chroma: the share of pixels by chroma, `CHROMA_BINS` of `CHROMA_STEP` Lab units each; empty for an earlier row
             whose results have none.
         network_s: seconds that the network took, all photos together.
@@ -129,43 +129,43 @@ class Row:
     """
 
     name: str
-    kind: Literal["anchor", "model", "earlier"]
+    kind: Literal["baseline", "model", "previous"]
     model: dict[str, Any]
-    figures: dict[str, Interval]
+    metrics: dict[str, Interval]
     values: dict[str, list[float]]
     weights: dict[str, list[float]]
     chroma: list[float]
     network_s: float = 0.0
     perceptual: dict[str, float] = field(default_factory=dict)
 
-    def values_of(self, figure: str) -> Values:
-        """A figure of each photo, (N,)."""
-        return np.asarray(self.values[figure], np.float64)
+    def values_of(self, metric: str) -> Values:
+        """A metric of each photo, (N,)."""
+        return np.asarray(self.values[metric], np.float64)
 
-    def weights_of(self, figure: str) -> Values:
-        """The weight of each photo in that figure, (N,)."""
-        values = self.values[figure]
-        return np.asarray(self.weights[figure] if figure in self.weights else np.ones(len(values)), np.float64)
+    def weights_of(self, metric: str) -> Values:
+        """The weight of each photo in that metric, (N,)."""
+        values = self.values[metric]
+        return np.asarray(self.weights[metric] if metric in self.weights else np.ones(len(values)), np.float64)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of one row less that of another, over the same photos.
+    """A metric of one row less that of another, over the same photos.
 
     Attributes:
-        figure: a name of `metrics.FIGURES`.
+        metric: a name of `METRICS`.
         first: a row's name.
         second: the other's.
         interval: of first less second, paired photo by photo.
-        told: whether the interval excludes zero.
+        significant: whether the interval excludes zero.
         words: the same for people.
     """
 
-    figure: str
+    metric: str
     first: str
     second: str
     interval: Interval
-    told: bool
+    significant: bool
     words: str
 
 
@@ -179,7 +179,7 @@ class Example:
         why: best, worst, between, or the reason why it has no true colors (gray, tinted).
         pictures: by row, paths from the folder of the results, with forward slashes.
         sheet: all of them side by side with their names, likewise.
-        figures: by row and figure; empty without true colors.
+        metrics: by row and name; empty without true colors.
     """
 
     photo: str
@@ -187,12 +187,12 @@ class Example:
     why: str
     pictures: dict[str, str]
     sheet: str
-    figures: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A photo that is missing from all figures, and why."""
+    """A photo that is missing from all metrics, and why."""
 
     photo: str
     source: str
@@ -206,12 +206,12 @@ class PublishedRow:
     Attributes:
         name: the method.
         source: the publication and its table.
-        figures: by the names of `metrics.FIGURES`.
+        metrics: by the names of `METRICS`.
     """
 
     name: str
     source: str
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -234,5 +234,5 @@ class Comparison:
 
     @property
     def models(self) -> list[Row]:
-        """The rows that are no anchors."""
-        return [row for row in self.rows if row.kind != "anchor"]
+        """The rows that are no baselines."""
+        return [row for row in self.rows if row.kind != "baseline"]

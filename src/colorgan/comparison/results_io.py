@@ -14,10 +14,10 @@ from typing import Any
 from colorgan.comparison.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
 from colorgan.errors import UsageError
 from colorgan.files import atomic_write
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS, with_current_names
 from colorgan.metrics.bootstrap import Interval
 
-FORMAT = 1
+FORMAT, READABLE_FORMATS = 2, (1, 2)
 _MOST_NAME = 80  # letters of a foreign row's name
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 
@@ -41,11 +41,11 @@ def to_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     text.write(f"# {comparison.protocol.line()}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["photo", "source", "row", *FIGURES])
+    writer.writerow(["photo", "source", "row", *METRICS])
     for number, photo in enumerate(comparison.photos):
         for row in comparison.rows:
-            figures = [row.values[name][number] if name in row.values else math.nan for name in FIGURES]
-            cells = ["" if math.isnan(figure) else f"{figure:.6g}" for figure in figures]
+            values = [row.values[name][number] if name in row.values else math.nan for name in METRICS]
+            cells = ["" if math.isnan(value) else f"{value:.6g}" for value in values]
             writer.writerow([_inert(photo.name), _inert(photo.source), row.name, *cells])
     return text.getvalue()
 
@@ -62,10 +62,11 @@ def write_results(folder: Path, comparison: Comparison) -> None:
             file.write(text.encode("utf-8", "backslashreplace"))
 
 
+_CURRENT_KEYS = {"figures_version": "metrics_version", "figures": "metrics"}  # by those of format 1
 _ADVICE = "Give the results.json of an earlier `colorgan compare`."
 
 
-def read_earlier(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
+def read_previous(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
     """Read what another comparison needs of earlier results: their protocol, their photos, and the rows of models.
 
     Raises:
@@ -74,13 +75,13 @@ def read_earlier(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
     expected = f"earlier results in {path}"
     try:
         found = json.loads(path.read_bytes())
-        if found["format"] != FORMAT:
+        if found["format"] not in READABLE_FORMATS:
             raise UsageError(expected, f"a file of format {str(found['format'])[:20]}, not {FORMAT}", _ADVICE)
-        protocol = Protocol(**found["protocol"])
+        protocol = Protocol(**{_CURRENT_KEYS.get(key, key): value for key, value in found["protocol"].items()})
         photos = [PhotoName(**photo) for photo in found["photos"]]
         if protocol.photo_set != photo_set(photos):
             raise ValueError("its photos are not those of its protocol")
-        rows = list(_earlier_rows(found["rows"], len(photos)))
+        rows = list(_previous_rows(found["rows"], len(photos)))
     except OSError as error:
         raise UsageError(expected, error.strerror or str(error), _ADVICE) from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
@@ -88,24 +89,31 @@ def read_earlier(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
     return protocol, photos, rows
 
 
-def _earlier_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
+def _previous_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
     for row in rows:
-        if row["kind"] == "anchor":
+        row = {_CURRENT_KEYS.get(key, key): value for key, value in row.items()}
+        if row["kind"] in ("baseline", "anchor"):
             continue
-        figures = {name: _interval(row["figures"][name]) for name in FIGURES}
-        values = {name: _numbers(row["values"][name], photos) for name in FIGURES}
-        weights = {str(name): _numbers(part, photos) for name, part in row["weights"].items() if name in FIGURES}
+        values, weights = (
+            {name: _numbers(part, photos) for name, part in _known_here(row[key]).items()}
+            for key in ("values", "weights")
+        )
         yield Row(
             name="".join(letter for letter in str(row["name"])[:_MOST_NAME] if letter.isprintable()),
-            kind="earlier",
+            kind="previous",
             model=dict(row["model"]),
-            figures=figures,
+            metrics={name: _interval(part) for name, part in _known_here(row["metrics"]).items()},
             values=values,
             weights=weights,
             chroma=_numbers(row["chroma"], CHROMA_BINS),
             network_s=float(row["network_s"]),
             perceptual={str(name): float(value) for name, value in row["perceptual"].items()},
         )
+
+
+def _known_here(by_metric: dict[str, Any]) -> dict[str, Any]:
+    """What is held of metrics that this version has too; older results lack those that came later."""
+    return {name: part for name, part in with_current_names(by_metric).items() if name in METRICS}
 
 
 def _interval(found: dict[str, Any]) -> Interval:
@@ -136,7 +144,7 @@ class PreviousResults:
     rows: list[Row]
 
     def check(self, protocol: Protocol) -> None:
-        """Make sure that they may stand beside figures of that protocol.
+        """Make sure that they may stand beside metrics of that protocol.
 
         Raises:
             UsageError: they may not, with the reason.
@@ -182,4 +190,4 @@ def read_all(paths: Sequence[Path]) -> list[PreviousResults]:
     Raises:
         UsageError: one of them is none.
     """
-    return [PreviousResults(path, *read_earlier(path)) for path in paths]
+    return [PreviousResults(path, *read_previous(path)) for path in paths]

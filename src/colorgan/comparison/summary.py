@@ -1,4 +1,4 @@
-"""From the figures of photos to those of a set: rows with intervals, differences, and what a reader should know."""
+"""From the metrics of photos to those of a set: rows with intervals, differences, and what a reader should know."""
 
 from __future__ import annotations
 
@@ -13,72 +13,72 @@ from colorgan.comparison.evaluate import Accumulator, RowMetrics
 from colorgan.comparison.formatting import difference_in_words, number
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL, Difference, PhotoName, Row
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import interval, paired_difference
 
 FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
-_HEAVY = 0.1  # the share of a figure's weight from which a single photo is named
+_HEAVY = 0.1  # the share of a metric's weight from which a single photo is named
 _BESIDE_GRAY = ("auc", "auc_rebalanced", "ciede2000")
 _BESIDE_ORIGINAL = ("cf_hs", "cf")
 
 
 def rows_of(
-    gathering: Accumulator,
-    contenders: Sequence[ComparedModel],
+    accumulator: Accumulator,
+    models: Sequence[ComparedModel],
     seed: int,
     perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
 ) -> list[Row]:
-    """The anchors and the models with the figures of the set.
+    """The baselines and the models with the metrics of the set.
 
     Args:
-        gathering: the figures of photos.
-        contenders: the models.
+        accumulator: the metrics of photos.
+        models: the models.
         seed: decides the bootstrap's draws.
         perceptual: by row, what `Perceptual` measured.
     """
-    models = {contender.name: contender for contender in contenders}
+    by_name = {model.name: model for model in models}
     return [
-        _row(name, gathered, models.get(name), perceptual.get(name, {}), seed)
-        for name, gathered in gathering.rows.items()
+        _row(name, measured, by_name.get(name), perceptual.get(name, {}), seed)
+        for name, measured in accumulator.rows.items()
     ]
 
 
-def _row(name: str, gathered: RowMetrics, model: ComparedModel | None, perceptual: dict[str, float], seed: int) -> Row:
-    weights = gathered.weights
-    figures = {
-        figure: interval(np.asarray(values), np.asarray(weights[figure]) if figure in weights else None, seed=seed)
-        for figure, values in gathered.values.items()
+def _row(name: str, measured: RowMetrics, model: ComparedModel | None, perceptual: dict[str, float], seed: int) -> Row:
+    weights = measured.weights
+    metrics = {
+        metric: interval(np.asarray(values), np.asarray(weights[metric]) if metric in weights else None, seed=seed)
+        for metric, values in measured.values.items()
     }
     return Row(
         name=name,
-        kind="model" if model else "anchor",
+        kind="model" if model else "baseline",
         model=asdict(model.colorizer.info) if model else {},
-        figures=figures,
-        values=gathered.values,
+        metrics=metrics,
+        values=measured.values,
         weights=weights,
-        chroma=gathered.chroma_shares(),
+        chroma=measured.chroma_shares(),
         network_s=model.network_s if model else 0.0,
         perceptual=perceptual,
     )
 
 
 def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
-    """Each two models in every figure; each model and gray in some; each model and the original in colorfulness."""
+    """Each two models in every metric; each model and gray in some; each model and the original in colorfulness."""
     return list(_differences(rows, seed))
 
 
 def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
-    anchors = {row.name: row for row in rows if row.kind == "anchor"}
-    models = [row for row in rows if row.kind != "anchor"]
+    baselines = {row.name: row for row in rows if row.kind == "baseline"}
+    models = [row for row in rows if row.kind != "baseline"]
     for first, second in combinations(models, 2):
-        yield from _between(first, second, tuple(FIGURES), seed)
+        yield from _between(first, second, tuple(METRICS), seed)
     for model in models:
-        yield from _between(model, anchors[GRAY], _BESIDE_GRAY, seed)
-        yield from _between(model, anchors[ORIGINAL], _BESIDE_ORIGINAL, seed)
+        yield from _between(model, baselines[GRAY], _BESIDE_GRAY, seed)
+        yield from _between(model, baselines[ORIGINAL], _BESIDE_ORIGINAL, seed)
 
 
-def _between(first: Row, second: Row, figures: Sequence[str], seed: int) -> Iterator[Difference]:
-    for name in figures:
+def _between(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iterator[Difference]:
+    for name in metrics:
         if name not in first.values or name not in second.values:  # no photo had true colors
             continue
         weights = first.weights_of(name), second.weights_of(name)
@@ -88,7 +88,7 @@ def _between(first: Row, second: Row, figures: Sequence[str], seed: int) -> Iter
 
 
 def notes_on_photos(photos: int, enlarged: int) -> list[str]:
-    """What the number and the size of the photos say of the figures, in words."""
+    """What the number and the size of the photos say of the metrics, in words."""
     notes = []
     if not photos:
         notes.append("No photo has true colors to compare with: there are no figures.")
@@ -107,19 +107,19 @@ def notes_on_copies(copies: int) -> list[str]:
 
 
 def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
-    """Which single photos decide much of a figure that is a ratio of sums over all pixels, in words."""
+    """Which single photos decide much of a metric that is a ratio of sums over all pixels, in words."""
     (gray,) = (row for row in rows if row.name == GRAY)
     notes = []
     for name in gray.weights if len(photos) >= FEW_PHOTOS else ():
         weights = np.nan_to_num(gray.weights_of(name))
         heaviest, total = int(weights.argmax()), weights.sum()
         if total and weights[heaviest] / total >= _HEAVY:
-            share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {FIGURES[name].label}"
+            share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {METRICS[name].label}"
             others = ", ".join(_without(heaviest, name, row) for row in rows if name in row.weights)
             notes.append(f"{photos[heaviest].name} alone holds {share}. Without it: {others}.")
     return notes
 
 
-def _without(photo: int, figure: str, row: Row) -> str:
-    values, weights = (np.delete(part, photo) for part in (row.values_of(figure), row.weights_of(figure)))
-    return f"{row.name} {number(interval(values, weights).value, FIGURES[figure])}"
+def _without(photo: int, metric: str, row: Row) -> str:
+    values, weights = (np.delete(part, photo) for part in (row.values_of(metric), row.weights_of(metric)))
+    return f"{row.name} {number(interval(values, weights).value, METRICS[metric])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from PIL import Image, ImageFile
 
-from colorgan.errors import PhotoError
+from colorgan.errors import DamagedPhotoError, PhotoError
 from colorgan.images import tiff
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
@@ -42,19 +43,20 @@ class ReadOptions:
     every_page: bool = False
 
 
-def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> Photo:
+def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions(), *, name: str = "") -> Photo:
     """Read a photo.
 
     Args:
         source: a file's path, or a file that is open for reading and seeking; its format is told by its content.
         options: what to accept.
+        name: of the file, where the source is no path; a word is said where its suffix tells another format.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
     with _reasons(), _open_file(source) as file:
         photo = _with_its_end(file, lambda whole: _decode(whole, options))
-        return _name_checked(photo, source) if isinstance(source, Path) else photo
+        return _name_checked(photo, source.name if isinstance(source, Path) else name)
 
 
 def read_rgb(
@@ -111,6 +113,16 @@ def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> 
         return size
 
 
+def is_damaged(path: Path) -> bool:
+    """Whether a file was a photo that was cut off or overwritten, and is neither of another kind nor unreadable."""
+    try:
+        return WITHOUT_END in read(path, ReadOptions(max_megapixels=math.inf)).warnings
+    except DamagedPhotoError:
+        return True
+    except PhotoError:
+        return False
+
+
 def count_pages(source: Path | BinaryIO) -> int:
     """How many photos a TIFF has, each a page of its own; 1 of other formats, and of what cannot be read."""
     try:
@@ -139,14 +151,15 @@ def _reasons() -> Iterator[None]:
     except MemoryError as error:
         raise PhotoError(A_PHOTO, "not enough memory to decode it", "Make it smaller first.") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise PhotoError(A_PHOTO, _reason(error), "Copy it again from where it came from.") from error
+        raise _error(error) from error
 
 
-def _reason(error: Exception) -> str:
+def _error(error: Exception) -> PhotoError:
+    advice = "Copy it again from where it came from."
     if isinstance(error, OSError) and error.errno is not None:
-        return (error.strerror or str(error)).lower()
-    warnings = " ".join((str(error) or type(error).__name__).split())
-    return f"damaged or incomplete ({warnings})"
+        return PhotoError(A_PHOTO, (error.strerror or str(error)).lower(), advice)
+    words = " ".join((str(error) or type(error).__name__).split())
+    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", advice)
 
 
 @contextmanager
@@ -284,8 +297,8 @@ def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> t
     return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 
-def _name_checked(photo: Photo, path: Path) -> Photo:
+def _name_checked(photo: Photo, name: str) -> Photo:
     """The photo with a word where its file's name says another format."""
-    if PHOTO_SUFFIXES.get(path.suffix.lower(), photo.format) == photo.format:
+    if PHOTO_SUFFIXES.get(Path(name).suffix.lower(), photo.format) == photo.format:
         return photo
     return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture in spite of its name"))

@@ -1,4 +1,4 @@
-"""Encoding a picture into a file, whole or not at all, with what is to be said about it."""
+"""Encoding a picture with what is to be said about it, and writing its file whole or not at all."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def write(
     """Write a picture; a file is written whole or not at all.
 
     Args:
-        target: a path, where a file is replaced and a missing folder made, or a file that is open for writing.
-        format_name: a key of `FORMATS` that is written.
-        rgb: (H, W, 3) uint8 or uint16, sRGB.
-        alpha: (H, W) uint8, or None.
-        metadata: what to say about it, as far as the format has a place for it.
-        options: how.
+        target: as for `write_bytes`.
+        format_name: as for `encode`, and so are the others.
+        rgb: likewise.
+        alpha: likewise.
+        metadata: likewise.
+        options: likewise.
 
     Returns:
         What the format could not hold, in words.
@@ -76,6 +76,36 @@ def write(
         OutputError: the place cannot be written, or 16 bits without tifffile.
         UsageError: the format is only read.
     """
+    data, warnings = encode(format_name, rgb, alpha=alpha, metadata=metadata, options=options)
+    write_bytes(data, target)
+    return warnings
+
+
+def encode(
+    format_name: str,
+    rgb: Plane | NDArray[np.uint16],
+    *,
+    alpha: Plane | None = None,
+    metadata: Metadata | None = None,
+    options: WriteOptions = WriteOptions(),
+) -> tuple[memoryview, tuple[str, ...]]:
+    """Encode a picture in memory.
+
+    Args:
+        format_name: a key of `FORMATS` that is written.
+        rgb: (H, W, 3) uint8 or uint16, sRGB.
+        alpha: (H, W) uint8, or None.
+        metadata: what to say about it, as far as the format has a place for it.
+        options: how.
+
+    Returns:
+        The bytes of its file, and what the format could not hold, in words.
+
+    Raises:
+        PhotoError: the picture does not fit the format.
+        OutputError: 16 bits without tifffile.
+        UsageError: the format is only read.
+    """
     if suffix := FORMATS[format_name].written_as:
         raise UsageError(
             "a format that is written", f"{format_name} is only read", f"Choose another, such as {suffix}."
@@ -83,11 +113,20 @@ def write(
     kept = metadata if metadata and options.keep_metadata else Metadata()
     warnings = _words_on_depth(format_name, metadata, options.bit_depth)
     data, lost = _encode(format_name, rgb, alpha, kept, options)
-    _put(data, target)
-    return (*warnings, *lost)
+    return data, (*warnings, *lost)
 
 
-def _put(data: memoryview, target: Path | BinaryIO) -> None:
+def write_bytes(data: bytes | memoryview, target: Path | BinaryIO) -> None:
+    """Write the bytes of a file, whole or not at all.
+
+    Args:
+        data: the bytes.
+        target: a path, where a file is replaced and a missing folder made, or a file that is open for writing.
+
+    Raises:
+        PhotoError: the disk knows no such name.
+        OutputError: the place cannot be written.
+    """
     name = target.name if isinstance(target, Path) else "the output"
     try:
         if isinstance(target, Path):
@@ -116,7 +155,6 @@ def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int)
 def _encode(
     format_name: str, rgb: Plane | NDArray[np.uint16], alpha: Plane | None, metadata: Metadata, how: WriteOptions
 ) -> tuple[memoryview, list[str]]:
-    """Encode in memory, so that a failing disk is not mistaken for a failing encoder."""
     target = FORMATS[format_name]
     if max(rgb.shape) > target.most_side_px:
         found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"

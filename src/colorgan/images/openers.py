@@ -20,7 +20,7 @@ from PIL import (
 )
 from PIL.ExifTags import IFD
 
-from colorgan.errors import PhotoError
+from colorgan.errors import DamagedPhotoError, PhotoError
 from colorgan.images import profiles, xmp
 from colorgan.images.formats import kind_of
 from colorgan.images.pixels import UNNAMED_CHANNEL
@@ -278,9 +278,8 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
         Exception: whatever a plugin raises on damaged bytes.
     """
     start = file.read(_MAGIC_BYTES)
-    reason = f"not {_KNOWN}, or damaged from its start"
-    if kind := kind_of(start):
-        reason = f"{kind}, not {_KNOWN}"
+    advice = "See whether another program opens it, and save it from there."
+    reason = ""
     for accepts, factory in _OPENERS:
         if not accepts(start):
             continue
@@ -293,4 +292,6 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
             if factory is TiffFile:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
             reason = f"damaged or incomplete ({str(error) or type(error).__name__})"
-    raise PhotoError(A_PHOTO, reason, "See whether another program opens it, and save it from there.")
+    if not reason and (kind := kind_of(start)):
+        raise PhotoError(A_PHOTO, f"{kind}, not {_KNOWN}", advice)
+    raise DamagedPhotoError(A_PHOTO, reason or f"not {_KNOWN}, or damaged from its start", advice)

@@ -1,18 +1,30 @@
-"""Every figure, once: per photo, batched, on the device that the photos are on.
+"""Every metric, once: per photo, batched, on the device that the photos are on.
 
-`fidelity` compares pixels, `color` says how much color there is and where none should be, `auc` is Zhang et al.'s
-pair, `spill` is about edges. `figures` joins them into one table and one measurement. Definitions: docs/evaluation.md.
+`fidelity` compares pixels, `colorfulness` says how much color there is and where none should be, `auc` is Zhang et
+al.'s pair, `bleeding` is about edges. `registry` joins them into one table and one measurement. docs/evaluation.md
+defines them.
 """
 
 from colorgan.metrics.registry import (
-    FIGURES,
-    FIGURES_VERSION,
-    Figure,
-    Figures,
-    FigureSums,
-    Measured,
-    Pictures,
+    METRICS,
+    METRICS_VERSION,
+    ImageBatch,
+    Metric,
+    MetricAccumulator,
+    MetricResult,
+    MetricValues,
     measure,
+    with_current_names,
 )
 
-__all__ = ["FIGURES", "FIGURES_VERSION", "Figure", "FigureSums", "Figures", "Measured", "Pictures", "measure"]
+__all__ = [
+    "METRICS",
+    "METRICS_VERSION",
+    "ImageBatch",
+    "Metric",
+    "MetricAccumulator",
+    "MetricResult",
+    "MetricValues",
+    "measure",
+    "with_current_names",
+]

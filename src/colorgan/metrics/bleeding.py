@@ -1,4 +1,4 @@
-"""Colors that run over edges: the chroma spill, a figure of this project's own.
+"""Colors that run over edges: color bleeding, a metric of this project's own.
 
 Edges are told from L, since that is what a network sees, and from the truth, since not every edge of L is one of
 color. Kim et al. 2021 ("Deep edge-aware interactive colorization against color-bleeding effects") measure the same
@@ -18,12 +18,12 @@ EDGE_AB = 10.0  # Lab units that the true color changes by
 _SETTLED = 0.25  # share of the true change that may be left outside the near pair: both sides are of one color each
 
 
-def spill(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+def color_bleeding(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """The share of the color contrast between the two sides of edges that is not yet there right beside them.
 
     At each pixel of an edge (along rows and along columns alike) where the true color changes from one to another, the
     prediction's own contrast is taken 12 pixels to each side, and how much of it is reached 3 pixels to each side. What
-    is lacking has spilled over the edge. It says nothing about whether the colors are right, and nothing of a
+    is lacking has bled over the edge. It says nothing about whether the colors are right, and nothing of a
     prediction without contrast.
 
     Args:

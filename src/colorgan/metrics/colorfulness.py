@@ -49,7 +49,7 @@ def out_of_gamut(lab: Tensor) -> Tensor:
     return outside.flatten(1).float().mean(1)
 
 
-def grey_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+def gray_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """The mean chroma that is given to pixels that are truly gray: whose true chroma is at most 4 Lab units.
 
     Args:

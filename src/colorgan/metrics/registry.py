@@ -1,33 +1,37 @@
-"""The table of figures, their measurement photo by photo, and their means over a set."""
+"""The table of metrics, their measurement photo by photo, and their means over a set.
+
+Names, tables, files, pages and logs are made from the table: a further metric is one function and one row here.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.metrics.auc import auc_scores, rarity_weights
-from colorgan.metrics.bleeding import spill
-from colorgan.metrics.colorfulness import colorfulness, grey_chroma, out_of_gamut
+from colorgan.metrics.bleeding import color_bleeding
+from colorgan.metrics.colorfulness import colorfulness, gray_chroma, out_of_gamut
 from colorgan.metrics.fidelity import ab_l1, ciede2000, local_moments, psnr, ssim
 
+V = TypeVar("V")
 MOST_PSNR = 100.0  # decibels: an exact photo would make a set's mean infinite
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """A batch of photos in some colors, and what several figures want to know of them, computed once.
+class ImageBatch:
+    """A batch of photos in some colors, and what several metrics need of them, computed once.
 
     Attributes:
         L: (B, 1, H, W), 0..100.
         ab: (B, 2, H, W), Lab units; predicted ones as the network gave them. Colors that sRGB lacks are clipped by
-            channel for the figures on RGB, as the literature's code does, and stay as they are for those on Lab.
+            channel for metrics on RGB, as the literature's code does, and stay as they are for those on Lab.
     """
 
     L: Tensor
@@ -50,7 +54,7 @@ class Pictures:
 
     @cached_property
     def rarity(self) -> Tensor:
-        """(B, H, W), for rebalanced figures."""
+        """(B, H, W), for rebalanced metrics."""
         return rarity_weights(self.ab)
 
     @cached_property
@@ -60,156 +64,178 @@ class Pictures:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """A figure of each photo of a batch.
+class MetricResult:
+    """A metric of each photo of a batch.
 
     Attributes:
         value: (B,); NaN where a photo has nothing to measure it on.
-        weight: (B,): how much each photo counts in the set's figure, which is sum(value * weight) / sum(weight). All 1
-            where that is the mean; the denominators where the set's figure is a ratio of sums.
+        weight: (B,): how much each photo counts in the set's value, which is sum(value * weight) / sum(weight). All 1
+            where that is the mean; the denominators where the set's value is a ratio of sums.
     """
 
     value: Tensor
     weight: Tensor
 
-
-Of = Callable[[Pictures, Pictures], Measured]
-
-
-def _mean(of: Callable[[Pictures, Pictures], Tensor]) -> Of:
-    """A figure whose set's figure is the mean over photos, from a function that gives (B,)."""
-
-    def measured(predicted: Pictures, truth: Pictures) -> Measured:
-        value = of(predicted, truth)
-        return Measured(value, torch.ones_like(value))
-
-    return measured
+    @classmethod
+    def mean(cls, value: Tensor) -> MetricResult:
+        """Of values (B,) whose mean is the set's value."""
+        return cls(value, torch.ones_like(value))
 
 
-def _auc_rebalanced(predicted: Pictures, truth: Pictures) -> Measured:
+def _auc_rebalanced(predicted: ImageBatch, truth: ImageBatch) -> MetricResult:
     weight = truth.rarity.sum((1, 2))
-    return Measured((auc_scores(predicted.ab, truth.ab) * truth.rarity).sum((1, 2)) / weight * 100.0, weight)
+    return MetricResult((auc_scores(predicted.ab, truth.ab) * truth.rarity).sum((1, 2)) / weight * 100.0, weight)
 
 
-def _spill(predicted: Pictures, truth: Pictures) -> Measured:
-    share, contrast = spill(predicted.L, predicted.ab, truth.ab)
-    return Measured(100.0 * share, contrast)
+def _color_bleeding(predicted: ImageBatch, truth: ImageBatch) -> MetricResult:
+    share, contrast = color_bleeding(predicted.L, predicted.ab, truth.ab)
+    return MetricResult(100.0 * share, contrast)
 
 
-Better = Literal["higher", "lower", "neither"]
+def _colorfulness_error(predicted: ImageBatch, truth: ImageBatch, which: int) -> Tensor:
+    return (predicted.colorfulness[which] - truth.colorfulness[which]).abs()
 
 
 @dataclass(frozen=True)
-class Figure:
-    """What a figure is called and which way it points; its definition is in docs/evaluation.md.
+class Metric:
+    """What a metric is called, which way it points and how it is measured; docs/evaluation.md defines each.
 
     Attributes:
         name: in code, files and options.
         label: in tables.
         unit: "" where it has none.
-        better: higher, lower, or neither: where more may be better or worse.
+        better: higher, lower, or neither: where the truth's own value is the aim, which is then measured beside it.
         decimals: that are worth printing.
-        of: measures it on predicted and true photos.
-        of_truth: whether it says something of the truth beside itself.
-        is_ratio: whether the set's figure is a ratio of sums.
+        compute: measures it on predicted and true photos; values (B,) alone where the set's value is their mean.
+        defined_for_ground_truth: whether it says something of the true photos by themselves.
+        is_ratio: whether the set's value is a ratio of sums.
+        former_names: under which older files hold it.
     """
 
     name: str
     label: str
     unit: str
-    better: Better
+    better: Literal["higher", "lower", "neither"]
     decimals: int
-    of: Of
-    of_truth: bool = False
+    compute: Callable[[ImageBatch, ImageBatch], Tensor | MetricResult]
+    defined_for_ground_truth: bool = False
     is_ratio: bool = False
+    former_names: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The label with its unit."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    def measure(self, predicted: ImageBatch, truth: ImageBatch) -> MetricResult:
+        """Measure each photo of a batch."""
+        found = self.compute(predicted, truth)
+        return found if isinstance(found, MetricResult) else MetricResult.mean(found)
 
 
 _TABLE = (
-    Figure("auc", "AuC", "%", "higher", 2, _mean(lambda p, t: 100.0 * auc_scores(p.ab, t.ab).mean((1, 2)))),
-    Figure("auc_rebalanced", "rebalanced AuC", "%", "higher", 2, _auc_rebalanced, is_ratio=True),
-    Figure("psnr", "PSNR", "dB", "higher", 2, _mean(lambda p, t: psnr(p.rgb, t.rgb).clamp(max=MOST_PSNR))),
-    Figure("ssim", "SSIM", "", "higher", 3, _mean(lambda p, t: ssim(p.rgb, t.rgb, t.moments))),
-    Figure("ciede2000", "CIEDE2000", "", "lower", 2, _mean(lambda p, t: ciede2000(p.lab, t.lab).mean((1, 2)))),
-    Figure("ab_l1", "ab L1", "Lab units", "lower", 2, _mean(lambda p, t: ab_l1(p.ab, t.ab))),
-    Figure("cf_hs", "colorfulness", "", "neither", 1, _mean(lambda p, t: p.colorfulness[0]), of_truth=True),
-    Figure("cf_hs_error", "colorfulness error", "", "lower", 1, _mean(lambda p, t: _colorfulness_error(p, t, 0))),
-    Figure("cf", "colorfulness (abs.)", "", "neither", 1, _mean(lambda p, t: p.colorfulness[1]), of_truth=True),
-    Figure("cf_error", "colorfulness (abs.) error", "", "lower", 1, _mean(lambda p, t: _colorfulness_error(p, t, 1))),
-    Figure(
-        "out_of_gamut", "out of gamut", "%", "lower", 2, _mean(lambda p, t: 100.0 * out_of_gamut(p.lab)), of_truth=True
+    Metric("auc", "AuC", "%", "higher", 2, lambda p, t: 100.0 * auc_scores(p.ab, t.ab).mean((1, 2))),
+    Metric("auc_rebalanced", "rebalanced AuC", "%", "higher", 2, _auc_rebalanced, is_ratio=True),
+    Metric("psnr", "PSNR", "dB", "higher", 2, lambda p, t: psnr(p.rgb, t.rgb).clamp(max=MOST_PSNR)),
+    Metric("ssim", "SSIM", "", "higher", 3, lambda p, t: ssim(p.rgb, t.rgb, t.moments)),
+    Metric("ciede2000", "CIEDE2000", "", "lower", 2, lambda p, t: ciede2000(p.lab, t.lab).mean((1, 2))),
+    Metric("ab_l1", "ab L1", "Lab units", "lower", 2, lambda p, t: ab_l1(p.ab, t.ab)),
+    Metric("cf_hs", "colorfulness", "", "neither", 1, lambda p, t: p.colorfulness[0], True),
+    Metric("cf_hs_error", "colorfulness error", "", "lower", 1, lambda p, t: _colorfulness_error(p, t, 0)),
+    Metric("cf", "colorfulness (abs.)", "", "neither", 1, lambda p, t: p.colorfulness[1], True),
+    Metric("cf_error", "colorfulness (abs.) error", "", "lower", 1, lambda p, t: _colorfulness_error(p, t, 1)),
+    Metric(
+        "out_of_gamut",
+        "out of gamut",
+        "%",
+        "lower",
+        2,
+        lambda p, t: 100.0 * out_of_gamut(p.lab),
+        defined_for_ground_truth=True,
     ),
-    Figure(
-        "grey_chroma",
+    Metric(
+        "gray_chroma",
         "chroma on gray",
         "Lab units",
         "lower",
         2,
-        lambda p, t: Measured(*grey_chroma(p.ab, t.ab)),
-        of_truth=True,
+        lambda p, t: MetricResult(*gray_chroma(p.ab, t.ab)),
+        defined_for_ground_truth=True,
         is_ratio=True,
+        former_names=("grey_chroma",),
     ),
-    Figure("spill", "chroma spill", "%", "lower", 1, _spill, of_truth=True, is_ratio=True),
+    Metric(
+        "color_bleeding",
+        "color bleeding",
+        "%",
+        "lower",
+        1,
+        _color_bleeding,
+        defined_for_ground_truth=True,
+        is_ratio=True,
+        former_names=("spill",),
+    ),
 )
-FIGURES: dict[str, Figure] = {figure.name: figure for figure in _TABLE}
-FIGURES_VERSION = 1  # of the definitions: results of another version are not put beside these
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}
+METRICS_VERSION = 1  # of the definitions: results of another version are not put beside these
+_CURRENT_NAMES = {former: metric.name for metric in _TABLE for former in metric.former_names}
 
 
-def _colorfulness_error(predicted: Pictures, truth: Pictures, which: int) -> Tensor:
-    return (predicted.colorfulness[which] - truth.colorfulness[which]).abs()
+def with_current_names(found: Mapping[str, V]) -> dict[str, V]:
+    """What a file holds by metric, with metrics that were renamed under the names that they bear now."""
+    return {_CURRENT_NAMES.get(name, name): value for name, value in found.items()}
 
 
 @torch.no_grad()
-def measure(predicted: Pictures, truth: Pictures, names: Iterable[str] = FIGURES) -> dict[str, Measured]:
-    """Take figures of a batch of predictions.
+def measure(predicted: ImageBatch, truth: ImageBatch, names: Iterable[str] = METRICS) -> dict[str, MetricResult]:
+    """Measure a batch of predictions.
 
     Args:
         predicted: the photos as predicted.
         truth: the same photos in their true colors.
-        names: of `FIGURES`; all of them.
+        names: of `METRICS`; all of them.
 
     Returns:
         By name.
     """
-    return {name: FIGURES[name].of(predicted, truth) for name in names}
+    return {name: METRICS[name].measure(predicted, truth) for name in names}
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The figures of a set of photos: one for each row of `FIGURES`, and the truth's own colorfulness.
+class MetricValues:
+    """The metrics of a set of photos.
 
-    NaN where no photo had anything to measure a figure on.
+    Attributes:
+        photos: how many there are.
+        values: by name of `METRICS`, and as `NAME_truth` the true photos' own value of those metrics that aim at it.
     """
 
     photos: int
-    ab_l1: float
-    psnr: float
-    auc: float
-    auc_rebalanced: float
-    ssim: float = math.nan
-    ciede2000: float = math.nan
-    cf_hs: float = math.nan
-    cf_hs_truth: float = math.nan
-    cf_hs_error: float = math.nan
-    cf: float = math.nan
-    cf_truth: float = math.nan
-    cf_error: float = math.nan
-    out_of_gamut: float = math.nan
-    grey_chroma: float = math.nan
-    spill: float = math.nan
+    values: Mapping[str, float]
+
+    def __getitem__(self, name: str) -> float:
+        """The value of a metric; NaN where no photo had anything to measure it on."""
+        return self.values.get(name, math.nan)
 
     def known(self) -> dict[str, float]:
-        """Those that are numbers, by name."""
-        return {name: value for name, value in asdict(self).items() if not math.isnan(value)}
+        """Those that are numbers, by name, and the number of photos: what files hold."""
+        return {"photos": self.photos} | {name: each for name, each in self.values.items() if not math.isnan(each)}
+
+    @classmethod
+    def from_known(cls, known: Mapping[str, float]) -> MetricValues:
+        """From what `known` of this version or an earlier one gave."""
+        values = with_current_names(known)
+        return cls(int(values.pop("photos")), values)
 
 
-class FigureSums:
-    """Gathers figures batch by batch; its memory does not grow with the photos."""
+class MetricAccumulator:
+    """Gathers metrics batch by batch; its memory does not grow with the photos."""
 
     def __init__(self) -> None:
         self.photos = 0
         self._sums: dict[str, tuple[float, float]] = {}
 
-    def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> dict[str, Measured]:
+    def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> dict[str, MetricResult]:
         """Take in a batch.
 
         Args:
@@ -218,12 +244,12 @@ class FigureSums:
             truth: true, (B, 2, H, W), Lab units.
 
         Returns:
-            The figures of its photos, and the truth's own colorfulness, by name.
+            The metrics of its photos, by the names of `MetricValues`.
         """
-        true = Pictures(L, truth)
-        measured = measure(Pictures(L, ab), true)
-        for name, value in zip(("cf_hs_truth", "cf_truth"), true.colorfulness, strict=True):
-            measured[name] = Measured(value, torch.ones_like(value))
+        true = ImageBatch(L, truth)
+        aimed_at = [metric.name for metric in METRICS.values() if metric.better == "neither"]
+        measured = measure(ImageBatch(L, ab), true)
+        measured |= {f"{name}_truth": result for name, result in measure(true, true, aimed_at).items()}
         # One transfer for all; Python's numbers are double, so that sums of a million photos keep their digits.
         stacked = torch.stack([torch.stack([m.value, m.weight]) for m in measured.values()]).cpu().double()
         for name, (value, weight) in zip(measured, stacked, strict=True):
@@ -233,8 +259,7 @@ class FigureSums:
         self.photos += len(L)
         return measured
 
-    def figures(self) -> Figures:
-        """Compute the figures of all photos taken in, of which there must be one."""
-        names = {field.name for field in fields(Figures)} - {"photos"}
+    def means(self) -> MetricValues:
+        """The metrics of all photos taken in, of which there must be one."""
         ratios = {name: total / weight if weight else math.nan for name, (total, weight) in self._sums.items()}
-        return Figures(photos=self.photos, **{name: ratios[name] for name in names})
+        return MetricValues(self.photos, ratios)

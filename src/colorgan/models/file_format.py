@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colorgan.errors import WeightsError
+from colorgan.metrics import with_current_names
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 
 FORMAT_VERSION = "1"
@@ -49,7 +50,7 @@ def _mapping(text: str) -> dict[str, Any]:
 
 
 def _figures(text: str) -> dict[str, float]:
-    return {_plain(name): float(value) for name, value in _mapping(text).items()}
+    return with_current_names({_plain(name): float(value) for name, value in _mapping(text).items()})
 
 
 def _render_size(text: str) -> int:

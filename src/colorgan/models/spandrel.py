@@ -44,7 +44,7 @@ class DDColor(Generator):
         """None: spandrel builds it from its tensors."""
         return {}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 32; no temperature plays a part."""
         gray = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], dim=1))
         with torch.autocast(L.device.type, enabled=False):

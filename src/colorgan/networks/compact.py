@@ -95,7 +95,7 @@ class Compact(Generator):
         names = ("channels", "blocks", "decoder_blocks")
         return {name: list(getattr(self, name)) for name in names}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """Predict for (B, 1, H, W), 0..100, with H and W divisible by `multiple`."""
         x = (L - 50.0) / 50.0
         levels = []

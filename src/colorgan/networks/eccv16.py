@@ -76,7 +76,7 @@ class ECCV16(Generator):
         """None: the published architecture has one size."""
         return {}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 8."""
         features = (L - L_CENTER) / L_SCALE
         for stage in STAGES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,28 +57,46 @@ class Generator(nn.Module, ABC):
         """The part that was trained to name things and may learn at a rate of its own, or None."""
         return None
 
+    @property
+    def takes_hints(self) -> bool:
+        """Whether hints change what it says; without that, `forward` takes none."""
+        return False
+
     @abstractmethod
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by `multiple`."""
 
-    def forward(self, L: Tensor, temperature: float = 1.0) -> Prediction:
+    def forward(self, L: Tensor, temperature: float = 1.0, hints: Tensor | None = None) -> Prediction:
         """Predict the colours of a batch.
 
         Args:
             L: (B, 1, H, W), 0..100, any H and W from 1 up.
             temperature: divides the logits before they are decoded into ab; below 1 is more decided.
+            hints: (B, 3, H, W), of a network that takes them: a and b in Lab units, and 1 where a color is given, else
+                0. A photo without any is computed as if none of the batch had one.
 
         Returns:
             ab at (H, W) and the logits at a quarter of it, rounded up.
         """
-        height, width = L.shape[-2:]
-        bottom, right = self._missing(height), self._missing(width)
+        given = None if hints is None else self.padded(hints, mode="constant")
         # Replicated, since reflection needs more pixels than a 1 x 1 photo has.
-        prediction = self.compute(F.pad(L, (0, right, 0, bottom), mode="replicate"), temperature)
+        prediction = self.compute(self.padded(L), temperature, given)
+        height, width = L.shape[-2:]
         ab = prediction.ab[..., :height, :width]
         if prediction.logits is None:
             return Prediction(ab, None)
-        return Prediction(ab, prediction.logits[..., : -(-height // 4), : -(-width // 4)])
+        return Prediction(ab, self.cropped(prediction.logits, L.shape[-2:]))
+
+    def padded(self, x: Tensor, mode: str = "replicate") -> Tensor:
+        """At the right and the bottom, up to what `compute` takes."""
+        height, width = x.shape[-2:]
+        return F.pad(x, (0, self._missing(width), 0, self._missing(height)), mode=mode)
+
+    @staticmethod
+    def cropped(logits: Tensor, size: Sequence[int]) -> Tensor:
+        """Those of a photo of this height and width, of what was computed padded."""
+        height, width = size
+        return logits[..., : -(-height // 4), : -(-width // 4)]
 
     def _missing(self, length: int) -> int:
         """How many pixels a side lacks."""

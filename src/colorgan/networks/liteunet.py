@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorgan.color.bins import BINS, decode
 from colorgan.networks.compact import GlobalGate, Residual
 from colorgan.networks.generator import Generator, Prediction
+from colorgan.networks.hint_branch import HintBranch
 from colorgan.networks.lite_encoder import STEM_CHANNELS, LiteEncoder, conv_unit, lite_shape
 
 
@@ -38,6 +41,25 @@ class DecoderLevel(nn.Module):
         return refined
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What the decoder says of photos, before any hint.
+
+    Attributes:
+        levels: its levels at 1/16, 1/8 and 1/4 of the input, (B, C, h', w').
+        inside: of the head, (B, 2 C, h, w).
+        logits: (B, 313, h, w).
+    """
+
+    levels: list[Tensor]
+    inside: Tensor
+    logits: Tensor
+
+    def chosen(self, photos: Tensor) -> Decoded:
+        """Of some of the photos, by their numbers, (N,)."""
+        return Decoded([level[photos] for level in self.levels], self.inside[photos], self.logits[photos])
+
+
 class LiteUNet(Generator):
     """A U-Net whose encoder is EfficientNet-Lite, with the 313-bin head at a quarter of the input.
 
@@ -47,6 +69,7 @@ class LiteUNet(Generator):
         stem: channels of the encoder's first convolution.
         channels: of the decoder at 1/16, 1/8 and 1/4.
         blocks: residual blocks of each of these levels.
+        hint_heads: of the branch that takes hints; 0 for a network without it.
     """
 
     network = "liteunet"
@@ -60,6 +83,7 @@ class LiteUNet(Generator):
         stem: int = STEM_CHANNELS,
         channels: Sequence[int] = (256, 160, 96),
         blocks: Sequence[int] = (1, 2, 2),
+        hint_heads: int = 0,
     ) -> None:
         super().__init__()
         if not len(channels) == len(blocks) == 3:
@@ -83,22 +107,66 @@ class LiteUNet(Generator):
                 bins=nn.Conv2d(wide, BINS, 1),
             )
         )
+        self.hints = HintBranch(hint_heads, self._channels, wide) if hint_heads else None
+
+    @property
+    def takes_hints(self) -> bool:
+        """Whether it has the branch."""
+        return self.hints is not None
 
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments that build this very network again."""
-        return {**self.encoder.shape, "channels": self._channels, "blocks": self._blocks}
+        own = {**self.encoder.shape, "channels": self._channels, "blocks": self._blocks}
+        # Files from before there were hints say nothing of them.
+        return {**own, "hint_heads": self.hints.heads} if self.hints else own
+
+    def with_hints(self, heads: int) -> LiteUNet:
+        """A copy of it with a fresh branch for hints, which changes nothing yet."""
+        copied = LiteUNet(**{**self.options, "hint_heads": heads}).to(next(self.parameters()).device)
+        copied.load_state_dict(copied.state_dict() | self.state_dict())
+        return copied.train(self.training)
 
     def pretrained_encoder(self) -> LiteEncoder:
         """The encoder."""
         return self.encoder
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """Predict for (B, 1, H, W), 0..100, with H and W divisible by 32."""
-        levels = self.encoder(L)
-        x = self.context(self.bottleneck(levels[-1]))
-        for level, features in zip(self.decoder, levels[-2:0:-1], strict=True):
-            x = level(x, features)
-        logits = self.head(x)
+        decoded = self.run_decoder(L)
+        logits = decoded.logits if hints is None else self.steer(decoded, hints)
         ab = F.interpolate(decode(logits, temperature), scale_factor=4.0, mode="bilinear", align_corners=False)
         return Prediction(ab, logits)
+
+    def run_decoder(self, L: Tensor) -> Decoded:
+        """What it says of L as `compute` takes it, without hints."""
+        features = self.encoder(L)
+        x = self.context(self.bottleneck(features[-1]))
+        levels = []
+        for level, skipped in zip(self.decoder, features[-2:0:-1], strict=True):
+            x = level(x, skipped)
+            levels.append(x)
+        mix, bins = self.head
+        inside = mix(x)
+        return Decoded(levels, inside, bins(inside))
+
+    def steer(self, decoded: Decoded, hints: Tensor) -> Tensor:
+        """What it says with hints.
+
+        Args:
+            decoded: of the photos, (B, ...).
+            hints: (B, 3, H, W), as `forward` takes them.
+
+        Returns:
+            (B, 313, H/4, W/4), for a photo without a hint the very values that it had.
+        """
+        assert self.hints is not None
+        hinted = hints[:, 2].flatten(1).any(1).nonzero()[:, 0]
+        if not len(hinted):
+            return decoded.logits
+        if len(hinted) < len(hints):
+            steered = self.steer(decoded.chosen(hinted), hints[hinted])
+            return decoded.logits.float().index_copy(0, hinted, steered)
+        inside, pull = self.hints(decoded.levels, decoded.logits, hints)
+        _, bins = self.head
+        return torch.add(bins(decoded.inside + inside).float(), pull)

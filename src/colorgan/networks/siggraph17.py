@@ -60,7 +60,7 @@ class SIGGRAPH17(Generator):
         """None: the published architecture has one size."""
         return {}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 8; no temperature plays a part."""
         batch, _, height, width = L.shape
         stage1, stage2, stage3, *rest = (self.get_submodule(stage.name) for stage in _STAGES)

@@ -13,6 +13,7 @@ from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.options import SCRATCH, FinetuneOptions
 from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.hints import HINT_HEADS, HintStage
 from colorgan.training.stages.losses import make_loss
 from colorgan.training.way import Start, Way
 
@@ -23,7 +24,19 @@ def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) ->
     if options.start == SCRATCH:
         return build_network(options.network, {}).to(device), None
     model = load_model(options.start, device, fetching)
-    return model.generator, model.info
+    return _with_hints(model.generator) if options.hints else model.generator, model.info
+
+
+def _with_hints(generator: Generator) -> Generator:
+    """The same network with a branch for hints, a fresh one where it has none.
+
+    Raises:
+        UsageError: a network that can have none.
+    """
+    if not isinstance(generator, LiteUNet):
+        advice = f"Start from a model whose network is {LiteUNet.network}, or leave --hints out."
+        raise UsageError("a network with a place for hints", generator.network, advice)
+    return generator if generator.takes_hints else generator.with_hints(HINT_HEADS)
 
 
 def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generator, ModelInfo | None]:
@@ -63,6 +76,10 @@ def _make_stage(options: FinetuneOptions, start: Start) -> FinetuneStage:
         ema=options.ema,
         bf16=start.bf16,
     )
+    if options.hints:
+        assert isinstance(start.generator, LiteUNet)
+        bins_loss = make_loss("bins", start.photos.prior, options.rebalance)
+        return HintStage(start.generator, bins_loss, optimizer, start.temperature, start.ranks)
     loss = make_loss(options.loss, start.photos.prior, options.rebalance)
     return FinetuneStage(start.generator, loss, optimizer, start.temperature, start.ranks)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -16,12 +16,12 @@ from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16
 from colorgan.errors import CheckpointError, Interrupted, OutputError, UsageError
-from colorgan.metrics import Figures
+from colorgan.metrics import MetricValues
 from colorgan.models.download import Progress
 from colorgan.models.loading import NETWORKS, ModelInfo, build_network, install_model, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
-from colorgan.training.loop import BEST, Loop
+from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
 from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions, recorded_options
 from colorgan.training.ranks import Ranks, joined, restarted
@@ -44,7 +44,7 @@ class RunResult:
     """
 
     weights: Path
-    figures: Figures
+    figures: MetricValues
     is_named: bool = True
 
 
@@ -278,8 +278,8 @@ def _weights(folder: Path, name: str) -> Path:
     return folder / "weights" / f"{name}.safetensors"
 
 
-def _saver(way: Way[Options], stage: Stage, folder: Path, info: ModelInfo) -> Callable[[str, Generator, Figures], None]:
-    def save_weights(name: str, trained: Generator, figures: Figures) -> None:
+def _saver(way: Way[Options], stage: Stage, folder: Path, info: ModelInfo) -> SaveWeights:
+    def save_weights(name: str, trained: Generator, figures: MetricValues) -> None:
         measured = replace(info, figures={key: float(value) for key, value in figures.known().items()})
         save_model(_weights(folder, name), trained, measured)
         if way.save_beside and name == BEST:

@@ -22,7 +22,7 @@ from colorgan.data.dataset import Augment, Batch, Batches, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
 from colorgan.errors import Interrupted, TrainingError
-from colorgan.metrics import Figures
+from colorgan.metrics import MetricValues
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
@@ -35,7 +35,7 @@ from colorgan.training.validation import Validation, validate
 from colorgan.training.watcher import Watcher
 
 BEST, LAST = "best", "last"
-SaveWeights = Callable[[str, Generator, Figures], None]
+SaveWeights = Callable[[str, Generator, MetricValues], None]
 
 
 def rate_factor(schedule: str, warmup: float, share: float) -> float:
@@ -85,7 +85,7 @@ class Loop:
         self._elapsed_before_s = 0.0
         self.monitor: Monitor | None = None
 
-    def run(self, advice: str) -> Figures:
+    def run(self, advice: str) -> MetricValues:
         """Train to the end.
 
         Args:
@@ -114,7 +114,7 @@ class Loop:
         finally:
             if self.monitor:
                 self.monitor.close()
-        return Figures(**self.best["figures"])
+        return MetricValues.from_known(self.best["figures"])
 
     def _train(self, signals: SignalWatch, advice: str) -> None:
         if not self.position.step:
@@ -260,14 +260,14 @@ class Loop:
         if measured:
             self._save()
 
-    def _keep(self, figures: Figures, spread: dict[str, float]) -> None:
+    def _keep(self, figures: MetricValues, spread: dict[str, float]) -> None:
         """Tell an epoch's figures, and keep its weights."""
         self._tell_figures(self.position.epoch, figures, spread)
         self._save_weights(figures)
         if self.monitor:
             self.monitor.epoch_done(self.position, self.best["epoch"])
 
-    def _validate(self, epoch: int, signals: SignalWatch, advice: str) -> tuple[Figures, dict[str, float]]:
+    def _validate(self, epoch: int, signals: SignalWatch, advice: str) -> tuple[MetricValues, dict[str, float]]:
         """Measure on the leader alone, for all ranks: the figures, and how far the photos' colours are apart.
 
         Raises:
@@ -281,27 +281,27 @@ class Loop:
             measured = validate(generator, temperature, self.photos.val, self.options, sheet, epoch, signals)
             if measured:
                 self.monitor.measured(epoch, measured.photos)
-        summary = measured and [vars(measured.figures), measured.spread]
+        summary = measured and [measured.figures.known(), measured.spread]
         received, summary = self.ranks.from_leader([signals.received, summary])
         if summary is None:
             self._stop(received, advice)
-        figures, spread = summary
+        figures, spread = MetricValues.from_known(summary[0]), summary[1]
         if not math.isfinite(figures["ab_l1"]):
             raise TrainingError(
                 "validation figures that are numbers",
                 f"ab L1 {figures['ab_l1']}",
                 "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
             )
-        return Figures(**figures), spread
+        return figures, spread
 
-    def _tell_figures(self, epoch: int, figures: Figures, spread: dict[str, float]) -> None:
+    def _tell_figures(self, epoch: int, figures: MetricValues, spread: dict[str, float]) -> None:
         if self.monitor:
             where = {"epoch": epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("validation", self.position.step, where | figures.known() | spread)
         self.watcher.validated(epoch, figures)
 
-    def _save_weights(self, figures: Figures) -> None:
-        score = figures.auc_rebalanced + figures.auc
+    def _save_weights(self, figures: MetricValues) -> None:
+        score = figures["auc_rebalanced"] + figures["auc"]
         better = not self.best or score > self.best["score"]
         if better:
             self.best = {"epoch": self.position.epoch, "score": score, "figures": figures.known()}

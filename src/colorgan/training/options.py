@@ -94,12 +94,14 @@ class FinetuneOptions(RunOptions):
         encoder: a published EfficientNet-Lite file that starting from scratch takes the encoder from, or empty.
         loss: mse, l1, huber or bins.
         rebalance: strength of the bins loss's class weights, 0..1.
+        hints: train the branch that takes hints, and nothing else; `loss` plays no part then.
     """
 
     network: str = "liteunet"
     encoder: str = ""
     loss: str = "mse"
     rebalance: float = 0.25
+    hints: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ BEFORE: dict[str, Any] = {
     "encoder": "",
     "encoder_lr": 0.0,
     "freeze_encoder": 0,
+    "hints": False,
     "patience": 0,
     "perceptual_network": "vgg19",
     "r2": 0.0,

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
-from colorgan.metrics import Figures, FigureSums, Measured
+from colorgan.metrics import MetricAccumulator, MetricResult, MetricValues
 from colorgan.metrics.bootstrap import Values
 from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.monitoring.sample_sheets import SHEET_PHOTOS, write_sheet
 from colorgan.training.monitoring.verdict import JUDGED, PhotoFigures
-from colorgan.training.options import RunOptions
+from colorgan.training.options import FinetuneOptions, RunOptions
+from colorgan.training.stages.hints import VALIDATION_HINTS, draw_hints
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Validation:
         photos: the figures of each photo that a verdict needs.
     """
 
-    figures: Figures
+    figures: MetricValues
     spread: dict[str, float]
     photos: PhotoFigures
 
@@ -73,15 +74,15 @@ def validate(
         What was measured, or None where a signal came.
     """
     device = next(generator.parameters()).device
-    sums = FigureSums()
-    measured: list[dict[str, Measured]] = []
+    sums = MetricAccumulator()
+    measured: list[dict[str, MetricResult]] = []
     means: list[Tensor] = []  # of predicted and true ab, (B, 2, 2) each
     batches = validation_batches(photos, batch_size=options.batch_size, size=options.size, limit=options.val_photos)
     for index, batch in enumerate(batches):
         if signals.received is not None:
             return None
         L, truth = batch.to_lab(device)
-        ab = generator(L, temperature).ab
+        ab = generator(L, temperature, _given_away(truth, options)).ab
         measured.append(sums.add(L, ab, truth))
         means.append(torch.stack([ab.mean((2, 3)), truth.mean((2, 3))], 1))
         if index == 0:
@@ -89,10 +90,18 @@ def validate(
             write_sheet(sheet, epoch, L[:count], ab[:count], truth[:count])
     predicted, true = torch.cat(means).unbind(1)
     spread = {"ab_spread": colour_spread(predicted), "ab_spread_truth": colour_spread(true)}
-    return Validation(sums.figures(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
+    return Validation(sums.means(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
 
 
-def _by_photo(measured: list[Measured]) -> tuple[Values, Values]:
+def _given_away(truth: Tensor, options: RunOptions) -> Tensor | None:
+    """The same hints at each validation, where the branch that takes them is trained."""
+    if not (isinstance(options, FinetuneOptions) and options.hints):
+        return None
+    counts = torch.full((len(truth),), VALIDATION_HINTS)
+    return draw_hints(truth, counts, torch.Generator().manual_seed(options.seed))
+
+
+def _by_photo(measured: list[MetricResult]) -> tuple[Values, Values]:
     """A figure's values and weights over the photos of all batches."""
     values, weights = (torch.cat(parts) for parts in ([m.value for m in measured], [m.weight for m in measured]))
     return values.cpu().double().numpy(), weights.cpu().double().numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from colorgan.metrics import Figures
+from colorgan.metrics import MetricValues
 from colorgan.training.checkpoint import Position
 
 
@@ -21,7 +21,7 @@ class Watcher(Protocol):
     def logged(self, terms: dict[str, float]) -> None:
         """The terms of the loss were read off the device."""
 
-    def validated(self, epoch: int, figures: Figures) -> None:
+    def validated(self, epoch: int, figures: MetricValues) -> None:
         """An epoch was validated, or before the first (0) the model that the run starts from."""
 
     def warned(self, text: str) -> None:
@@ -43,7 +43,7 @@ class Silent:
     def logged(self, terms: dict[str, float]) -> None:
         """Say nothing."""
 
-    def validated(self, epoch: int, figures: Figures) -> None:
+    def validated(self, epoch: int, figures: MetricValues) -> None:
         """Say nothing."""
 
     def warned(self, text: str) -> None:

@@ -119,7 +119,7 @@ def test_a_photo_is_dropped_shown_measured_and_saved(
     browser.driver.switch_to.frame(page.until(lambda: page.all_of("iframe"))[0])
     page.until(lambda: browser.run("return document.querySelector('.slider')?.classList.contains('ready')"))
     rows = browser.run("return [...document.querySelectorAll('.layer')].map((layer) => layer.dataset.row)")
-    assert rows == ["grey", "first", "second", "original"]
+    assert rows == ["gray", "first", "second", "original"]
     assert browser.barriers() == []
     browser.driver.switch_to.default_content()
     browser.run("document.querySelector('[data-testid=stDownloadButton] button').click()")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.comparison.app.session import MOST_SIDE_PX, figures, guess, open_photo, pictures, result, result_name
+from colorgan.comparison.app.session import MOST_SIDE_PX, metrics, open_photo, pictures, predict, result, result_name
 from colorgan.comparison.compare import compare
 from colorgan.comparison.models import ComparedModel, load_models
 from colorgan.comparison.options import CompareOptions
@@ -18,12 +18,12 @@ AS_IT_IS = ColorizeOptions()
 
 
 @pytest.fixture(scope="module")
-def contenders(models: tuple[str, str]) -> list[ComparedModel]:
+def loaded(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
     return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
 
 
-def model_path(image: Image.Image, kind: str = "PNG") -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
     file = BytesIO()
     image.save(file, kind)
     return file.getvalue()
@@ -34,61 +34,61 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def test_a_photo_is_shown_in_gray_in_each_models_colors_and_in_its_own(
-    contenders: list[ComparedModel], colored: Draw
+    loaded: list[ComparedModel], colored: Draw
 ) -> None:
-    tried = open_photo("a.png", model_path(colored(1)), 32)
-    guesses = {contender.name: guess(tried, contender, AS_IT_IS) for contender in contenders}
-    shown = {name: np.asarray(open_image(jpeg), np.int16) for name, jpeg in pictures(tried, guesses, 1.0).items()}
-    assert list(shown) == ["grey", "first", "second", "original"]
+    uploaded = open_photo("a.png", encoded(colored(1)), 32)
+    outputs = {model.name: predict(uploaded, model, AS_IT_IS) for model in loaded}
+    shown = {name: np.asarray(open_image(jpeg), np.int16) for name, jpeg in pictures(uploaded, outputs, 1.0).items()}
+    assert list(shown) == ["gray", "first", "second", "original"]
     assert {picture.shape for picture in shown.values()} == {(40, 56, 3)}
-    assert np.ptp(shown["grey"], axis=2).max() <= 2
+    assert np.ptp(shown["gray"], axis=2).max() <= 2
     assert np.abs(shown["first"] - shown["second"]).mean() > 2
-    grayed = np.asarray(open_image(pictures(tried, guesses, 0.0)["first"]), np.int16)
+    grayed = np.asarray(open_image(pictures(uploaded, outputs, 0.0)["first"]), np.int16)
     assert np.ptp(grayed, axis=2).max() <= 2
 
 
-def test_its_figures_are_those_of_a_comparison(
-    contenders: list[ComparedModel], models: tuple[str, str], colored: Draw, tmp_path, watching
+def test_its_metrics_are_those_of_a_comparison(
+    loaded: list[ComparedModel], models: tuple[str, str], colored: Draw, tmp_path, watching
 ) -> None:
     colored(2).save(tmp_path / "b.png")
     found = compare(
         [tmp_path / "b.png"], tmp_path / "out", CompareOptions(models, 32, device="cpu"), callbacks=watching
     )
-    tried = open_photo("b.png", (tmp_path / "b.png").read_bytes(), 32)
-    guesses = {contender.name: guess(tried, contender, AS_IT_IS) for contender in contenders}
-    rows = figures(tried, guesses, 1.0)
+    uploaded = open_photo("b.png", (tmp_path / "b.png").read_bytes(), 32)
+    outputs = {model.name: predict(uploaded, model, AS_IT_IS) for model in loaded}
+    rows = metrics(uploaded, outputs, 1.0)
     for row in found.rows:
         expected = {name: values[0] for name, values in row.values.items()}
         assert rows[row.name] == pytest.approx(expected, rel=1e-4, abs=1e-4, nan_ok=True)
-    calmer = figures(tried, guesses, 0.5)
+    calmer = metrics(uploaded, outputs, 0.5)
     assert calmer["first"]["cf_hs"] < rows["first"]["cf_hs"]
     assert calmer["original"] == pytest.approx(rows["original"], nan_ok=True)
 
 
-def test_a_gray_photo_has_no_figures_and_no_original(contenders: list[ComparedModel], colored: Draw) -> None:
-    tried = open_photo("old.png", model_path(colored(3).convert("L")), 32)
-    guesses = {"first": guess(tried, contenders[0], AS_IT_IS)}
-    assert figures(tried, guesses, 1.0) == {}
-    assert list(pictures(tried, guesses, 1.0)) == ["grey", "first"]
+def test_a_gray_photo_has_no_metrics_and_no_original(loaded: list[ComparedModel], colored: Draw) -> None:
+    uploaded = open_photo("old.png", encoded(colored(3).convert("L")), 32)
+    outputs = {"first": predict(uploaded, loaded[0], AS_IT_IS)}
+    assert metrics(uploaded, outputs, 1.0) == {}
+    assert list(pictures(uploaded, outputs, 1.0)) == ["gray", "first"]
 
 
-def test_the_render_size_is_what_the_network_sees(contenders: list[ComparedModel], colored: Draw) -> None:
-    tried = open_photo("a.png", model_path(colored(1)), 32)
-    assert guess(tried, contenders[0], ColorizeOptions(render_size=24)).colors.ab.shape[1:] == (24, 34)
+def test_the_render_size_is_what_the_network_sees(loaded: list[ComparedModel], colored: Draw) -> None:
+    uploaded = open_photo("a.png", encoded(colored(1)), 32)
+    assert predict(uploaded, loaded[0], ColorizeOptions(render_size=24)).colors.ab.shape[1:] == (24, 34)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("JPEG", "a-first.jpg"), ("PNG", "a-first.png"), ("GIF", "a-first.png")])
 def test_a_result_has_the_photos_size_and_kind(
-    contenders: list[ComparedModel], colored: Draw, kind: str, name: str
+    loaded: list[ComparedModel], colored: Draw, kind: str, name: str
 ) -> None:
     large = colored(4).resize((MOST_SIDE_PX + 80, 64))
-    tried = open_photo(f"a.{kind.lower()}", model_path(large, kind), 32)
-    assert max(tried.shown.size) == MOST_SIDE_PX
-    made = guess(tried, contenders[0], AS_IT_IS)
-    saved = open_image(result(tried, contenders[0], made, 1.0))
+    uploaded = open_photo(f"a.{kind.lower()}", encoded(large, kind), 32)
+    assert max(uploaded.shown.size) == MOST_SIDE_PX
+    made = predict(uploaded, loaded[0], AS_IT_IS)
+    saved = open_image(result(uploaded, loaded[0], made, 1.0))
     assert saved.size == large.size
     assert np.ptp(np.asarray(saved.convert("RGB"), np.int16), axis=2).mean() > 5
-    assert result_name(tried, "first") == name
+    assert result_name(uploaded, "first") == name
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"\x89PNG\r\n\x1a\n" + b"0" * 40])
@@ -100,6 +100,6 @@ def test_what_is_no_photo_has_a_reason(data: bytes) -> None:
 def test_a_huge_picture_is_refused(colored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colorgan.comparison.app.session.MOST_MEGAPIXELS", 0.002)
     with pytest.raises(PhotoError, match="megapixels") as caught:
-        open_photo("a.png", model_path(colored(1)), 32)
+        open_photo("a.png", encoded(colored(1)), 32)
     assert caught.value.parameter == ""  # there is no option by which the app would allow more
     assert "colorgan colorize" in caught.value.advice

@@ -10,7 +10,7 @@ def plain(level: int, width: int = 60, height: int = 40) -> Image.Image:
 
 
 def test_pictures_stand_side_by_side_whole_and_under_their_names() -> None:
-    found = np.asarray(sheet({"grey": plain(50), "gan": plain(100), "original": plain(150)}))
+    found = np.asarray(sheet({"gray": plain(50), "gan": plain(100), "original": plain(150)}))
     for level in (50, 100, 150):
         rows, columns = np.nonzero((found == (level, 0, 0)).all(axis=2))
         assert (np.ptp(rows) + 1, np.ptp(columns) + 1, len(rows)) == (40, 60, 40 * 60)

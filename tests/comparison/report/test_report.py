@@ -16,7 +16,7 @@ from colorgan.comparison.formatting import PERCEPTUAL
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import Comparison, PublishedRow
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 
 HOSTILE = '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="alert(\'taken\')">'
 HOSTILE_FOLDER = "second" if os.name == "nt" else "\"><img src=x onerror=document.title='taken'>"
@@ -62,20 +62,20 @@ def press(page: Browser, selector: str, *keys: str) -> None:
 
 
 def column(page: Browser, number: int) -> list[str]:
-    rows = "[...document.querySelectorAll('.figures tbody tr')]"
+    rows = "[...document.querySelectorAll('.metrics tbody tr')]"
     return page.run(f"return {rows}.map((row) => row.cells[arguments[0]].firstChild.textContent.trim())", number)
 
 
 def test_the_table_is_sorted_by_mouse_and_by_keyboard(page: Browser, written: tuple[Comparison, Path]) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    number = list(FIGURES).index("ciede2000") + 1
+    number = list(METRICS).index("ciede2000") + 1
     assert column(page, 0) == [row.name for row in written[0].rows]
-    page.run("document.querySelectorAll('.figures th button')[arguments[0]].click()", number)
+    page.run("document.querySelectorAll('.metrics th button')[arguments[0]].click()", number)
     cells = column(page, number)
     assert cells[-1] == "-"
     assert cells[:-1] == sorted(cells[:-1], key=float)
-    head = f".figures thead th:nth-child({number + 1})"
+    head = f".metrics thead th:nth-child({number + 1})"
     assert page.run(f"return document.querySelector('{head}').ariaSort") == "ascending"
     press(page, f"{head} button", Keys.ENTER)
     assert column(page, number) == [*cells[-2::-1], "-"]
@@ -87,9 +87,9 @@ def test_the_table_is_sorted_by_mouse_and_by_keyboard(page: Browser, written: tu
 def test_figures_stand_with_their_intervals_and_pairs_in_words(page: Browser, written: tuple[Comparison, Path]) -> None:
     found = written[0]
     text = page.run("return document.body.innerText")
-    low = f"{found.row('first').figures['psnr'].low:.2f}"
+    low = f"{found.row('first').metrics['psnr'].low:.2f}"
     assert f"[{low}, " in text
-    told = [each.words for each in found.differences if each.told]
+    told = [each.words for each in found.differences if each.significant]
     assert told
     assert all(words in text for words in told)
     assert found.protocol.line() in text
@@ -107,7 +107,7 @@ def test_a_slider_follows_the_arrow_keys_and_the_pointer(page: Browser) -> None:
     assert page.run(at) == "50%"
     press(page, ".slider input", Keys.ARROW_LEFT, Keys.ARROW_LEFT)
     assert page.run(at) == "48%"
-    assert page.run("return document.querySelector('.slider input').ariaValueText") == "48% of grey, the rest of first"
+    assert page.run("return document.querySelector('.slider input').ariaValueText") == "48% of gray, the rest of first"
     slider = page.driver.find_element(By.CSS_SELECTOR, ".slider")
     quarter = slider.size["width"] // 4
     ActionChains(page.driver).move_to_element(slider).click_and_hold().move_by_offset(quarter, 3).release().perform()
@@ -201,7 +201,7 @@ def test_one_photo_has_a_page_without_intervals(
     colored(3).convert("L").save(tmp_path / "gray.png")
     compare([tmp_path / "gray.png"], tmp_path / "old", replace(options, models=models[:1]))
     text = (tmp_path / "old" / HTML_NAME).read_text("utf-8")
-    assert 'id="figures"' not in text
+    assert 'id="metrics"' not in text
     assert "Photos without true colors" in text
 
 

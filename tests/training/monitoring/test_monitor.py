@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import TrainingError
-from colorgan.metrics import Figures
+from colorgan.metrics import MetricValues
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints
@@ -42,7 +42,7 @@ class Listener:
 
     def logged(self, terms: dict[str, float]) -> None: ...
 
-    def validated(self, epoch: int, figures: Figures) -> None: ...
+    def validated(self, epoch: int, figures: MetricValues) -> None: ...
 
     def warned(self, text: str) -> None:
         self.warnings.append(text)
@@ -66,7 +66,7 @@ class Tint(Generator):
     def options(self) -> dict[str, Any]:
         return {}
 
-    def compute(self, L: Tensor, temperature: float) -> Prediction:
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         return Prediction(self.layer((L - 50) / 100), None)
 
 
@@ -89,7 +89,7 @@ def stage(options: TrainOptions) -> GanStage:
 
 
 def loop(photos: PhotoSet, folder: Path, options: TrainOptions) -> tuple[Loop, Listener]:
-    def save(name: str, generator: Generator, figures: Figures) -> None:
+    def save(name: str, generator: Generator, figures: MetricValues) -> None:
         path = folder / "weights" / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: value.clone() for name, value in generator.state_dict().items()}, path)

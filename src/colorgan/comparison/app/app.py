@@ -21,7 +21,7 @@ _FRAME_PX = 640  # until the frame sets its own height
 
 
 @st.cache_resource(show_spinner="Loading the models ...")
-def _contenders(options: AppOptions) -> list[ComparedModel]:
+def _models(options: AppOptions) -> list[ComparedModel]:
     from colorgan.callbacks import Callbacks, StopCheck
     from colorgan.comparison.models import load_models
     from colorgan.comparison.options import CompareOptions
@@ -37,101 +37,101 @@ def main() -> None:
     st.set_page_config("colorgan", layout="wide")
     st.title("Color a photo")
     options = AppOptions.from_environment()
-    contenders = _contenders(options)
+    models = _models(options)
     label = f"A photo, in gray or in color, of at most {MOST_MEGAPIXELS:g} megapixels"
     file = st.file_uploader(label, type=list(PHOTO_SUFFIXES))
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
-    render_size = _render_size(contenders)
+    render_size = _render_size(models)
     if file is None:
-        st.session_state.pop("tried", None)
+        st.session_state.pop("uploaded", None)
         st.text("The photo stays on this machine: it is not stored, and nothing is sent anywhere.")
         return
-    tried = _tried(file.file_id, file.name, file.getvalue(), options.size)
-    if tried is not None:
-        _show(tried, contenders, saturation, render_size)
+    uploaded = _uploaded(file.file_id, file.name, file.getvalue(), options.size)
+    if uploaded is not None:
+        _show(uploaded, models, saturation, render_size)
 
 
-def _render_size(contenders: list[ComparedModel]) -> int | None:
-    own = ", ".join(f"{contender.name} {contender.colorizer.info.render_size}" for contender in contenders)
+def _render_size(models: list[ComparedModel]) -> int | None:
+    own = ", ".join(f"{model.name} {model.colorizer.info.render_size}" for model in models)
     if not st.sidebar.toggle("Choose the render size", help="The short side at which networks see the photo."):
         st.sidebar.text(f"Render size, pixels: {own}")
         return None
     return st.sidebar.slider("Render size, pixels", 32, 512, 256, 32)
 
 
-def _tried(file_id: str, name: str, data: bytes, size_px: int) -> UploadedPhoto | None:
+def _uploaded(file_id: str, name: str, data: bytes, size_px: int) -> UploadedPhoto | None:
     """The photo, read once; None where it cannot be, which the page then says."""
     from colorgan.comparison.app.session import open_photo
     from colorgan.errors import PhotoError
 
-    kept = st.session_state.get("tried")
+    kept = st.session_state.get("uploaded")
     if kept is None or kept[0] != file_id:
         try:
             kept = (file_id, open_photo(name, data, size_px), {})
         except PhotoError as error:
-            st.session_state.pop("tried", None)
+            st.session_state.pop("uploaded", None)
             st.error("This photo cannot be colored.")
             st.text(f"{error.found}. {error.advice}")  # as text: a reason may hold words of the file
             return None
-        st.session_state["tried"] = kept
+        st.session_state["uploaded"] = kept
     return kept[1]
 
 
-def _guess(tried: UploadedPhoto, contender: ComparedModel, render_size: int | None) -> ModelOutput:
+def _output(uploaded: UploadedPhoto, model: ComparedModel, render_size: int | None) -> ModelOutput:
     """What a model says, asked once for each render size."""
     from colorgan.colorize.options import ColorizeOptions
-    from colorgan.comparison.app.session import guess
+    from colorgan.comparison.app.session import predict
 
-    guesses: dict[tuple[str, int | None], ModelOutput] = st.session_state["tried"][2]
-    key = (contender.name, render_size)
-    if key not in guesses:
-        with st.spinner(f"{contender.name} ..."):
-            guesses[key] = guess(tried, contender, ColorizeOptions(render_size=render_size))
-    return guesses[key]
+    outputs: dict[tuple[str, int | None], ModelOutput] = st.session_state["uploaded"][2]
+    key = (model.name, render_size)
+    if key not in outputs:
+        with st.spinner(f"{model.name} ..."):
+            outputs[key] = predict(uploaded, model, ColorizeOptions(render_size=render_size))
+    return outputs[key]
 
 
-def _show(tried: UploadedPhoto, contenders: list[ComparedModel], saturation: float, render_size: int | None) -> None:
-    from colorgan.comparison.app.session import figures, pictures, result, result_name
+def _show(uploaded: UploadedPhoto, models: list[ComparedModel], saturation: float, render_size: int | None) -> None:
+    from colorgan.comparison.app.session import metrics, pictures, result, result_name
     from colorgan.comparison.results import GRAY
     from colorgan.errors import ColorganError
     from colorgan.html import embedded, render
 
     try:
-        guesses = {contender.name: _guess(tried, contender, render_size) for contender in contenders}
-        shown = {name: embedded(jpeg) for name, jpeg in pictures(tried, guesses, saturation).items()}
+        outputs = {model.name: _output(uploaded, model, render_size) for model in models}
+        shown = {name: embedded(jpeg) for name, jpeg in pictures(uploaded, outputs, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be colored.")
         st.text(str(error))
         return
-    chosen = {"left": GRAY, "right": contenders[0].name}
-    frame = render("colorgan.comparison.app", "frame", "slider", photo=tried.name, pictures=shown, **chosen)
+    chosen = {"left": GRAY, "right": models[0].name}
+    frame = render("colorgan.comparison.app", "frame", "slider", photo=uploaded.name, pictures=shown, **chosen)
     st.iframe(frame, height=_FRAME_PX)
-    for word in tried.photo.warnings:
+    for word in uploaded.photo.warnings:
         st.text(word)
     with st.container(horizontal=True):
-        for contender in contenders:
+        for model in models:
             st.download_button(
-                f"Save {contender.name}",
-                partial(result, tried, contender, guesses[contender.name], saturation),
-                result_name(tried, contender.name),
+                f"Save {model.name}",
+                partial(result, uploaded, model, outputs[model.name], saturation),
+                result_name(uploaded, model.name),
                 "application/octet-stream",
                 on_click="ignore",
             )
-    _show_figures(figures(tried, guesses, saturation))
+    _show_metrics(metrics(uploaded, outputs, saturation))
 
 
-def _show_figures(rows: dict[str, dict[str, float]]) -> None:
+def _show_metrics(rows: dict[str, dict[str, float]]) -> None:
     from colorgan.comparison.formatting import number
-    from colorgan.metrics import FIGURES
+    from colorgan.metrics import METRICS
 
     if not rows:
-        st.text("The photo has no colors of its own to compare with: there are no figures.")
+        st.text("The photo has no colors of its own to compare with: there are no metrics.")
         return
     better = {"higher": "higher", "lower": "lower", "neither": "-"}
-    table = {"figure": [f"{figure.label}, {figure.unit}".rstrip(", ") for figure in FIGURES.values()]}
-    table["better"] = [better[figure.better] for figure in FIGURES.values()]
+    table = {"metric": [metric.title for metric in METRICS.values()]}
+    table["better"] = [better[metric.better] for metric in METRICS.values()]
     for name, values in rows.items():
-        table[name] = [number(values.get(figure.name, float("nan")), figure) for figure in FIGURES.values()]
+        table[name] = [number(values.get(metric.name, float("nan")), metric) for metric in METRICS.values()]
     st.dataframe(table, hide_index=True, width="content", height="content")
 
 

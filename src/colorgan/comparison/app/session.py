@@ -25,7 +25,7 @@ from colorgan.images.decode import ReadOptions, read
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.photo import Photo, from_image
-from colorgan.metrics import FIGURES, Pictures, measure
+from colorgan.metrics import METRICS, ImageBatch, measure
 
 MOST_SIDE_PX = 1024  # of what is shown
 MOST_MEGAPIXELS = 100.0
@@ -92,33 +92,33 @@ class ModelOutput:
     square: Tensor | None
 
 
-def guess(tried: UploadedPhoto, contender: ComparedModel, rendering: ColorizeOptions) -> ModelOutput:
+def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOptions) -> ModelOutput:
     """Ask a model for the colors of a photo.
 
     Raises:
         PhotoError: memory does not suffice.
         WeightsError: the network gives no finite colors.
     """
-    (colors,) = contender.colorizer.predict_batch(contender.colorizer.shrink(tried.photo, rendering)[None], rendering)
+    (colors,) = model.colorizer.predict_batch(model.colorizer.shrink(uploaded.photo, options)[None], options)
     if isinstance(colors, PhotoError):
         raise colors
-    if tried.lab is None:
+    if uploaded.lab is None:
         return ModelOutput(colors, None)
-    as_asked = ComparedModel(contender.name, contender.colorizer, rendering)
-    (square,) = as_asked.predict(tried.lab[:, :1])
+    as_asked = ComparedModel(model.name, model.colorizer, options)
+    (square,) = as_asked.predict(uploaded.lab[:, :1])
     if isinstance(square, PhotoError):
         raise square
     return ModelOutput(colors, square)
 
 
-def pictures(tried: UploadedPhoto, guesses: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:
+def pictures(uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:
     """A photo in gray, in each model's colors and, where it has some, in its own: JPEGs by row."""
-    L = tried.shown.lightness
+    L = uploaded.shown.lightness
     images = {GRAY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
-    for name, made in guesses.items():
+    for name, made in outputs.items():
         images[name] = Image.fromarray(upsample.render(L, made.colors.ab, saturation, guide=made.colors.guide))
-    if tried.original:
-        images[ORIGINAL] = tried.original
+    if uploaded.original:
+        images[ORIGINAL] = uploaded.original
     return {name: _jpeg(image) for name, image in images.items()}
 
 
@@ -128,44 +128,46 @@ def _jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def figures(tried: UploadedPhoto, guesses: Mapping[str, ModelOutput], saturation: float) -> dict[str, dict[str, float]]:
-    """The figures of gray, of each model and of the original, by row and name; empty without true colors."""
-    if tried.lab is None:
+def metrics(
+    uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float
+) -> dict[str, dict[str, float]]:
+    """The metrics of gray, of each model and of the original, by row and name; empty without true colors."""
+    if uploaded.lab is None:
         return {}
-    L, true_ab = tried.lab[:, :1], tried.lab[:, 1:]
-    truth = Pictures(L, true_ab)
-    squares = {name: made.square for name, made in guesses.items() if made.square is not None}
+    L, true_ab = uploaded.lab[:, :1], uploaded.lab[:, 1:]
+    truth = ImageBatch(L, true_ab)
+    squares = {name: made.square for name, made in outputs.items() if made.square is not None}
     colors = {GRAY: torch.zeros_like(true_ab)} | {name: ab[None] * saturation for name, ab in squares.items()}
-    rows = {name: _measured(Pictures(L, ab), truth, tuple(FIGURES)) for name, ab in colors.items()}
-    of_truth = [name for name, figure in FIGURES.items() if figure.of_truth]
-    return rows | {ORIGINAL: _measured(truth, truth, of_truth)}
+    rows = {name: _measured(ImageBatch(L, ab), truth, tuple(METRICS)) for name, ab in colors.items()}
+    names = [name for name, metric in METRICS.items() if metric.defined_for_ground_truth]
+    return rows | {ORIGINAL: _measured(truth, truth, names)}
 
 
-def _measured(predicted: Pictures, truth: Pictures, names: Sequence[str]) -> dict[str, float]:
+def _measured(predicted: ImageBatch, truth: ImageBatch, names: Sequence[str]) -> dict[str, float]:
     return {name: float(measured.value) for name, measured in measure(predicted, truth, names).items()}
 
 
-def result_name(tried: UploadedPhoto, model: str) -> str:
+def result_name(uploaded: UploadedPhoto, model: str) -> str:
     """What the file of a result is called: after photo and model, of the photo's own kind where that is written."""
-    return f"{PurePath(tried.name).stem}-{model}{_suffix(tried)}"
+    return f"{PurePath(uploaded.name).stem}-{model}{_suffix(uploaded)}"
 
 
-def _suffix(tried: UploadedPhoto) -> str:
-    kind = FORMATS[tried.photo.format]
+def _suffix(uploaded: UploadedPhoto) -> str:
+    kind = FORMATS[uploaded.photo.format]
     return kind.written_as or kind.suffixes[0]
 
 
-def result(tried: UploadedPhoto, contender: ComparedModel, made: ModelOutput, saturation: float) -> bytes:
+def result(uploaded: UploadedPhoto, model: ComparedModel, made: ModelOutput, saturation: float) -> bytes:
     """The file of a result: at the photo's full size, with what its file said, and which model colored it.
 
     Raises:
         PhotoError: memory does not suffice.
     """
-    rgb: NDArray[np.uint8] = contender.colorizer.finish(tried.photo, made.colors, ColorizeOptions(saturation)).astype(
+    rgb: NDArray[np.uint8] = model.colorizer.finish(uploaded.photo, made.colors, ColorizeOptions(saturation)).astype(
         np.uint8
     )
-    kind = PHOTO_SUFFIXES[_suffix(tried)]
+    kind = PHOTO_SUFFIXES[_suffix(uploaded)]
     file = io.BytesIO()
-    options = WriteOptions(mark=contender.colorizer.info.name)
-    write(file, kind, rgb, alpha=tried.photo.alpha, metadata=tried.photo.metadata, options=options)
+    options = WriteOptions(mark=model.colorizer.info.name)
+    write(file, kind, rgb, alpha=uploaded.photo.alpha, metadata=uploaded.photo.metadata, options=options)
     return file.getvalue()

@@ -75,7 +75,7 @@ def _steps(shares: Sequence[float], x: Axis, y: Axis) -> str:
 
 def _grid(x: Axis, y: Axis) -> Markup:
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
-    text = Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>')
+    text = Markup('<text class="tick" x="{}" y="{}" text-baseline="{}">{}</text>')
     rows = [
         line.format(LEFT, WIDTH - RIGHT, y(v), y(v)) + text.format(LEFT - 6, y(v) + 4, "end", f"{v:.4g}%")
         for v in ticks(y.low, y.high, 4)

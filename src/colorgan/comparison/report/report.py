@@ -13,7 +13,7 @@ from colorgan.comparison.report.histograms import histograms
 from colorgan.comparison.results import GRAY, Comparison, Difference, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
-from colorgan.metrics import FIGURES, Figure
+from colorgan.metrics import METRICS, Metric
 
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
@@ -50,7 +50,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         comparison=comparison,
         models=models,
         photos="1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos",
-        figures=FIGURES.values(),
+        metrics=METRICS.values(),
         better=_BETTER,
         rows=[(row, _cells(row, comparison)) for row in comparison.rows],
         perceptual=PERCEPTUAL,
@@ -60,54 +60,49 @@ def _page(folder: Path, comparison: Comparison) -> str:
         right=next((name for name in shown if name in models), GRAY),
         groups=list(_groups(folder, comparison.examples)),
         number=number,
-        label=_label,
         histograms=histograms(comparison),
     )
 
 
-def _label(figure: Figure) -> str:
-    return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
-
-
-# --- figures -------------------------------------------------------------------------------------------------
+# --- metrics -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A figure of a row.
+    """A metric of a row.
 
     Attributes:
         value: to sort by, None where it is not known.
         text: as it is shown.
         bounds: its interval, likewise; empty where there is none.
-        leads: whether the row is better than every other model, and the difference to each can be told.
+        is_best: whether the row is better than every other model, and the difference to each can be told.
     """
 
     value: float | None
     text: str = "-"
     bounds: str = ""
-    leads: bool = False
+    is_best: bool = False
 
 
 def _cells(row: Row, comparison: Comparison) -> list[_Cell]:
-    return [_cell(row, figure, comparison) for figure in FIGURES.values()]
+    return [_cell(row, metric, comparison) for metric in METRICS.values()]
 
 
-def _cell(row: Row, figure: Figure, comparison: Comparison) -> _Cell:
-    found = row.figures.get(figure.name)
+def _cell(row: Row, metric: Metric, comparison: Comparison) -> _Cell:
+    found = row.metrics.get(metric.name)
     if found is None or math.isnan(found.value):
         return _Cell(None)
     others = {other.name for other in comparison.models} - {row.name}
-    beaten = {loser for winner, loser in _told(figure, comparison.differences) if winner == row.name}
-    leads = bool(others) and row.kind != "anchor" and others <= beaten
-    return _Cell(found.value, number(found.value, figure), bounds(found, figure), leads)
+    beaten = {loser for winner, loser in _significant(metric, comparison.differences) if winner == row.name}
+    is_best = bool(others) and row.kind != "baseline" and others <= beaten
+    return _Cell(found.value, number(found.value, metric), bounds(found, metric), is_best)
 
 
-def _told(figure: Figure, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
-    """The better and the worse row of each difference in a figure that can be told."""
+def _significant(metric: Metric, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
+    """The better and the worse row of each difference in a metric that can be told."""
     for difference in differences:
-        if difference.figure == figure.name and difference.told and figure.better != "neither":
-            is_first = (difference.interval.value > 0) == (figure.better == "higher")
+        if difference.metric == metric.name and difference.significant and metric.better != "neither":
+            is_first = (difference.interval.value > 0) == (metric.better == "higher")
             names = (difference.first, difference.second)
             yield names if is_first else names[::-1]
 
@@ -119,14 +114,14 @@ class _Pair:
     Attributes:
         first: a row's name.
         second: the other's.
-        told: differences in words.
-        untold: labels of the figures in which no difference can be told.
+        significant: differences in words.
+        not_significant: labels of the metrics in which no difference can be told from chance.
     """
 
     first: str
     second: str
-    told: list[str]
-    untold: list[str]
+    significant: list[str]
+    not_significant: list[str]
 
 
 def _pairs(comparison: Comparison) -> Iterator[_Pair]:
@@ -134,8 +129,8 @@ def _pairs(comparison: Comparison) -> Iterator[_Pair]:
         return
     for (first, second), group in groupby(comparison.differences, lambda each: (each.first, each.second)):
         found = list(group)
-        untold = [FIGURES[each.figure].label for each in found if not each.told]
-        yield _Pair(first, second, [each.words for each in found if each.told], untold)
+        not_significant = [METRICS[each.metric].label for each in found if not each.significant]
+        yield _Pair(first, second, [each.words for each in found if each.significant], not_significant)
 
 
 # --- photos --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.errors import CheckpointError
+from colorgan.metrics import with_current_names
 
 
 def _jsonable(value: Any) -> Any:
@@ -76,4 +77,4 @@ class MetricsLog:
         except (ValueError, KeyError, TypeError) as error:
             found = f"line {number}: {type(error).__name__}: {error}"
             raise CheckpointError(f"the log of a run in {self.path}", found, "Remove that line.") from error
-        return dict(entry)
+        return with_current_names(entry)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from colorgan.metrics import METRICS
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -55,13 +57,13 @@ VALIDATION = (
         "Stays above a third of the true photos'; near 0 every photo gets the same colours, and G has collapsed.",
     ),
     Panel(
-        "Chroma spill, %",
-        {"spill": "predicted"},
+        "Color bleeding, %",
+        {"color_bleeding": "predicted"},
         "Falls, or stays: colours keep to their side of an edge. A rise means that they bleed.",
     ),
     Panel(
         "Chroma on grey, Lab units",
-        {"grey_chroma": "predicted"},
+        {"gray_chroma": "predicted"},
         "Falls, or stays low: what is truly grey stays grey. It climbs where G paints for the sake of colour.",
     ),
     Panel(
@@ -174,4 +176,9 @@ _NAMED = {name for panels in GROUPS.values() for panel in panels for name in pan
 
 def other_panels(names: list[str]) -> list[Panel]:
     """A panel for each figure that has no place above, so that none goes unseen."""
-    return [Panel(name.replace("_", " "), {name: name}, "") for name in names if name not in _NAMED]
+    return [Panel(_title(name), {name: name}, "") for name in names if name not in _NAMED]
+
+
+def _title(name: str) -> str:
+    metric = METRICS.get(name)
+    return name.replace("_", " ") if metric is None else metric.title

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from colorgan.files import atomic_write
-from colorgan.metrics import FIGURES
+from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import Interval, Values, paired_difference
 from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, lifeless
 
@@ -86,7 +86,7 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     worse: list[str] = []
     level: list[str] = []
     for name, difference in differences.items():
-        good = difference.value > 0 if FIGURES[name].better == "higher" else difference.value < 0
+        good = difference.value > 0 if METRICS[name].better == "higher" else difference.value < 0
         (level if not _tells(name, difference) else better if good else worse).append(name)
     photos = next(iter(differences.values())).photos
     outcomes = {
@@ -99,7 +99,7 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     told = (("better", better), ("worse", worse))
     parts = [f"{title} in {_listed(names, differences)}" for title, names in told if names]
     if level and (better or worse):
-        parts.append(f"no difference in {', '.join(FIGURES[name].label for name in level)} can be told")
+        parts.append(f"no difference in {', '.join(METRICS[name].label for name in level)} can be told")
     if not parts:
         return outcome, f"{words}."
     against = f"against the model that it started from, on {photos} validation photos with 95% intervals"
@@ -108,15 +108,15 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
 
 def _tells(name: str, difference: Interval) -> bool:
     """Whether a difference can be told from none, and is not too small to be printed."""
-    return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -FIGURES[name].decimals
+    return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -METRICS[name].decimals
 
 
 def _listed(names: Sequence[str], differences: Mapping[str, Interval]) -> str:
-    return ", ".join(f"{FIGURES[name].label} {_in_words(name, differences[name])}" for name in names)
+    return ", ".join(f"{METRICS[name].label} {_in_words(name, differences[name])}" for name in names)
 
 
 def _in_words(name: str, difference: Interval) -> str:
-    decimals = FIGURES[name].decimals
+    decimals = METRICS[name].decimals
     value, low, high = (f"{end:+.{decimals}f}" for end in (difference.value, difference.low, difference.high))
     return f"({value} [{low}, {high}])"
 

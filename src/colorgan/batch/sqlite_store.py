@@ -1,0 +1,244 @@
+"""The records of a journal in an SQLite file, in the rollback mode that network disks can bear too."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from colorgan.batch.records import FileState, Record, RecordState
+from colorgan.errors import OutputError
+from colorgan.files import Disk
+
+JOURNAL_NAME = ".colorgan-journal.sqlite3"
+_VERSION = 2
+_PATIENCE_S = 60.0  # with other processes, which write for milliseconds
+_LOOK_UP_S = 1.0  # how often a wait for them looks up, for a signal
+_LONG_S = 5.0  # after so long a wait, a word is said
+_SCHEMA = """CREATE TABLE IF NOT EXISTS results (
+    name BLOB PRIMARY KEY,
+    photo BLOB NOT NULL, photo_bytes INTEGER NOT NULL, photo_mtime_ns INTEGER NOT NULL, settings BLOB NOT NULL,
+    state INTEGER NOT NULL, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    photo_digest BLOB NOT NULL DEFAULT x'', digest BLOB NOT NULL DEFAULT x''
+) WITHOUT ROWID"""
+# What version 1 did not note.
+_DIGESTS = tuple(
+    f"ALTER TABLE results ADD COLUMN {name} BLOB NOT NULL DEFAULT x''" for name in ("photo_digest", "digest")
+)
+_COLUMNS = "photo, photo_bytes, photo_mtime_ns, settings, state, bytes, mtime_ns, photo_digest, digest"
+_SELECT = f"SELECT {_COLUMNS} FROM results WHERE name = ?"
+_SELECT_FROM_1 = f"SELECT {_COLUMNS.replace('photo_digest, digest', 'NULL, NULL')} FROM results WHERE name = ?"
+_INSERT = f"INSERT OR REPLACE INTO results (name, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DELETE = "DELETE FROM results WHERE name = ?"
+_DAMAGED = (
+    "The journal {} is damaged ({}): what stands there already is not known, and is only replaced to overwrite it."
+)
+
+Result = TypeVar("Result")
+
+
+class SqliteStore:
+    """The records in a folder's journal, a file that is made when there is something to write.
+
+    Args:
+        folder: where it is, or is to be.
+        notify: told in words of a damaged journal, which is moved aside, and of a disk without locks.
+        read_only: write nothing; a damaged journal is then an empty one.
+        check: called while other processes have it locked; raises to stop waiting.
+
+    Raises:
+        OutputError: it cannot be opened or written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        notify: Callable[[str], None],
+        *,
+        read_only: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._path = folder / JOURNAL_NAME
+        self._notify, self._check = notify, check
+        self._patience_s = _PATIENCE_S
+        self._select = _SELECT
+        self._database: sqlite3.Connection | None = None
+        if self._path.exists():
+            self._database = self._open_to_read() if read_only else self._open_to_write()
+
+    def get(self, name: bytes) -> Record | None:
+        """What is noted of a result."""
+        if self._database is None:
+            return None
+        database = self._database
+        with self._saying_why():
+            row = self._patiently(lambda: database.execute(self._select, (name,)).fetchone())
+        return _record_of(row) if row else None
+
+    def write(self, changes: Mapping[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
+        """As `RecordStore` says."""
+        self._patience_s = 0.0 if in_a_hurry else _PATIENCE_S
+        if self._database is None:
+            self._database = self._open_to_write()
+        database = self._database
+        with self._saying_why():
+            self._patiently(lambda: _write(database, changes))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database is not None:
+            self._database.close()
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            advice = "Name another output folder."
+            raise OutputError(
+                f"a folder for results at {self._path.parent}", reason, advice, parameter="output"
+            ) from error
+        disk = Disk.of(self._path.parent)
+        if not disk.has_locks:
+            self._notify(f"The disk of {self._path.parent} has no locks: see that no other colorgan writes there.")
+        try:
+            return self._patiently(lambda: self._open_here(disk))
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise self._error(error) from error
+            aside = self._move_aside()
+            self._notify(f"{_DAMAGED.format(self._path, error)} It is now {aside}.")
+            with self._saying_why():
+                return self._open_here(disk)
+
+    def _open_here(self, disk: Disk) -> sqlite3.Connection:
+        with self._saying_why(), self._path.open("ab"):
+            pass  # with the rights that a new file gets in that folder, of which SQLite knows nothing
+        database = self._open(f"{self._path.absolute().as_uri()}?nolock={int(not disk.has_locks)}", upgrade=True)
+        if not disk.can_flush:
+            database.execute("PRAGMA synchronous = OFF")
+        return database
+
+    def _patiently(self, call: Callable[[], Result]) -> Result:
+        """Do something again and again while another process has the file locked."""
+        start, is_told = time.monotonic(), False
+        while True:
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                waited_s = time.monotonic() - start
+                if not _is_locked(error) or waited_s > self._patience_s:
+                    raise
+            self._check()
+            if waited_s > _LONG_S and not is_told:
+                self._notify(f"Waiting for the journal {self._path}, which another process has locked ...")
+                is_told = True
+
+    def _open_to_read(self) -> sqlite3.Connection | None:
+        try:
+            # Immutable: what a killed run left half written is not put right, which would be writing.
+            return self._open(f"{self._path.absolute().as_uri()}?mode=ro&immutable=1", upgrade=False)
+        except sqlite3.DatabaseError as error:
+            self._notify(_DAMAGED.format(self._path, error))
+            return None
+
+    def _open(self, address: str, *, upgrade: bool) -> sqlite3.Connection:
+        database = sqlite3.connect(address, timeout=_LOOK_UP_S, isolation_level=None, uri=True)
+        try:
+            version = _version_of(database)
+            if version > _VERSION:
+                advice = "Use that version of colorgan, or another output folder."
+                raise OutputError(f"a journal of version {_VERSION} in {self._path}", f"version {version}", advice)
+            (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
+            if upgrade and version < _VERSION:
+                _upgrade(database)
+                version = _VERSION
+            self._select = _SELECT_FROM_1 if version == 1 else _SELECT
+            database.execute(self._select, (b"",))
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _move_aside(self) -> str:
+        number = 1
+        while os.path.lexists(aside := f"{self._path}.damaged-{number}"):
+            number += 1
+        with self._saying_why():
+            os.replace(self._path, aside)
+            Path(f"{self._path}-journal").unlink(missing_ok=True)
+        return aside
+
+    @contextlib.contextmanager
+    def _saying_why(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise self._error(error) from error
+
+    def _error(self, error: Exception) -> OutputError:
+        if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
+            found = f"another process has it locked for {self._patience_s:.0f} seconds, or the disk's locks do not work"
+            advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
+            return OutputError(f"writing the journal {self._path}", found, advice, parameter="output")
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        advice = "Make room there, or name another output folder; then do the same again."
+        return OutputError(f"writing the journal {self._path}", reason, advice, parameter="output")
+
+
+def _record_of(row: tuple[bytes, int, int, bytes, int, int, int, bytes | None, bytes | None]) -> Record:
+    photo, photo_bytes, photo_mtime_ns, settings, state, size_bytes, mtime_ns, photo_digest, digest = row
+    source = FileState(photo_bytes, photo_mtime_ns, photo_digest or b"")
+    return Record(photo, source, settings, RecordState(state), FileState(size_bytes, mtime_ns, digest or b""))
+
+
+def _row_of(name: bytes, record: Record) -> tuple[bytes | int, ...]:
+    source, result = record.source, record.result
+    made_of = (record.photo, source.size_bytes, source.mtime_ns, record.settings)
+    return (name, *made_of, int(record.state), result.size_bytes, result.mtime_ns, source.digest, result.digest)
+
+
+def _write(database: sqlite3.Connection, changes: Mapping[bytes, Record | None]) -> None:
+    with _transaction(database):
+        database.executemany(_DELETE, [(name,) for name, record in changes.items() if record is None])
+        database.executemany(_INSERT, [_row_of(name, record) for name, record in changes.items() if record])
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Make the table, or give that of version 1 what it lacks; another process may have done it just now."""
+    with _transaction(database):
+        version = _version_of(database)
+        for statement in {0: (_SCHEMA,), 1: _DIGESTS}.get(version, ()):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _version_of(database: sqlite3.Connection) -> int:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return not isinstance(error, sqlite3.OperationalError) or str(error).startswith("no such")
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    return "is locked" in str(error)

@@ -1,0 +1,72 @@
+"""`colorgan colorize` in a job array: several processes, each with its part of the photos."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from colorizing import Call, check_whole, make_photos, run, tree
+
+from colorgan.batch.shards import Shard
+
+pytestmark = pytest.mark.usefixtures("alone")
+NAMES = [f"{number:03}.png" for number in range(20)]
+
+
+def test_each_task_of_an_array_does_its_shard_and_says_so_in_its_first_line(
+    tiny_model: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, out = tmp_path / "in", tmp_path / "out"
+    make_photos(photos, *NAMES)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "0")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    for task in range(2):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", f"{task}")
+        own = [name for name in NAMES if Shard(task + 1, 2).has(f"in/{name}")]
+        code, printed, err = call(photos, "-o", out, "--model", tiny_model, "--quiet")
+        assert (code, printed) == (0, f"{len(own)} written, 0 skipped, 0 failed. Results: {out}\n")
+        why = f"since the environment has SLURM_ARRAY_TASK_ID={task}"
+        assert err.startswith(f"Shard {task + 1}/2 of the photos alone, {why}.")
+    assert tree(out) == NAMES
+    code, printed, _ = call(photos, "-o", out, "--model", tiny_model, "--shard", "1/1")
+    assert (code, printed) == (0, f"0 written, 20 skipped, 0 failed. Results: {out}\n")
+
+
+def test_the_first_json_line_says_the_shard_and_what_made_it(
+    tiny_model: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_photos(tmp_path / "in", *NAMES[:2])
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "15")
+    _, printed, _ = call(
+        tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, "--shard", "/16", "--json", "--dry-run"
+    )
+    first = json.loads(printed.splitlines()[0])
+    assert (first["state"], first["shard"], first["variable"]) == ("sharing", "16/16", "JOB_COMPLETION_INDEX=15")
+
+
+def test_shards_at_the_same_time_in_one_folder_do_all_photos_once(tiny_model: Path, tmp_path: Path) -> None:
+    photos, out = tmp_path / "in", tmp_path / "out"
+    make_photos(photos, *NAMES)
+    command = [sys.executable, "-m", "colorgan", "colorize", photos, "-o", out, "--model", tiny_model, "--quiet"]
+    tasks = [
+        subprocess.Popen([*command, "--shard", f"{number}/2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for number in (1, 2)
+    ]
+    printed = [task.communicate(timeout=120)[0].decode() for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0]
+    assert sum(int(line.split()[0]) for line in printed) == 20
+    assert tree(out) == NAMES
+    check_whole(out)
+
+
+def test_under_torchrun_it_is_refused_with_advice(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", *NAMES[:1])
+    environment = os.environ | {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "WORLD_SIZE": "2"}
+    done = run(tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, env=environment)
+    assert done.returncode == 2
+    assert "--shard 3/16" in done.stderr
+    assert not (tmp_path / "out").exists()
