@@ -106,8 +106,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "Make room there, or name another output folder."
-        raise OutputError(f"to write {folder}", error.strerror or str(error), advice, parameter="output") from error
+        raise OutputError.of(str(folder), error, "name another output folder", parameter="output") from error
 
 
 def _measured(
