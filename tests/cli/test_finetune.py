@@ -246,7 +246,7 @@ def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(p
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1"))
     assert done.returncode == 2
-    assert "loss mse there, l1 here" in done.stderr
+    assert "loss bins there, l1 here" in done.stderr
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1", "--overwrite"))
     assert done.returncode == 0, done.stderr
 

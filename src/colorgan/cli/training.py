@@ -13,13 +13,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Quiet, command
 from colorgan.options import FILES, Option
-from colorgan.training.options import FinetuneOptions, TrainOptions, train_options
+from colorgan.training.options import FinetuneOptions, TrainOptions, from_recipe
 
 if TYPE_CHECKING:
     from colorgan.metrics import MetricValues
     from colorgan.training.checkpoint import Position
     from colorgan.training.launch import RunResult
-    from colorgan.training.way import Options, Way
+    from colorgan.training.options import Options
+    from colorgan.training.way import Way
 
 _SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
 Set = Annotated[Path, Option("The set that prepare wrote.", FILES, metavar="PATH")]
@@ -39,10 +40,9 @@ def finetune(
 ) -> None:
     """Stage 1: train a model on your own photos, supervised by their true colors.
 
-    The same command again goes on where it was stopped. The defaults are the published recipe: every layer, mean
-    squared error on ab, Adam.
+    The same command again goes on where it was stopped. The defaults start from the bundled model.
     """
-    options = FinetuneOptions(**given[FinetuneOptions])
+    options = from_recipe(FinetuneOptions, given[FinetuneOptions])
     console = _console(data, run, quiet)
     from colorgan.training.finetune import FINETUNE
     from colorgan.training.launch import resumable_options
@@ -66,7 +66,7 @@ def train(
     The same command again goes on where it was stopped. The defaults are the published recipe; --recipe balanced is
     the one to take for results.
     """
-    options = train_options(given[TrainOptions])
+    options = from_recipe(TrainOptions, given[TrainOptions])
     console = _console(data, run, quiet)
     from colorgan.training.launch import resumable_options
     from colorgan.training.train import TRAIN

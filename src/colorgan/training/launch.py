@@ -23,12 +23,12 @@ from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
-from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions, recorded_options
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions, recorded_options
 from colorgan.training.ranks import Ranks, joined, restarted
 from colorgan.training.run_folder import describe_run, hold_run, open_run, read_run
 from colorgan.training.stages.base import Stage
 from colorgan.training.watcher import Silent, Watcher
-from colorgan.training.way import Options, Start, Way
+from colorgan.training.way import Start, Way
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 

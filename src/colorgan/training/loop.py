@@ -76,7 +76,9 @@ class Loop:
         weights = source_weights(photos.train.sources(), options.weights) if options.weights else None
         order = PhotoOrder(len(photos.train), weights)
         sides = Sides(options.size, options.size_min)
-        self.plan = EpochPlan(order, options.batch_size, sides, options.seed, ranks.rank, ranks.count)
+        self.plan = EpochPlan(
+            order, options.batch_size, sides, options.seed, ranks.rank, ranks.count, options.drop_last
+        )
         self.batches = len(self.plan)
         self._cache: PhotoCache | None = None
         self._terms = TermMeans(ranks, device)
@@ -153,10 +155,12 @@ class Loop:
         return self._at_the_end() or any(n and self.position.epoch % n == 0 for n in every)
 
     def _at_the_end(self) -> bool:
-        return self.position.epoch >= self.options.epochs or self._out_of_time()
+        most = self.options.most_epochs
+        return (most is not None and self.position.epoch >= most) or self._out_of_time()
 
     def _share(self) -> float:
-        by_steps = self.position.step / (self.batches * self.options.epochs)
+        most = self.options.most_epochs
+        by_steps = self.position.step / (self.batches * most) if most else 0.0
         by_time = self.position.elapsed_s / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
@@ -215,7 +219,7 @@ class Loop:
             self.position,
             batch=self.position.batch + 1,
             step=self.position.step + 1,
-            seen_photos=self.position.seen_photos + min(self.options.batch_size, len(self.plan.order)),
+            seen_photos=self.position.seen_photos + self.plan.photos_in(self.position.batch),
         )
         self.watcher.progressed(self.position, self.batches, self._share())
         return received, due

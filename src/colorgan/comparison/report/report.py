@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
+from colorgan.comparison.answer import Standings
+from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
 from colorgan.comparison.report.histograms import histograms
-from colorgan.comparison.results import GRAY, Comparison, Difference, Example, Row
+from colorgan.comparison.results import GRAY, Comparison, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
 from colorgan.metrics import METRICS, Metric
@@ -49,7 +50,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         "sorting",
         comparison=comparison,
         models=models,
-        photos="1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos",
+        photos=photos_in_words(len(comparison.photos)),
         metrics=METRICS.values(),
         better=_BETTER,
         rows=[(row, _cells(row, comparison)) for row in comparison.rows],
@@ -93,18 +94,10 @@ def _cell(row: Row, metric: Metric, comparison: Comparison) -> _Cell:
     if found is None or math.isnan(found.value):
         return _Cell(None)
     others = {other.name for other in comparison.models} - {row.name}
-    beaten = {loser for winner, loser in _significant(metric, comparison.differences) if winner == row.name}
-    is_best = bool(others) and row.kind != "baseline" and others <= beaten
+    standings = Standings(comparison.differences)
+    beaten = [each for each in others if standings.certainly_better(metric.name, row.name, each)]
+    is_best = bool(others) and row.kind != "baseline" and len(beaten) == len(others)
     return _Cell(found.value, number(found.value, metric), bounds(found, metric), is_best)
-
-
-def _significant(metric: Metric, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
-    """The better and the worse row of each difference in a metric that can be told."""
-    for difference in differences:
-        if difference.metric == metric.name and difference.significant and metric.better != "neither":
-            is_first = (difference.interval.value > 0) == (metric.better == "higher")
-            names = (difference.first, difference.second)
-            yield names if is_first else names[::-1]
 
 
 @dataclass(frozen=True)
