@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -147,7 +148,7 @@ def _fill(
     entries = [entry for source in sources for entry in source.entries]
     with tempfile.TemporaryFile(dir=staging) as encoded, tempfile.TemporaryFile(dir=staging) as bins:
         selection = Selection(entries, criteria, encoded, bins)
-        selection.run(options.workers, progress)
+        selection.run(options.workers or os.cpu_count() or 1, progress)
         check = partial(progress, len(entries), len(entries))
         outcomes = list(zip(entries, selection.outcomes, strict=True))
         photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]

@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import PredictedColors
-from colorgan.colorize.options import ColorizeOptions
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.comparison.crops import colorless_because, crop, decode
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
@@ -109,6 +109,11 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
     if isinstance(square, PhotoError):
         raise square
     return ModelOutput(colors, square)
+
+
+def opening_model(names: Sequence[str]) -> str:
+    """The model whose colors are shown when the page opens: the one that `colorize` takes, where it is there."""
+    return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
 
 
 def pictures(uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:

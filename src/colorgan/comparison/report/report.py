@@ -48,6 +48,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         "report",
         "slider",
         "sorting",
+        "wide",
         comparison=comparison,
         models=models,
         photos=photos_in_words(len(comparison.photos)),
@@ -62,7 +63,16 @@ def _page(folder: Path, comparison: Comparison) -> str:
         groups=list(_groups(folder, comparison.examples)),
         number=number,
         histograms=histograms(comparison),
+        licenses=_licenses(comparison),
     )
+
+
+def _licenses(comparison: Comparison) -> dict[str, list[str]]:
+    """Each license once, with the models under it."""
+    found: dict[str, list[str]] = {}
+    for row in comparison.models:
+        found.setdefault(str(row.model.get("licence", "unknown")), []).append(row.name)
+    return found
 
 
 # --- metrics -------------------------------------------------------------------------------------------------
