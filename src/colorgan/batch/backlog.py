@@ -11,6 +11,7 @@ from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals import Journals
+from colorgan.batch.options import with_hints
 from colorgan.batch.records import FileProbe, LocalFiles
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
@@ -71,7 +72,8 @@ class Backlog:
             return job.outcome(PhotoStatus.failed, (job.problem,))
         self._clean(job.folder)
         journal, name = self.journals.of(job)
-        stamp = Stamp(name, os.fsencode(job.identity), job.source, self.files.state(job.source), self.settings)
+        settings = with_hints(self.settings, job.hints)
+        stamp = Stamp(name, os.fsencode(job.identity), job.source, self.files.state(job.source), settings)
         others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
             state, path = journal.state(stamp, job.target, others)

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.options import DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
-_NO_CHANGE = ("max_megapixels", "format")
+# Of a file of hints, its content counts.
+_NO_CHANGE = ("max_megapixels", "format", "hints_file")
 # The groups and names under which the digests of all journals have the options of the first version.
 _COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
 _WRITING = ("quality", "keep_metadata", "bit_depth")
@@ -80,3 +83,20 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
         if option.name not in (*_COLOR, *_WRITING, "mark", *_NO_CHANGE) and value != option.default:
             settings[option.name] = value
     return hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16).digest()
+
+
+def with_hints(settings: bytes, files: Sequence[str]) -> bytes:
+    """A digest that is also told apart by hints.
+
+    Args:
+        settings: a digest of the others.
+        files: of hints; one that cannot be read is noted as such.
+    """
+    digest = hashlib.blake2b(settings, digest_size=16)
+    for file in files:
+        try:
+            content = Path(file).read_bytes()
+        except OSError as error:
+            content = f"unreadable: {error.errno}".encode()
+        digest.update(hashlib.blake2b(content).digest())
+    return digest.digest() if files else settings

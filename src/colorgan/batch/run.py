@@ -97,15 +97,25 @@ def colorize_files(
         suffix=options.suffix,
         sidecar_suffixes=options.sidecar_suffixes,
         pages=_count_pages if batch.all_pages else None,
+        hints=options.hints_files if options.has_hints else None,
     )
     if batch.page:
         check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
     paths = [Path(path) for path in inputs]
+    if options.has_hints:
+        _check_hints(paths, listed)
     left_out = Counter[str]()
     jobs = _find_jobs(paths, rules, listed, lambda folder: left_out.update(folders=1))
     run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
     summary = run.go(_journal_homes(paths, rules, listed))
     return replace(summary, left_out_folders=left_out["folders"])
+
+
+def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
+    """Refuse hints for several photos, since the places of one are not those of another."""
+    if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
+        advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
+        raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")
 
 
 def _count_pages(path: str) -> int:

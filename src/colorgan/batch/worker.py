@@ -15,7 +15,7 @@ from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.records import LocalFiles
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.colorize.encoded import encode_result, read_options
+from colorgan.colorize.encoded import encode_result, read_options, with_hints
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.images import decode
@@ -156,7 +156,7 @@ class PhotoWorker:
         try:
             with _saying_why(position, job, put):
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
-                photo = decode.read(Path(job.source), reading)
+                photo = with_hints(decode.read(Path(job.source), reading), self._options, job.hints)
                 if self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:

@@ -108,12 +108,13 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
     """
     _check(request)
     colorizer = _load(request, console, reporter)
-    from colorgan.colorize.encoded import encode_result, read_options, result_suffix
+    from colorgan.colorize.encoded import encode_result, read_options, result_suffix, with_hints
     from colorgan.images.decode import read
     from colorgan.images.encode import write_bytes
 
     source, target = request.inputs[0], request.output_path or STREAM
     photo = read(_standard_input() if source == STREAM else source, read_options(request.options))
+    photo = with_hints(photo, request.options)
     if request.batch.skip_color and photo.had_color:
         raise UsageError("a photo without colors", f"{printable(source)} is in color", "Leave --skip-color out.")
     suffix = result_suffix("", photo, request.options) if target == STREAM else target.suffix.lower()

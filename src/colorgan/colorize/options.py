@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from colorgan.images.hints import Hint
 from colorgan.options import COLORS, FILES, RESULTS, SEED, Checked, Option
 
 CONFIDENCE = "-confidence.png"
@@ -110,6 +111,40 @@ class ColorizeOptions(Checked):
     unsure: Annotated[
         Unsure, Option("Keep the colors of regions where the network does not know them, or leave those gray.", COLORS)
     ] = "keep"
+    hints: Annotated[
+        tuple[Hint, ...],
+        Option(
+            "A color for a place of the photo, counted in pixels from its top left: #8b1a1a, navy, or keep for what is "
+            "to stay gray; as often as wanted.",
+            COLORS,
+            spelling="--hint",
+            metavar="X,Y=COLOR",
+            unset="none",
+            parse=lambda texts: tuple(map(Hint.parse, texts)),
+            repeated=True,
+        ),
+    ] = ()
+    hints_file: Annotated[
+        str,
+        Option(
+            "A PNG of the photo's size that is transparent but where colors are painted, or places as JSON; what lies "
+            "beside the photo is then not looked at.",
+            COLORS,
+            spelling="--hints",
+            metavar="FILE",
+            unset="NAME.hints.png and NAME.hints.json beside each photo",
+        ),
+    ] = ""
+
+    @property
+    def has_hints(self) -> bool:
+        """Whether it names hints, which are of one photo."""
+        return bool(self.hints or self.hints_file)
+
+    @property
+    def hints_files(self) -> tuple[str, ...]:
+        """The file of hints that it names, if any."""
+        return (self.hints_file,) if self.hints_file else ()
 
     @property
     def suffix(self) -> str:

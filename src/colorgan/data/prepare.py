@@ -104,8 +104,7 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
             with staged_folder(output, options.overwrite) as staging:
                 return _fill(staging, output, opened, criteria, options, progress)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"a set at {output}", reason, "Make room, or choose another folder with -o.") from error
+            raise OutputError.of(f"a set at {output}", error, "choose another folder", parameter="output") from error
 
 
 def _encoding(name: str) -> Encoding:
