@@ -1,8 +1,8 @@
 """Confidence intervals of a set's metrics: bootstrap over the photos (Efron 1979; percentile method).
 
 A metric of a set is a weighted mean, sum(value * weight) / sum(weight): the plain mean where all weights are 1, a
-ratio of sums else. Photos are drawn again with replacement; the same seed and number of photos give the same draws, so that two
-models over the same photos are compared draw by draw.
+ratio of sums else. Photos are drawn again with replacement; the same seed and number of photos give the same draws, so
+that two models over the same photos are compared draw by draw.
 """
 
 from __future__ import annotations
