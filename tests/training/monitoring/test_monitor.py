@@ -1,7 +1,7 @@
 """A run watched: each trouble provoked on purpose in a small training, the report and the verdict at its end."""
 
-import importlib.util
 import copy
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import replace
