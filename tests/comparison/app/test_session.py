@@ -92,7 +92,7 @@ def test_a_result_has_the_photos_size_and_kind(
 ) -> None:
     large = colored(4).resize((MOST_SIDE_PX + 80, 64))
     uploaded = open_photo(f"a.{kind.lower()}", encoded(large, kind), 32)
-    assert max(uploaded.shown.size) == MOST_SIDE_PX
+    assert max(uploaded.preview.size) == MOST_SIDE_PX
     made = predict(uploaded, loaded[0], AS_IT_IS)
     saved = open_image(result(uploaded, loaded[0], made, 1.0))
     assert saved.size == large.size
