@@ -28,7 +28,7 @@ python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --nam
     --trained-on "$set_of" --render-size 192 --temperature 0.6 --edges
 
 # The cross-entropy is rebalanced by more than in the supervised stages, so that it does not ask for paler colors than it is to keep.
-colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safetensors" --recipe balanced --coarse-truth \
+colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safetensors" --recipe balanced --downsample-real \
     --lambda-perceptual 0 --lambda-l1 0 --lambda-bins 20 --rebalance 0.4 --lambda-adversarial 12 --lambda-saturation 1.5 \
     --d-augment --d-warmup-steps 60 --freeze-encoder 16 --g-norm frozen --size 128 --size-min 112 --batch-size 16 --lr 1e-4 \
     --weight-decay 0.01 --warmup 0.02 --ema 0.995 --max-minutes "${THIRD:-20}"

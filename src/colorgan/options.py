@@ -84,6 +84,24 @@ class Described:
         """Whether it is a number."""
         return self.kinds in ((int,), (float,))
 
+    @property
+    def spellings(self) -> list[str]:
+        """How it is spelled on the command line; a switch as --on/--off."""
+        if self.option.spelling:
+            return self.option.spelling.split()
+        name = self.name.replace("_", "-")
+        is_switch = self.kinds == (bool,) and self.default is not False
+        return [f"--{name}/--no-{name}" if is_switch else f"--{name}"]
+
+    def spelled(self, value: Any) -> list[str]:
+        """The words of a command line that give it a value.
+
+        Args:
+            value: one that it has, and not one of several.
+        """
+        on, _, off = self.spellings[0].partition("/")
+        return [on if value else off] if self.kinds == (bool,) else [on, str(value)]
+
     def words(self) -> str:
         """What values there are, such as "16 to 4096 pixels" or "shape or square"; empty where any is taken."""
         option = self.option

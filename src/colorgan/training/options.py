@@ -481,11 +481,12 @@ class TrainOptions(RunOptions):
             highest=1,
         ),
     ] = 1.0
-    coarse_truth: Annotated[
+    downsample_real: Annotated[
         bool,
         RunOption(
             "It sees true colors as coarse as the generator's bins, and has to judge colors, not detail.",
             _DISCRIMINATOR,
+            formerly=("coarse_truth",),
             before=False,
         ),
     ] = False
