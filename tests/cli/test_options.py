@@ -18,11 +18,11 @@ from colorgan.options import Checked, Option
 
 @dataclass(frozen=True)
 class Some(Checked):
-    size: Annotated[int, Option("Side, no less than `most`.", "Panel", lowest=16, unit="pixels")] = 256
+    size: Annotated[int, Option("Side, no less than `most`.", "Panel", minimum=16, unit="pixels")] = 256
     color_mode: Annotated[
         Literal["gray", "full"], Option("What is kept.", "Panel", formerly=("colour_mode", "grey_mode"))
     ] = "full"
-    places: Annotated[tuple[Path, ...], Option("Where.", "Panel", spelling="--at", unset="nowhere")] = ()
+    places: Annotated[tuple[Path, ...], Option("Where.", "Panel", flags="--at", unset="nowhere")] = ()
     levels: Annotated[Literal[8, 16], Option("Bits.", "Panel")] = 8
     mark: Annotated[bool, Option("Say so.", "Panel", formerly=("sign",))] = True
     pairs: Annotated[
@@ -32,7 +32,7 @@ class Some(Checked):
 
 
 @command(Some, first="size most")
-def some(given: Given, most: Annotated[int, Option("Most.", "Panel", highest=9)] = 1) -> None:
+def some(given: Given, most: Annotated[int, Option("Most.", "Panel", maximum=9)] = 1) -> None:
     typer.echo(repr((given[Some], most)))
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from colorgan.comparison.crops import Crop, Unreadable, crop, open_inputs, read_crop, read_crops
@@ -11,12 +12,6 @@ from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import ReadOptions, read_rgb
 
 Draw = Callable[..., Image.Image]
-
-
-def encoded(image: Image.Image, name: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, name, **options)
-    return buffer.getvalue()
 
 
 def test_a_crop_is_the_middle_of_the_photo_at_its_short_side(colored: Draw) -> None:

@@ -48,7 +48,7 @@ def given_name(text: str) -> str:
 
 
 Quiet = Annotated[bool, Option("Print results, warnings and errors only.", RUNNING)]
-Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, spelling="--json")]
+Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, flags="--json")]
 
 
 def command(*kinds: type, first: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
