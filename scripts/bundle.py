@@ -21,7 +21,7 @@ from colorgan.comparison.crops import decode, open_inputs
 from colorgan.images.photo import from_image
 from colorgan.models.loading import ModelInfo, load_model, save_model
 from colorgan.networks.generator import Generator
-from colorgan.training.stages.losses import PRIOR_FLOOR
+from colorgan.training.stages.supervised import PRIOR_FLOOR
 
 _LAST_BIAS = {"compact": "head.1.bias", "liteunet": "head.bins.bias"}
 ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"
@@ -58,7 +58,7 @@ def measured(weights: Path, photos: Path) -> dict[str, float]:
         subprocess.run([*map(str, compare), "--quiet", "-o", f"{folder}/results"], check=True)
         rows = json.loads(Path(folder, "results", "results.json").read_text(encoding="utf-8"))["rows"]
     (row,) = (row for row in rows if row["kind"] == "model")
-    return {name: round(figure["value"], 3) for name, figure in row["figures"].items()}
+    return {name: round(metric["value"], 3) for name, metric in row["metrics"].items()}
 
 
 def main() -> None:

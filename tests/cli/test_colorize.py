@@ -196,7 +196,7 @@ def test_a_full_disk_stops_with_a_clear_message_and_no_half_file(tiny_model: Pat
     )
     assert done.returncode == 4
     assert re.fullmatch(r"[12] written, 0 skipped, 0 failed. Results: .*\n", done.stdout)
-    assert f"writing {tmp_path / 'out' / 'b.png'}: file too large" in done.stderr
+    assert f"to write {tmp_path / 'out' / 'b.png'}: file too large" in done.stderr
     assert set(tree(tmp_path / "out")) <= {"a.jpg", "c.jpg"}  # the one after may have been under way
     check_whole(tmp_path / "out")
 

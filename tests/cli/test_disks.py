@@ -209,17 +209,15 @@ else:
         assert "bug" not in done.stderr
 
 
-def test_a_share_is_always_said_with_what_made_it(tiny_model: Path, tmp_path: Path) -> None:
+def test_variables_of_a_launcher_that_are_left_over_leave_no_photo_out(tiny_model: Path, tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", *(f"{number}.jpg" for number in range(6)))
-    arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet", "--dry-run")
-    environment = os.environ | {"WORLD_SIZE": "2"}
-    assert (
-        "share 1 of 2 of the photos alone, since the environment has WORLD_SIZE=2 RANK=0"
-        in run(*arguments, env=environment).stderr
-    )
-    lines = [json.loads(line) for line in run(*arguments, "--json", env=environment).stdout.splitlines()]
-    (line,) = [line for line in lines if line.get("state") == "sharing"]
-    assert (line["share"], line["variables"]) == ("1 of 2", "WORLD_SIZE=2 RANK=0")
+    arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet")
+    done = run(*arguments, env=os.environ | {"WORLD_SIZE": "2"})
+    assert (done.returncode, len(list((tmp_path / "out").glob("*.jpg")))) == (0, 6), done.stderr
+    done = run(*arguments, env=os.environ | {"WORLD_SIZE": "2", "RANK": "0"})
+    assert done.returncode == 2
+    assert "RANK=0 WORLD_SIZE=2" in done.stderr
+    assert "unset these variables" in done.stderr
 
 
 TRAINING = ["--data", "data", "--from", "small.safetensors", "--run", "run", "--device", "cpu", "--size", "16"]

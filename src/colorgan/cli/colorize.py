@@ -45,7 +45,7 @@ def colorize(
         Option(
             "Folder for the results, or a file where INPUT is one photo; - is standard output.",
             FILES,
-            spelling="--output -o",
+            flags="--output -o",
             metavar="PATH",
             unset="NAME-color.EXT beside each photo",
             parse=given_name,

@@ -153,11 +153,11 @@ def restore_terminal() -> None:
 
 def print_error(error: ColorganError) -> None:
     """Print what was expected, what was found, and what to do."""
-    expected, found, advice = (_escaped(spelled(part)) for part in (error.expected, error.found, error.advice))
+    statement, advice = (_escaped(spelled(part)) for part in (error.statement, error.advice))
     err = _rich(stderr=True)
-    err.print(f"[red]colorgan:[/red] {expected}: {found}", soft_wrap=True)
+    err.print(f"[red]colorgan:[/red] {statement}", soft_wrap=True)
     option = option_of(error.parameter) if error.parameter else ""
-    named = "" if not option or option in expected + advice else f" ({option})"
+    named = "" if not option or option in statement + advice else f" ({option})"
     if advice:
         err.print(f"  {advice}{named}", soft_wrap=True)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from colorgan import __version__
 from colorgan.data.dedup import choose_validation, group_near_duplicates
-from colorgan.data.filters import LeftOut, Reason
+from colorgan.data.filters import Reason, Rejected
 from colorgan.data.options import PrepareOptions
 from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
 from colorgan.data.shards import (
@@ -104,8 +104,7 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
             with staged_folder(output, options.overwrite) as staging:
                 return _fill(staging, output, opened, criteria, options, progress)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"a set at {output}", reason, "Make room, or choose another folder with -o.") from error
+            raise OutputError.of(f"a set at {output}", error, "choose another folder", parameter="output") from error
 
 
 def _encoding(name: str) -> Encoding:
@@ -196,8 +195,8 @@ def _describe(
     }
 
 
-def _count_reasons(outcomes: Sequence[Kept | LeftOut | None]) -> dict[str, int]:
-    counted = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, LeftOut))
+def _count_reasons(outcomes: Sequence[Kept | Rejected | None]) -> dict[str, int]:
+    counted = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Rejected))
     return {reason.value: counted[reason] for reason in Reason if counted[reason]}
 
 
@@ -244,7 +243,7 @@ def _write_photos(
 
 def _write_manifest(
     staging: Path,
-    outcomes: Sequence[tuple[Entry, Kept | LeftOut | None]],
+    outcomes: Sequence[tuple[Entry, Kept | Rejected | None]],
     splits: dict[str, list[_Photo]],
     check: Check,
 ) -> None:

@@ -75,9 +75,7 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another `run`.") from error
         except OSError as error:
-            raise OutputError(
-                f"the run folder {folder}", error.strerror or str(error), "Name another `run`."
-            ) from error
+            raise OutputError.of(f"the run folder {folder}", error, "name another `run`") from error
         if not has_locks:
             warn(f"The disk of {folder} has no locks: see that no other training is started there.")
         yield

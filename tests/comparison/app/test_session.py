@@ -3,6 +3,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from colorgan.callbacks import Callbacks, StopCheck
@@ -30,12 +31,6 @@ AS_IT_IS = ColorizeOptions()
 def loaded(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
     return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
-
-
-def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
-    file = BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -92,7 +87,7 @@ def test_a_result_has_the_photos_size_and_kind(
 ) -> None:
     large = colored(4).resize((MOST_SIDE_PX + 80, 64))
     uploaded = open_photo(f"a.{kind.lower()}", encoded(large, kind), 32)
-    assert max(uploaded.shown.size) == MOST_SIDE_PX
+    assert max(uploaded.preview.size) == MOST_SIDE_PX
     made = predict(uploaded, loaded[0], AS_IT_IS)
     saved = open_image(result(uploaded, loaded[0], made, 1.0))
     assert saved.size == large.size
