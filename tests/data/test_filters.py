@@ -15,26 +15,27 @@ from PIL import Image
 
 from colorgan.data import filters
 from colorgan.data.filters import (
-    LeftOut,
     Reason,
     Reduced,
-    judge_colours,
+    Rejected,
     perceptual_hashes,
     reduce_photo,
+    rejected_for_colors,
     thumbs_to_lab,
 )
 from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import open_source
 from colorgan.images.decode import ReadOptions, read_size
 from colorgan.images.profiles import adobe_rgb
+from colorgan.images.toning import Toning, toning_of
 
 Paint = Callable[..., bytes]
-Judge = Callable[..., "Reduced | LeftOut"]
+Judge = Callable[..., "Reduced | Rejected"]
 
 
 @pytest.fixture
 def reduce(tmp_path: Path) -> Judge:
-    def reduce(data: bytes, size: int = 32, min_side: int = 16, encoding: str = "jpeg") -> Reduced | LeftOut:
+    def reduce(data: bytes, size: int = 32, min_side: int = 16, encoding: str = "jpeg") -> Reduced | Rejected:
         (tmp_path / "photo.png").write_bytes(data)
         return reduce_photo(open_source(tmp_path).entries[0], size, min_side, ENCODINGS[encoding])
 
@@ -43,10 +44,16 @@ def reduce(tmp_path: Path) -> Judge:
 
 def lab_of(*pictures: Image.Image) -> torch.Tensor:
     thumbs = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX)) for picture in pictures]
-    return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb) for thumb in thumbs])
+    return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb, Toning.color) for thumb in thumbs])
 
 
-def open_encoded(photo: Reduced | LeftOut) -> Image.Image:
+def verdicts(min_chroma: float, *pictures: Image.Image) -> list[Reason | None]:
+    photos = [Reduced(b"", 64, 64, "", np.empty(0, np.uint8), toning_of(picture)) for picture in pictures]
+    found = [rejected_for_colors(*pair, min_chroma) for pair in zip(photos, lab_of(*pictures), strict=True)]
+    return [rejected and rejected.reason for rejected in found]
+
+
+def open_encoded(photo: Reduced | Rejected) -> Image.Image:
     assert isinstance(photo, Reduced)
     return Image.open(io.BytesIO(photo.encoded))
 
@@ -93,20 +100,20 @@ def test_a_photo_is_turned_as_its_exif_says(reduce: Judge, paint: Paint) -> None
 )
 def test_what_is_no_picture_of_the_known_formats_is_unreadable(reduce: Judge, data: bytes, detail: str) -> None:
     left_out = reduce(data)
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, Rejected)
     assert left_out.reason == Reason.UNREADABLE
     assert detail in left_out.detail
 
 
 def test_a_truncated_photo_is_unreadable_with_the_decoders_reason(reduce: Judge, paint: Paint) -> None:
     left_out = reduce(paint(0)[:-400])
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, Rejected)
     assert left_out.reason == Reason.UNREADABLE
     assert "truncated" in left_out.detail
 
 
 def test_a_photo_below_the_smallest_side_is_tiny(reduce: Judge, paint: Paint) -> None:
-    assert reduce(paint(0, 15, 90)) == LeftOut(Reason.TINY, "15 x 90")
+    assert reduce(paint(0, 15, 90)) == Rejected(Reason.TINY, "15 x 90")
 
 
 def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
@@ -115,7 +122,7 @@ def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
     monkeypatch.setattr(filters, "read_size", partial(read_size, options=ReadOptions(1e-4)))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     left_out = reduce(paint(0))
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, Rejected)
     assert left_out.detail == "48 x 40 pixels, more than 0.0001 megapixels"
 
 
@@ -163,34 +170,18 @@ def test_mutated_photos_are_reduced_or_left_out_and_never_raise(
     data = bytearray(paint(0, kind=kind))
     at = int(place * len(data))
     data[at : at + len(junk)] = junk
-    assert isinstance(reduce(bytes(data)), Reduced | LeftOut)
+    assert isinstance(reduce(bytes(data)), Reduced | Rejected)
 
 
-def gradient(hue: tuple[float, float], noise: float = 0.0) -> Image.Image:
-    """A grey picture with its lightness from dark to light, tinted by so much of a and b where it is mid-grey."""
-    grey = np.tile(np.linspace(20, 235, 64), (64, 1))
-    red, blue = grey + hue[0] * np.sin(grey / 255 * np.pi), grey + hue[1] * np.sin(grey / 255 * np.pi)
-    pixels = np.stack([red, grey, blue], -1) + np.random.default_rng(0).normal(0, noise, (64, 64, 3))
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def test_grey_and_tinted_photos_are_told_from_coloured_ones() -> None:
-    grey, sepia, cyanotype = gradient((0, 0), 2), gradient((25, -30), 2), gradient((-30, 25), 2)
+def test_gray_and_toned_photos_are_told_from_those_in_color() -> None:
+    ramp = np.tile(np.linspace(20, 235, 64), (64, 1))
+    gray = Image.fromarray(ramp.astype(np.uint8)).convert("RGB")
+    sepia = Image.fromarray(np.stack([ramp, ramp * 0.85, ramp * 0.7], -1).astype(np.uint8))
     coarse = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    colourful = Image.fromarray(coarse).resize((64, 64))
-    verdicts = judge_colours(lab_of(grey, sepia, cyanotype, colourful), min_chroma=2.0)
-    assert [verdict and verdict.reason for verdict in verdicts] == [Reason.GREY, Reason.TINTED, Reason.TINTED, None]
-
-
-def test_a_photo_of_plain_sky_and_one_of_sand_and_sky_are_not_tinted() -> None:
-    sky = Image.new("RGB", (64, 64), (120, 170, 230))
-    beach = Image.new("RGB", (64, 64), (120, 170, 230))
-    beach.paste((210, 180, 130), (0, 40, 64, 64))
-    assert judge_colours(lab_of(sky, beach), min_chroma=2.0) == [None, None]
-
-
-def test_with_no_least_chroma_nothing_is_grey_or_tinted() -> None:
-    assert judge_colours(lab_of(gradient((0, 0)), gradient((25, -30))), min_chroma=0.0) == [None, None]
+    colorful = Image.fromarray(coarse).resize((64, 64))
+    assert verdicts(2.0, gray, sepia, colorful) == [Reason.GRAY, Reason.TONED, None]
+    assert verdicts(60.0, colorful) == [Reason.GRAY], "below the chroma that was asked for"
+    assert verdicts(0.0, gray, sepia) == [None, None]
 
 
 def test_the_perceptual_hash_survives_compression_and_tells_photos_apart(paint: Paint) -> None:

@@ -73,7 +73,7 @@ def prepare(
         typer.Option(
             "--min-chroma",
             min=0.0,
-            help="Lab units: photos whose mean chroma is below are grey and left out; 0 keeps grey and tinted ones.",
+            help="Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and toned ones.",
             rich_help_panel=CHOICE,
         ),
     ] = DEFAULTS.min_chroma,
@@ -131,7 +131,7 @@ def prepare(
 ) -> None:
     """Turn photos into a set for training: reduced, screened, split, in shards.
 
-    Grey, tinted, tiny, unreadable and duplicate photos are left out; the set's manifest.jsonl says which and why.
+    Gray, toned, tiny, unreadable and duplicate photos are left out; the set's manifest.jsonl says which and why.
     """
     console = Console(quiet)
     options = PrepareOptions(

@@ -14,7 +14,7 @@ class PrepareOptions:
         classes: how many class folders to choose, or which; None for all.
         per_class: photos to keep of each class at most.
         val_fraction: the share held back for validation, 0 to below 1.
-        min_chroma: Lab units; photos whose mean chroma is below are grey. 0 keeps grey and tinted ones.
+        min_chroma: Lab units; photos whose mean chroma is below are gray. 0 keeps gray and toned ones.
         min_side: pixels; photos with a shorter side are left out.
         workers: threads that read and reduce; the set does not depend on it.
         encoding: jpeg (quality 95, full color resolution) or webp (quality 65), a third of its bytes.
