@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -123,6 +124,17 @@ def _unfinished_file(folder: Path) -> IO[bytes]:
         if not _lock(handle) or os.fstat(handle.fileno()).st_nlink:
             return handle
         handle.close()
+
+
+def check_writable(folder: Path) -> None:
+    """See that files can be made in a folder, which is made when missing.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder, prefix=_UNFINISHED):
+        pass
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_an_error_says_what_was_expected_found_and_what_to_do(capsys):
     print_error(UsageError("a photo at [x].jpg", "a folder", "Name a file."))
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.splitlines() == ["colorgan: a photo at [x].jpg: a folder", "  Name a file."]
+    assert printed.err.splitlines() == ["colorgan: expected a photo at [x].jpg: a folder", "  Name a file."]
 
 
 def test_a_bug_is_three_lines_and_a_traceback_only_on_request(capsys):

@@ -209,7 +209,7 @@ def test_earlier_results_of_other_photos_or_another_protocol_are_refused_before_
     if change == "photos":
         (photos / "0.png").unlink()
     else:
-        later = replace(later, size=24)
+        later = replace(later, size=40)
     with pytest.raises(UsageError, match=f"its {change}|its size px"):
         compare([photos], tmp_path / "b", later, callbacks=watching)
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +36,10 @@ class Silent(Watcher):
     def __init__(self) -> None:
         self.epochs: list[int] = []
         self.warnings: list[str] = []
+        self.judgment: Sequence[str] = ()
+
+    def judged(self, lines: Sequence[str]) -> None:
+        self.judgment = lines
 
     def validated(self, epoch: int, figures: object) -> None:
         self.epochs.append(epoch)
@@ -211,6 +216,22 @@ def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, s
         2,
         3,
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"epochs": 1}, "The run ended after epoch 1, the last that was asked for."),
+        ({"epochs": 9, "patience": 1, "lr": 1e-30, "ema": 0.9}, "The run ended after epoch 2: none was better"),
+        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its 0.0001 minutes were over."),
+    ],
+)
+def test_why_a_run_ended_is_told_and_stands_in_its_report(
+    place: Path, set_folder: Path, given: dict[str, object], why: str
+) -> None:
+    told = run(FINETUNE, set_folder, FinetuneOptions(**{"start": "small.safetensors"} | SMALL | given))
+    assert told.judgment[0].startswith(why)
+    assert why in (place / "run" / "report.html").read_text()
 
 
 def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, set_folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorgan.batch.backlog import Backlog, color_all
+from colorgan.batch.gallery import Gallery, check_place
 from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.journals import Journals
 from colorgan.batch.options import BatchOptions, settings_digest
@@ -38,12 +39,16 @@ class Summary:
     Attributes:
         counts: of the photos, by what became of them.
         dry_run: whether nothing was done.
+        had_color: how many of those that were written were in color already.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
+        page: the page to look at, where one was asked for.
     """
 
     counts: Mapping[PhotoStatus, int]
     dry_run: bool = False
+    had_color: int = 0
     left_out_folders: int = 0
+    page: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -94,13 +99,25 @@ def colorize_files(
         suffix=options.suffix,
         sidecar_suffixes=options.sidecar_suffixes,
         pages=_count_pages if batch.all_pages else None,
+        hints=options.hints_files if options.has_hints else None,
     )
+    if batch.page:
+        check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
     paths = [Path(path) for path in inputs]
+    if options.has_hints:
+        _check_hints(paths, listed)
     left_out = Counter[str]()
     jobs = _find_jobs(paths, rules, listed, lambda folder: left_out.update(folders=1))
     run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
     summary = run.go(_journal_homes(paths, rules, listed))
     return replace(summary, left_out_folders=left_out["folders"])
+
+
+def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
+    """Refuse hints for several photos, since the places of one are not those of another."""
+    if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
+        advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
+        raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")
 
 
 def _count_pages(path: str) -> int:
@@ -155,6 +172,8 @@ class _Run:
         self._workers = batch.workers or available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
+        self._had_color = 0
+        self._gallery: Gallery | None = None
 
     def go(self, journal_homes: Sequence[Path]) -> Summary:
         """Do it."""
@@ -170,6 +189,8 @@ class _Run:
             check=self._check,
         ) as journals:
             settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
+            if self._batch.page and self._rules.output and not read_only:
+                self._gallery = Gallery(self._rules.output, self._options, self._model, settings)
             todo = Backlog(
                 self._jobs,
                 journals,
@@ -179,12 +200,15 @@ class _Run:
                 skip_color=self._batch.skip_color,
                 shard=self._shard,
                 read_only=read_only,
+                gallery=self._gallery,
             )
             with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
+                    self._had_color += outcome.had_color
                     self._callbacks.on_photo(outcome)
-        return Summary(self._counts, self._batch.dry_run)
+        page = self._gallery.write() if self._gallery else None
+        return Summary(self._counts, self._batch.dry_run, self._had_color, page=page)
 
     def _say_shard(self) -> None:
         """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
@@ -217,6 +241,7 @@ class _Run:
             skip_color=self._batch.skip_color,
             cores=self._workers,
             budget=PixelBudget(),
+            gallery=self._gallery,
         )
         return color_all(
             todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check

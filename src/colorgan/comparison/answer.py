@@ -14,7 +14,7 @@ HEADLINE = ("auc", "auc_rebalanced", "ciede2000", "cf_hs_error", "gray_chroma", 
 
 
 class Standings:
-    """Which of two rows is better in a metric, by differences that are told from chance.
+    """Which of two rows is better in a metric, by differences that are significant.
 
     Args:
         differences: of the comparison.
@@ -48,10 +48,10 @@ def answer(rows: Sequence[Row], differences: Sequence[Difference], photos: int) 
 
 
 def _against_gray(model: str, standings: Standings) -> Iterator[str]:
-    told = [name for name in HEADLINE if standings.difference(name, model, GRAY)]
-    better = [name for name in told if standings.certainly_better(name, model, GRAY)]
-    worse = [name for name in told if standings.certainly_better(name, GRAY, model)]
-    level = [name for name in told if name not in better and name not in worse]
+    compared = [name for name in HEADLINE if standings.difference(name, model, GRAY)]
+    better = [name for name in compared if standings.certainly_better(name, model, GRAY)]
+    worse = [name for name in compared if standings.certainly_better(name, GRAY, model)]
+    level = [name for name in compared if name not in better and name not in worse]
     if better:
         yield f"{model} is better than leaving them gray in {_labels(better)} (certain)"
     if worse:
@@ -74,7 +74,7 @@ def _among(models: Sequence[Row], standings: Standings) -> Iterator[str]:
 
 
 def _leaders(metric: str, models: Sequence[Row], standings: Standings) -> list[str]:
-    """The model with the best value, and those after it that no difference tells from it."""
+    """The model with the best value, and those whose difference from it is not significant."""
     sign = -1 if METRICS[metric].better == "higher" else 1
     values = {row.name: sign * row.metrics[metric].value for row in models if metric in row.metrics}
     ranked = sorted((name for name, value in values.items() if value == value), key=values.__getitem__)

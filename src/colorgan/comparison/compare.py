@@ -5,7 +5,6 @@ Memory does not grow with the photos but for a few numbers of each; the examples
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections import Counter
@@ -114,9 +113,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        first = "Make room there" if error.errno == errno.ENOSPC else "See that you may write there"
-        advice = f"{first}, or name another output folder."
-        raise OutputError(f"to write {folder}", error.strerror or str(error), advice, parameter="output") from error
+        raise OutputError.of(str(folder), error, "name another output folder", parameter="output") from error
 
 
 def _compare(

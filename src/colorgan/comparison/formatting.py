@@ -31,7 +31,7 @@ def amount(difference: float, metric: Metric) -> str:
 
 
 def is_significant(interval: Interval) -> bool:
-    """Whether a difference is told from chance: its interval excludes zero, and is of enough photos to say so."""
+    """Whether a difference is more than chance: its interval excludes zero, and is of enough photos to say so."""
     return interval.excludes_zero and interval.photos >= FEWEST_TO_JUDGE
 
 

@@ -323,7 +323,7 @@ class FinetuneOptions(RunOptions):
         ),
     ] = "bins"
     rebalance: _Rebalance = 0.25
-    hints: Annotated[
+    hint_branch: Annotated[
         bool,
         RunOption(
             "Train the branch that takes a user's hints, and leave every other weight as it is; `loss` plays no part.",

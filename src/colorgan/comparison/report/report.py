@@ -48,6 +48,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         "report",
         "slider",
         "sorting",
+        "wide",
         comparison=comparison,
         models=models,
         photos=photos_in_words(len(comparison.photos)),
@@ -62,7 +63,17 @@ def _page(folder: Path, comparison: Comparison) -> str:
         groups=list(_groups(folder, comparison.examples)),
         number=number,
         histograms=histograms(comparison),
+        licenses=_licenses(comparison),
     )
+
+
+def _licenses(comparison: Comparison) -> dict[str, list[str]]:
+    """Each license once, with the models under it."""
+    found: dict[str, list[str]] = {}
+    for row in comparison.models:
+        terms = row.model.get("licence", "unknown")  # old spelling, of the weights' files
+        found.setdefault(str(terms), []).append(row.name)
+    return found
 
 
 # --- metrics -------------------------------------------------------------------------------------------------
@@ -76,7 +87,7 @@ class _Cell:
         value: to sort by, None where it is not known.
         text: as it is shown.
         bounds: its interval, likewise; empty where there is none.
-        is_best: whether the row is better than every other model, and the difference to each can be told.
+        is_best: whether the row is certainly better than every other model.
     """
 
     value: float | None
@@ -135,18 +146,18 @@ class _Group:
 
     Attributes:
         heading: what they are.
-        shown: as many of them as the page holds.
+        examples: as many of them as the page holds.
         more: how many others lie beside it.
     """
 
     heading: str
-    shown: list[_Shown]
+    examples: list[_EmbeddedExample]
     more: int
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """An example as the page holds it.
+class _EmbeddedExample:
+    """An example with its pictures inside the page.
 
     Attributes:
         example: what it is.
@@ -160,9 +171,11 @@ class _Shown:
 def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[_Group]:
     for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLORS)):
         found = list(group)
-        shown = [_shown(folder, example) for example in found[:MOST_SHOWN]]
-        yield _Group(heading, shown, len(found) - len(shown))
+        embedded_ones = [_embed(folder, example) for example in found[:MOST_SHOWN]]
+        yield _Group(heading, embedded_ones, len(found) - len(embedded_ones))
 
 
-def _shown(folder: Path, example: Example) -> _Shown:
-    return _Shown(example, {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()})
+def _embed(folder: Path, example: Example) -> _EmbeddedExample:
+    return _EmbeddedExample(
+        example, {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()}
+    )

@@ -82,17 +82,18 @@ class Monitor:
         ended = "The run was stopped: see its troubles."
         self._report(Standing(position.epoch - 1, self.options.most_epochs, kept, ended))
 
-    def finished(self, position: Position, kept: int) -> Verdict:
+    def finished(self, position: Position, kept: int, ended: str) -> Verdict:
         """Judge the run, and write `verdict.json` and the report.
 
         Args:
             position: where the run ended.
             kept: the epoch whose weights are the run's result.
+            ended: why it did.
         """
         start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, kept))
         verdict = judge(start, best, self.log.read(), self.objective, kept)
         write_verdict(self.folder / "verdict.json", verdict)
-        self._report(Standing(position.epoch, self.options.most_epochs, kept, "The run is finished.", verdict.lines))
+        self._report(Standing(position.epoch, self.options.most_epochs, kept, ended, verdict.lines))
         return verdict
 
     def close(self) -> None:
