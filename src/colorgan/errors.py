@@ -79,6 +79,10 @@ class OutputError(ColorganError):
     """A place that cannot be written: full, read-only, or not a folder."""
 
 
+class StorageError(ColorganError):
+    """A store of objects that refuses, takes no more, or does not answer."""
+
+
 class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)
     """SIGINT, SIGTERM or SIGHUP: what was under way is finished and saved.
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from colorgan.batch.jobs import Job
+from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
+from colorgan.files import shown_address
 from colorgan.images import decode
-from colorgan.images.encode import write_bytes
+from colorgan.images.discovery import split_name
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
@@ -56,6 +58,16 @@ class PixelBudget:
             self._taken -= megapixels
             self._users -= 1
             self._change.notify_all()
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A photo that is to be read."""
+
+    position: int
+    job: Job
+    source: Path | BinaryIO
+    megapixels: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +125,16 @@ class PhotoWorker:
         with self._sharing_cores():
             try:
                 for position, job in enumerate(jobs):
-                    megapixels = decode.measure(Path(job.source))
+                    source = None
+                    with _saying_why(position, job, put):
+                        source = open_photo(job.source, job.source_state)
+                    if source is None:
+                        continue
+                    megapixels = decode.measure(source)
                     if not self._budget.take(megapixels, wait=not held):
                         self._finish(held, put)
                         self._budget.take(megapixels, wait=True)
-                    self._read(position, job, megapixels, held, put)
+                    self._read(_Opened(position, job, source, megapixels), held, put)
                 self._finish(held, put)
             finally:
                 for photo in held:
@@ -137,15 +154,14 @@ class PhotoWorker:
             with self._counting:
                 self._busy -= 1
 
-    def _read(
-        self, position: int, job: Job, megapixels: float, held: list[_Held], put: Callable[[int, PhotoOutcome], None]
-    ) -> None:
+    def _read(self, opened: _Opened, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
         """Read a photo and hold it, or say why not and give its pixels back."""
+        position, job, megapixels = opened.position, opened.job, opened.megapixels
         is_held = False
         try:
             with _saying_why(position, job, put):
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
-                photo = decode.read(Path(job.source), reading)
+                photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
                 if self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
@@ -178,13 +194,13 @@ class PhotoWorker:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
         if isinstance(colors, PhotoError):
             raise colors
-        target = Path(one.job.target)
-        result = encode_result(self._colorizer(), one.photo, colors, self._options, target.suffix.lower())
+        job = one.job
+        result = encode_result(self._colorizer(), one.photo, colors, self._options, split_name(job.name)[1].lower())
         for suffix, data in result.sidecars.items():
-            write_bytes(data, Path(one.job.folder, one.job.sidecar(suffix)))
-        write_bytes(result.data, target)
-        note = (one.job.note,) if one.job.note else ()
-        return one.job.outcome(PhotoStatus.written, note + result.warnings)
+            write_result(job.sidecar(suffix), data, overwrite=job.overwrite)
+        write_result(job.target, result.data, overwrite=job.overwrite)
+        note = (job.note,) if job.note else ()
+        return job.outcome(PhotoStatus.written, note + result.warnings)
 
 
 @contextmanager
