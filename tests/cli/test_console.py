@@ -4,7 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from colorgan.cli.console import Console, DownloadBar, option_of, print_error
+from colorgan.cli.console import Console, DownloadBar, print_error
+from colorgan.cli.options import option_of
 from colorgan.errors import UsageError
 
 

@@ -38,6 +38,11 @@ def entry(command, option):
     return " ".join(" ".join(line.strip("│ ") for line in lines[start : start + 1 + end]).split())
 
 
+def first_of(command):
+    """The options that a command's help shows before its panels."""
+    return [option for name, option in OPTIONS if name == command and not option.rich_help_panel]
+
+
 def named(case):
     return case if isinstance(case, str) else case.opts[0]
 
@@ -55,7 +60,7 @@ def test_every_command_ends_with_an_example_of_itself(name):
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=named)
 def test_every_option_stands_in_a_panel_and_says_what_it_does(command, option):
-    assert option.rich_help_panel
+    assert option.rich_help_panel or option in first_of(command)
     assert option.help.rstrip().endswith("."), option.help
 
 
@@ -69,6 +74,19 @@ def test_every_option_shows_what_it_is_when_not_given(command, option):
 def test_every_number_says_what_it_counts(command, option):
     if any(kind in entry(command, option) for kind in ("<int", "<float")):
         assert re.search(UNITS, option.help, re.IGNORECASE), option.help
+
+
+@pytest.mark.parametrize("name", ["finetune", "train"])
+def test_the_six_options_that_most_people_need_come_first(name):
+    assert len(first_of(name)) == 6
+    lines = [line for line in shown(name).splitlines() if re.match("│ -|╭", line)]
+    first = next(n for n, line in enumerate(lines) if "╭─ Options" in line)
+    assert [line.split()[1] for line in lines[first + 1 : first + 7]] == [option.opts[0] for option in first_of(name)]
+
+
+@pytest.mark.parametrize("name", ["finetune", "train"])
+def test_ranges_are_said_in_words(name):
+    assert not re.search("<=|>=|<float|<int", shown(name))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -125,6 +125,8 @@ def test_temperature_changes_the_colors_and_is_the_models_own_unless_given(tiny:
 def test_a_temperature_for_a_network_without_bins_is_refused(painter: Colorizer) -> None:
     with pytest.raises(UsageError, match="no temperature"):
         painter.colorize(half_and_half(), temperature=0.5)
+    with pytest.raises(UsageError, match="no unsure"):
+        painter.colorize(half_and_half(), unsure="gray")
 
 
 def test_a_value_out_of_range_is_refused(tiny: Colorizer) -> None:

@@ -126,5 +126,5 @@ def test_a_set_asks_for_overwrite(tmp_path: Path) -> None:
     write_set(tmp_path / "data", "old")
     with pytest.raises(UsageError) as error:
         check_place(tmp_path / "data", overwrite=False)
-    assert "--overwrite" in error.value.advice
+    assert "`overwrite`" in error.value.advice
     check_place(tmp_path / "data", overwrite=True)

@@ -62,12 +62,12 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     ("given", "code", "words"),
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
-        ({"adversarial": "relativistic", "real_label": 0.9}, 2, "--real-label of 1"),
-        ({"lambda_perceptual": 1.0, "perceptual_network": "encoder"}, 2, "--encoder"),
-        ({"encoder": "lite.pth"}, 2, "--perceptual-network encoder"),
-        ({"size": 16}, 2, "--size of at least 24"),
-        ({"size": 20, "size_min": 16}, 2, "--size of at least 24"),
-        ({"size_min": 16}, 2, "--size-min of at least 24"),
+        ({"adversarial": "relativistic", "real_label": 0.9}, 2, "`real_label` of 1"),
+        ({"lambda_perceptual": 1.0, "perceptual_network": "encoder"}, 2, "`encoder`"),
+        ({"encoder": "lite.pth"}, 2, "`perceptual_network=encoder`"),
+        ({"size": 16}, 2, "`size` of at least 24"),
+        ({"size": 20, "size_min": 16}, 2, "`size` of at least 24"),
+        ({"size_min": 16}, 2, "`size_min` of at least 24"),
         ({"start_discriminator": "small.safetensors"}, 4, "discriminator"),
         ({"lambda_perceptual": 10.0}, 4, "at a weight of 0"),
         ({"lambda_perceptual": 10.0, "vgg_weights": "small.safetensors"}, 4, "small.safetensors"),
@@ -99,7 +99,7 @@ def test_a_discriminator_of_another_norm_is_refused_with_the_option_to_give(plac
     given = {"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL
     run(TRAIN, set_folder, train_options(given | {"d_norm": "spectral"}))
     again = given | {"start_discriminator": "run/weights/discriminator.safetensors"}
-    with pytest.raises(ColorganError, match="Give --d-norm spectral"):
+    with pytest.raises(ColorganError, match="Give `d_norm=spectral`"):
         run(TRAIN, set_folder, train_options(again), folder="again")
     run(TRAIN, set_folder, train_options(again | {"d_norm": "spectral"}), folder="again")
 
@@ -193,14 +193,14 @@ def test_a_run_by_bins_is_gone_on_with(place: Path, set_folder: Path) -> None:
 def test_asking_a_network_for_its_bins_changes_nothing_in_it() -> None:
     network = build_network("compact", {}).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    check_bins(network, "--loss bins")
+    check_bins(network, "loss=bins")
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, set_folder: Path) -> None:
-    # A rate of 0 and frozen statistics: no epoch is better than the first.
-    given = {"start": "small.safetensors", "lr": 0.0, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
+    # A rate that moves nothing and frozen statistics: no epoch is better than the first.
+    given = {"start": "small.safetensors", "lr": 1e-30, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
     assert run(TRAIN, set_folder, train_options(given | {"epochs": 9, "patience": 2})).epochs == [0, 1, 2, 3]
 
 
@@ -271,12 +271,12 @@ def lite(place: Path, model_info: ModelInfo) -> LiteUNet:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"start": "small.safetensors", "encoder": "lite0.pth"}, "--encoder with --from scratch"),
-        ({"start": "scratch", "network": "compact", "encoder": "lite0.pth"}, "--network liteunet"),
-        ({"start": "small.safetensors", "encoder_lr": 1e-4}, "Leave --encoder-lr and --freeze-encoder out"),
+        ({"start": "small.safetensors", "encoder": "lite0.pth"}, "`encoder` with `start=scratch`"),
+        ({"start": "scratch", "network": "compact", "encoder": "lite0.pth"}, "`network=liteunet`"),
+        ({"start": "small.safetensors", "encoder_lr": 1e-4}, "Leave `encoder_lr` and `freeze_encoder` out"),
         ({"start": "small.safetensors", "freeze_encoder": 1}, "a network with a pretrained encoder"),
         ({"start": "scratch", "network": "compact", "freeze_encoder": 1}, "compact has none"),
-        ({"start": "lite.safetensors", "freeze_encoder": 8}, "--freeze-encoder of at most 7 blocks"),
+        ({"start": "lite.safetensors", "freeze_encoder": 8}, "`freeze_encoder` of at most 7 blocks"),
         ({"start": "small.safetensors", "weights": {"slides": 2.0}}, "a source named slides: the set's are photos"),
         ({"start": "small.safetensors", "weights": {"photos": 0.0}}, "no photo is drawn"),
     ],
@@ -350,13 +350,13 @@ def test_an_encoder_from_nothing_takes_its_own_statistics_and_learns_them_on(pla
     assert not torch.equal(first["encoder.stem.norm.running_mean"], second["encoder.stem.norm.running_mean"])
 
 
-@pytest.mark.parametrize(("size", "told"), [(32, []), (48, ["18 of 18 photos are smaller than --size 48"])])
+@pytest.mark.parametrize(("size", "told"), [(32, []), (48, ["18 of 18 photos are smaller than `size=48`"])])
 def test_squares_larger_than_most_photos_are_spoken_of(
     place: Path, set_folder: Path, size: int, told: list[str]
 ) -> None:
     watcher = run(FINETUNE, set_folder, FinetuneOptions(**SMALL | {"start": "small.safetensors", "size": size}))
     assert [text.split(" and enlarged")[0] for text in watcher.warnings] == told
-    assert all("--size of up to 32" in text for text in watcher.warnings)
+    assert all("`size` of up to 32" in text for text in watcher.warnings)
 
 
 @pytest.mark.parametrize(

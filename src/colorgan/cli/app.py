@@ -13,11 +13,12 @@ import typer
 import typer.core
 import typer.main
 
+from colorgan.cli.options import Command
 from colorgan.cli.streams import Results, checked_results, open_missing_streams
 from colorgan.errors import EXIT_SIGINT, ColorganError, limit_reached
 
-# The subcommands in the order of the help, each the function of that name in its module here, with an example of its
-# use, which stands at the end of its help and is run by the tests.
+# The subcommands in the order of the help, each a function of that name, with an example of its use, which stands at
+# the end of its help and is run by the tests.
 _EXAMPLES = {
     "colorize": "colorgan colorize photos -o out",
     "prepare": "colorgan prepare photos -o data",
@@ -25,6 +26,7 @@ _EXAMPLES = {
     "train": ("colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"),
     "compare": "colorgan compare photos -o comparison",
 }
+_MODULES = {"finetune": "training", "train": "training"}  # of the others, the name is the module's
 _TEXTS: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
 
 
@@ -33,9 +35,9 @@ class _Commands(UserDict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if self.data[name] is None:
-            function = getattr(importlib.import_module(f"colorgan.cli.{name}"), name)
+            function = getattr(importlib.import_module(f"colorgan.cli.{_MODULES.get(name, name)}"), name)
             alone = typer.Typer(add_completion=False, **_TEXTS)
-            alone.command(name, epilog=f"Example: {_EXAMPLES[name]}")(function)
+            alone.command(name, cls=Command, epilog=f"Example: {_EXAMPLES[name]}")(function)
             self.data[name] = typer.main.get_command(alone)
         return self.data[name]
 

@@ -19,9 +19,6 @@ from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, 
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import (
-    COLORS,
-    FILES,
-    RUNNING,
     DeviceOption,
     JsonOption,
     ModelOption,
@@ -38,6 +35,7 @@ from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.images.discovery import read_paths
+from colorgan.options import COLORS, FILES, RUNNING
 from colorgan.signals import SignalWatch
 
 RESULTS = "Results"

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tim
 from rich.text import Text
 
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
-from colorgan.cli.console import Console, DownloadBar, option_of
+from colorgan.cli.console import Console, DownloadBar
+from colorgan.cli.options import option_of
 from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
 from colorgan.signals import SignalWatch

@@ -16,10 +16,11 @@ from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console, DownloadBar
 from colorgan.cli.interrupts import watch_signals
-from colorgan.cli.options import FILES, DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption, given_path
+from colorgan.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption, given_path
 from colorgan.comparison.app.server import STOPPED, AppOptions, check_app, serve
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.errors import EXIT_SOME_FAILED, UsageError
+from colorgan.options import FILES
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:

@@ -25,12 +25,9 @@ from rich.progress import (
 from rich.segment import ControlType
 from rich.table import Table
 
+from colorgan.cli.options import option_of, spelled
 from colorgan.cli.streams import Words
 from colorgan.errors import EXIT_BUG, ColorganError
-
-# Parameters of the library whose options have other names.
-_SPELLED_OTHERWISE = {"inputs": "INPUT", "keep_metadata": "--strip-metadata", "listed": "--from-file"}
-
 
 # What a terminal would obey or hide in place of showing it.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -88,11 +85,11 @@ class Console:
     def note(self, text: str) -> None:
         """Print a line that tells a person what is going on."""
         if not self.quiet:
-            self._err.print(_escaped(text), soft_wrap=True)
+            self._err.print(_escaped(spelled(text)), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a line that a person should not miss."""
-        self._err.print(f"[yellow]{_escaped(text)}[/yellow]", soft_wrap=True)
+        self._err.print(f"[yellow]{_escaped(spelled(text))}[/yellow]", soft_wrap=True)
 
     def bar(self, *columns: str | ProgressColumn) -> Progress:
         """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
@@ -144,11 +141,6 @@ class DownloadBar:
             self._bar = None
 
 
-def option_of(parameter: str) -> str:
-    """How a parameter of the library is spelled on the command line."""
-    return _SPELLED_OTHERWISE.get(parameter, "--" + parameter.replace("_", "-"))
-
-
 def restore_terminal() -> None:
     """Take back what a bar that is not ended does to a terminal: its line, and the hidden cursor."""
     err = _rich(stderr=True)
@@ -157,11 +149,13 @@ def restore_terminal() -> None:
 
 def print_error(error: ColorganError) -> None:
     """Print what was expected, what was found, and what to do."""
+    expected, found, advice = (_escaped(spelled(part)) for part in (error.expected, error.found, error.advice))
     err = _rich(stderr=True)
-    err.print(f"[red]colorgan:[/red] {_escaped(error.expected)}: {_escaped(error.found)}", soft_wrap=True)
-    if error.advice:
-        option = f" ({option_of(error.parameter)})" if error.parameter else ""
-        err.print(f"  {_escaped(error.advice)}{escape(option)}", soft_wrap=True)
+    err.print(f"[red]colorgan:[/red] {expected}: {found}", soft_wrap=True)
+    option = option_of(error.parameter) if error.parameter else ""
+    named = "" if not option or option in expected + advice else f" ({option})"
+    if advice:
+        err.print(f"  {advice}{named}", soft_wrap=True)
 
 
 def print_bug(error: Exception, debug: bool) -> int:

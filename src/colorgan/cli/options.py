@@ -1,13 +1,38 @@
-"""The options that several subcommands share, each declared once."""
+"""From what is said of an option to a parameter of a command, and the options that several commands share."""
 
 from __future__ import annotations
 
+import copy
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
+import typer.core
 
-from colorgan.cli.completion import complete_model
+from colorgan.cli.completion import complete_model, complete_models, complete_start
+from colorgan.options import COLORS, FILES, RUNNING, Described, Option, described, options_of
+
+# What a user gave of each class of options: values by name. Defaults and checks are the class's own.
+Given = Mapping[type, dict[str, Any]]
+
+_COMPLETIONS = {"model": complete_model, "models": complete_models, "start": complete_start}
+_KINDS = (
+    ("colorize.options", "ColorizeOptions"),
+    ("batch.options", "BatchOptions"),
+    ("data.options", "PrepareOptions"),
+    ("training.options", "FinetuneOptions"),
+    ("training.options", "TrainOptions"),
+    ("comparison.options", "CompareOptions"),
+)
+# Parameters of the library's functions that are no fields of options.
+_PARAMETERS = {"inputs": "INPUT", "listed": "--from-file", "sources": "SOURCE", "keep_metadata": "--strip-metadata"} | {
+    name: f"--{name}" for name in ("data", "model", "output", "overwrite", "resume", "run")
+}
 
 
 def given_path(text: str) -> Path:
@@ -22,9 +47,9 @@ def given_name(text: str) -> str:
     return text
 
 
-RUNNING = "Running"
-FILES = "Files"
-COLORS = "Colors"
+Quiet = Annotated[bool, Option("Print results, warnings and errors only.", RUNNING)]
+Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, spelling="--json")]
+
 
 DeviceOption = Annotated[
     str,
@@ -82,3 +107,147 @@ JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print JSON Lines for other programs, as the docs describe.", rich_help_panel=RUNNING),
 ]
+
+
+def command(*kinds: type, first: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make options of what stands in annotations as `Option`: of a function's parameters, and of fields of dataclasses.
+
+    Args:
+        kinds: the dataclasses; what a user gave of them comes to the function as its first argument, as `Given`.
+        first: names of what most people need, which the help shows before its panels, in this order.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(function, eval_str=True).parameters.values()
+        options = {each.name: found for each in own if (found := described(each.name, each.annotation, each.default))}
+        options |= {name: each for kind in kinds for name, each in options_of(kind).items()}
+        spellings = _PARAMETERS | {name: _spelling(each) for name, each in options.items()}
+        parameters = {each.name: each for each in own}
+        for name, each in options.items():
+            parameters[name] = _parameter(each, spelled(_help(each), spellings), is_first=name in first.split())
+
+        @wraps(function)
+        def run(ctx: typer.Context, **values: Any) -> None:
+            given = _given(ctx, values, options)
+            of_kinds = {kind: {name: given[name] for name in options_of(kind) if name in given} for kind in kinds}
+            function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+
+        running = {name for name, each in options.items() if each.option.panel == RUNNING}
+        order = [*first.split(), *(name for name in parameters if name not in first.split())]
+        order.sort(key=lambda name: name in running and name not in first.split())
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        signature = [context, *(parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in order)]
+        run.__annotations__ = {each.name: each.annotation for each in signature}
+        vars(run)["__signature__"] = inspect.Signature(signature)
+        vars(run)["hidden"] = {name: list(map(_dashed, each.option.formerly)) for name, each in options.items()}
+        return run
+
+    return decorate
+
+
+class Command(typer.core.TyperCommand):
+    """A command that also takes the spellings that its options had before, which it does not show."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Make the parser, which knows them all."""
+        parser = super().make_parser(ctx)
+        for parameter in self.params:
+            if spellings := vars(self.callback).get("hidden", {}).get(parameter.name):
+                old = copy.copy(parameter)
+                old.opts, old.secondary_opts = spellings, []
+                old.add_to_parser(parser, ctx)
+        return parser
+
+
+def spelled(text: str, spellings: Mapping[str, str] | None = None) -> str:
+    """Spell the parameters in a text of the library as a command's user does.
+
+    Args:
+        text: with parameters in backticks: "`size`" becomes --size, "`loss=bins`" --loss bins.
+        spellings: of options by their names; of all commands where left out.
+    """
+
+    def option(found: re.Match[str]) -> str:
+        known = all_spellings() if spellings is None else spellings
+        name, value = found[1], found[2]
+        return found[0] if name not in known else f"{known[name]} {value}" if value else known[name]
+
+    return re.sub(r"`(\w+)(?:=([^`]+))?`", option, text)
+
+
+@cache
+def all_spellings() -> Mapping[str, str]:
+    """How each parameter of the library is spelled on the command line; none is spelled in two ways."""
+    kinds = [getattr(import_module(f"colorgan.{module}"), name) for module, name in _KINDS]
+    return _PARAMETERS | {name: _spelling(each) for kind in kinds for name, each in options_of(kind).items()}
+
+
+def option_of(parameter: str) -> str:
+    """How a parameter of the library is spelled on the command line."""
+    return all_spellings().get(parameter, _dashed(parameter))
+
+
+def _given(ctx: Any, values: Mapping[str, Any], options: Mapping[str, Described]) -> dict[str, Any]:
+    """The values of the options that stand on the command line or in the environment."""
+    given = {}
+    for name, each in options.items():
+        source = ctx.get_parameter_source(name)
+        if source and source.name != "DEFAULT":
+            is_several = get_origin(each.kinds[0]) is tuple
+            parse = each.option.parse or (tuple if is_several else lambda value: value)
+            given[name] = parse(values[name])
+    return given
+
+
+def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Parameter:
+    """A parameter as Typer reads it."""
+    option, kind = each.option, each.kinds[0]
+    if option.parse:
+        kind = list[str] if option.repeated else str
+    elif get_origin(kind) is tuple:
+        kind = list[get_args(kind)[0]]  # type: ignore[misc]
+    is_path, is_several = kind in (Path, list[Path]), get_origin(kind) is list
+    info = typer.Option(
+        *_declarations(each),
+        help=text,
+        envvar=option.variable or None,
+        metavar=option.metavar or option.unit.upper() or ("PATH" if is_path else _metavar(each)),
+        show_default=option.unset or True,
+        autocompletion=_COMPLETIONS.get(option.completes),
+        parser=given_path if is_path else None,
+        rich_help_panel=None if is_first else option.panel,
+    )
+    return inspect.Parameter(
+        each.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=[] if is_several and not each.default else each.default,
+        annotation=Annotated[kind | None if each.optional else kind, info],
+    )
+
+
+def _metavar(each: Described) -> str:
+    if each.kinds == (bool,):
+        return ""
+    return "NAME" if each.choices else "NUMBER" if each.is_number else "TEXT"
+
+
+def _help(each: Described) -> str:
+    """What an option does, and what values there are."""
+    values = f" ({words})" if (words := each.words()) else ""
+    return each.option.help.rstrip(".") + values + "."
+
+
+def _declarations(each: Described) -> list[str]:
+    """The spellings of an option, as Typer takes them."""
+    if each.option.spelling:
+        return each.option.spelling.split()
+    is_switch = each.kinds == (bool,) and each.default is not False
+    return [_dashed(each.name) + (f"/{_dashed(f'no_{each.name}')}" if is_switch else "")]
+
+
+def _spelling(each: Described) -> str:
+    return _declarations(each)[0].partition("/")[0]
+
+
+def _dashed(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -13,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import watch_signals
-from colorgan.cli.options import FILES, RUNNING, QuietOption, SeedOption, given_path
+from colorgan.cli.options import QuietOption, SeedOption, given_path
 from colorgan.data.options import PrepareOptions
 from colorgan.errors import UsageError
+from colorgan.options import FILES, RUNNING
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:

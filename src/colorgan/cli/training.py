@@ -1,4 +1,4 @@
-"""A training under a bar: what is printed while it goes on and when it ends, and by which process."""
+"""`colorgan finetune` and `colorgan train`: stage 1, and stage 2, each under a bar."""
 
 from __future__ import annotations
 
@@ -6,17 +6,74 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from colorgan.cli.console import Console
+from colorgan.cli.options import Given, Quiet, command
+from colorgan.options import FILES, Option
+from colorgan.training.options import FinetuneOptions, TrainOptions, train_options
 
 if TYPE_CHECKING:
     from colorgan.metrics import MetricValues
     from colorgan.training.checkpoint import Position
     from colorgan.training.launch import RunResult
     from colorgan.training.way import Options, Way
+
+_SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
+Set = Annotated[Path, Option("The set that prepare wrote.", FILES, metavar="PATH")]
+Run = Annotated[Path, Option("The run folder: log, samples, weights, checkpoints.", FILES, metavar="PATH")]
+Resume = Annotated[bool, Option("Go on with the run's own options where none is given.", FILES)]
+Overwrite = Annotated[bool, Option("Remove the run in the run folder and start afresh.", FILES)]
+
+
+@command(FinetuneOptions, first="data start loss max_minutes run resume")
+def finetune(
+    given: Given,
+    data: Set = Path("data"),
+    run: Run = Path("runs/finetune"),
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Stage 1: train a model on your own photos, supervised by their true colors.
+
+    The same command again goes on where it was stopped. The defaults are the published recipe: every layer, mean
+    squared error on ab, Adam.
+    """
+    options = FinetuneOptions(**given[FinetuneOptions])
+    console = _console(data, run, quiet)
+    from colorgan.training.finetune import FINETUNE
+    from colorgan.training.launch import resumable_options
+
+    if resume:
+        options = resumable_options(FINETUNE, run, given[FinetuneOptions])
+    _run_with_bar(console, FINETUNE, data, run, options, overwrite)
+
+
+@command(TrainOptions, first="data start recipe max_minutes run resume")
+def train(
+    given: Given,
+    data: Set = Path("data"),
+    run: Run = Path("runs/train"),
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Stage 2: train a model on, against a discriminator that learns to tell its colors from true ones.
+
+    The same command again goes on where it was stopped. The defaults are the published recipe; --recipe balanced is
+    the one to take for results.
+    """
+    options = train_options(given[TrainOptions])
+    console = _console(data, run, quiet)
+    from colorgan.training.launch import resumable_options
+    from colorgan.training.train import TRAIN
+
+    if resume:
+        options = resumable_options(TRAIN, run, given[TrainOptions])
+    _run_with_bar(console, TRAIN, data, run, options, overwrite, _SHOWN)
 
 
 class TrainingBar:
@@ -78,7 +135,7 @@ class TrainingBar:
             self.console.note(line)
 
 
-def training_console(data: Path, run: Path, quiet: bool) -> Console:
+def _console(data: Path, run: Path, quiet: bool) -> Console:
     """Where a training prints; it says at once what is begun, since torch takes seconds to load.
 
     Args:
@@ -96,7 +153,7 @@ def _leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def run_with_bar(
+def _run_with_bar(
     console: Console,
     way: Way[Options],
     data: Path,

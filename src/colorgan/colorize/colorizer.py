@@ -17,9 +17,9 @@ from torch import Tensor
 from colorgan.colorize import upsample
 from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix
 from colorgan.colorize.engine import CPU, Engine, Results
-from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
 from colorgan.colorize.pictures import Picture, given
-from colorgan.colorize.uncertainty import confidence, confidence_image, variants
+from colorgan.colorize.uncertainty import confidence, confidence_image, fade_unsure, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.images.decode import read
@@ -124,6 +124,7 @@ class Colorizer:
         render_size: int | None = None,
         fit: Fit = "shape",
         edges: bool | None = None,
+        unsure: Unsure = "keep",
     ) -> Any:
         """Color a picture.
 
@@ -135,6 +136,7 @@ class Colorizer:
             render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
             fit: shape, or square as in the demo that ECCV16 was published with.
             edges: whether colors end at the photo's edges; the model's own choice where None.
+            unsure: keep, or gray to leave regions gray whose colors the network does not know.
 
         Returns:
             For an array one of (H, W, 3) of its type. Else a PIL image of the same size, upright where EXIF said that
@@ -145,7 +147,7 @@ class Colorizer:
             PhotoError: a picture that cannot be read, or too large for the memory.
             UsageError: a value out of its range; it is a ValueError too.
         """
-        rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges)
+        rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges, unsure=unsure)
         picture = given(image)
         return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
 
@@ -193,13 +195,14 @@ class Colorizer:
         ]
 
     def confidence(self, image: Picture) -> Image.Image:
-        """Tell how sure the network is of a picture's colors: white where it is certain, black where it knows nothing.
+        """Tell how sure the network is of a picture's colors.
 
         Args:
             image: as for `colorize`.
 
         Returns:
-            A small gray picture of like shape; `confidence.confidence` says what its values mean.
+            A small gray picture of like shape: how likely the true color is within 10 ab units of the one shown, from
+            black (never) to white (always).
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
@@ -256,7 +259,9 @@ class Colorizer:
             return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
         return torch.from_numpy(photo.lightness.reduced(*size))[None]
 
-    def predict_batch(self, L: Tensor, rendering: ColorizeOptions) -> list[PredictedColors | PhotoError]:
+    def predict_batch(
+        self, L: Tensor, rendering: ColorizeOptions, *, with_confidence: bool = False
+    ) -> list[PredictedColors | PhotoError]:
         """Predict the colors of photos that share a `network_size`.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
@@ -264,6 +269,7 @@ class Colorizer:
         Args:
             L: (B, 1, h, w), 0..100, on the CPU.
             rendering: its saturation is left to `finish`.
+            with_confidence: tell how sure the network was, where it has bins; with `rendering.confidence` it must.
 
         Returns:
             One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
@@ -278,15 +284,17 @@ class Colorizer:
         def read(prediction: Prediction) -> Results:
             self._check(prediction, rendering)
             colored = variants(prediction, temperature, rendering.variants, rendering.seed)
-            if prediction.logits is None or not rendering.confidence:
+            if prediction.logits is None or not (with_confidence or rendering.confidence or rendering.unsure == "gray"):
                 return (colored,)
-            return colored, confidence(prediction.logits)
+            sure = confidence(prediction.logits, prediction.ab, self.info.confidence_temperature)
+            return fade_unsure(colored, sure) if rendering.unsure == "gray" else colored, sure
 
         with_edges = self.info.edges if rendering.edges is None else rendering.edges
 
         def colors(seen: Tensor, results: Results) -> PredictedColors:
-            sure = results[1] if rendering.confidence else None
-            return PredictedColors(results[0], sure, seen[0] if with_edges else None)
+            return PredictedColors(
+                results[0], results[1] if len(results) > 1 else None, seen[0] if with_edges else None
+            )
 
         results = self.engine.run(L, temperature, read)
         return [
@@ -298,6 +306,7 @@ class Colorizer:
             wanted = {
                 "temperature": rendering.temperature is not None,
                 "confidence": rendering.confidence,
+                "unsure": rendering.unsure == "gray",
                 "variants": rendering.variants > 1,
             }
             for name in (name for name, is_wanted in wanted.items() if is_wanted):

@@ -22,7 +22,14 @@ CONFIDENCE = "-confidence.png"
 DEFAULT_MODEL = "compact"
 
 Fit = Literal["shape", "square"]
+Unsure = Literal["keep", "gray"]
 FormatName = Literal["keep", "jpg", "png", "webp", "tiff"]
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "fit": get_args(Fit),
+    "format": get_args(FormatName),
+    "bit_depth": (8, 16),
+    "unsure": get_args(Unsure),
+}
 _SUFFIXES: dict[FormatName, str] = {"keep": "", "jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
 
@@ -39,6 +46,7 @@ class ColorizeOptions:
         fit: how the network sees the photo: in its own shape, or squeezed into a square, as the demo that ECCV16 was
             published with does; then colors that sRGB does not have are clipped channel by channel as there.
         confidence: whether to tell how sure the network was.
+        unsure: what becomes of regions whose colors the network does not know: kept, or left gray.
         variants: how many colorings to make, 1..16; the first is the plain one.
         seed: of the other variants' hues, 0 or more.
         edges: whether colors end at the photo's edges, however coarse the network's answer is; None leaves it to the
@@ -68,6 +76,7 @@ class ColorizeOptions:
     keep_metadata: bool = True
     mark: bool = True
     bit_depth: Literal[8, 16] = 8
+    unsure: Unsure = "keep"
 
     def __post_init__(self) -> None:
         for name, lowest, highest in _RANGES:
@@ -75,7 +84,7 @@ class ColorizeOptions:
             if value is not None and not lowest <= value <= highest:
                 expected = f"a {name.replace('_', ' ')} from {lowest} to {highest}"
                 raise UsageError(expected, f"{value}", "Choose one within that range.", parameter=name)
-        for name, known in (("fit", get_args(Fit)), ("format", get_args(FormatName)), ("bit_depth", (8, 16))):
+        for name, known in _CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 expected = f"a {name.replace('_', ' ')} of {', '.join(map(str, known[:-1]))} or {known[-1]}"
                 raise UsageError(expected, repr(value), "Choose one of them.", parameter=name)

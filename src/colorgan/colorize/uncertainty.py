@@ -9,25 +9,57 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorgan.color.bins import BINS, bin_centers
+from colorgan.color.bins import bin_centers
 from colorgan.networks.generator import Prediction
 
+SURE_WITHIN = 10.0  # ab units
+_CELLS_AT_ONCE = 1 << 14  # of 313 distances each: 20 MB
+# What --unsure gray leaves gray, and what it leaves as it is: between them colors fade smoothly. Below a quarter the
+# true color is elsewhere three times in four (a reliability diagram of `compare` says how far that holds).
+UNSURE_BELOW, SURE_FROM = 0.2, 0.4
+_SMOOTHED_OVER = 5  # cells of four pixels: whole regions fade, not speckles
 
-def confidence(logits: Tensor) -> Tensor:
-    """One minus the entropy of the bins' distribution, over the entropy of knowing nothing.
 
-    1 - H(p) / log 313, with p the softmax of the logits as the network gives them (whatever temperature they are
-    decoded at): 1 where it is certain of one bin, 0 where all 313 are alike to it.
+def confidence(logits: Tensor, ab: Tensor, temperature: float) -> Tensor:
+    """How likely the true color is within 10 ab units of the one that is shown.
+
+    The sum of softmax(logits / temperature) over the bins whose centers are that near; of well chosen temperatures
+    (`scripts/calibrate.py`) it comes true as often as it says.
 
     Args:
-        logits: (B, 313, h, w).
+        logits: (B, 313, h, w), as the network gives them.
+        ab: shown, (B, 2, H, W), Lab units.
+        temperature: of the confidence, which is not that of the decoding.
 
     Returns:
         (B, h, w) float32, 0..1.
     """
-    log_shares = logits.movedim(1, -1).float().log_softmax(dim=-1)  # (B, h, w, 313)
-    entropy = -(log_shares.exp() * log_shares).sum(dim=-1)
-    return (1.0 - entropy / math.log(BINS)).clamp(0.0, 1.0)
+    shown = F.interpolate(ab.float(), logits.shape[-2:], mode="area")
+    shares = (logits.movedim(1, -1).float() / temperature).softmax(dim=-1)  # (B, h, w, 313)
+    centers = bin_centers().to(logits.device)
+    cells = zip(
+        shares.flatten(0, 2).split(_CELLS_AT_ONCE),
+        shown.movedim(1, -1).flatten(0, 2).split(_CELLS_AT_ONCE),
+        strict=True,
+    )
+    near = [(part * (torch.cdist(at, centers) <= SURE_WITHIN)).sum(dim=1) for part, at in cells]
+    return torch.cat(near).view(shares.shape[:3]).clamp(0.0, 1.0)
+
+
+def fade_unsure(ab: Tensor, sure: Tensor) -> Tensor:
+    """Leave gray what the network does not know: colors end smoothly between `SURE_FROM` and `UNSURE_BELOW`.
+
+    Args:
+        ab: (B, N, 2, H, W), Lab units.
+        sure: of each, (B, h, w), 0..1.
+
+    Returns:
+        (B, N, 2, H, W).
+    """
+    smooth = F.avg_pool2d(sure[:, None], _SMOOTHED_OVER, 1, _SMOOTHED_OVER // 2, count_include_pad=False)
+    share = ((smooth - UNSURE_BELOW) / (SURE_FROM - UNSURE_BELOW)).clamp(0.0, 1.0)
+    share = share * share * (3.0 - 2.0 * share)
+    return ab * F.interpolate(share, ab.shape[-2:], mode="bilinear", align_corners=False)[:, None]
 
 
 def confidence_image(sure: Tensor) -> Image.Image:

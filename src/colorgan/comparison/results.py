@@ -116,7 +116,7 @@ class Row:
 
     Attributes:
         name: unique in a comparison.
-        kind: baseline, model, or previous: a model of results that were given with `--with`.
+        kind: baseline, model, or previous: a model of results given with them.
         model: what the model's file says of itself; empty for an baseline.
         metrics: of the set, with intervals, by the names of `METRICS`. The original has those alone that
             say something of the truth beside itself (`Metric.defined_for_ground_truth`).

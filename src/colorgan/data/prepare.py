@@ -121,12 +121,18 @@ def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] 
     if isinstance(options.classes, int):
         if options.classes > len(there):
             found = f"there are {len(there)} class folders"
-            raise UsageError(f"--classes {options.classes}", found, "Ask for fewer, or leave the option out.")
+            expected, advice = f"`classes={options.classes}`", "Ask for fewer, or leave the option out."
+            raise UsageError(expected, found, advice, parameter="classes")
         return frozenset(Random(f"{options.seed}/classes").sample(there, options.classes))
     missing = sorted(set(options.classes) - set(there))
     if missing:
         some = ", ".join(there[:5]) + (", ..." if len(there) > 5 else "")
-        raise UsageError(f"a class named {missing[0]}", f"the classes are {some or 'none'}", "Correct --classes.")
+        raise UsageError(
+            f"a class named {missing[0]}",
+            f"the classes are {some or 'none'}",
+            "Correct `classes`.",
+            parameter="classes",
+        )
     return frozenset(options.classes)
 
 
@@ -200,7 +206,7 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
     if not reasons:
         suffixes = " ".join(sorted(PHOTO_SUFFIXES))
         return SetError(expected, "there are none", f"Photos are told by their suffix: {suffixes}.")
-    advice = "Give other sources, or lower --min-side and --min-chroma."
+    advice = "Give other sources, or lower `min_side` and `min_chroma`."
     return SetError(expected, f"all were left out: {reasons}", advice)
 
 

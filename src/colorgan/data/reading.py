@@ -78,7 +78,7 @@ def read_batches(
             begun.kill()  # they heed nothing less
         warn(
             f"Processes that read could not be started ({error}), so that the training reads photos itself: a full "
-            "/dev/shm (docker run --shm-size 1g) or a limit of processes may be why; --workers 0 asks for none."
+            "/dev/shm (docker run --shm-size 1g) or a limit of processes may be why; `workers=0` asks for none."
         )
     return start(0)
 

@@ -44,7 +44,7 @@ def check_place(output: Path, overwrite: bool) -> None:
         advice = "Move it away, or choose another folder with -o."
         raise UsageError(expected, f"a set with other files in it, such as {foreign[0]}", advice)
     if not overwrite:
-        advice = "Give --overwrite to replace it once the new one is whole, or another folder with -o."
+        advice = "Give `overwrite` to replace it once the new one is whole, or another `output`."
         raise UsageError(expected, "a whole set is there already", advice)
 
 

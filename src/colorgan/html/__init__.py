@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
     import sys
@@ -44,6 +45,7 @@ def render(package: str, *parts: str, **values: Any) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(load)
     )
+    environment.filters["code"] = _code
     style = load(_STYLE) + _joined(package, parts, ".css")
     script = _joined(package, parts, ".js")
     template = environment.get_template(f"{parts[0]}.html.j2")
@@ -53,6 +55,11 @@ def render(package: str, *parts: str, **values: Any) -> str:
 def embedded(jpeg: bytes) -> str:
     """A picture as an address that holds it."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _code(text: str) -> Markup:
+    """A text in which what stands in backticks is set as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 def _file(package: str, name: str) -> Traversable:

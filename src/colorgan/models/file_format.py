@@ -78,6 +78,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "render_size": _render_size,
     "temperature": _temperature,
     "edges": _yes_or_no,
+    "confidence_temperature": _temperature,
 }
 
 

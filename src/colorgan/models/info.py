@@ -24,6 +24,8 @@ class ModelInfo:
         render_size: the short side at which the network sees a photo, 8..4096 pixels.
         temperature: what its logits are divided by before they are decoded, above 0.
         edges: whether its colors are made to end at the photo's edges.
+        confidence_temperature: what its logits are divided by where it says how sure it is, above 0; 1 where nobody
+            fitted it (`scripts/calibrate.py`).
     """
 
     name: str
@@ -37,3 +39,4 @@ class ModelInfo:
     render_size: int
     temperature: float
     edges: bool = False
+    confidence_temperature: float = 1.0

@@ -132,7 +132,7 @@ def _check_finite(tensors: Mapping[str, Tensor]) -> None:
     """Refuse to save what has diverged: the loss shows it only at the next line of the log."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            advice = "The checkpoint before is good. Try a lower --lr, --clip-norm 1, or --precision fp32."
+            advice = "The checkpoint before is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`."
             raise TrainingError("a training state of numbers", f"others in {name}", advice)
 
 
@@ -241,7 +241,7 @@ def load_checkpoint(folder: Path, stage: Stage, warn: Callable[[str], None]) -> 
         except (RuntimeError, ValueError, KeyError) as error:
             found = str(error).splitlines()[0]
             raise CheckpointError(
-                f"a checkpoint of this very network in {path}", found, "Give the run's own options, or another --run."
+                f"a checkpoint of this very network in {path}", found, "Give the run's own options, or another `run`."
             ) from error
         return Position(**state["position"]), state["extra"]
     if damaged:

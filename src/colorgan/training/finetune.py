@@ -34,7 +34,7 @@ def _with_hints(generator: Generator) -> Generator:
         UsageError: a network that can have none.
     """
     if not isinstance(generator, LiteUNet):
-        advice = f"Start from a model whose network is {LiteUNet.network}, or leave --hints out."
+        advice = f"Start from a model whose network is {LiteUNet.network}, or leave `hints` out."
         raise UsageError("a network with a place for hints", generator.network, advice)
     return generator if generator.takes_hints else generator.with_hints(HINT_HEADS)
 
@@ -42,16 +42,21 @@ def _with_hints(generator: Generator) -> Generator:
 def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generator, ModelInfo | None]:
     """A fresh network on a published encoder."""
     if options.start != SCRATCH or options.network != LiteUNet.network:
-        found = f"--from {options.start}, --network {options.network}"
-        raise UsageError(f"--encoder with --from {SCRATCH} and --network {LiteUNet.network}", found, "Leave it out.")
+        found = f"`start={options.start}`, `network={options.network}`"
+        expected = f"`encoder` with `start={SCRATCH}` and `network={LiteUNet.network}`"
+        raise UsageError(expected, found, "Leave it out.", parameter="encoder")
     encoder, info = load_encoder(Path(options.encoder))
     network = LiteUNet(**encoder.shape)
     network.encoder.load_state_dict(encoder.state_dict())
     return network.to(device), info
 
 
-def check_bins(generator: Generator, option: str) -> None:
+def check_bins(generator: Generator, wanted: str) -> None:
     """Refuse a cross-entropy over bins to a network without them.
+
+    Args:
+        generator: the network.
+        wanted: the option that asks for it, with its value where it has one.
 
     Raises:
         UsageError: it has none.
@@ -62,12 +67,14 @@ def check_bins(generator: Generator, option: str) -> None:
         logits = generator(torch.zeros(1, 1, 16, 16, device=next(generator.parameters()).device)).logits
     generator.train(was_training)
     if logits is None:
-        raise UsageError(f"a network with bins for {option}", f"{generator.network} has none", f"Leave {option} out.")
+        raise UsageError(
+            f"a network with bins for `{wanted}`", f"{generator.network} has none", f"Leave `{wanted}` out."
+        )
 
 
 def _make_stage(options: FinetuneOptions, start: Start) -> FinetuneStage:
     if options.loss == "bins":
-        check_bins(start.generator, "--loss bins")
+        check_bins(start.generator, "loss=bins")
     optimizer = OptimizerOptions(
         lr=options.lr,
         encoder_lr=options.encoder_lr,

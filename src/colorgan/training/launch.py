@@ -62,18 +62,18 @@ def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any])
     """
     run = read_run(folder)
     if run is None:
-        raise UsageError(f"a run to go on with in {folder}", "none", "Leave --resume out to start one.")
+        raise UsageError(f"a run to go on with in {folder}", "none", "Leave `resume` out to start one.")
     if run["command"] != way.command:
         found = f"one of `colorgan {run['command']}`"
         raise UsageError(
-            f"a run of `colorgan {way.command}` in {folder}", found, "Give that command, or another --run."
+            f"a run of `colorgan {way.command}` in {folder}", found, "Give that command, or another `run`."
         )
     try:
         recorded = recorded_options(run["options"], (option.name for option in fields(way.options)))
         return way.options(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(
-            f"the options of a {way.command} run in {folder}", str(error), "Name another --run."
+            f"the options of a {way.command} run in {folder}", str(error), "Name another `run`."
         ) from error
 
 
@@ -125,10 +125,10 @@ def _info(way: Way[Options], options: Options, model: Mapping[str, Any]) -> Mode
 
 def _check(data: Path, photos: PhotoSet, options: RunOptions) -> None:
     if not len(photos.val):
-        raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger --val-fraction.")
+        raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger `val_fraction`.")
     if options.size_min and not SMALLEST_SIDE_PX <= options.size_min <= options.size:
-        expected = f"a --size-min of {SMALLEST_SIDE_PX} up to the --size, {options.size}"
-        raise UsageError(expected, str(options.size_min), "Give 0 for squares of one size.")
+        expected = f"a `size_min` of {SMALLEST_SIDE_PX} up to the `size`, {options.size}"
+        raise UsageError(expected, str(options.size_min), "Give 0 for squares of one size.", parameter="size_min")
 
 
 def _check_shares(plan: EpochPlan) -> None:
@@ -136,9 +136,10 @@ def _check_shares(plan: EpochPlan) -> None:
     drawn = len(plan.order)
     if plan.ranks > 1 and (plan.batch_size % plan.ranks or drawn < plan.batch_size):
         raise UsageError(
-            f"a --batch-size that {plan.ranks} processes can share, of at most {drawn} photos",
+            f"a `batch_size` that {plan.ranks} processes can share, of at most {drawn} photos",
             str(plan.batch_size),
             f"Give a multiple of {plan.ranks}; it counts the photos of all processes together.",
+            parameter="batch_size",
         )
 
 
@@ -147,8 +148,8 @@ def _warn_of_small_photos(photos: PhotoSet, size: int, watcher: Watcher) -> None
     short_sides = np.minimum(photos.train.index["height"], photos.train.index["width"])
     smaller = int((short_sides < size).sum())
     if 2 * smaller > len(short_sides):
-        advice = f"Prepare larger ones, or give a --size of up to {int(np.median(short_sides))}."
-        watcher.warned(f"{smaller} of {len(short_sides)} photos are smaller than --size {size} and enlarged. {advice}")
+        advice = f"Prepare larger ones, or give a `size` of up to {int(np.median(short_sides))}."
+        watcher.warned(f"{smaller} of {len(short_sides)} photos are smaller than `size={size}` and enlarged. {advice}")
 
 
 def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
@@ -162,13 +163,13 @@ def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
         if options.encoder_lr or options.freeze_encoder:
             found = f"{generator.network} has none"
             raise UsageError(
-                "a network with a pretrained encoder", found, "Leave --encoder-lr and --freeze-encoder out."
+                "a network with a pretrained encoder", found, "Leave `encoder_lr` and `freeze_encoder` out."
             )
         return
     encoder.statistics_fixed = options.start != SCRATCH or bool(getattr(options, "encoder", ""))
     if options.freeze_encoder > len(encoder.blocks):
-        expected = f"a --freeze-encoder of at most {len(encoder.blocks)} blocks"
-        raise UsageError(expected, str(options.freeze_encoder), "Give fewer.")
+        expected = f"a `freeze_encoder` of at most {len(encoder.blocks)} blocks"
+        raise UsageError(expected, str(options.freeze_encoder), "Give fewer.", parameter="freeze_encoder")
     encoder.freeze(options.freeze_encoder)
 
 
@@ -186,7 +187,7 @@ def _compile(stage: Stage) -> None:
         torch.compile(lambda x: x + 1)(torch.ones(1, device=next(stage.networks["generator"].parameters()).device))
     except Exception as error:
         found = str(error).splitlines()[0]
-        raise UsageError("torch.compile to work here", found, "Leave --compile out.") from error
+        raise UsageError("torch.compile to work here", found, "Leave `compile` out.", parameter="compile") from error
     for network in stage.networks.values():
         network.compile()
 

@@ -238,7 +238,7 @@ class Loop:
             raise TrainingError(
                 f"a loss that is a number at step {self.position.step}",
                 found,
-                "The last checkpoint is good. Try a lower --lr, --clip-norm 1, or --precision fp32.",
+                "The last checkpoint is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`.",
             )
         if self.monitor:
             where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
@@ -290,7 +290,7 @@ class Loop:
             raise TrainingError(
                 "validation figures that are numbers",
                 f"ab L1 {figures['ab_l1']}",
-                "The last checkpoint is good. Try a lower --lr, or --precision fp32.",
+                "The last checkpoint is good. Try a lower `lr`, or `precision=fp32`.",
             )
         return figures, spread
 

@@ -1,201 +1,440 @@
-"""The options of each way of training, importable without torch: the command line takes its defaults from here."""
+"""The options of each way of training, importable without torch: the command line makes its own of them."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from colorgan.errors import UsageError
+from colorgan.options import DEVICE, FILES, RUNNING, SEED, Checked, Option, options_of
 
 SCRATCH = "scratch"
 SMALLEST_SIDE_PX = 16
+_MOST_TIMES = 1000
+_ALWAYS_THERE = object()
+_RECIPE, _LENGTH, _AUGMENTATION = "Recipe", "Length", "Augmentation"
+_LOSSES, _DISCRIMINATOR = "Losses", "Discriminator"
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """What every training run has.
+class RunOption(Option):
+    """An option of a run.
 
     Attributes:
-        start: a model's name or path.
-        lr: Adam's rate for the generator.
-        encoder_lr: its rate for a pretrained encoder, 0 for `lr`.
-        freeze_encoder: blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.
-        weight_decay: decoupled; 0 is plain Adam.
-        clip_norm: bound on the gradient's norm, 0 for none.
-        ema: decay of the average of the weights, 0 for none.
-        schedule: constant or cosine (down to 0 at the end).
-        warmup: share of the run over which the rate climbs from 0.
-        epochs: passes over the training photos; with `max_minutes` set, the most of them.
-        max_minutes: minutes of training over all sittings, 0 for no limit.
-        patience: epochs without a new best before the run ends early, 0 for no such end.
-        batch_size: photos in a step, over all processes.
-        size: side of the training squares, pixels.
-        size_min: where above 0, each batch's side is drawn from here up to `size`.
-        weights: how often the photos of a source are drawn in an epoch, by the source's name; 1 where it is not named.
-        cache: none, or device to decode all photos once into the memory of the device.
-        flip: mirror half of the photos.
-        crop_min: the smallest share of the short side that a random crop takes.
-        brightness: the most that L is shifted by.
-        contrast: the most that L's contrast is changed by, as a share.
-        aged: the share of photos whose L is made to look like an old print's.
-        precision: auto, fp32 or bf16.
-        compile: let torch.compile make the networks faster.
-        tensorboard: also write TensorBoard events.
-        device: auto, cpu, cuda, cuda:N or mps.
-        workers: processes that decode photos, 0 for none beside the main one.
-        seed: decides every random choice.
-        log_every: steps between lines of the log.
-        checkpoint_every: epochs between checkpoints that are kept for good, 0 for none.
-        save_minutes: minutes between checkpoints inside an epoch.
-        val_photos: the most photos to validate on.
-        validate_every: epochs between validations; the last, and those whose checkpoints are kept, always have one.
+        before: for one that came later: what it was before it was there, whatever the default is today; so a run goes
+            on whose `run.json` does not name it.
+        may_change: a run stays the same run when this does: how long, how often and where.
     """
 
-    start: str = "eccv16"
-    lr: float = 1e-4
-    encoder_lr: float = 0.0
-    freeze_encoder: int = 0
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0
-    ema: float = 0.0
-    schedule: str = "constant"
-    warmup: float = 0.0
-    epochs: int = 3
-    max_minutes: float = 0.0
-    patience: int = 0
-    batch_size: int = 16
-    size: int = 256
-    size_min: int = 0
-    weights: Mapping[str, float] = field(default_factory=dict)
-    cache: str = "none"
-    flip: bool = True
-    crop_min: float = 0.8
-    brightness: float = 0.0
-    contrast: float = 0.0
-    aged: float = 0.0
-    precision: str = "auto"
-    compile: bool = False
-    tensorboard: bool = False
-    device: str = "auto"
-    workers: int = 0
-    seed: int = 0
-    log_every: int = 20
-    checkpoint_every: int = 0
-    save_minutes: float = 10.0
-    val_photos: int = 512
-    validate_every: int = 1
+    before: Any = _ALWAYS_THERE
+    may_change: bool = False
+
+
+def parse_weights(given: Sequence[str]) -> dict[str, float]:
+    """The weights of sources by name, of texts such as slides=3.
+
+    Raises:
+        UsageError: one is no such text, or its number is out of range.
+    """
+    weights = {}
+    for text in given:
+        name, _, times = text.rpartition("=")
+        try:
+            weights[name] = float(times)
+        except ValueError:
+            weights[name] = -1.0
+        if not name or not 0 <= weights[name] <= _MOST_TIMES:
+            expected, advice = f"`weights` to be SOURCE=TIMES, from 0 to {_MOST_TIMES}", "Such as slides=3."
+            raise UsageError(expected, repr(text), advice, parameter="weights")
+    return weights
+
+
+@dataclass(frozen=True)
+class RunOptions(Checked):
+    """What every training run has."""
+
+    start: Annotated[
+        str, RunOption("The model to start from: a name or a path.", FILES, spelling="--from", completes="model")
+    ] = "eccv16"
+    lr: Annotated[float, RunOption("Adam's rate for the generator.", _RECIPE, above=0, highest=1)] = 1e-4
+    encoder_lr: Annotated[
+        float,
+        RunOption("The rate of a pretrained encoder; 0 takes `lr`.", _RECIPE, lowest=0, highest=1, before=0.0),
+    ] = 0.0
+    freeze_encoder: Annotated[
+        int,
+        RunOption(
+            "Blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.",
+            _RECIPE,
+            lowest=0,
+            unit="blocks",
+            before=0,
+        ),
+    ] = 0
+    weight_decay: Annotated[
+        float, RunOption("Decoupled weight decay; 0 is plain Adam.", _RECIPE, lowest=0, highest=1)
+    ] = 0.0
+    clip_norm: Annotated[
+        float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", _RECIPE, lowest=0)
+    ] = 0.0
+    ema: Annotated[
+        float, RunOption("Decay of the averaged weights; 0 for none.", _RECIPE, lowest=0, highest=0.99999)
+    ] = 0.0
+    schedule: Annotated[
+        Literal["constant", "cosine"],
+        RunOption("How the rate goes over the run; cosine takes it down to 0 at the end.", _RECIPE),
+    ] = "constant"
+    warmup: Annotated[
+        float, RunOption("Share of the run in which the rate climbs from 0.", _RECIPE, lowest=0, highest=0.5)
+    ] = 0.0
+    epochs: Annotated[
+        int,
+        RunOption("Passes over the training photos, at most.", _LENGTH, lowest=1, unit="epochs", may_change=True),
+    ] = 3
+    max_minutes: Annotated[
+        float,
+        RunOption(
+            "Minutes of training over all sittings, at most; 0 for no limit.",
+            _LENGTH,
+            lowest=0,
+            unit="minutes",
+            may_change=True,
+        ),
+    ] = 0.0
+    patience: Annotated[
+        int,
+        RunOption(
+            "End after so many epochs without better validation figures; 0 goes on.",
+            _LENGTH,
+            lowest=0,
+            unit="epochs",
+            before=0,
+            may_change=True,
+        ),
+    ] = 0
+    batch_size: Annotated[int, RunOption("Photos in a step, over all processes.", _LENGTH, lowest=1, unit="photos")] = (
+        16
+    )
+    size: Annotated[
+        int,
+        RunOption("Side of the training squares.", _LENGTH, lowest=SMALLEST_SIDE_PX, highest=1024, unit="pixels"),
+    ] = 256
+    size_min: Annotated[
+        int,
+        RunOption(
+            "Draw each batch's side from here up to `size`, in steps of 16 pixels; 0 always takes `size`.",
+            _LENGTH,
+            lowest=0,
+            highest=1024,
+            unit="pixels",
+            before=0,
+        ),
+    ] = 0
+    weights: Annotated[
+        Mapping[str, float],
+        RunOption(
+            "How often an epoch draws the photos of a source; as often as wanted.",
+            _LENGTH,
+            spelling="--weight",
+            metavar="SOURCE=TIMES",
+            unset="1 for each",
+            parse=parse_weights,
+            repeated=True,
+            before={},
+        ),
+    ] = field(default_factory=dict)
+    cache: Annotated[
+        Literal["none", "device"],
+        RunOption(
+            "device decodes all photos once into the memory of the device, where they are cut and varied.",
+            RUNNING,
+            before="none",
+            may_change=True,
+        ),
+    ] = "none"
+    flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION)] = True
+    crop_min: Annotated[
+        float,
+        RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, lowest=0.1, highest=1),
+    ] = 0.8
+    brightness: Annotated[float, RunOption("The most that L is shifted by.", _AUGMENTATION, lowest=0, highest=50)] = 0.0
+    contrast: Annotated[
+        float, RunOption("The most that L's contrast changes, as a share.", _AUGMENTATION, lowest=0, highest=0.9)
+    ] = 0.0
+    aged: Annotated[
+        float,
+        RunOption(
+            "Share of photos whose L is made to look old: faded, grainy, stained, seen by early film.",
+            _AUGMENTATION,
+            lowest=0,
+            highest=1,
+            before=0.0,
+        ),
+    ] = 0.0
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        RunOption("What the networks compute in; auto takes bf16 where the device has it in hardware.", RUNNING),
+    ] = "auto"
+    compile: Annotated[
+        bool,
+        RunOption("Compile the networks first: minutes once, faster steps.", RUNNING, before=False, may_change=True),
+    ] = False
+    tensorboard: Annotated[
+        bool,
+        RunOption("Also write TensorBoard events (the extra tensorboard).", RUNNING, before=False, may_change=True),
+    ] = False
+    device: Annotated[str, RunOption(**vars(DEVICE), may_change=True)] = "auto"
+    workers: Annotated[
+        int,
+        RunOption(
+            "Processes that decode photos; 0 for none of their own.",
+            RUNNING,
+            lowest=0,
+            unit="processes",
+            may_change=True,
+        ),
+    ] = 0
+    seed: Annotated[int, SEED] = 0
+    log_every: Annotated[
+        int,
+        RunOption("Steps between lines of metrics.jsonl.", _LENGTH, lowest=1, unit="steps", may_change=True),
+    ] = 20
+    checkpoint_every: Annotated[
+        int,
+        RunOption(
+            "Keep the checkpoint of every so many epochs for good; 0 keeps the newest alone.",
+            _LENGTH,
+            lowest=0,
+            unit="epochs",
+            may_change=True,
+        ),
+    ] = 0
+    save_minutes: Annotated[
+        float,
+        RunOption(
+            "Minutes between checkpoints inside an epoch.", _LENGTH, lowest=0.01, unit="minutes", may_change=True
+        ),
+    ] = 10.0
+    val_photos: Annotated[int, RunOption("Validation photos, at most.", _LENGTH, lowest=1, unit="photos")] = 512
+    validate_every: Annotated[
+        int,
+        RunOption(
+            "Epochs between validations; the last, and those of kept checkpoints, have one always.",
+            _LENGTH,
+            lowest=1,
+            unit="epochs",
+            before=1,
+            may_change=True,
+        ),
+    ] = 1
+
+
+_Rebalance = Annotated[
+    float,
+    RunOption(
+        "Strength of the rebalancing of the cross-entropy over the bins: 0 none, 1 full.",
+        _RECIPE,
+        lowest=0,
+        highest=1,
+    ),
+]
 
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
-    """What decides a supervised run; the defaults are those of the published run.
+    """What decides a supervised run; the defaults are those of the published run."""
 
-    Attributes:
-        network: the network that starting from scratch builds.
-        encoder: a published EfficientNet-Lite file that starting from scratch takes the encoder from, or empty.
-        loss: mse, l1, huber or bins.
-        rebalance: strength of the bins loss's class weights, 0..1.
-        hints: train the branch that takes hints, and nothing else; `loss` plays no part then.
-    """
+    start: Annotated[
+        str,
+        RunOption("The model to start from: a name, a path, or scratch.", FILES, spelling="--from", completes="start"),
+    ] = "eccv16"
+    network: Annotated[
+        Literal["liteunet", "compact", "eccv16"], RunOption("The network that `start=scratch` builds.", _RECIPE)
+    ] = "liteunet"
+    encoder: Annotated[
+        str,
+        RunOption(
+            "A published EfficientNet-Lite .pth that `start=scratch` takes the encoder from.",
+            _RECIPE,
+            metavar="PATH",
+            unset="none",
+            before="",
+        ),
+    ] = ""
+    loss: Annotated[
+        Literal["mse", "l1", "huber", "bins"],
+        RunOption(
+            "mse, l1 and huber compare ab; bins is the class-rebalanced cross-entropy over the 313 bins.", _RECIPE
+        ),
+    ] = "mse"
+    rebalance: _Rebalance = 0.25
+    hints: Annotated[
+        bool,
+        RunOption(
+            "Train the branch that takes a user's hints, and leave every other weight as it is; `loss` plays no part.",
+            _RECIPE,
+            before=False,
+        ),
+    ] = False
 
-    network: str = "liteunet"
-    encoder: str = ""
-    loss: str = "mse"
-    rebalance: float = 0.25
-    hints: bool = False
+
+def _weight(of: str) -> RunOption:
+    """The weight of a term of the loss."""
+    return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, lowest=0, before=0.0)
 
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """What decides an adversarial run; the defaults are the recipe `report`, the published run.
-
-    Attributes:
-        recipe: a key of `RECIPES`, whose values stand where nothing else was given.
-        start_discriminator: a file to take the discriminator from, or empty for a fresh one.
-        perceptual_network: vgg19, or encoder for the published EfficientNet-Lite in the file `encoder`.
-        vgg_weights: a local file of VGG19, or empty for the published one.
-        encoder: a published EfficientNet-Lite file, for its features, or empty.
-        d_lr: Adam's rate for the discriminator.
-        beta1: Adam's averaging of the gradient, for both networks.
-        beta2: likewise, of its square.
-        adversarial: bce, hinge, lsgan or relativistic.
-        real_label: what the discriminator is to say of true colours, where it judges them by themselves.
-        d_norm: batch, instance or spectral.
-        g_norm: train, or frozen for the statistics that the generator came with.
-        lambda_adversarial: weight of fooling the discriminator.
-        lambda_l1: weight of the ab difference in Lab units.
-        lambda_perceptual: weight of the difference of the perceptual network's features.
-        lambda_saturation: weight of chroma above the true one.
-        lambda_bins: weight of the cross-entropy over the bins.
-        rebalance: strength of that cross-entropy's class weights, 0..1.
-        r1: weight of the gradient penalty on true photos.
-        r2: weight of the gradient penalty on generated photos.
-        d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
-        coarse_truth: it sees true colours as coarse as the generator's bins.
-        d_augment: photos are moved and cut before it sees them.
-        d_warmup_steps: steps at the beginning of the run in which it alone learns.
-    """
+    """What decides an adversarial run; the defaults are the recipe `report`, the published run."""
 
     start: str = "finetuned"
     lr: float = 2e-4
     epochs: int = 50
     checkpoint_every: int = 5
-    recipe: str = "report"
-    start_discriminator: str = ""
-    perceptual_network: str = "vgg19"
-    vgg_weights: str = ""
-    encoder: str = ""
-    d_lr: float = 1e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    adversarial: str = "bce"
-    real_label: float = 1.0
-    d_norm: str = "batch"
-    g_norm: str = "train"
-    lambda_adversarial: float = 1.0
-    lambda_l1: float = 10.0
-    lambda_perceptual: float = 10.0
-    lambda_saturation: float = 0.0
-    lambda_bins: float = 0.0
-    rebalance: float = 0.25
-    r1: float = 0.0
-    r2: float = 0.0
-    d_target_accuracy: float = 1.0
-    coarse_truth: bool = False
-    d_augment: bool = False
-    d_warmup_steps: int = 0
+    recipe: Annotated[
+        Literal["report", "balanced"],
+        RunOption(
+            "report is the published run, and what the defaults shown here are; balanced keeps the discriminator "
+            "from winning. Options that are given go before the recipe's.",
+            _RECIPE,
+        ),
+    ] = "report"
+    start_discriminator: Annotated[
+        str,
+        RunOption(
+            "A run's weights/discriminator.safetensors to start from.",
+            FILES,
+            spelling="--from-discriminator",
+            metavar="PATH",
+            unset="a fresh one",
+        ),
+    ] = ""
+    perceptual_network: Annotated[
+        Literal["vgg19", "encoder"],
+        RunOption(
+            "Whose features `lambda_perceptual` compares: VGG19's (548 MB), or those of the EfficientNet-Lite that "
+            "`encoder` names.",
+            _LOSSES,
+            before="vgg19",
+        ),
+    ] = "vgg19"
+    vgg_weights: Annotated[
+        str,
+        RunOption("A local file of VGG19's weights.", FILES, metavar="PATH", unset="fetched once", may_change=True),
+    ] = ""
+    encoder: Annotated[
+        str,
+        RunOption(
+            "A published EfficientNet-Lite .pth, for `perceptual_network=encoder`.",
+            FILES,
+            metavar="PATH",
+            unset="none",
+            before="",
+        ),
+    ] = ""
+    d_lr: Annotated[float, RunOption("Adam's rate for the discriminator.", _RECIPE, above=0, highest=1)] = 1e-4
+    beta1: Annotated[
+        float,
+        RunOption("Decay of Adam's average of the gradient, of both networks.", _RECIPE, lowest=0, highest=0.9999),
+    ] = 0.5
+    beta2: Annotated[float, RunOption("Decay of Adam's average of its square.", _RECIPE, lowest=0, highest=0.99999)] = (
+        0.999
+    )
+    adversarial: Annotated[
+        Literal["bce", "hinge", "lsgan", "relativistic"],
+        RunOption(
+            "Cross-entropy, hinge, least squares, or relativistic: each generated patch beside the true one.", _LOSSES
+        ),
+    ] = "bce"
+    real_label: Annotated[
+        float,
+        RunOption(
+            "What it is to say of true colors; 0.9 is one-sided label smoothing. Not for relativistic.",
+            _DISCRIMINATOR,
+            lowest=0.5,
+            highest=1,
+        ),
+    ] = 1.0
+    d_norm: Annotated[
+        Literal["batch", "instance", "spectral"], RunOption("The discriminator's norm.", _DISCRIMINATOR)
+    ] = "batch"
+    g_norm: Annotated[
+        Literal["train", "frozen"],
+        RunOption(
+            "The generator's batch norms: train on each batch's statistics, or frozen at those it came with.", _RECIPE
+        ),
+    ] = "train"
+    lambda_adversarial: Annotated[float, _weight("fooling the discriminator")] = 1.0
+    lambda_l1: Annotated[float, _weight("the ab difference, Lab units")] = 10.0
+    lambda_perceptual: Annotated[float, _weight("the difference of a frozen network's features")] = 10.0
+    lambda_saturation: Annotated[float, _weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
+    lambda_bins: Annotated[float, _weight("the cross-entropy over the 313 bins")] = 0.0
+    rebalance: _Rebalance = 0.25
+    r1: Annotated[
+        float,
+        RunOption("Weight of the gradient penalty on true photos (R1); 0 for none.", _DISCRIMINATOR, lowest=0),
+    ] = 0.0
+    r2: Annotated[
+        float,
+        RunOption(
+            "Weight of the gradient penalty on generated photos (R2); 0 for none.",
+            _DISCRIMINATOR,
+            lowest=0,
+            before=0.0,
+        ),
+    ] = 0.0
+    d_target_accuracy: Annotated[
+        float,
+        RunOption(
+            "It rests while its running accuracy on patches is above this share; 1 never lets it.",
+            _DISCRIMINATOR,
+            lowest=0.5,
+            highest=1,
+        ),
+    ] = 1.0
+    coarse_truth: Annotated[
+        bool,
+        RunOption(
+            "It sees true colors as coarse as the generator's bins, and has to judge colors, not detail.",
+            _DISCRIMINATOR,
+            before=False,
+        ),
+    ] = False
+    d_augment: Annotated[
+        bool,
+        RunOption(
+            "It sees photos moved and with a square cut out (DiffAugment), and learns none by heart.",
+            _DISCRIMINATOR,
+            before=False,
+        ),
+    ] = False
+    d_warmup_steps: Annotated[
+        int,
+        RunOption(
+            "It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
+            _DISCRIMINATOR,
+            lowest=0,
+            unit="steps",
+            before=0,
+        ),
+    ] = 0
 
 
-# What options that came later were before they were there, whatever their defaults are today: so a run goes on whose
-# `run.json` is of an older version and does not name them.
-BEFORE: dict[str, Any] = {
-    "aged": 0.0,
-    "cache": "none",
-    "coarse_truth": False,
-    "compile": False,
-    "d_augment": False,
-    "d_warmup_steps": 0,
-    "encoder": "",
-    "encoder_lr": 0.0,
-    "freeze_encoder": 0,
-    "hints": False,
-    "patience": 0,
-    "perceptual_network": "vgg19",
-    "r2": 0.0,
-    "size_min": 0,
-    "tensorboard": False,
-    "validate_every": 1,
-    "weights": {},
-}
+_OPTIONS = {name: each.option for kind in (FinetuneOptions, TrainOptions) for name, each in options_of(kind).items()}
+_RUN_OPTIONS = {name: option for name, option in _OPTIONS.items() if isinstance(option, RunOption)}
+BEFORE = {name: option.before for name, option in _RUN_OPTIONS.items() if option.before is not _ALWAYS_THERE}
+MAY_CHANGE = {name for name, option in _RUN_OPTIONS.items() if option.may_change}
+_RENAMED = {old: name for name, option in _OPTIONS.items() for old in option.formerly}
 
 
 def recorded_options(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The options of a run, with those that its version did not have yet.
+    """The options of a run under today's names, with those that its version did not have yet.
 
     Args:
         recorded: options by name, from its `run.json`.
         names: of the options that there are today.
     """
-    return {name: BEFORE[name] for name in names if name in BEFORE} | dict(recorded)
+    known = {_RENAMED.get(name, name): value for name, value in recorded.items()}
+    return {name: BEFORE[name] for name in names if name in BEFORE} | known
 
 
 # What each sets beside the defaults, which are those of `report`; docs/training.md says what each of the two gave.

@@ -93,7 +93,7 @@ def joined(device_name: str) -> Iterator[tuple[Ranks, torch.device]]:
     """Join the processes that torchrun started, if it did.
 
     Args:
-        device_name: the `--device` option; on CUDA each process of a machine takes a GPU of its own.
+        device_name: as in the options; on CUDA each process of a machine takes a GPU of its own.
 
     Yields:
         The ranks, and this one's device.

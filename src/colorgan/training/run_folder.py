@@ -15,28 +15,11 @@ import torch
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError
 from colorgan.files import atomic_write, locked
-from colorgan.training.options import recorded_options
+from colorgan.training.options import MAY_CHANGE, recorded_options
 
 FORMAT = 1
 _FILE = "run.json"
 _LOCK_FILE = "lock"
-
-# How long, how often and where: a run stays the same run when these change.
-_FREE = {
-    "epochs",
-    "max_minutes",
-    "patience",
-    "tensorboard",
-    "workers",
-    "cache",
-    "validate_every",
-    "device",
-    "compile",
-    "vgg_weights",
-    "log_every",
-    "checkpoint_every",
-    "save_minutes",
-}
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -58,7 +41,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
             raise TypeError("its options or its model are no tables")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"the description of a run in {path}", f"{type(error).__name__}: {error}", "Name another --run."
+            f"the description of a run in {path}", f"{type(error).__name__}: {error}", "Name another `run`."
         ) from error
     return dict(run)
 
@@ -82,15 +65,15 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             has_locks = held.enter_context(locked(folder / _LOCK_FILE))
         except BlockingIOError as error:
-            advice = "Wait for it or end it, or name another --run."
+            advice = "Wait for it or end it, or name another `run`."
             raise UsageError(
                 f"the run folder {folder} for this training", "another is at work in it", advice
             ) from error
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another --run.") from error
+            raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another `run`.") from error
         except OSError as error:
             raise OutputError(
-                f"the run folder {folder}", error.strerror or str(error), "Name another --run."
+                f"the run folder {folder}", error.strerror or str(error), "Name another `run`."
             ) from error
         if not has_locks:
             warn(f"The disk of {folder} has no locks: see that no other training is started there.")
@@ -134,24 +117,24 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
     if run is None:
         if folder.exists() and any(path.name != _LOCK_FILE for path in folder.iterdir()):
             raise UsageError(
-                f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another --run."
+                f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another `run`."
             )
         return False
     if run["command"] != command:
         raise UsageError(
             f"a run of `colorgan {command}` in {folder}",
             f"one of `colorgan {run['command']}`",
-            "Name another --run, or start afresh by --overwrite.",
+            "Name another `run`, or start afresh by `overwrite`.",
         )
     wanted = dict(options) | {"set": identity[:12]}
     held = recorded_options(run["options"], options) | {"set": run["set"][:12]}
-    differing = [name for name in wanted if name not in _FREE and wanted[name] != held.get(name)]
+    differing = [name for name in wanted if name not in MAY_CHANGE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
         raise UsageError(
             f"the run in {folder} with these options",
             found,
-            "Go on with its own options by --resume, start afresh by --overwrite, or name another --run.",
+            "Go on with its own options by `resume`, start afresh by `overwrite`, or name another `run`.",
         )
     return True
 

@@ -27,11 +27,12 @@ _FINETUNED = "finetuned"
 
 def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
     _check_losses(options)
-    for option, side in (("--size", options.size), ("--size-min", options.size_min or options.size)):
+    for option, side in (("size", options.size), ("size_min", options.size_min or options.size)):
         if side < SMALLEST_PX:
-            raise UsageError(f"a {option} of at least {SMALLEST_PX}", str(side), "The discriminator needs it.")
+            expected, advice = f"a `{option}` of at least {SMALLEST_PX}", "The discriminator needs it."
+            raise UsageError(expected, str(side), advice, parameter=option)
     if options.start == _FINETUNED and _FINETUNED not in available_models():
-        advice = "Run colorgan finetune first, or name another start: --from compact, --from eccv16, or a path."
+        advice = "Run colorgan finetune first, or name another start: `start=compact`, `start=eccv16`, or a path."
         raise WeightsError("a finetuned model to start from", "none in the cache", advice)
     model = load_model(options.start, device, fetching)
     return model.generator, model.info
@@ -39,15 +40,17 @@ def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tu
 
 def _check_losses(options: TrainOptions) -> None:
     if options.adversarial == "relativistic" and options.real_label != 1.0:
-        advice = "True patches are judged beside generated ones, by no label: leave --real-label out."
-        raise UsageError("a --real-label of 1 with --adversarial relativistic", f"{options.real_label:g}", advice)
+        advice = "True patches are judged beside generated ones, by no label: leave `real_label` out."
+        expected = "a `real_label` of 1 with `adversarial=relativistic`"
+        raise UsageError(expected, f"{options.real_label:g}", advice, parameter="real_label")
     by_encoder = options.perceptual_network == "encoder"
     if by_encoder and options.lambda_perceptual and not options.encoder:
         advice = "Give the path of a published EfficientNet-Lite .pth."
-        raise UsageError("--encoder with --perceptual-network encoder", "none", advice)
+        raise UsageError("`encoder` with `perceptual_network=encoder`", "none", advice, parameter="encoder")
     if options.encoder and not by_encoder:
         advice = "Give both, or neither: a start of its own has an encoder by colorgan finetune."
-        raise UsageError("--perceptual-network encoder with --encoder", options.perceptual_network, advice)
+        expected = "`perceptual_network=encoder` with `encoder`"
+        raise UsageError(expected, options.perceptual_network, advice, parameter="encoder")
 
 
 def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
@@ -56,9 +59,9 @@ def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
     discriminator = load_discriminator(Path(options.start_discriminator), start.device)
     if discriminator.norm != options.d_norm:
         raise UsageError(
-            f"a discriminator with --d-norm {options.d_norm}",
+            f"a discriminator with `d_norm={options.d_norm}`",
             f"{options.start_discriminator} has {discriminator.norm}",
-            f"Give --d-norm {discriminator.norm}.",
+            f"Give `d_norm={discriminator.norm}`.",
         )
     return discriminator
 
@@ -82,7 +85,7 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         discriminator = discriminator.to(memory_format=torch.channels_last)
     bins = None
     if options.lambda_bins:
-        check_bins(start.generator, "--lambda-bins")
+        check_bins(start.generator, "lambda_bins")
         bins = BinsLoss(start.photos.prior, options.rebalance)
     losses = GanOptions(
         adversarial=options.adversarial,

@@ -68,7 +68,7 @@ def test_the_published_run_is_named_saturated_within_two_epochs_of_its_start_and
     assert named(lines) == [(SATURATED, 3, 4)]
     (trouble,) = diagnose(lines[: 2 * 4], SMOOTHED)
     assert "0.1625" in trouble.found
-    assert "--recipe balanced" in trouble.advice
+    assert "`recipe=balanced`" in trouble.advice
     ends = diagnose(history(d_loss=[0.163, 0.163], g_adversarial=[5.66, 13.7]), SMOOTHED)
     assert "from 5.66 to 13.7" in ends[0].found
 
@@ -144,8 +144,8 @@ def test_several_troubles_at_once_are_all_named() -> None:
 
 
 def test_a_divergence_says_what_the_error_said() -> None:
-    trouble = divergence(3, TrainingError("a loss that is a number at step 7", "d_loss nan", "Try a lower --lr."))
-    assert str(trouble) == f"epoch 3: {NAN}. Not a loss that is a number at step 7: d_loss nan. Try a lower --lr."
+    trouble = divergence(3, TrainingError("a loss that is a number at step 7", "d_loss nan", "Try a lower `lr`."))
+    assert str(trouble) == f"epoch 3: {NAN}. Not a loss that is a number at step 7: d_loss nan. Try a lower `lr`."
 
 
 def test_a_discriminator_is_lifeless_while_it_is_saturated_or_blind() -> None:

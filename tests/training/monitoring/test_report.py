@@ -113,7 +113,7 @@ def test_troubles_stand_with_their_advice_and_a_healthy_run_says_that_there_are_
     assert "None so far" in report(run_folder(tmp_path / "healthy")).text
     text = report(run_folder(tmp_path / "saturated", saturated=True)).text
     assert "Epoch 2: the discriminator is saturated" in text
-    assert "--recipe balanced" in text
+    assert "<code>recipe=balanced</code>" in text
 
 
 def test_the_start_the_kept_and_the_last_epoch_stand_side_by_side_with_the_options_and_the_verdict(

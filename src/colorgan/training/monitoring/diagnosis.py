@@ -248,26 +248,26 @@ _SYMPTOMS = (
         "the discriminator is saturated",
         _shows_saturation,
         _saturation_words,
-        "Try --recipe balanced, or of its parts --adversarial hinge, --d-norm spectral, a lower --d-lr, --d-augment, "
-        "or --r1 (with --adversarial relativistic --r2 too).",
+        "Try `recipe=balanced`, or of its parts `adversarial=hinge`, `d_norm=spectral`, a lower `d_lr`, `d_augment`, "
+        "or `r1` (with `adversarial=relativistic` also `r2`).",
     ),
     _Symptom(
         "the discriminator learns nothing",
         _shows_blindness,
         _blindness_words,
-        "Try a higher --d-lr, a lower --r1 and --r2, or a lower --lr for the generator.",
+        "Try a higher `d_lr`, a lower `r1` and `r2`, or a lower `lr` for the generator.",
     ),
     _Symptom(
         "the generator has collapsed",
         _shows_collapse,
         _collapse_words,
-        "Go back to a checkpoint from before it, with a lower --lr or a higher --lambda-l1.",
+        "Go back to a checkpoint from before it, with a lower `lr` or a higher `lambda_l1`.",
     ),
     _Symptom(
         NAN,
         _shows_nan,
         _nan_words,
-        "The checkpoints from before it are good. Try a lower --lr, --clip-norm 1, or --precision fp32.",
+        "The checkpoints from before it are good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`.",
         patience_epochs=1,
     ),
 )

@@ -108,7 +108,7 @@ DISCRIMINATOR = (
     Panel(
         "Gradient penalties of D",
         {"d_r1": "R1, real photos", "d_r2": "R2, generated photos"},
-        "Rise while D learns and level off; a steady climb means that D grows steep, and wants a higher --r1 and --r2.",
+        "Rise while D learns and level off; a steady climb means that D grows steep, and wants a higher `r1` and `r2`.",
     ),
     Panel(
         "Share of steps in which D learns",

@@ -21,12 +21,12 @@ def check_tensorboard(folder: Path) -> None:
     """
     if importlib.util.find_spec("tensorboard") is None:
         advice = 'Install it: pip install "colorgan[tensorboard]"'
-        raise UsageError("TensorBoard for --tensorboard", "it is not installed", advice)
+        raise UsageError("TensorBoard to be installed", "it is not", advice, parameter="tensorboard")
     try:
         str(folder.absolute()).encode()
     except UnicodeEncodeError as error:
         found = "one that is not UTF-8"
-        raise UsageError(f"a name that TensorBoard takes for {folder}", found, "Leave --tensorboard out.") from error
+        raise UsageError(f"a name that TensorBoard takes for {folder}", found, "Leave `tensorboard` out.") from error
 
 
 class Events:

@@ -1,0 +1,185 @@
+"""What there is to say of an option, once: help, bounds, unit and spellings, as metadata of the field that holds it.
+
+The dataclasses of options check themselves by it, `cli` makes its parameters of it, and the reference its pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, MISSING, dataclass, fields
+from functools import cache
+from inspect import get_annotations
+from math import isnan
+from numbers import Integral, Real
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from colorgan.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """What there is to say of an option; it stands in its annotation: `size: Annotated[int, Option("...")] = 256`.
+
+    Attributes:
+        help: what it does, in sentences; other parameters are named in backticks, as in "`size`" or "`loss=bins`".
+        panel: heading under which the command's help shows it.
+        above: numbers are greater than this.
+        lowest: numbers are at least this.
+        highest: numbers are at most this.
+        unit: what a number counts, such as pixels.
+        spelling: on the command line, where that does not follow from the name: `--from`, or `--output -o`.
+        formerly: names that it had before, still taken from scripts and files and shown nowhere.
+        variable: of the environment, which is looked at where the option is not given.
+        metavar: what stands for its value in the help.
+        unset: what holds where it is not given, in words.
+        completes: what a shell offers for it.
+        parse: makes the value of the text that was given, or of the texts where `repeated`; for types that are not
+            simple.
+        repeated: may be given several times.
+    """
+
+    help: str
+    panel: str = ""
+    _: KW_ONLY
+    above: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    unit: str = ""
+    spelling: str = ""
+    formerly: tuple[str, ...] = ()
+    variable: str = ""
+    metavar: str = ""
+    unset: str = ""
+    completes: Literal["", "model", "models", "start"] = ""
+    parse: Callable[[Any], Any] | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Described:
+    """A field or a parameter with its metadata.
+
+    Attributes:
+        name: in Python.
+        kinds: what its value may be, without None.
+        optional: whether it may be None.
+        default: `dataclasses.MISSING` where it has to be given.
+        option: the metadata.
+    """
+
+    name: str
+    kinds: tuple[Any, ...]
+    optional: bool
+    default: Any
+    option: Option
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values that there are, of one that is chosen from a list."""
+        return get_args(self.kinds[0]) if get_origin(self.kinds[0]) is Literal else ()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number."""
+        return self.kinds in ((int,), (float,))
+
+    def words(self) -> str:
+        """What values there are, such as "16 to 4096 pixels" or "shape or square"; empty where any is taken."""
+        option = self.option
+        if self.choices:
+            *others, last = map(str, self.choices)
+            return f"{', '.join(others)} or {last}"
+        least = f"above {option.above:.10g}, at most" if option.above is not None else ""
+        least = f"{option.lowest:.10g} to" if option.lowest is not None else least
+        if option.highest is not None:
+            unit = "" if option.unit in self.name else f" {option.unit}"
+            return f"{least or 'at most'} {option.highest:.10g}{unit}"
+        return "" if option.lowest is None else f"{option.lowest:.10g} or more"
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value is one of those that there are."""
+        if value is None:
+            return self.optional
+        if self.choices:
+            return value in self.choices
+        if self.kinds == (bool,):
+            return isinstance(value, bool)
+        if not self.is_number:
+            return True
+        if isinstance(value, bool) or not isinstance(value, Integral if self.kinds == (int,) else Real):
+            return False
+        option, number = self.option, float(value)
+        return (
+            (option.above is None or number > option.above)
+            and (option.lowest is None or number >= option.lowest)
+            and (option.highest is None or number <= option.highest)
+            and not isnan(number)
+        )
+
+
+def described(name: str, hint: Any, default: Any = MISSING) -> Described | None:
+    """What an annotation says of a field or parameter, or None where it has no `Option`.
+
+    Args:
+        name: of the field.
+        hint: its annotation.
+        default: its value where none is given.
+    """
+    if get_origin(hint) is not Annotated:
+        return None
+    kind, *metadata = get_args(hint)
+    option = next((each for each in metadata if isinstance(each, Option)), None)
+    is_union = not isinstance(kind, type) and NoneType in get_args(kind)
+    kinds = tuple(each for each in get_args(kind) if each is not NoneType) if is_union else (kind,)
+    return Described(name, kinds, is_union, default, option) if option else None
+
+
+@cache
+def options_of(kind: type) -> dict[str, Described]:
+    """The options that a dataclass has, by name, in the order of its fields.
+
+    A field that a subclass gives another default keeps what was said of it before.
+
+    Args:
+        kind: the dataclass.
+    """
+    hints = {
+        name: hint
+        for base in reversed(kind.__mro__)
+        for name, hint in get_annotations(base, eval_str=True).items()
+        if described(name, hint)
+    }
+    found = {}
+    for field in fields(kind):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if each := described(field.name, hints.get(field.name), default):
+            found[field.name] = each
+    return found
+
+
+class Checked:
+    """What dataclasses of options come from: their values are looked at when they are made."""
+
+    def __post_init__(self) -> None:
+        """Look at the values.
+
+        Raises:
+            UsageError: one is none of those that there are.
+        """
+        kind: type = type(self)
+        for name, each in options_of(kind).items():
+            if not each.takes(value := getattr(self, name)):
+                words = each.words() or ("yes or no" if each.kinds == (bool,) else "a number")
+                raise UsageError(f"`{name}` to be {words}", repr(value), "Choose one of these.", parameter=name)
+
+
+RUNNING, FILES, COLORS = "Running", "Files", "Colors"  # headings that several commands have
+
+DEVICE = Option(
+    "Where to compute: auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:N or mps.",
+    RUNNING,
+    variable="COLORGAN_DEVICE",
+    metavar="DEVICE",
+)
+SEED = Option("Decides every random choice.", RUNNING, lowest=0, highest=2**32 - 1)
