@@ -27,7 +27,7 @@ class BatchOptions:
         dry_run: say what would be done, and write nothing.
         all_pages: each page of a TIFF is a photo of its own, with a result of its own.
         skip_color: leave out, and count, what is in color already.
-        workers: threads, 1..256; None takes one per core.
+        workers: threads, 1..256; None takes one per core, and two where photos or results are at addresses.
         batch_size: photos of like shape that are computed together, 1..1024; None is what the device likes.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, fp32, bf16 or fp16.

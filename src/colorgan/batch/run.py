@@ -104,11 +104,13 @@ class _Plan:
     Attributes:
         jobs: photos and places; found while they are asked for.
         homes: folders that get a journal.
+        inputs: as they were given.
         is_beside: whether results stand beside their photos.
     """
 
     jobs: Iterator[Job]
     homes: Sequence[str | Path]
+    inputs: Sequence[str]
     is_beside: bool = False
 
 
@@ -133,7 +135,7 @@ def _plan(
         from colorgan.batch.address_planner import home_of, plan_addresses
 
         jobs = plan_addresses(inputs, output, options.suffix, listed, left_out)
-        return _Plan(jobs, [home_of(inputs, output or "", listed)])
+        return _Plan(jobs, [home_of(inputs, output or "", listed)], inputs)
     rules = OutputRules(
         None if output is None else Path(output),
         names_folder=output is not None and output.endswith(("/", os.sep)),
@@ -143,7 +145,7 @@ def _plan(
     )
     paths = [Path(path) for path in inputs]
     jobs = plan_outputs(paths, rules, () if listed is None else listed, left_out)
-    return _Plan(jobs, _journal_homes(paths, rules, listed), rules.output is None)
+    return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None)
 
 
 def _count_pages(path: str) -> int:
@@ -192,7 +194,9 @@ class _Run:
         self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
         self._shard = Shard.resolve(batch.shard)
-        self._workers = batch.workers or available_cores()
+        # Some wait for a store while others compute.
+        waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
+        self._workers = batch.workers or waits * available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
 

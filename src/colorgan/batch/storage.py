@@ -27,6 +27,7 @@ _S3 = ("s3", "s3a")
 _WEB = ("http", "https")
 _MARK = "made-by-colorgan"  # among an object's metadata, where the store has such
 UNKNOWN = FileState(-3, -3)  # of an object that nobody was asked about
+_ATTEMPTS = 3  # to read an object whose bytes break off
 _AT_ONCE = 16  # small objects that are read together
 _GO_ON = "The same command again goes on with the rest."
 # What stores answer, by code or HTTP status: what was found, and what to do.
@@ -208,12 +209,42 @@ def read_object(address: str, expected: FileState) -> bytes:
     """
     with _explained("reading", address, is_place=False):
         store, name = _file_system(address), _name(address)
+        if split_address(address)[0] in _S3:
+            return _read_of_s3(store, name, expected)
         data: bytes = store.cat_file(name)
         now = _state(store.info(name)) if expected != UNKNOWN else UNKNOWN
-    if not is_same(now, expected) or (expected.size_bytes > 0 and len(data) != expected.size_bytes):
-        found = "it was changed while it was read; the same command again takes it as it is now"
-        raise PhotoError("an object that stays as it is", found, "Do the same again.")
-    return data
+        if not is_same(now, expected) or (expected.size_bytes > 0 and len(data) != expected.size_bytes):
+            raise _changed()
+        return data
+
+
+def _read_of_s3(store: Any, name: str, expected: FileState) -> bytes:
+    """Read an object in one request, which the store refuses where it is not the one that was listed."""
+    from fsspec.asyn import sync
+
+    bucket, _, key = name.partition("/")
+    only = {"IfMatch": expected.digest.decode()} if expected.digest else {}
+
+    async def read() -> bytes:
+        answer = await store._call_s3("get_object", Bucket=bucket, Key=key, **only, **store.req_kw)
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+            return data
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            return bytes(sync(store.loop, read))
+        except Exception as error:
+            if _code(error) == "PreconditionFailed":
+                raise _changed() from None
+            if _code(error) or attempt == _ATTEMPTS - 1:  # else it broke off
+                raise
+    raise AssertionError
+
+
+def _changed() -> PhotoError:
+    found = "it was changed while it was read; the same command again takes it as it is now"
+    return PhotoError("an object that stays as it is", found, "Do the same again.")
 
 
 def open_photo(source: str, expected: FileState | None) -> Path | io.BytesIO:

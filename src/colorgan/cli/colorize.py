@@ -28,12 +28,12 @@ from colorgan.cli.options import (
     SeedOption,
     WorkersOption,
     given_name,
-    given_path,
 )
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
+from colorgan.files import is_address
 from colorgan.images.discovery import read_paths
 from colorgan.options import COLORS, FILES, RUNNING
 from colorgan.signals import SignalWatch
@@ -76,11 +76,11 @@ class PrecisionName(str, Enum):
 
 def colorize(
     inputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            parser=given_path,
-            help="Photos, and folders of photos; - reads one from standard input.",
+            parser=given_name,
+            help="Photos, folders, or their addresses (s3://bucket/photos); - reads one photo from standard input.",
             show_default=False,
         ),
     ] = None,
@@ -91,7 +91,7 @@ def colorize(
             "-o",
             parser=given_name,
             metavar="PATH",
-            help="Folder for the results, or a file where INPUT is one photo; - is standard output.",
+            help="Folder or address for the results, or a file where INPUT is one photo; - is standard output.",
             show_default="NAME-color.EXT beside each photo",
             rich_help_panel=FILES,
         ),
@@ -294,7 +294,9 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     console = Console(request.quiet)
     reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console)
     listed = None
-    count = None if request.from_file else partial(count_photos, request.inputs, request.output_path)
+    is_far = any(map(is_address, request.inputs))
+    paths = [Path(path) for path in request.inputs]
+    count = None if request.from_file or is_far else partial(count_photos, paths, request.output_path)
     callbacks = ReportingCallbacks(
         console,
         reporter,
