@@ -58,7 +58,7 @@ def measured(weights: Path, photos: Path) -> dict[str, float]:
         subprocess.run([*map(str, compare), "--quiet", "-o", f"{folder}/results"], check=True)
         rows = json.loads(Path(folder, "results", "results.json").read_text(encoding="utf-8"))["rows"]
     (row,) = (row for row in rows if row["kind"] == "model")
-    return {name: round(figure["value"], 3) for name, figure in row["figures"].items()}
+    return {name: round(metric["value"], 3) for name, metric in row["metrics"].items()}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from colorgan.models.loading import available_models, load_model
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 
-BUNDLED = {"compact": ("liteunet", "finetune"), "compact-gan": ("compact", "gan")}
+BUNDLED = {"compact": ("liteunet", "finetune"), "compact-gan": ("liteunet", "gan")}
 
 
 @pytest.fixture(scope="module", params=BUNDLED)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from colorgan.data.options import PrepareOptions
     from colorgan.data.prepare import prepare
     from colorgan.errors import ColorganError
+    from colorgan.images.hints import Hint
     from colorgan.models.loading import load_model
     from colorgan.models.onnx_export import export_onnx
     from colorgan.models.registry import available_models
@@ -30,6 +31,7 @@ __all__ = [
     "ColorizedPhoto",
     "Colorizer",
     "CompareOptions",
+    "Hint",
     "PrepareOptions",
     "Summary",
     "__version__",
@@ -49,6 +51,7 @@ _MODULES = {
     "ColorizedPhoto": "colorize.encoded",
     "Colorizer": "colorize.colorizer",
     "CompareOptions": "comparison.options",
+    "Hint": "images.hints",
     "PrepareOptions": "data.options",
     "Summary": "batch.run",
     "available_models": "models.registry",

@@ -36,8 +36,13 @@ class ColorganError(Exception):
         self.advice = advice
         self.parameter = parameter
 
+    @property
+    def statement(self) -> str:
+        """What was expected and what was found, as a sentence without its full stop."""
+        return f"expected {self.expected}: {self.found}"
+
     def __str__(self) -> str:
-        return f"{self.expected}: {self.found}. {self.advice}"
+        return f"{self.statement}. {self.advice}"
 
 
 class UsageError(ColorganError, ValueError):
@@ -78,6 +83,28 @@ class DeviceError(ColorganError):
 class OutputError(ColorganError):
     """A place that cannot be written: full, read-only, or not a folder."""
 
+    @classmethod
+    def of(cls, what: str, error: Exception, elsewhere: str, *, parameter: str = "") -> OutputError:
+        """Say what could not be written, why, and what helps against that reason.
+
+        Args:
+            what: "the journal x", say.
+            error: the system's, or SQLite's.
+            elsewhere: what can be done in any case, as "name another output folder".
+            parameter: as in every error.
+        """
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        remedy = _REMEDIES.get(getattr(error, "errno", None) or (errno.ENOSPC if "disk is full" in reason else 0))
+        advice = f"{remedy}, or {elsewhere}." if remedy else f"{elsewhere[:1].upper()}{elsewhere[1:]}."
+        return cls(f"to write {what}", reason, advice, parameter=parameter)
+
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Get the right to write there"),
+    errno.EROFS: "Make that disk writable",
+}
+
 
 class StorageError(ColorganError):
     """A store of objects that refuses, takes no more, or does not answer."""
@@ -96,6 +123,11 @@ class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt 
         super().__init__("interrupted", _SIGNALS.get(signal_number, f"by signal {signal_number}"), advice)
         self.exit_code = 128 + signal_number
         self.leaves_thread = leaves_thread
+
+    @property
+    def statement(self) -> str:
+        """What happened."""
+        return f"{self.expected} {self.found}"
 
 
 class TrainingError(ColorganError):

@@ -9,11 +9,14 @@ import os
 import re
 import secrets
 import sys
+import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from colorgan.errors import UsageError
 
 if sys.platform == "win32":
     import msvcrt
@@ -62,6 +65,22 @@ def shown_address(path: str) -> str:
     host, slash, below = rest.partition("/")
     user, at, name = host.rpartition("@")
     return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
+
+
+def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:
+    """Refuse addresses where photos have to lie on a disk.
+
+    Args:
+        paths: of photos.
+        doing: what they are for, in words.
+
+    Raises:
+        UsageError: one is an address.
+    """
+    for path in paths:
+        if is_address(path):
+            advice = "Bring the photos to a disk first, for example with `aws s3 sync`."
+            raise UsageError(f"photos on a disk for {doing}", f"the address {shown_address(os.fspath(path))}", advice)
 
 
 class DiskWarning(UserWarning):
@@ -152,6 +171,17 @@ def _unfinished_file(folder: Path) -> IO[bytes]:
         if not _lock(handle) or os.fstat(handle.fileno()).st_nlink:
             return handle
         handle.close()
+
+
+def check_writable(folder: Path) -> None:
+    """See that files can be made in a folder, which is made when missing.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder, prefix=_UNFINISHED):
+        pass
 
 
 @dataclass(frozen=True)

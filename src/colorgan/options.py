@@ -117,6 +117,16 @@ class Described:
             and not isnan(number)
         )
 
+    def check(self, value: Any) -> None:
+        """Refuse a value that is none of those that there are.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if not self.takes(value):
+            words = self.words() or ("yes or no" if self.kinds == (bool,) else "a number")
+            raise UsageError(f"`{self.name}` to be {words}", repr(value), "Choose one of these.", parameter=self.name)
+
 
 def described(name: str, hint: Any, default: Any = MISSING) -> Described | None:
     """What an annotation says of a field or parameter, or None where it has no `Option`.
@@ -169,12 +179,10 @@ class Checked:
         """
         kind: type = type(self)
         for name, each in options_of(kind).items():
-            if not each.takes(value := getattr(self, name)):
-                words = each.words() or ("yes or no" if each.kinds == (bool,) else "a number")
-                raise UsageError(f"`{name}` to be {words}", repr(value), "Choose one of these.", parameter=name)
+            each.check(getattr(self, name))
 
 
-RUNNING, FILES, COLORS = "Running", "Files", "Colors"  # headings that several commands have
+RUNNING, FILES, COLORS, RESULTS = "Running", "Files", "Colors", "Results"  # headings that several commands have
 
 DEVICE = Option(
     "Where to compute: auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:N or mps.",
@@ -183,3 +191,4 @@ DEVICE = Option(
     metavar="DEVICE",
 )
 SEED = Option("Decides every random choice.", RUNNING, lowest=0, highest=2**32 - 1)
+OVERWRITE = Option("Do again what is done, and replace what stands there.", FILES)

@@ -142,10 +142,10 @@ def test_a_name_that_is_not_utf8_is_colored_and_printed(tiny_model: Path, tmp_pa
         (["a.jpg", "-o", "."], "output folder apart"),
         (["a.jpg", "empty folder", "-o", "b.jpg"], "several photos"),
         (["a.jpg", "-o", "x.xyz"], "end the name in a slash"),
-        (["a.jpg", "--saturation", "-1"], "saturation from 0.0 to 4.0"),
-        (["a.jpg", "--saturation", "nan"], "saturation from 0.0 to 4.0"),
-        (["a.jpg", "--temperature", "0"], "temperature from 0.01 to 100.0"),
-        (["a.jpg", "--render-size", "1"], "render size from 16 to 4096"),
+        (["a.jpg", "--saturation", "-1"], "--saturation to be 0 to 4"),
+        (["a.jpg", "--saturation", "nan"], "--saturation to be 0 to 4"),
+        (["a.jpg", "--temperature", "0"], "--temperature to be 0.01 to 100"),
+        (["a.jpg", "--render-size", "1"], "--render-size to be 16 to 4096 pixels"),
         (["a.jpg", "--quality", "101"], "--quality"),
         (["a.jpg", "--model", "no-such-model"], "no-such-model"),
         ([], "no INPUT and no --from-file"),
@@ -196,7 +196,7 @@ def test_a_full_disk_stops_with_a_clear_message_and_no_half_file(tiny_model: Pat
     )
     assert done.returncode == 4
     assert re.fullmatch(r"[12] written, 0 skipped, 0 failed. Results: .*\n", done.stdout)
-    assert f"writing {tmp_path / 'out' / 'b.png'}: file too large" in done.stderr
+    assert f"to write {tmp_path / 'out' / 'b.png'}: file too large" in done.stderr
     assert set(tree(tmp_path / "out")) <= {"a.jpg", "c.jpg"}  # the one after may have been under way
     check_whole(tmp_path / "out")
 

@@ -217,5 +217,5 @@ def test_a_reader_that_goes_away_ends_it_with_a_word(tiny_model: Path, tmp_path:
     process = start("colorize", tmp_path / "in", "-o", tmp_path / "out", *options)
     process.stdout.readline()
     process.stdout.close()
-    assert process.stderr.read().startswith("colorgan: printing results: whoever read them has gone")
+    assert process.stderr.read().startswith("colorgan: expected to print results: whoever read them has gone")
     assert process.wait(DEADLINE_S) == 4

@@ -38,7 +38,7 @@ def test_a_killed_run_repeats_no_result_and_every_photo_is_there_once_and_whole(
             check_whole(store.get(f"out/{name}"))
             expected = hashlib.sha256(photo_bytes(int(name[:3]))).hexdigest()
             assert hashlib.sha256(store.get(f"photos/{name}")).hexdigest() == expected
-        assert not [key for key in store.keys() if "sqlite" in key]
+        assert not [key for key in store.keys("") if "sqlite" in key]
         again = run(*arguments, env=environment)
         assert again.stdout == f"0 written, {COUNT} skipped, 0 failed. Results: s3://bucket/out\n"
         for text in (done, again):

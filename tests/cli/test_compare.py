@@ -35,9 +35,32 @@ def test_a_folder_gets_a_table_sentences_and_files(photos, tmp_path, tiny_model)
     assert max(map(len, done.stdout.splitlines()[:40])) <= 80
     for word in ("4 photos", "CIEDE2000", "gray", "original", "compact", "tiny", "Higher is better"):
         assert word in done.stdout
-    assert "more colorful than" in done.stdout
+    assert done.stdout.startswith("4 photos are too few to call a model better: take 30 or more.\n")
+    assert " is better than" not in done.stdout
     assert "set " in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"results.json", "results.csv", "pictures", "sheets"}
+
+
+def test_it_begins_with_the_answer_and_says_of_each_two_models_a_line(photos, tmp_path, tiny_model):
+    for seed in range(4, 12):
+        saved(photos / f"{seed}.png", noise(40 + seed))
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(tiny_model.read_bytes())
+    models = f"compact,{tiny_model},{other}"
+    done = run(photos, "-o", tmp_path / "out", "--models", models, "--size", 32, "--quiet")
+    assert done.exit_code == 0, done.output
+    answer = done.stdout.splitlines()[0]
+    assert answer.startswith("On these 12 photos: ")
+    assert " ties with " in answer
+    assert "Between tiny and other no difference is certain." in done.stdout.splitlines()
+    after = done.stdout.partition("colorfulness (abs.)")[2].splitlines()
+    sentences = [line for line in after if line.endswith(".")]
+    assert len(sentences) == 3
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["answer"] == answer
+    assert answer in (tmp_path / "out" / "report.html").read_text("utf-8")
+    # What to beware of is said though nothing else is.
+    assert "With 12 photos the intervals come out too narrow" in done.stderr
+    assert "Measured on" not in done.stderr
 
 
 def test_one_photo_gets_a_sheet(photos, tmp_path, tiny_model):
@@ -58,6 +81,7 @@ def test_by_default_every_model_at_hand_is_compared(photos, tmp_path, monkeypatc
 
 def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
     (photos / "broken.png").write_bytes(b"nonsense")
+    (photos / "copy.png").write_bytes((photos / "0.png").read_bytes())
     done = run(photos, "-o", tmp_path / "out", "--models", tiny_model, "--size", 32, "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.exit_code == 3
@@ -65,6 +89,7 @@ def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
     kinds = [line["type"] for line in lines]
     assert [kind for number, kind in enumerate(kinds) if kind not in kinds[:number]] == [
         "error",
+        "answer",
         "row",
         "difference",
         "note",
@@ -81,7 +106,7 @@ def test_a_bad_photo_is_named_and_the_exit_code_says_so(photos, tmp_path, tiny_m
     assert "failed: broken.png: " in done.stderr
 
 
-def test_quiet_leaves_results_and_failures(photos, tmp_path, tiny_model):
+def test_quiet_leaves_results(photos, tmp_path, tiny_model):
     done = run(photos, "-o", tmp_path / "out", "--models", tiny_model, "--size", 32, "--quiet")
     assert done.exit_code == 0
     assert done.stderr == ""

@@ -211,6 +211,17 @@ else:
         assert "bug" not in done.stderr
 
 
+def test_variables_of_a_launcher_that_are_left_over_leave_no_photo_out(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", *(f"{number}.jpg" for number in range(6)))
+    arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet")
+    done = run(*arguments, env=os.environ | {"WORLD_SIZE": "2"})
+    assert (done.returncode, len(list((tmp_path / "out").glob("*.jpg")))) == (0, 6), done.stderr
+    done = run(*arguments, env=os.environ | {"WORLD_SIZE": "2", "RANK": "0"})
+    assert done.returncode == 2
+    assert "RANK=0 WORLD_SIZE=2" in done.stderr
+    assert "unset these variables" in done.stderr
+
+
 TRAINING = ["--data", "data", "--from", "small.safetensors", "--run", "run", "--device", "cpu", "--size", "16"]
 SHORT = ["--batch-size", "4", "--epochs", "1", "--workers", "1"]
 
@@ -220,7 +231,10 @@ def test_a_training_is_not_lost_for_a_cache_that_cannot_be_written(place: Path) 
     environment = os.environ | {"COLORGAN_CACHE": str(place / "file" / "cache")}
     done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=environment)
     assert (done.returncode, done.stdout) == (0, "run/weights/best.safetensors\n"), done.stderr
-    assert "not in the cache as `finetuned`" in done.stderr
+    before, _, after = done.stderr.partition("before training")
+    for words in (before, after):
+        assert "run/weights/best.safetensors" in words
+        assert "not in the cache as `finetuned`" in words
     assert "also in the cache" not in done.stderr
 
 
@@ -239,3 +253,16 @@ def test_compare_replaces_no_file_of_the_users(name: str, tmp_path: Path) -> Non
     assert done.returncode == 2, done.stderr
     assert "--overwrite" in done.stderr
     assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_a_run_folder_that_cannot_take_the_results_is_refused_before_the_first_step(place: Path) -> None:
+    (place / "run").mkdir()
+    begun = disks.on_disk("", "finetune", *TRAINING, *SHORT)
+    assert begun.returncode == 0, begun.stderr
+    shutil.rmtree(place / "run" / "weights")
+    (place / "run" / "weights").write_text("a letter")
+    done = disks.on_disk("", "finetune", *TRAINING, *SHORT, "--epochs", "2")
+    assert done.returncode == 4, done.stderr
+    assert "run/weights" in done.stderr
+    assert "epoch 2" not in done.stderr
+    assert (place / "run" / "weights").read_text() == "a letter"

@@ -246,7 +246,7 @@ def test_other_options_for_a_run_that_is_there_are_refused_with_the_difference(p
     assert colorgan(*finetune("--epochs", "1")).returncode == 0
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1"))
     assert done.returncode == 2
-    assert "loss mse there, l1 here" in done.stderr
+    assert "loss bins there, l1 here" in done.stderr
     done = colorgan(*finetune("--epochs", "1", "--loss", "l1", "--overwrite"))
     assert done.returncode == 0, done.stderr
 
@@ -307,7 +307,7 @@ def test_a_network_learns_on_a_published_encoder_and_goes_on_without_its_file(pl
 
 @pytest.mark.slow
 def test_the_branch_of_hints_is_trained_and_goes_on_beside_weights_that_stay(place, colorgan):
-    command = ("finetune", "--hints", "--from", "compact", *COMMON, "--lr", "1e-2", "--run", "hints")
+    command = ("finetune", "--hint-branch", "--from", "compact", *COMMON, "--lr", "1e-2", "--run", "hints")
     for epochs in ("1", "2"):
         done = colorgan(*command, "--epochs", epochs)
         assert done.returncode == 0, done.stderr
@@ -316,6 +316,6 @@ def test_the_branch_of_hints_is_trained_and_goes_on_beside_weights_that_stay(pla
     start = load_model("compact", torch.device("cpu")).generator.state_dict()
     for name, tensor in start.items():
         assert name.startswith("hints.") or torch.equal(trained[name], tensor), name
-    refused = colorgan(*finetune("--hints", "--run", "other"))
+    refused = colorgan(*finetune("--hint-branch", "--run", "other"))
     assert refused.returncode == 2
     assert "a network with a place for hints" in refused.stderr

@@ -55,7 +55,7 @@ def test_it_reports_what_was_kept_what_was_left_out_and_what_comes_next(photos: 
     [
         (["missing"], 2, "there is nothing"),
         (["PHOTOS", "--classes", "class0,cats"], 2, "a class named cats"),
-        (["PHOTOS", "--classes", ","], 2, "names none"),
+        (["PHOTOS", "--classes", ","], 2, "--classes to be a number or names"),
         (["PHOTOS", "--size", "0"], 2, "--size"),
         (["PHOTOS", "--min-side", "41"], 4, "all were left out: 1 unreadable, 20 tiny"),
     ],

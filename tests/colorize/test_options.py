@@ -19,7 +19,7 @@ from colorgan.errors import UsageError
     ],
 )
 def test_a_value_out_of_its_range_is_refused_with_the_range(name: str, value: float) -> None:
-    with pytest.raises(UsageError, match=rf"a {name.replace('_', ' ')} from [\d.]+ to \d+"):
+    with pytest.raises(UsageError, match=rf"`{name}` to be [\d.]+ to \d+"):
         ColorizeOptions(**{name: value})
 
 

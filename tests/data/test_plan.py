@@ -93,3 +93,22 @@ def test_an_epoch_goes_on_at_any_batch() -> None:
     assert len(whole) == len(plan) == 5
     for first in range(6):
         assert list(plan.batches(1, first)) == whole[first:]
+
+
+@pytest.mark.parametrize(
+    ("photos", "drop_last", "ranks", "sizes"),
+    [
+        (10, True, 1, [4, 4]),
+        (10, False, 1, [4, 4, 2]),
+        (8, False, 1, [4, 4]),
+        (10, False, 2, [4, 4]),
+        (3, True, 1, [3]),
+        (3, False, 1, [3]),
+    ],
+)
+def test_an_incomplete_last_batch_is_dropped_or_kept(
+    photos: int, drop_last: bool, ranks: int, sizes: list[int]
+) -> None:
+    plans = [EpochPlan(PhotoOrder(photos), 4, Sides(16), 0, rank, ranks, drop_last) for rank in range(ranks)]
+    held = [sum(len(batch.numbers) for batch in shares) for shares in zip(*(p.batches(1) for p in plans), strict=True)]
+    assert held == sizes == [plans[0].photos_in(batch) for batch in range(len(plans[0]))]

@@ -243,7 +243,7 @@ def test_a_full_disk_is_one_clear_error_and_a_whole_set_stays(
 
     monkeypatch.setattr("os.fsync", fsync)
     if failing_write < 8:
-        with pytest.raises(OutputError, match="No space left on device"):
+        with pytest.raises(OutputError, match="no space left on device"):
             run(photos, tmp_path / "data", seed=1, overwrite=True)
     else:
         run(photos, tmp_path / "data", seed=1, overwrite=True)

@@ -362,7 +362,7 @@ def test_a_full_disk_loses_nothing_whichever_write_fails(published, target, monk
             except OutputError as error:
                 failures.append((error.exit_code, error.expected, error.found, target.exists()))
     assert len(failures) >= 2
-    assert set(failures) == {(4, f"to write {target}", os.strerror(errno.ENOSPC), False)}
+    assert set(failures) == {(4, f"to write {target}", os.strerror(errno.ENOSPC).lower(), False)}
     assert target.read_bytes() == CONTENT
 
 

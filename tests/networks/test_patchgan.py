@@ -22,6 +22,19 @@ def test_it_has_the_published_layers_and_parameters() -> None:
     )
 
 
+def test_it_begins_as_pix2pix_does() -> None:
+    torch.manual_seed(0)
+    network = PatchGAN("batch")
+    convolutions = [layer for layer in network.layers if isinstance(layer, torch.nn.Conv2d)]
+    norms = [layer for layer in network.layers if isinstance(layer, torch.nn.BatchNorm2d)]
+    weights, scales = (torch.cat([layer.weight.flatten() for layer in kind]) for kind in (convolutions, norms))
+    assert (weights.mean().item(), weights.std().item()) == pytest.approx((0.0, 0.02), abs=2e-4)
+    assert (scales.mean().item(), scales.std().item()) == pytest.approx((1.0, 0.02), abs=2e-3)
+    biases = [layer.bias for layer in (*convolutions, *norms) if layer.bias is not None]
+    assert len(biases) == 5
+    assert not torch.cat(biases).any()
+
+
 @pytest.mark.parametrize("norm", ["batch", "spectral"])  # an instance's own statistics see all of it
 def test_a_patch_sees_70_by_70_pixels_and_nothing_beyond(norm: str) -> None:
     torch.manual_seed(0)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checkpoint import Position
 from colorgan.training.finetune import FINETUNE, check_bins
 from colorgan.training.launch import _check_shares, launch, resumable_options
-from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, train_options
+from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions, from_recipe
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Watcher
 from colorgan.training.way import Way
@@ -35,6 +36,10 @@ class Silent(Watcher):
     def __init__(self) -> None:
         self.epochs: list[int] = []
         self.warnings: list[str] = []
+        self.judgment: Sequence[str] = ()
+
+    def judged(self, lines: Sequence[str]) -> None:
+        self.judgment = lines
 
     def validated(self, epoch: int, figures: object) -> None:
         self.epochs.append(epoch)
@@ -62,7 +67,7 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
     ("given", "code", "words"),
     [
         ({"start": "finetuned"}, 4, "colorgan finetune"),
-        ({"adversarial": "relativistic", "real_label": 0.9}, 2, "`real_label` of 1"),
+        ({"adversarial": "relativistic", "real_label": 0.8}, 2, "`real_label` of 1"),
         ({"lambda_perceptual": 1.0, "perceptual_network": "encoder"}, 2, "`encoder`"),
         ({"encoder": "lite.pth"}, 2, "`perceptual_network=encoder`"),
         ({"size": 16}, 2, "`size` of at least 24"),
@@ -76,7 +81,7 @@ def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silen
 def test_what_cannot_be_trained_is_said_before_any_work(
     place: Path, set_folder: Path, given: dict[str, object], code: int, words: str
 ) -> None:
-    options = train_options({"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL | given)
+    options = from_recipe(TrainOptions, {"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL | given)
     with pytest.raises(ColorganError) as refused:
         run(TRAIN, set_folder, options)
     assert refused.value.exit_code == code
@@ -88,7 +93,7 @@ def test_without_tensorboard_its_events_are_refused_before_any_work(
     place: Path, set_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    options = train_options({"start": "small.safetensors", "tensorboard": True} | SMALL)
+    options = from_recipe(TrainOptions, {"start": "small.safetensors", "tensorboard": True} | SMALL)
     with pytest.raises(ColorganError, match=r"pip install \"colorgan\[tensorboard\]\"") as refused:
         run(TRAIN, set_folder, options)
     assert refused.value.exit_code == 2
@@ -97,11 +102,11 @@ def test_without_tensorboard_its_events_are_refused_before_any_work(
 
 def test_a_discriminator_of_another_norm_is_refused_with_the_option_to_give(place: Path, set_folder: Path) -> None:
     given = {"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL
-    run(TRAIN, set_folder, train_options(given | {"d_norm": "spectral"}))
+    run(TRAIN, set_folder, from_recipe(TrainOptions, given | {"d_norm": "spectral"}))
     again = given | {"start_discriminator": "run/weights/discriminator.safetensors"}
     with pytest.raises(ColorganError, match="Give `d_norm=spectral`"):
-        run(TRAIN, set_folder, train_options(again), folder="again")
-    run(TRAIN, set_folder, train_options(again | {"d_norm": "spectral"}), folder="again")
+        run(TRAIN, set_folder, from_recipe(TrainOptions, again), folder="again")
+    run(TRAIN, set_folder, from_recipe(TrainOptions, again | {"d_norm": "spectral"}), folder="again")
 
 
 @pytest.mark.parametrize("way", [TRAIN, FINETUNE])
@@ -109,7 +114,9 @@ def test_the_result_keeps_the_temperature_of_the_model_that_it_started_from(
     place: Path, set_folder: Path, model_info: ModelInfo, way: Way
 ) -> None:
     given = {"start": "small.safetensors"} | SMALL
-    options = train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    options = (
+        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    )
     run(way, set_folder, options)
     info = load_model(way.result, torch.device("cpu")).info
     assert (info.name, info.stage, info.render_size) == (way.result, way.stage, 24)
@@ -143,7 +150,9 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
 ) -> None:
     given = {"start": "small.safetensors"} | SMALL | {"epochs": 2, "lr": 1e-3, "ema": 0.9, "log_every": 1}
     given |= {"precision": precision, "clip_norm": 1.0, "schedule": "cosine"}
-    options = train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    options = (
+        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+    )
     run(way, set_folder, options, "straight")
     with pytest.raises(Interrupted):
         launch(way, set_folder, Path("stopped"), options, Stopping(stop_at), "")
@@ -201,13 +210,38 @@ def test_asking_a_network_for_its_bins_changes_nothing_in_it() -> None:
 def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, set_folder: Path) -> None:
     # A rate that moves nothing and frozen statistics: no epoch is better than the first.
     given = {"start": "small.safetensors", "lr": 1e-30, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
-    assert run(TRAIN, set_folder, train_options(given | {"epochs": 9, "patience": 2})).epochs == [0, 1, 2, 3]
+    assert run(TRAIN, set_folder, from_recipe(TrainOptions, given | {"epochs": 9, "patience": 2})).epochs == [
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"epochs": 1}, "The run ended after epoch 1, the last that was asked for."),
+        ({"epochs": 9, "patience": 1, "lr": 1e-30, "ema": 0.9}, "The run ended after epoch 2: none was better"),
+        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its 0.0001 minutes were over."),
+    ],
+)
+def test_why_a_run_ended_is_told_and_stands_in_its_report(
+    place: Path, set_folder: Path, given: dict[str, object], why: str
+) -> None:
+    told = run(FINETUNE, set_folder, FinetuneOptions(**{"start": "small.safetensors"} | SMALL | given))
+    assert told.judgment[0].startswith(why)
+    assert why in (place / "run" / "report.html").read_text()
 
 
 def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, set_folder: Path) -> None:
     torch.manual_seed(0)
     save_file(VGG19().state_dict(), "vgg.safetensors")
-    run(TRAIN, set_folder, train_options({"start": "small.safetensors", "vgg_weights": "vgg.safetensors"} | SMALL))
+    run(
+        TRAIN,
+        set_folder,
+        from_recipe(TrainOptions, {"start": "small.safetensors", "vgg_weights": "vgg.safetensors"} | SMALL),
+    )
     lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
     (epoch,) = [line for line in lines if line["kind"] == "epoch"]
     assert epoch["g_perceptual"] > 0
@@ -229,7 +263,7 @@ def test_a_relativistic_run_with_all_that_goes_with_it_from_options_to_a_verdict
         "d_warmup_steps": 2,
         "log_every": 1,
     }
-    run(TRAIN, set_folder, train_options(given | SMALL))
+    run(TRAIN, set_folder, from_recipe(TrainOptions, given | SMALL))
     lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "train"]
     assert [line["d_alone"] for line in steps] == [1.0, 1.0] + [0.0] * (len(steps) - 2)
@@ -246,7 +280,7 @@ def test_the_perceptual_term_by_the_features_of_a_published_encoder(
 ) -> None:
     given = {"start": "small.safetensors", "perceptual_network": "encoder", "encoder": str(published_lite0)}
     for precision in ("fp32", "bf16"):
-        run(TRAIN, set_folder, train_options(given | SMALL | {"precision": precision}), folder=precision)
+        run(TRAIN, set_folder, from_recipe(TrainOptions, given | SMALL | {"precision": precision}), folder=precision)
         lines = [json.loads(line) for line in Path(precision, "metrics.jsonl").read_text().splitlines()]
         (epoch,) = [line for line in lines if line["kind"] == "epoch"]
         assert epoch["g_perceptual"] > 0
@@ -328,7 +362,9 @@ def test_an_encoder_that_was_trained_keeps_its_statistics_and_its_frozen_blocks(
 ) -> None:
     given = {"start": "lite.safetensors", "freeze_encoder": 2, "encoder_lr": 1e-3, "lr": 1e-2} | SMALL
     run(
-        way, set_folder, train_options(given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+        way,
+        set_folder,
+        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given),
     )
     trained = load_model("run/weights/last.safetensors", torch.device("cpu")).generator.state_dict()
     moved = {name for name, value in lite.state_dict().items() if not torch.equal(trained[name], value)}

@@ -88,7 +88,7 @@ class StoppingGanStage(Stopping, GanStage):
     pass
 
 
-HINGE = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.55)
+HINGE = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.65)
 RELATIVISTIC = GanOptions(
     adversarial="relativistic", lambda_bins=1.0, r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=6, coarse_truth=True
 )

@@ -1,29 +1,45 @@
 from dataclasses import fields
 
-from colorgan.training.options import BEFORE, RECIPES, FinetuneOptions, TrainOptions, train_options
+from colorgan.training.options import BEFORE, FinetuneOptions, TrainOptions, from_recipe
 
 
 def test_the_reports_recipe_is_the_default_and_exact() -> None:
-    options = train_options({})
-    assert options == TrainOptions() == train_options({"recipe": "report"})
+    options = from_recipe(TrainOptions, {})
+    assert options == TrainOptions() == from_recipe(TrainOptions, {"recipe": "report"})
     assert (options.lr, options.d_lr, options.beta1, options.beta2) == (2e-4, 1e-4, 0.5, 0.999)
     assert (options.lambda_adversarial, options.lambda_l1, options.lambda_perceptual) == (1.0, 10.0, 10.0)
-    assert (options.epochs, options.batch_size, options.size, options.checkpoint_every) == (50, 16, 256, 5)
-    assert (options.adversarial, options.real_label, options.d_norm) == ("bce", 1.0, "batch")
+    assert (options.most_epochs, options.batch_size, options.size, options.checkpoint_every) == (50, 16, 256, 5)
+    assert (options.adversarial, options.real_label, options.d_norm, options.g_twice) == ("bce", 0.9, "batch", True)
+    assert (options.flip, options.crop_min, options.precision, options.drop_last) == (False, 1.0, "fp32", False)
+
+
+def test_finetuning_starts_from_the_bundled_model_and_by_recipe_as_the_report_did() -> None:
+    assert (FinetuneOptions().start, FinetuneOptions().loss) == ("compact", "bins")
+    options = from_recipe(FinetuneOptions, {"recipe": "report"})
+    assert (options.start, options.loss, options.lr, options.batch_size) == ("eccv16", "mse", 1e-4, 16)
+    assert (options.most_epochs, options.size, options.schedule, options.ema) == (3, 256, "constant", 0.0)
+    assert (options.flip, options.crop_min, options.precision, options.drop_last) == (False, 1.0, "fp32", False)
+
+
+def test_minutes_alone_end_a_run_that_was_given_no_epochs() -> None:
+    assert FinetuneOptions(max_minutes=60.0).most_epochs is None
+    assert FinetuneOptions(max_minutes=60.0, epochs=7).most_epochs == 7
 
 
 def test_what_is_given_goes_before_the_recipe() -> None:
     given = {"recipe": "balanced", "lambda_l1": 3.5}
-    options = train_options(given)
-    for name, value in (RECIPES["balanced"] | given).items():
+    options = from_recipe(TrainOptions, given)
+    for name, value in (TrainOptions.recipes["balanced"] | given).items():
         assert getattr(options, name) == value
 
 
 def test_a_recipe_names_options_that_there_are_and_changes_each() -> None:
-    names = {field.name for field in fields(TrainOptions)}
-    for recipe in RECIPES.values():
-        assert recipe.keys() <= names
-        assert all(getattr(TrainOptions(), name) != value for name, value in recipe.items())
+    for kind in (FinetuneOptions, TrainOptions):
+        names = {field.name for field in fields(kind)}
+        assert kind.recipe in kind.recipes
+        for recipe in kind.recipes.values():
+            assert recipe.keys() <= names
+            assert all(getattr(kind(), name) != value for name, value in recipe.items())
 
 
 def test_each_option_that_came_later_says_what_it_was_before() -> None:

@@ -16,7 +16,7 @@ from processes import DEADLINE_S, Process, running, wait_until
 from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
-from colorgan.training.options import train_options
+from colorgan.training.options import TrainOptions, from_recipe
 from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.train import TRAIN
 from colorgan.training.watcher import Silent
@@ -116,7 +116,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     assert process.returncode == 0, words
     assert "falling back" not in words
     assert output.count("best.safetensors") == 1
-    launch(TRAIN, set_folder, Path("one"), train_options(given), Silent(), "")
+    launch(TRAIN, set_folder, Path("one"), from_recipe(TrainOptions, given), Silent(), "")
     alone, together = log(Path("one"), "train"), log(Path("two"), "train")
     assert [line["step"] for line in together] == [line["step"] for line in alone]
     for one, two in zip(alone, together, strict=True):

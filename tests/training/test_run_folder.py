@@ -42,6 +42,11 @@ def test_overwriting_removes_a_run_and_nothing_that_is_none(run: Path, tmp_path:
     (run / "metrics.jsonl").write_text("{}\n")
     assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)
     assert list(run.iterdir()) == []
+    describe_run(run, "finetune", OPTIONS, "set-1", "cpu", MODEL)
+    (run / "notes.txt").write_text("mine")
+    (run / "weights").mkdir()
+    assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)
+    assert [path.name for path in run.iterdir()] == ["notes.txt"]
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("dear")
     with pytest.raises(UsageError, match="other things"):

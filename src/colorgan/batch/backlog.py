@@ -8,9 +8,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals import Journals
+from colorgan.batch.options import with_hints
 from colorgan.batch.records import FileProbe, LocalFiles
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
@@ -40,6 +42,7 @@ class Backlog:
         shard: which of the jobs are this process's.
         read_only: write nothing.
         files: looks at the photos.
+        gallery: the page that all photos are to be on; None without one.
     """
 
     jobs: Iterable[Job]
@@ -51,6 +54,7 @@ class Backlog:
     shard: Shard = field(default_factory=Shard)
     read_only: bool = False
     files: FileProbe = field(default_factory=LocalFiles)
+    gallery: Gallery | None = None
     _under_way: dict[str, tuple[Journal, Stamp, tuple[str, ...]]] = field(default_factory=dict, init=False)
     _cleaned: PathSet = field(default_factory=PathSet, init=False)
     _folder: str = field(default="", init=False)
@@ -89,21 +93,29 @@ class Backlog:
         self._clean(job.folder)
         journal, name = self.journals.of(job)
         source = self.files.state(job.source) if job.source_state is None else job.source_state
-        stamp = Stamp(name, os.fsencode(job.identity), job.source, source, self.settings)
+        settings = with_hints(self.settings, job.hints)
+        stamp = Stamp(name, os.fsencode(job.identity), job.source, source, settings)
         others = tuple(job.sidecar(suffix) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
             state, path = journal.state(stamp, job.target, others)
             if state is ResultState.done:
-                return job.outcome(PhotoStatus.skipped)
+                return self._shown(job, job.outcome(PhotoStatus.skipped))
             if state is ResultState.in_color and self.skip_color:
                 return job.outcome(PhotoStatus.in_color)
             if state is ResultState.changed:
-                return job.outcome(PhotoStatus.changed, (_CHANGED.format(path),), "overwrite")
+                changed = job.outcome(PhotoStatus.changed, (_CHANGED.format(path),), "overwrite")
+                return self._shown(job, changed)
             if state is ResultState.in_the_way:
                 return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
         journal.begin(stamp, job.target, others)
         self._under_way[job.target] = journal, stamp, others
         return Pending(replace(job, overwrite=self.overwrite) if self.overwrite else job)
+
+    def _shown(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
+        """The outcome of a photo that was done before; or the task of putting it on the page."""
+        if self.gallery is None or self.gallery.has(job, self.files.state(job.source)):
+            return outcome
+        return Pending(replace(job, already=outcome))
 
     def _clean(self, folder: str) -> None:
         if folder != self._folder and not self.read_only and not is_address(folder):

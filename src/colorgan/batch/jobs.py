@@ -11,7 +11,7 @@ from pathlib import Path
 from colorgan.batch.records import FileState
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.files import is_address, shown_address
-from colorgan.images.discovery import split_name
+from colorgan.images.discovery import HINTS_SUFFIXES, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 BESIDE = "-color"
@@ -42,10 +42,25 @@ def has_photo_beside(source: str) -> bool:
     """Whether a file is named as the result of a photo that stands beside it."""
     folder, name = os.path.split(source)
     stem = photo_stem(name)
-    if stem is None:
-        return False
+    return stem is not None and _stands_beside(folder, stem)
+
+
+def _stands_beside(folder: str, stem: str) -> bool:
+    """Whether there is a photo of that stem."""
     suffixes = [spelled for suffix in PHOTO_SUFFIXES for spelled in (suffix, suffix.upper())]
     return any(os.path.lexists(os.path.join(folder, stem + suffix)) for suffix in suffixes)
+
+
+def hints_beside(source: str) -> tuple[str, ...]:
+    """The files of hints that lie beside a photo."""
+    stem = split_name(source)[0]
+    return tuple(stem + suffix for suffix in HINTS_SUFFIXES if os.path.isfile(stem + suffix))
+
+
+def belongs_to_photo(path: Path) -> bool:
+    """Whether a file is one of hints, with its photo beside it."""
+    suffix = next((suffix for suffix in HINTS_SUFFIXES if path.name.lower().endswith(suffix)), None)
+    return suffix is not None and _stands_beside(str(path.parent), path.name[: -len(suffix)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,8 @@ class Job:
         problem: why it cannot be done, or empty.
         source_state: of the photo, where a listing said it; else whoever needs it looks.
         overwrite: replace at an address whatever stands there.
+        hints: the files of hints that belong to it.
+        already: what became of it without work, where it is only to be put on a page; else None.
     """
 
     source: str
@@ -73,6 +90,8 @@ class Job:
     problem: str = ""
     source_state: FileState | None = None
     overwrite: bool = False
+    hints: tuple[str, ...] = ()
+    already: PhotoOutcome | None = None
 
     @property
     def target(self) -> str:
@@ -108,6 +127,7 @@ class OutputRules:
         suffix: of the results, with its full stop; empty keeps each photo's.
         sidecar_suffixes: of the names of what else is written beside each result.
         pages: tells how many pages a file has of which each is a photo of its own; None takes the first alone.
+        hints: files of hints for the one photo, in place of those beside it; None to look for those.
     """
 
     output: Path | None = None
@@ -115,6 +135,7 @@ class OutputRules:
     suffix: str = ""
     sidecar_suffixes: tuple[str, ...] = ()
     pages: Callable[[str], int] | None = None
+    hints: tuple[str, ...] | None = None
 
     @property
     def is_for_one_file(self) -> bool:

@@ -1,59 +1,72 @@
 """What a user may choose of a run over many photos, beside what is chosen for each photo."""
 
-from __future__ import annotations
-
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.errors import UsageError
+from colorgan.options import DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
-_RANGES = (("workers", 1, 256), ("batch_size", 1, 1024))
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
-_NO_CHANGE = ("max_megapixels", "format")
+# Of a file of hints, its content counts.
+_NO_CHANGE = ("max_megapixels", "format", "hints_file")
 # The groups and names under which the digests of all journals have the options of the first version.
 _COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
 _WRITING = ("quality", "keep_metadata", "bit_depth")
 
 
 @dataclass(frozen=True)
-class BatchOptions:
+class BatchOptions(Checked):
     """How a run over many photos goes; none of this changes a result, but for a rounding of the precision.
-
-    Attributes:
-        overwrite: do again what is done, and replace what stands in a result's place.
-        dry_run: say what would be done, and write nothing.
-        all_pages: each page of a TIFF is a photo of its own, with a result of its own.
-        skip_color: leave out, and count, what is in color already.
-        workers: threads, 1..256; None takes one per core, and two where photos or results are at addresses.
-        batch_size: photos of like shape that are computed together, 1..1024; None is what the device likes.
-        device: auto, cpu, cuda, cuda:N or mps.
-        precision: auto, fp32, bf16 or fp16.
-        shard: the part of the photos to do, such as `3/16`; `/16` takes the number from JOB_COMPLETION_INDEX; empty is
-            what the environment of a Slurm array says, or all.
 
     Raises:
         UsageError: a value out of its range.
     """
 
-    overwrite: bool = False
-    dry_run: bool = False
-    all_pages: bool = False
-    skip_color: bool = False
-    workers: int | None = None
-    batch_size: int | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    shard: str = ""
-
-    def __post_init__(self) -> None:
-        for name, lowest, highest in _RANGES:
-            value = getattr(self, name)
-            if value is not None and not lowest <= value <= highest:
-                expected = f"{name.replace('_', ' ')} from {lowest} to {highest}"
-                raise UsageError(expected, f"{value}", "Choose a number within that range.", parameter=name)
+    overwrite: Annotated[bool, OVERWRITE] = False
+    dry_run: Annotated[bool, Option("Say what would be done, and write nothing.", FILES)] = False
+    all_pages: Annotated[bool, Option("Every page of a TIFF, each into a file of its own.", FILES)] = False
+    skip_color: Annotated[bool, Option("Leave out, and count, what is in color already.", FILES)] = False
+    workers: Annotated[
+        int | None,
+        Option(
+            "Threads that read, color and write.",
+            RUNNING,
+            lowest=1,
+            highest=256,
+            unset="one per core, two with addresses",
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        Option(
+            "Photos of like shape that are computed together.",
+            RUNNING,
+            lowest=1,
+            highest=1024,
+            unset="what the device likes",
+        ),
+    ] = None
+    device: Annotated[str, DEVICE] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        Option("What the network computes in; auto takes half precision where the hardware has it.", RUNNING),
+    ] = "auto"
+    shard: Annotated[
+        str,
+        Option(
+            "The part of the photos that this process takes, such as 3/16; /16 takes N from JOB_COMPLETION_INDEX.",
+            RUNNING,
+            metavar="N/COUNT",
+            unset="all, or the Slurm array's",
+        ),
+    ] = ""
+    page: Annotated[
+        bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
+    ] = False
 
 
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:
@@ -76,3 +89,20 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
         if option.name not in (*_COLOR, *_WRITING, "mark", *_NO_CHANGE) and value != option.default:
             settings[option.name] = value
     return hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16).digest()
+
+
+def with_hints(settings: bytes, files: Sequence[str]) -> bytes:
+    """A digest that is also told apart by hints.
+
+    Args:
+        settings: a digest of the others.
+        files: of hints; one that cannot be read is noted as such.
+    """
+    digest = hashlib.blake2b(settings, digest_size=16)
+    for file in files:
+        try:
+            content = Path(file).read_bytes()
+        except OSError as error:
+            content = f"unreadable: {error.errno}".encode()
+        digest.update(hashlib.blake2b(content).digest())
+    return digest.digest() if files else settings

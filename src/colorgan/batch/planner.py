@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from colorgan.batch.jobs import BESIDE, Job, OutputRules, has_photo_beside, photo_stem, with_suffix, without_own_results
+from colorgan.batch.jobs import (
+    BESIDE,
+    Job,
+    OutputRules,
+    belongs_to_photo,
+    has_photo_beside,
+    hints_beside,
+    photo_stem,
+    with_suffix,
+    without_own_results,
+)
 from colorgan.errors import UsageError
-from colorgan.images.discovery import Listing, PathSet, collision_key, find_photos, split_name
+from colorgan.images.discovery import HINTS_SUFFIXES, Listing, PathSet, collision_key, find_photos, split_name
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
 
 
@@ -72,7 +82,8 @@ def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
         raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
     if (suffix := written_suffix(output.suffix)) != output.suffix:
         raise UsageError("an output that can be written", f"{output.suffix} is only read", f"Name it {suffix}.")
-    return Job(str(source), _identity(source), str(output.parent), output.name)
+    hints = hints_beside(str(source)) if rules.hints is None else rules.hints
+    return Job(str(source), _identity(source), str(output.parent), output.name, hints=hints)
 
 
 def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
@@ -105,6 +116,14 @@ def _place(path: str | Path) -> str:
 def _identity(source: str | Path) -> str:
     folder, name = os.path.split(_place(source))
     return f"{os.path.basename(folder)}/{name}"
+
+
+def _hints_among(listing: Listing, name: str) -> tuple[str, ...]:
+    """The files of hints for a photo among those of its folder."""
+    if not listing.hints:
+        return ()
+    wanted = (split_name(name)[0] + suffix for suffix in HINTS_SUFFIXES)
+    return tuple(os.path.join(listing.folder, hints) for hints in wanted if hints in listing.hints)
 
 
 def _is_below(place: str, folder: str) -> bool:
@@ -153,7 +172,7 @@ class _Planner:
 
     def _given_files(self, inputs: Sequence[Path]) -> dict[str, str]:
         """The inputs that are no folders, by place, each once."""
-        files = {_place(path): str(path) for path in inputs if not path.is_dir()}
+        files = {_place(path): str(path) for path in inputs if not path.is_dir() and not belongs_to_photo(path)}
         if self._output is not None:
             return files
         # A shell's *.jpg names the photos and the results that an earlier run left beside them.
@@ -195,13 +214,14 @@ class _Planner:
         place = os.path.join(os.path.realpath(listing.folder), "") if self._files else ""
         for name in names:
             if not self._files or place + name not in self._files:
-                yield from self._photo(os.path.join(listing.folder, name), prefix + name, folder)
+                source = os.path.join(listing.folder, name)
+                yield from self._photo(source, prefix + name, folder, _hints_among(listing, name))
 
     def _listed_photo(self, path: str) -> Iterator[Job]:
         place = _place(path)
         if not self._listed.add(place) or place in self._files:
             return
-        if self._output is None and has_photo_beside(path):
+        if (self._output is None and has_photo_beside(path)) or belongs_to_photo(Path(path)):
             return
         parts = [part for part in Path(path).parts[:-1] if part not in (Path(path).anchor, "..")]
         folder = self._target_folder(os.path.dirname(path), os.path.join("", *parts))
@@ -222,7 +242,12 @@ class _Planner:
             self._target = _TargetFolder(path, place, problem)
         return self._target
 
-    def _photo(self, source: str, identity: str, folder: _TargetFolder) -> Iterator[Job]:
+    def _photo(
+        self, source: str, identity: str, folder: _TargetFolder, hints: tuple[str, ...] | None = None
+    ) -> Iterator[Job]:
+        """A photo's jobs, one a page; `hints` are the files of hints beside it, where they are known."""
+        hints = hints if self._rules.hints is None else self._rules.hints
+        hints = hints_beside(source) if hints is None else hints
         stem, suffix = split_name(os.path.basename(source))
         problem = folder.problem
         if not problem and not self._rules.suffix and suffix.lower() not in PHOTO_SUFFIXES:
@@ -235,11 +260,12 @@ class _Planner:
         suffix = self._rules.suffix or written_suffix(suffix)
         pages = self._rules.pages(source) if self._rules.pages else 1
         if pages <= 1:
-            yield self._named(Job(source, identity, folder.path, wanted + suffix), folder)
+            yield self._named(Job(source, identity, folder.path, wanted + suffix, hints=hints), folder)
             return
         for page in range(pages):
             name = f"{wanted}-page-{page + 1:0{len(str(pages))}}{suffix}"
-            yield self._named(Job(source, f"{identity}#{page}", folder.path, name, page), folder)
+            of_page = () if page else hints
+            yield self._named(Job(source, f"{identity}#{page}", folder.path, name, page, hints=of_page), folder)
 
     def _named(self, job: Job, folder: _TargetFolder) -> Job:
         """The job with its wanted name, or with the first free number in it; the name is taken from now on."""
@@ -253,7 +279,7 @@ class _Planner:
             name = f"{stem}-{number}{suffix}"
         self._numbers[first] = number
         note = f"named {name}, since another photo has the place of {job.name}"
-        return Job(job.source, job.identity, job.folder, name, job.page, note)
+        return replace(job, name=name, note=note)
 
     def _take(self, folder: _TargetFolder, name: str) -> bool:
         place = folder.spelled + collision_key(name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorgan.batch.backlog import Backlog, color_all
+from colorgan.batch.gallery import Gallery, check_place
 from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.journals import Journals
 from colorgan.batch.options import BatchOptions, settings_digest
@@ -40,11 +41,13 @@ class Summary:
         counts: of the photos, by what became of them.
         dry_run: whether nothing was done.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
+        page: the page to look at, where one was asked for.
     """
 
     counts: Mapping[PhotoStatus, int]
     dry_run: bool = False
     left_out_folders: int = 0
+    page: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -106,12 +109,14 @@ class _Plan:
         homes: folders that get a journal.
         inputs: as they were given.
         is_beside: whether results stand beside their photos.
+        page_folder: where a page is to be; None without one.
     """
 
     jobs: Iterator[Job]
     homes: Sequence[str | Path]
     inputs: Sequence[str]
     is_beside: bool = False
+    page_folder: Path | None = None
 
 
 def _plan(
@@ -129,9 +134,10 @@ def _plan(
     else:
         first = []
     if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
-        if batch.all_pages:
-            found, advice = "an address", "Leave it out, or name folders."
-            raise UsageError("photos on disks, for all their pages", found, advice, parameter="all_pages")
+        for name, is_wanted in (("all_pages", batch.all_pages), ("page", batch.page), ("hints", options.has_hints)):
+            if is_wanted:
+                advice = "Leave it out, or name folders."
+                raise UsageError("photos and results on disks for this", "an address", advice, parameter=name)
         from colorgan.batch.address_planner import home_of, plan_addresses
 
         jobs = plan_addresses(inputs, output, options.suffix, listed, left_out)
@@ -142,10 +148,23 @@ def _plan(
         suffix=options.suffix,
         sidecar_suffixes=options.sidecar_suffixes,
         pages=_count_pages if batch.all_pages else None,
+        hints=options.hints_files if options.has_hints else None,
     )
+    if batch.page:
+        check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
     paths = [Path(path) for path in inputs]
+    if options.has_hints:
+        _check_hints(paths, listed)
     jobs = plan_outputs(paths, rules, () if listed is None else listed, left_out)
-    return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None)
+    page_folder = rules.output if batch.page else None
+    return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None, page_folder)
+
+
+def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
+    """Refuse hints for several photos, since the places of one are not those of another."""
+    if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
+        advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
+        raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")
 
 
 def _count_pages(path: str) -> int:
@@ -192,6 +211,7 @@ class _Run:
         callbacks: Callbacks,
     ) -> None:
         self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
+        self._page_folder = plan.page_folder
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
         self._shard = Shard.resolve(batch.shard)
         # Some wait for a store while others compute.
@@ -199,6 +219,7 @@ class _Run:
         self._workers = batch.workers or waits * available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
+        self._gallery: Gallery | None = None
 
     def go(self) -> Summary:
         """Do it."""
@@ -215,6 +236,8 @@ class _Run:
             check=self._check,
         ) as journals:
             settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
+            if self._page_folder and not read_only:
+                self._gallery = Gallery(self._page_folder, self._options, self._model, settings)
             todo = Backlog(
                 self._jobs,
                 journals,
@@ -224,12 +247,13 @@ class _Run:
                 skip_color=self._batch.skip_color,
                 shard=self._shard,
                 read_only=read_only,
+                gallery=self._gallery,
             )
             with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
                     self._callbacks.on_photo(outcome)
-        return Summary(self._counts, self._batch.dry_run)
+        return Summary(self._counts, self._batch.dry_run, page=self._gallery.write() if self._gallery else None)
 
     def _say_shard(self) -> None:
         """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
@@ -262,6 +286,7 @@ class _Run:
             skip_color=self._batch.skip_color,
             cores=self._workers,
             budget=PixelBudget(),
+            gallery=self._gallery,
         )
         return color_all(
             todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check

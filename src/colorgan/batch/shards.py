@@ -96,8 +96,11 @@ def check_is_alone(variables: Mapping[str, str] = os.environ) -> None:
     Raises:
         UsageError: torchrun, or a launcher like it, started this process.
     """
-    size = variables.get("WORLD_SIZE", "1")
-    if "TORCHELASTIC_RUN_ID" in variables or size != "1":
-        found = f"torchrun started it (WORLD_SIZE={size})"
-        advice = "Photos need no training's launcher: start it alone with --shard 3/16, in a job array, or with --ray."
+    launched = {name: variables[name] for name in ("RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID") if name in variables}
+    if "TORCHELASTIC_RUN_ID" in launched or ("RANK" in launched and launched.get("WORLD_SIZE", "1") != "1"):
+        found = f"a launcher's variables ({' '.join(f'{name}={value}' for name, value in launched.items())})"
+        advice = (
+            "Photos need no training's launcher: start it alone, with --shard 3/16, in a job array, or with --ray; "
+            "unset these variables where they are left over."
+        )
         raise UsageError("colorize as a process of its own", found, advice)

@@ -97,11 +97,8 @@ class SqliteStore:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            advice = "Name another output folder."
-            raise OutputError(
-                f"a folder for results at {self._path.parent}", reason, advice, parameter="output"
-            ) from error
+            what = f"a folder for results at {self._path.parent}"
+            raise OutputError.of(what, error, "name another output folder", parameter="output") from error
         disk = Disk.of(self._path.parent)
         try:
             return self._patiently(lambda: self._open_here(disk))
@@ -184,10 +181,9 @@ class SqliteStore:
         if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
             found = f"another process has it locked for {self._patience_s:.0f} seconds, or the disk's locks do not work"
             advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
-            return OutputError(f"writing the journal {self._path}", found, advice, parameter="output")
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        advice = "Make room there, or name another output folder; then do the same again."
-        return OutputError(f"writing the journal {self._path}", reason, advice, parameter="output")
+            return OutputError(f"to write the journal {self._path}", found, advice, parameter="output")
+        elsewhere = "name another output folder; then do the same again"
+        return OutputError.of(f"the journal {self._path}", error, elsewhere, parameter="output")
 
 
 def record_of(row: tuple[bytes, int, int, bytes, int, int, int, bytes | None, bytes | None]) -> Record:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from PIL import Image
+
+from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
+from colorgan.batch.records import LocalFiles
 from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.colorize.encoded import encode_result, read_options
+from colorgan.colorize.encoded import encode_result, read_options, with_hints
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
+from colorgan.images.lightness import Lightness
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
@@ -90,6 +95,7 @@ class PhotoWorker:
         all_pages: whether each page of a file is a photo of its own.
         skip_color: leave those out that are in color already.
         cores: of the CPU that are this process's; the threads share them.
+        gallery: the page that photos are put on; None without one.
         budget: of the photos that are in memory at the same time.
     """
 
@@ -102,10 +108,11 @@ class PhotoWorker:
         skip_color: bool = False,
         cores: int,
         budget: PixelBudget,
+        gallery: Gallery | None = None,
     ) -> None:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
-        self._all_pages = all_pages
+        self._all_pages, self._gallery = all_pages, gallery
         self._cores, self._budget = cores, budget
         self._busy = 0
         self._counting = threading.Lock()
@@ -122,20 +129,24 @@ class PhotoWorker:
             ColorganError: what would meet the next photo too: a full disk, damaged weights.
         """
         held: list[_Held] = []
+
+        def tell(position: int, outcome: PhotoOutcome) -> None:
+            put(position, jobs[position].already or outcome)  # which stands, even where it cannot be put on a page
+
         with self._sharing_cores():
             try:
                 for position, job in enumerate(jobs):
                     source = None
-                    with _saying_why(position, job, put):
+                    with _saying_why(position, job, tell):
                         source = open_photo(job.source, job.source_state)
                     if source is None:
                         continue
                     megapixels = decode.measure(source)
                     if not self._budget.take(megapixels, wait=not held):
-                        self._finish(held, put)
+                        self._finish(held, tell)
                         self._budget.take(megapixels, wait=True)
-                    self._read(_Opened(position, job, source, megapixels), held, put)
-                self._finish(held, put)
+                    self._read(_Opened(position, job, source, megapixels), held, tell)
+                self._finish(held, tell)
             finally:
                 for photo in held:
                     self._budget.give_back(photo.megapixels)
@@ -162,6 +173,7 @@ class PhotoWorker:
             with _saying_why(position, job, put):
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
+                photo = with_hints(photo, self._options, job.hints)
                 if self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
@@ -188,19 +200,49 @@ class PhotoWorker:
 
         colorizer = self._colorizer()
         with nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
-            return colorizer.predict_batch(torch.stack([one.L for one in alike]), self._options)
+            L = torch.stack([one.L for one in alike])
+            return colorizer.predict_batch(L, self._options, with_confidence=self._gallery is not None)
 
     def _write(self, one: _Held, colors: PredictedColors | PhotoError) -> PhotoOutcome:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
         if isinstance(colors, PhotoError):
             raise colors
         job = one.job
+        if job.already:
+            self._show(one, colors)
+            return job.already
         result = encode_result(self._colorizer(), one.photo, colors, self._options, split_name(job.name)[1].lower())
         for suffix, data in result.sidecars.items():
             write_result(job.sidecar(suffix), data, overwrite=job.overwrite)
         write_result(job.target, result.data, overwrite=job.overwrite)
+        self._show(one, colors)
         note = (job.note,) if job.note else ()
         return job.outcome(PhotoStatus.written, note + result.warnings)
+
+    def _show(self, one: _Held, colors: PredictedColors) -> None:
+        """Put a photo on the page."""
+        if self._gallery is None:
+            return
+        sure = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)
+        pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
+        self._gallery.add(one.job, LocalFiles().state(one.job.source), sure, pictures)
+
+
+def small_pictures(
+    colorizer: Colorizer, photo: Photo, colors: PredictedColors, options: ColorizeOptions
+) -> dict[str, Image.Image]:
+    """A photo before and after, and its further variants, at the size for a page."""
+    from colorgan.colorize.upsample import render
+
+    height, width = photo.lightness.shape
+    scale = min(1.0, SIDE_PX / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small = replace(photo, lightness=Lightness.from_plane(photo.lightness.reduced(*size)))
+    names = [AFTER, *(f"variant {number}" for number in range(2, options.variants + 1))]
+    pictures = {BEFORE: Image.fromarray(render(small.lightness, colors.ab, 0.0))}
+    for variant, name in enumerate(names):
+        pictures[name] = Image.fromarray(colorizer.finish(small, colors, options, variant=variant))
+    return pictures
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
@@ -51,12 +52,14 @@ class Total:
         exit_code: of the process.
         is_dry: whether nothing was done.
         left_out_folders: hidden and housekeeping folders, which were not searched.
+        page: the page to look at, where one was asked for.
     """
 
     where: str
     exit_code: int
     is_dry: bool = False
     left_out_folders: int = 0
+    page: Path | None = None
 
 
 class Reporter(ABC):
@@ -141,6 +144,8 @@ class PlainReporter(Reporter):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
         if total.left_out_folders:
             self._console.note(f"Hidden and housekeeping folders, not searched unless named: {total.left_out_folders}.")
+        if total.page:
+            self._console.note(f"The page to look at: {printable(total.page)}")
 
 
 class JsonReporter(Reporter):
@@ -192,6 +197,7 @@ class JsonReporter(Reporter):
             exit_code=total.exit_code,
             dry_run=total.is_dry,
             left_out_folders=total.left_out_folders,
+            page=None if total.page is None else str(total.page),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,25 +12,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingCo
 from rich.progress import Progress as Bar
 
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.cli.completion import complete_models
 from colorgan.cli.console import Console, DownloadBar
 from colorgan.cli.interrupts import watch_signals
-from colorgan.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption, SeedOption, given_path
+from colorgan.cli.options import Given, Json, Quiet, command, given_path
 from colorgan.comparison.app.server import STOPPED, AppOptions, check_app, serve
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.errors import EXIT_SOME_FAILED, UsageError
-from colorgan.options import FILES
+from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
     from colorgan.comparison.results import Comparison
 
-DEFAULTS = CompareOptions()
-WHAT = "What is compared"
-APP = "The app"
+_APP = "The app"
 
 
+@command(CompareOptions, first="output models examples previous app overwrite")
 def compare(
+    given: Given,
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -41,96 +39,29 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            parser=given_path,
-            metavar="PATH",
-            help="Folder for results, sheets and pictures.",
-            rich_help_panel=FILES,
-        ),
-    ] = Path("comparison"),
-    overwrite: OverwriteOption = False,
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--models",
-            metavar="NAMES|PATHS",
-            autocompletion=complete_models,
-            help="Names or paths of weights, with commas between; may be given again.",
-            show_default="every model at hand",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    earlier: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--with",
-            metavar="RESULTS.JSON",
-            help="Put the models of earlier results beside these; they must be of the same photos and protocol.",
-            show_default="none",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    size: Annotated[
-        int,
-        typer.Option(
-            "--size", min=32, max=2048, help="Pixels: the side of the square that is measured.", rich_help_panel=WHAT
-        ),
-    ] = DEFAULTS.size,
-    photos: Annotated[
-        int,
-        typer.Option("--photos", min=0, help="Photos to write in every model's colors, at most.", rich_help_panel=WHAT),
-    ] = DEFAULTS.examples,
-    perceptual: Annotated[
-        bool,
-        typer.Option(
-            "--perceptual",
-            help="FID, KID and LPIPS too, of 50 photos or more (the extra `metrics`; fetches two networks once).",
-            rich_help_panel=WHAT,
-        ),
-    ] = False,
-    app: Annotated[
-        bool,
-        typer.Option(
-            "--app",
-            help="Try photos in the browser, on this machine alone (the extra `app`).",
-            rich_help_panel=APP,
-        ),
-    ] = False,
+    output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, spelling="--output -o")] = Path(
+        "comparison"
+    ),
+    app: Annotated[bool, Option("Try photos in the browser, on this machine alone (the extra app).", _APP)] = False,
     port: Annotated[
         int | None,
-        typer.Option(
-            "--port",
-            min=1024,
-            max=65535,
-            help="Number of the port where the app listens.",
-            show_default="8501, or the next that is free",
-            rich_help_panel=APP,
+        Option(
+            "Number of the port where the app listens.",
+            _APP,
+            lowest=1024,
+            highest=65535,
+            unset="8501, or the next that is free",
         ),
     ] = None,
-    device: DeviceOption = DEFAULTS.device,
-    seed: SeedOption = DEFAULTS.seed,
-    json_lines: JsonOption = False,
-    quiet: QuietOption = False,
+    json_lines: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare models on the same photos: figures with intervals, in words, and pictures side by side.
 
     Photos without color of their own get pictures and no figures.
     """
+    options = CompareOptions(**given[CompareOptions])
     console = Console(quiet)
-    options = CompareOptions(
-        models=_split(models or []),
-        size=size,
-        examples=photos,
-        device=device,
-        seed=seed,
-        previous=tuple(earlier or ()),
-        perceptual=perceptual,
-        overwrite=overwrite,
-    )
     if app:
         _serve(console, inputs, options, port)
     if not inputs:
@@ -144,16 +75,6 @@ def compare(
     (print_json if json_lines else print_words)(console, comparison, output)
     if comparison.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _split(given: list[str]) -> tuple[str, ...]:
-    """Names and paths from what has commas between; a path that has some itself is left whole."""
-    models: list[str] = []
-    for part in given:
-        models += [part] if os.path.exists(part) else [name for piece in part.split(",") if (name := piece.strip())]  # noqa: PTH110
-    if given and not models:
-        raise UsageError("--models", "it names none", "Give names or paths with commas between, or leave it out.")
-    return tuple(models)
 
 
 def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions, port: int | None) -> NoReturn:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from colorgan.cli.console import Console
-from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
+from colorgan.comparison.answer import pairs_in_words
+from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
 from colorgan.comparison.report.report import HTML_NAME
 from colorgan.comparison.results import Comparison, Example, Row
 from colorgan.comparison.results_io import JSON_NAME, plain
@@ -17,20 +18,12 @@ from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
 
 SCHEMA = 2  # of the JSON Lines; docs/evaluation.md describes it
-_COLUMNS = 3  # of rows in a table: with the figures' names they fit 80 characters
-_TOLD = (
-    "cf_hs",
-    "ciede2000",
-    "auc",
-    "auc_rebalanced",
-    "gray_chroma",
-    "color_bleeding",
-)  # the others are in the results
+_COLUMNS = 3  # of rows in a table: with the metrics' names they fit 80 characters
 _HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
 
 
 def print_json(console: Console, comparison: Comparison, folder: Path) -> None:
-    """Print one JSON object a line: errors, rows, differences, notes, and a summary at last."""
+    """Print one JSON object a line: errors, the answer, rows, differences, notes, and a summary at last."""
     for kind, fields in _lines(comparison, folder):
         console.result(json.dumps({"type": kind, "schema": SCHEMA, **plain(fields)}, allow_nan=False))
 
@@ -38,6 +31,7 @@ def print_json(console: Console, comparison: Comparison, folder: Path) -> None:
 def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
     for failure in comparison.failures:
         yield "error", vars(failure)
+    yield "answer", {"text": comparison.answer}
     for row in comparison.rows:
         metrics = {name: vars(interval) for name, interval in row.metrics.items()}
         yield "row", {"name": row.name, "kind": row.kind, "metrics": metrics, "perceptual": row.perceptual}
@@ -53,20 +47,20 @@ def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str
 
 
 def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
-    """Print tables, sentences, and where everything is."""
+    """Print the answer, tables, a line for each two models, what to beware of, and where everything is."""
     for failure in comparison.failures:
         console.warn(f"failed: {_shown(failure.photo)}: {failure.reason}")
     if comparison.photos:
+        console.result(comparison.answer)
         _print_tables(console, comparison)
         _print_perceptual(console, comparison.rows)
-        for difference in comparison.differences:
-            if difference.metric in _TOLD and comparison.protocol.photos > 1:
-                console.result(f"{difference.words}.")
+        for line in pairs_in_words(comparison.rows, comparison.differences, len(comparison.photos)):
+            console.result(line)
         _print_published(console, comparison)
     for reason, count in comparison.left_out.items():
-        console.note(f"{count} {reason} {'photo has' if count == 1 else 'photos have'} no figures, but pictures.")
+        console.note(f"{count} {reason} {'photo has' if count == 1 else 'photos have'} no metrics, but pictures.")
     for note in comparison.notes:
-        console.note(note)
+        console.warn(note)
     console.note(f"Measured on {comparison.protocol.line()}.")
     if len(comparison.examples) == 1:
         console.result(f"Sheet: {_shown(folder / comparison.examples[0].sheet)}")
@@ -84,7 +78,7 @@ def _count(examples: Sequence[Example]) -> str:
 
 
 def _print_tables(console: Console, comparison: Comparison) -> None:
-    photos = "1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos"
+    photos = photos_in_words(len(comparison.photos))
     for start in range(0, len(comparison.rows), _COLUMNS):
         columns = comparison.rows[start : start + _COLUMNS]
         console.table(photos if start == 0 else "", ["", *(row.name for row in columns)], list(_cells(columns)))
@@ -108,7 +102,7 @@ def _cells(columns: Sequence[Row]) -> Iterator[list[str]]:
 
 
 def _cell(metric: Metric, interval: Interval | None) -> str:
-    """A figure over its interval."""
+    """A value over its interval."""
     if interval is None or math.isnan(interval.value):
         return "-"
     return f"{number(interval.value, metric)}\n{bounds(interval, metric)}".rstrip()

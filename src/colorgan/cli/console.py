@@ -82,6 +82,11 @@ class Console:
             table.add_row(*cells, style="bold" if len(cells) == 1 else None)
         _rich(stderr=False).print(table, soft_wrap=False)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees the notes, and wants them."""
+        return not self.quiet and self._err.is_terminal
+
     def note(self, text: str) -> None:
         """Print a line that tells a person what is going on."""
         if not self.quiet:
@@ -93,8 +98,7 @@ class Console:
 
     def bar(self, *columns: str | ProgressColumn) -> Progress:
         """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
-        hidden = self.quiet or not self._err.is_terminal
-        return Progress(*columns, console=self._err, disable=hidden, transient=True)
+        return Progress(*columns, console=self._err, disable=not self.is_terminal, transient=True)
 
 
 class DownloadBar:
@@ -149,11 +153,11 @@ def restore_terminal() -> None:
 
 def print_error(error: ColorganError) -> None:
     """Print what was expected, what was found, and what to do."""
-    expected, found, advice = (_escaped(spelled(part)) for part in (error.expected, error.found, error.advice))
+    statement, advice = (_escaped(spelled(part)) for part in (error.statement, error.advice))
     err = _rich(stderr=True)
-    err.print(f"[red]colorgan:[/red] {expected}: {found}", soft_wrap=True)
+    err.print(f"[red]colorgan:[/red] {statement}", soft_wrap=True)
     option = option_of(error.parameter) if error.parameter else ""
-    named = "" if not option or option in expected + advice else f" ({option})"
+    named = "" if not option or option in statement + advice else f" ({option})"
     if advice:
         err.print(f"  {advice}{named}", soft_wrap=True)
 

@@ -15,7 +15,7 @@ import typer
 import typer.core
 
 from colorgan.cli.completion import complete_model, complete_models, complete_start
-from colorgan.options import COLORS, FILES, RUNNING, Described, Option, described, options_of
+from colorgan.options import RUNNING, Described, Option, described, options_of
 
 # What a user gave of each class of options: values by name. Defaults and checks are the class's own.
 Given = Mapping[type, dict[str, Any]]
@@ -30,8 +30,8 @@ _KINDS = (
     ("comparison.options", "CompareOptions"),
 )
 # Parameters of the library's functions that are no fields of options.
-_PARAMETERS = {"inputs": "INPUT", "listed": "--from-file", "sources": "SOURCE", "keep_metadata": "--strip-metadata"} | {
-    name: f"--{name}" for name in ("data", "model", "output", "overwrite", "resume", "run")
+_PARAMETERS = {"inputs": "INPUT", "listed": "--from-file", "sources": "SOURCE"} | {
+    name: f"--{name}" for name in ("app", "data", "model", "output", "port", "resume", "run")
 }
 
 
@@ -49,64 +49,6 @@ def given_name(text: str) -> str:
 
 Quiet = Annotated[bool, Option("Print results, warnings and errors only.", RUNNING)]
 Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, spelling="--json")]
-
-
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        envvar="COLORGAN_DEVICE",
-        help="Where to compute: auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:N or mps.",
-        rich_help_panel=RUNNING,
-    ),
-]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", help="Print results, warnings and errors only.", rich_help_panel=RUNNING)
-]
-SeedOption = Annotated[
-    int,
-    typer.Option("--seed", min=0, max=2**32 - 1, help="Decides every random choice.", rich_help_panel=RUNNING),
-]
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        envvar="COLORGAN_MODEL",
-        metavar="NAME|PATH",
-        help="The weights: compact, compact-gan, eccv16, siggraph17, finetuned, gan, or the path of a file.",
-        autocompletion=complete_model,
-        rich_help_panel=COLORS,
-    ),
-]
-RenderSizeOption = Annotated[
-    int | None,
-    typer.Option(
-        "--render-size",
-        metavar="PIXELS",
-        help="Short side at which the network sees a photo, 16 to 4096 pixels.",
-        show_default="the model's own",
-        rich_help_panel=COLORS,
-    ),
-]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Do again what is done, and replace what stands there.", rich_help_panel=FILES),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        min=1,
-        max=256,
-        help="Threads that read, color and write.",
-        show_default="one per core",
-        rich_help_panel=RUNNING,
-    ),
-]
-JsonOption = Annotated[
-    bool,
-    typer.Option("--json", help="Print JSON Lines for other programs, as the docs describe.", rich_help_panel=RUNNING),
-]
 
 
 def command(*kinds: type, first: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -193,16 +135,36 @@ def _given(ctx: Any, values: Mapping[str, Any], options: Mapping[str, Described]
     for name, each in options.items():
         source = ctx.get_parameter_source(name)
         if source and source.name != "DEFAULT":
-            is_several = get_origin(each.kinds[0]) is tuple
-            parse = each.option.parse or (tuple if is_several else lambda value: value)
-            given[name] = parse(values[name])
+            try:
+                given[name] = _parsed(each, values[name])
+            except typer.BadParameter as error:
+                raise typer.BadParameter(error.message, param_hint=f"'{_spelling(each)}'") from error
+            each.check(given[name])
     return given
+
+
+def _parsed(each: Described, value: Any) -> Any:
+    """The value that an option means."""
+    if each.option.parse:
+        return each.option.parse(value)
+    if each.choices:
+        return next((choice for choice in each.choices if str(choice) == value), value)
+    return tuple(value) if get_origin(each.kinds[0]) is tuple else value
+
+
+def _completion(each: Described) -> Callable[[str], list[str]] | None:
+    """What a shell offers behind an option."""
+
+    def complete_choice(incomplete: str) -> list[str]:
+        return [str(choice) for choice in each.choices if str(choice).startswith(incomplete)]
+
+    return complete_choice if each.choices else _COMPLETIONS.get(each.option.completes)
 
 
 def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Parameter:
     """A parameter as Typer reads it."""
     option, kind = each.option, each.kinds[0]
-    if option.parse:
+    if option.parse or each.choices:
         kind = list[str] if option.repeated else str
     elif get_origin(kind) is tuple:
         kind = list[get_args(kind)[0]]  # type: ignore[misc]
@@ -213,7 +175,7 @@ def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Paramet
         envvar=option.variable or None,
         metavar=option.metavar or option.unit.upper() or ("PATH" if is_path else _metavar(each)),
         show_default=option.unset or True,
-        autocompletion=_COMPLETIONS.get(option.completes),
+        autocompletion=_completion(each),
         parser=given_path if is_path else None,
         rich_help_panel=None if is_first else option.panel,
     )
@@ -246,7 +208,9 @@ def _declarations(each: Described) -> list[str]:
 
 
 def _spelling(each: Described) -> str:
-    return _declarations(each)[0].partition("/")[0]
+    """The spelling that changes what holds where the option is not given."""
+    on, _, off = _declarations(each)[0].partition("/")
+    return off if each.default is True else on
 
 
 def _dashed(name: str) -> str:

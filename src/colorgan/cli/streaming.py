@@ -56,6 +56,12 @@ class Request:
         return Path(self.output) if self.output else None
 
     @property
+    def may_have_page(self) -> bool:
+        """Whether there is a folder for a page, which was not asked for."""
+        output = self.output_path
+        return not self.batch.page and not self.batch.dry_run and output is not None and output.is_dir()
+
+    @property
     def where(self) -> str:
         """Where the results are, in words."""
         if self.output and is_address(self.output):
@@ -80,8 +86,10 @@ def _check(request: Request) -> None:
     """Refuse what cannot be meant."""
     if len(request.inputs) != 1 or request.from_file:
         raise UsageError("one photo through a pipe", "several inputs", "Name folders and files without -.")
-    if request.json_lines or request.batch.dry_run or request.batch.all_pages:
-        raise UsageError("one photo through a pipe", "--json, --dry-run or --all-pages", "Leave it out.")
+    if request.json_lines or request.batch.dry_run or request.batch.all_pages or request.batch.page:
+        raise UsageError("one photo through a pipe", "--json, --dry-run, --all-pages or --page", "Leave it out.")
+    if any(map(is_address, (*request.inputs, request.output or ""))):
+        raise UsageError("one photo through a pipe", "an address", "Name a folder or an address as output.")
     source, target = Path(request.inputs[0]), request.output_path or STREAM
     if source.is_dir():
         raise UsageError("one photo for standard output", f"{source} is a folder", "Name a folder as output.")
@@ -105,12 +113,13 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
     """
     _check(request)
     colorizer = _load(request, console, reporter)
-    from colorgan.colorize.encoded import encode_result, read_options, result_suffix
+    from colorgan.colorize.encoded import encode_result, read_options, result_suffix, with_hints
     from colorgan.images.decode import read
     from colorgan.images.encode import write_bytes
 
     source, target = Path(request.inputs[0]), request.output_path or STREAM
     photo = read(_standard_input() if source == STREAM else source, read_options(request.options))
+    photo = with_hints(photo, request.options)
     if request.batch.skip_color and photo.had_color:
         raise UsageError("a photo without colors", f"{printable(source)} is in color", "Leave --skip-color out.")
     suffix = result_suffix("", photo, request.options) if target == STREAM else target.suffix.lower()

@@ -161,11 +161,10 @@ class Results(Stream):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._original.fileno())
             if isinstance(error, BrokenPipeError):
-                found, advice = "whoever read them has gone", "Give the command again: it goes on with the rest."
-            else:
-                found = (error.strerror or str(error)).lower()
-                advice = "Make room there, or send them elsewhere; the same command again goes on with the rest."
-            raise OutputError("printing results", found, advice) from error
+                advice = "Give the command again: it goes on with the rest."
+                raise OutputError("to print results", "whoever read them has gone", advice) from error
+            elsewhere = "send them elsewhere; the same command again goes on with the rest"
+            raise OutputError.of("results to standard output", error, elsewhere) from error
 
 
 @contextmanager

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Quiet, command
 from colorgan.options import FILES, Option
-from colorgan.training.options import FinetuneOptions, TrainOptions, train_options
+from colorgan.training.options import FinetuneOptions, TrainOptions, from_recipe
 
 if TYPE_CHECKING:
     from colorgan.metrics import MetricValues
     from colorgan.training.checkpoint import Position
     from colorgan.training.launch import RunResult
-    from colorgan.training.way import Options, Way
+    from colorgan.training.options import Options
+    from colorgan.training.way import Way
 
+_BAR_WIDTH = 16  # characters: at 80 columns time left, epoch, speed and a loss stand beside it
 _SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
 Set = Annotated[Path, Option("The set that prepare wrote.", FILES, metavar="PATH")]
 Run = Annotated[Path, Option("The run folder: log, samples, weights, checkpoints.", FILES, metavar="PATH")]
@@ -39,10 +42,9 @@ def finetune(
 ) -> None:
     """Stage 1: train a model on your own photos, supervised by their true colors.
 
-    The same command again goes on where it was stopped. The defaults are the published recipe: every layer, mean
-    squared error on ab, Adam.
+    The same command again goes on where it was stopped. The defaults start from the bundled model.
     """
-    options = FinetuneOptions(**given[FinetuneOptions])
+    options = from_recipe(FinetuneOptions, given[FinetuneOptions])
     console = _console(data, run, quiet)
     from colorgan.training.finetune import FINETUNE
     from colorgan.training.launch import resumable_options
@@ -66,7 +68,7 @@ def train(
     The same command again goes on where it was stopped. The defaults are the published recipe; --recipe balanced is
     the one to take for results.
     """
-    options = train_options(given[TrainOptions])
+    options = from_recipe(TrainOptions, given[TrainOptions])
     console = _console(data, run, quiet)
     from colorgan.training.launch import resumable_options
     from colorgan.training.train import TRAIN
@@ -89,7 +91,7 @@ class TrainingBar:
         self.console, self.bar, self.shown = console, bar, shown
         self.task: TaskID | None = None
         self._first: tuple[float, int] | None = None
-        self._loss = ""
+        self._losses: list[str] = []
 
     def fetching(self, received: int, total: int | None) -> None:
         """Show a download, from the moment when there is one."""
@@ -107,13 +109,23 @@ class TrainingBar:
             self._first = (position.elapsed_s, position.seen_photos)
         seconds, photos = position.elapsed_s - self._first[0], position.seen_photos - self._first[1]
         rate = f"{photos / seconds:.0f} photos/s" if seconds > 0 else ""
-        text = f"epoch {position.epoch}, batch {position.batch} of {batches}  {self._loss}  {rate}"
-        self.bar.update(self.task, completed=share, description=text)
+        parts = [f"epoch {position.epoch}, batch {position.batch} of {batches}", rate, *self._losses]
+        self.bar.update(self.task, completed=share, description=self._fitting(parts))
+
+    def _fitting(self, parts: Sequence[str]) -> str:
+        """As many of the parts as there is room for, from the first on."""
+        room = self.bar.console.width - _BAR_WIDTH - len("  100%  10:00:00  ")
+        text, *rest = (part for part in parts if part)
+        for part in rest:
+            if len(text) + 2 + len(part) > room:
+                break
+            text += f"  {part}"
+        return text[:room]
 
     def logged(self, terms: dict[str, float]) -> None:
         """Remember the loss for the bar."""
         shown = [name for name in self.shown if name in terms] or terms
-        self._loss = "  ".join(f"{name} {terms[name]:.4g}" for name in shown)
+        self._losses = [f"{name} {terms[name]:.4g}" for name in shown]
 
     def validated(self, epoch: int, figures: MetricValues) -> None:
         """Print a validation's figures."""
@@ -175,21 +187,28 @@ def _run_with_bar(
     """
     from colorgan.training.launch import launch
 
-    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%  {task.description}"), TimeRemainingColumn())
     advice = (
         f"The run is saved. Go on with: colorgan {way.command} --resume --data {_quoted(data)} --run {_quoted(run)}"
     )
-    with console.bar(*columns) as bar:
+    with _bar(console) as bar:
         result = launch(way, data, run, options, TrainingBar(console, bar, shown), advice, overwrite)
     if _leads():
-        _print_result(console, way.result, run, result)
+        _print_result(console, way.result, run, options.start, result)
 
 
-def _print_result(console: Console, name: str, run: Path, result: RunResult) -> None:
+def _bar(console: Console) -> Progress:
+    text = TextColumn("{task.description}", table_column=Column(no_wrap=True))
+    return console.bar(BarColumn(_BAR_WIDTH), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(), text)
+
+
+def _print_result(console: Console, name: str, run: Path, start: str, result: RunResult) -> None:
     named = f"; its best weights are also in the cache as `{name}`" if result.is_named else ""
     console.note(f"The run is in {run}, with its report.html{named}.")
     console.result(str(result.weights))
-    console.note(f"Use them: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
+    if result.verdict and result.verdict.outcome == "harmed":
+        console.note(f"Use what it started from: colorgan colorize PHOTOS -o out --model {shlex.quote(start)}")
+    else:
+        console.note(f"Use them: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
 
 
 def _quoted(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,14 +15,16 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.colorize import upsample
-from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix
+from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix, with_hints
 from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
 from colorgan.colorize.pictures import Picture, given
+from colorgan.colorize.steering import hint_planes, hold
 from colorgan.colorize.uncertainty import confidence, confidence_image, fade_unsure, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError, WeightsError
 from colorgan.images.decode import read
+from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo
 from colorgan.models.download import Progress
@@ -40,11 +42,13 @@ class PredictedColors:
         variants: (N, 2, h, w), Lab units; the first is the plain prediction.
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
         guide: (h, w), the L that it saw, where its colors are to end at the photo's edges; else None.
+        steered_by: (4, h, w), L and hints as it saw them, of a photo with hints; else None.
     """
 
     variants: Tensor
     confidence: Tensor | None = None
     guide: Tensor | None = None
+    steered_by: Tensor | None = None
 
     @property
     def ab(self) -> Tensor:
@@ -125,6 +129,7 @@ class Colorizer:
         fit: Fit = "shape",
         edges: bool | None = None,
         unsure: Unsure = "keep",
+        hints: Sequence[Hint] = (),
     ) -> Any:
         """Color a picture.
 
@@ -137,6 +142,7 @@ class Colorizer:
             fit: shape, or square as in the demo that ECCV16 was published with.
             edges: whether colors end at the photo's edges; the model's own choice where None.
             unsure: keep, or gray to leave regions gray whose colors the network does not know.
+            hints: colors for places of it.
 
         Returns:
             For an array one of (H, W, 3) of its type. Else a PIL image of the same size, upright where EXIF said that
@@ -144,11 +150,13 @@ class Colorizer:
 
         Raises:
             TypeError: no such picture.
-            PhotoError: a picture that cannot be read, or too large for the memory.
+            PhotoError: a picture that cannot be read, or too large for the memory; a hint outside of it.
             UsageError: a value out of its range; it is a ValueError too.
         """
-        rendering = ColorizeOptions(saturation, temperature, render_size, fit, edges=edges, unsure=unsure)
-        picture = given(image)
+        rendering = ColorizeOptions(
+            saturation, temperature, render_size, fit, edges=edges, unsure=unsure, hints=tuple(hints)
+        )
+        picture = given(image, rendering.hints)
         return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
 
     def colorize_bytes(
@@ -170,35 +178,37 @@ class Colorizer:
             WeightsError: the network gives no finite colors.
             OutputError: 16 bits without tifffile.
         """
-        photo = read(io.BytesIO(data), read_options(options), name=name)
+        photo = with_hints(read(io.BytesIO(data), read_options(options), name=name), options)
         colors = self.predict(photo, options)
         return encode_result(self, photo, colors, options, result_suffix(name, photo, options))
 
-    def colorize_variants(self, image: Picture, count: int, *, seed: int = 0) -> list[Any]:
+    def colorize_variants(self, image: Picture, count: int, *, seed: int = 0, hints: Sequence[Hint] = ()) -> list[Any]:
         """Color a picture in several plausible ways, out of one forward pass.
 
         Args:
             image: as for `colorize`, which also says what is given back.
             count: how many, 1..16; the first is what `colorize` gives.
             seed: of the others; the same seed gives the same ones.
+            hints: as for `colorize`; they hold in each.
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        rendering = ColorizeOptions(variants=count, seed=seed)
-        picture = given(image)
+        rendering = ColorizeOptions(variants=count, seed=seed, hints=tuple(hints))
+        picture = given(image, rendering.hints)
         colors = self.predict(picture.photo, rendering)
         return [
             picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
             for number in range(count)
         ]
 
-    def confidence(self, image: Picture) -> Image.Image:
+    def confidence(self, image: Picture, *, hints: Sequence[Hint] = ()) -> Image.Image:
         """Tell how sure the network is of a picture's colors.
 
         Args:
             image: as for `colorize`.
+            hints: likewise; where they reach, it is surer.
 
         Returns:
             A small gray picture of like shape: how likely the true color is within 10 ab units of the one shown, from
@@ -208,7 +218,7 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self.predict(given(image).photo, ColorizeOptions(confidence=True)).confidence
+        sure = self.predict(given(image, hints).photo, ColorizeOptions(confidence=True)).confidence
         assert sure is not None
         return confidence_image(sure)
 
@@ -252,12 +262,15 @@ class Colorizer:
         """Reduce a photo to what the network sees of it.
 
         Returns:
-            L: (1, h, w), 0..100.
+            L: (1, h, w), 0..100; or (4, h, w) of a photo with hints, as `Generator.forward` takes them.
         """
         size = self.network_size(*photo.lightness.shape, rendering)
-        if rendering.fit == "square":  # with the published demo's filter
-            return torch.from_numpy(photo.lightness.reduced(*size, Image.Resampling.BICUBIC))[None]
-        return torch.from_numpy(photo.lightness.reduced(*size))[None]
+        # The square with the published demo's filter.
+        how = (Image.Resampling.BICUBIC,) if rendering.fit == "square" else ()
+        L = torch.from_numpy(photo.lightness.reduced(*size, *how))[None]
+        if photo.hints is None:
+            return L
+        return torch.cat([L, hint_planes(photo.hints, photo.lightness.shape, *size)])
 
     def predict_batch(
         self, L: Tensor, rendering: ColorizeOptions, *, with_confidence: bool = False
@@ -267,7 +280,7 @@ class Colorizer:
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
 
         Args:
-            L: (B, 1, h, w), 0..100, on the CPU.
+            L: (B, 1, h, w), 0..100, on the CPU; or (B, 4, h, w), as `shrink` gives it.
             rendering: its saturation is left to `finish`.
             with_confidence: tell how sure the network was, where it has bins; with `rendering.confidence` it must.
 
@@ -293,7 +306,10 @@ class Colorizer:
 
         def colors(seen: Tensor, results: Results) -> PredictedColors:
             return PredictedColors(
-                results[0], results[1] if len(results) > 1 else None, seen[0] if with_edges else None
+                results[0],
+                results[1] if len(results) > 1 else None,
+                seen[0] if with_edges else None,
+                seen if len(seen) > 1 else None,
             )
 
         results = self.engine.run(L, temperature, read)
@@ -337,10 +353,14 @@ class Colorizer:
         Raises:
             PhotoError: memory does not suffice.
         """
+        ab = colors.variants[variant]
+        if colors.steered_by is not None:
+            is_steered = self.engine.place.generator.takes_hints
+            ab = hold(ab, photo, colors.steered_by, colors.guide, rendering.saturation, is_steered)
         paint = partial(
             upsample.render,
             photo.lightness,
-            colors.variants[variant],
+            ab,
             rendering.saturation,
             guide=colors.guide,
             bit_depth=bit_depth,

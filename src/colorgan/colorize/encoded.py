@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from colorgan.images.decode import ReadOptions
 from colorgan.images.discovery import split_name
 from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
+from colorgan.images.hint_files import photo_hints
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
@@ -49,6 +50,23 @@ def read_options(options: ColorizeOptions, *, page: int = 0, every_page: bool = 
         every_page: whether each picture of a file is a photo of its own.
     """
     return ReadOptions(options.max_megapixels, page, every_page)
+
+
+def with_hints(photo: Photo, options: ColorizeOptions, files: Sequence[str] | None = None) -> Photo:
+    """The photo with its hints.
+
+    Args:
+        photo: as it was read.
+        options: of the photo.
+        files: of hints that belong to it; None for the one that the options name.
+
+    Raises:
+        PhotoError: hints that cannot be read, or do not fit it.
+    """
+    if files is None:
+        files = options.hints_files
+    found = photo_hints(options.hints, files, photo.size)
+    return replace(photo, hints=found) if found else photo
 
 
 def result_suffix(name: str, photo: Photo, options: ColorizeOptions) -> str:

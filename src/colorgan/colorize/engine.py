@@ -35,13 +35,14 @@ class Place:
     dtype: torch.dtype = torch.float32
 
     def run(self, L: Tensor, temperature: float, read: Read) -> Results:
-        """Compute on (B, 1, h, w) of the CPU; the results are float32 on the CPU."""
+        """Compute on (B, 1 or 4, h, w) of the CPU, L and hints; the results are float32 on the CPU."""
         # Pinned memory is copied while the device still computes what came before.
         sent = L.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else L.to(self.device)
         half = self.dtype is not torch.float32
         with torch.inference_mode():
             with torch.autocast(self.device.type, self.dtype if half else None, enabled=half):
-                prediction = self.generator(sent, temperature)
+                hints = (sent[:, 1:],) if sent.shape[1] > 1 and self.generator.takes_hints else ()
+                prediction = self.generator(sent[:, :1], temperature, *hints)
             return tuple(result.float().cpu() for result in read(prediction))
 
 
@@ -98,7 +99,7 @@ class Engine:
         """Compute a batch.
 
         Args:
-            L: (B, 1, h, w), 0..100, on the CPU.
+            L: (B, 1, h, w), 0..100, on the CPU; or (B, 4, h, w) with hints, as `Generator.forward` takes them.
             temperature: of the decoding.
             read: what is wanted of a prediction for a part of the batch, still on the device: tensors of (B, ...).
 

@@ -1,93 +1,150 @@
 """How a photo is colored: what a user may choose, checked before anything is loaded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from colorgan.errors import UsageError
-
-# Name, lowest and highest value. A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
-_RANGES = (
-    ("render_size", 16, 4096),
-    ("saturation", 0.0, 4.0),
-    ("temperature", 0.01, 100.0),
-    ("variants", 1, 16),
-    ("seed", 0, 2**63 - 1),
-    ("max_megapixels", 0.001, float("inf")),
-    ("quality", 1, 100),
-)
+from colorgan.images.hints import Hint
+from colorgan.options import COLORS, FILES, RESULTS, SEED, Checked, Option
 
 CONFIDENCE = "-confidence.png"
 DEFAULT_MODEL = "compact"
+_MODELS_OWN = "the model's own"
 
 Fit = Literal["shape", "square"]
 Unsure = Literal["keep", "gray"]
 FormatName = Literal["keep", "jpg", "png", "webp", "tiff"]
-_CHOICES: dict[str, tuple[object, ...]] = {
-    "fit": get_args(Fit),
-    "format": get_args(FormatName),
-    "bit_depth": (8, 16),
-    "unsure": get_args(Unsure),
-}
 _SUFFIXES: dict[FormatName, str] = {"keep": "", "jpg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
 
 @dataclass(frozen=True)
-class ColorizeOptions:
+class ColorizeOptions(Checked):
     """What is chosen for a photo: its colors, how it is read, and how its result is written.
 
     `Colorizer` looks at the colors alone; reading and writing are for whoever handles files.
-
-    Attributes:
-        saturation: multiplies the colors, 0..4; 1 is as predicted, 0 is gray.
-        temperature: of the decoding, 0.01..100; lower is more decided, higher is calmer; None leaves it to the model.
-        render_size: the short side at which the network sees the photo, 16..4096 pixels; None leaves it to the model.
-        fit: how the network sees the photo: in its own shape, or squeezed into a square, as the demo that ECCV16 was
-            published with does; then colors that sRGB does not have are clipped channel by channel as there.
-        confidence: whether to tell how sure the network was.
-        unsure: what becomes of regions whose colors the network does not know: kept, or left gray.
-        variants: how many colorings to make, 1..16; the first is the plain one.
-        seed: of the other variants' hues, 0 or more.
-        edges: whether colors end at the photo's edges, however coarse the network's answer is; None leaves it to the
-            model.
-        max_megapixels: of the largest photo that is accepted.
-        format: of the result's file; keep is the photo's own, or what stands for it where that is not written.
-        quality: of lossy results, 1..100.
-        keep_metadata: whether what the photo's file said goes into the result.
-        mark: say in the result, as IPTC's standard has it, which model colored it.
-        bit_depth: bits a channel of the result, 8 or 16; 16 in TIFFs alone.
 
     Raises:
         UsageError: a value out of its range.
     """
 
-    saturation: float = 1.0
-    temperature: float | None = None
-    render_size: int | None = None
-    fit: Fit = "shape"
-    confidence: bool = False
-    variants: int = 1
-    seed: int = 0
-    edges: bool | None = None
-    max_megapixels: float = 500.0
-    format: FormatName = "keep"
-    quality: int = 95
-    keep_metadata: bool = True
-    mark: bool = True
-    bit_depth: Literal[8, 16] = 8
-    unsure: Unsure = "keep"
+    saturation: Annotated[
+        float, Option("Factor on the colors; 0 is gray, 1 as predicted.", COLORS, lowest=0, highest=4)
+    ] = 1.0
+    temperature: Annotated[
+        float | None,
+        Option(
+            "Of the decoding: lower is bolder and surer, higher is softer and browner.",
+            COLORS,
+            lowest=0.01,
+            highest=100,
+            unset=_MODELS_OWN,
+        ),
+    ] = None
+    # A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
+    render_size: Annotated[
+        int | None,
+        Option(
+            "Short side at which the network sees a photo.",
+            COLORS,
+            lowest=16,
+            highest=4096,
+            unit="pixels",
+            unset=_MODELS_OWN,
+        ),
+    ] = None
+    fit: Annotated[
+        Fit,
+        Option(
+            "The network sees a photo in its own shape, or squeezed into a square as ECCV16's demo does it; colors "
+            "that sRGB does not have are then clipped channel by channel as there.",
+            COLORS,
+        ),
+    ] = "shape"
+    confidence: Annotated[
+        bool,
+        Option("Also write NAME-confidence.png, white where the network was sure of its colors.", RESULTS),
+    ] = False
+    variants: Annotated[
+        int,
+        Option(
+            "Number of plausible colorings of each photo, the first of them the plain one; further ones are written as "
+            "NAME-variant-2 and so on.",
+            RESULTS,
+            lowest=1,
+            highest=16,
+        ),
+    ] = 1
+    seed: Annotated[int, SEED] = 0
+    edges: Annotated[
+        bool | None,
+        Option(
+            "Let colors end where the photo has edges, however coarse the network's answer is.",
+            COLORS,
+            unset=_MODELS_OWN,
+        ),
+    ] = None
+    max_megapixels: Annotated[
+        float, Option("Megapixels of the largest photo that is accepted.", FILES, lowest=0.001, unit="megapixels")
+    ] = 500.0
+    format: Annotated[
+        FormatName,
+        Option(
+            "File format of the results; keep is that of each photo, or what stands for it where that is not written.",
+            RESULTS,
+        ),
+    ] = "keep"
+    quality: Annotated[int, Option("Quality of JPEG and WebP results.", RESULTS, lowest=1, highest=100)] = 95
+    keep_metadata: Annotated[
+        bool,
+        Option(
+            "Keep, or drop, EXIF data and the like in the results.",
+            RESULTS,
+            spelling="--keep-metadata/--strip-metadata",
+        ),
+    ] = True
+    mark: Annotated[
+        bool,
+        Option("Say in the results, as IPTC's standard has it, that a trained model colored them, and which.", RESULTS),
+    ] = True
+    bit_depth: Annotated[
+        Literal[8, 16], Option("Bits a channel; 16 in TIFFs, with the extra tiff.", RESULTS, unit="bits")
+    ] = 8
+    unsure: Annotated[
+        Unsure, Option("Keep the colors of regions where the network does not know them, or leave those gray.", COLORS)
+    ] = "keep"
+    hints: Annotated[
+        tuple[Hint, ...],
+        Option(
+            "A color for a place of the photo, counted in pixels from its top left: #8b1a1a, navy, or keep for what is "
+            "to stay gray; as often as wanted.",
+            COLORS,
+            spelling="--hint",
+            metavar="X,Y=COLOR",
+            unset="none",
+            parse=lambda texts: tuple(map(Hint.parse, texts)),
+            repeated=True,
+        ),
+    ] = ()
+    hints_file: Annotated[
+        str,
+        Option(
+            "A PNG of the photo's size that is transparent but where colors are painted, or places as JSON; what lies "
+            "beside the photo is then not looked at.",
+            COLORS,
+            spelling="--hints",
+            metavar="FILE",
+            unset="NAME.hints.png and NAME.hints.json beside each photo",
+        ),
+    ] = ""
 
-    def __post_init__(self) -> None:
-        for name, lowest, highest in _RANGES:
-            value = getattr(self, name)
-            if value is not None and not lowest <= value <= highest:
-                expected = f"a {name.replace('_', ' ')} from {lowest} to {highest}"
-                raise UsageError(expected, f"{value}", "Choose one within that range.", parameter=name)
-        for name, known in _CHOICES.items():
-            if (value := getattr(self, name)) not in known:
-                expected = f"a {name.replace('_', ' ')} of {', '.join(map(str, known[:-1]))} or {known[-1]}"
-                raise UsageError(expected, repr(value), "Choose one of them.", parameter=name)
+    @property
+    def has_hints(self) -> bool:
+        """Whether it names hints, which are of one photo."""
+        return bool(self.hints or self.hints_file)
+
+    @property
+    def hints_files(self) -> tuple[str, ...]:
+        """The file of hints that it names, if any."""
+        return (self.hints_file,) if self.hints_file else ()
 
     @property
     def suffix(self) -> str:

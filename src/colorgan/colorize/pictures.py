@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -15,6 +15,8 @@ from PIL import Image
 
 from colorgan.errors import UsageError
 from colorgan.images.decode import read
+from colorgan.images.hint_files import photo_hints
+from colorgan.images.hints import Hint
 from colorgan.images.icc import SRGB8, SRGB16, SRGB_PROFILE
 from colorgan.images.lightness import Samples
 from colorgan.images.metadata import Metadata
@@ -45,14 +47,24 @@ class Given:
     give_back: Callable[[Samples], Any]
 
 
-def given(picture: Picture) -> Given:
+def given(picture: Picture, hints: Sequence[Hint] = ()) -> Given:
     """Take a picture of any kind that Python has.
+
+    Args:
+        picture: any of them.
+        hints: of it.
 
     Raises:
         TypeError: something else.
-        PhotoError: a file that cannot be read, with the reason.
+        PhotoError: a file that cannot be read, with the reason; a hint outside the picture.
         UsageError: an array without pixels, or floats outside 0 to 1.
     """
+    taken = _given(picture)
+    found = photo_hints(hints, (), taken.photo.size)
+    return replace(taken, photo=replace(taken.photo, hints=found)) if found else taken
+
+
+def _given(picture: Picture) -> Given:
     if isinstance(picture, np.ndarray):
         return _of_array(picture)
     if isinstance(picture, Image.Image):

@@ -14,7 +14,7 @@ from colorgan.networks.generator import Prediction
 
 SURE_WITHIN = 10.0  # ab units
 _CELLS_AT_ONCE = 1 << 14  # of 313 distances each: 20 MB
-# What --unsure gray leaves gray, and what it leaves as it is: between them colors fade smoothly. Below a quarter the
+# What `unsure=gray` leaves gray, and what it leaves as it is: between them colors fade smoothly. Below a quarter the
 # true color is elsewhere three times in four (a reliability diagram of `compare` says how far that holds).
 UNSURE_BELOW, SURE_FROM = 0.2, 0.4
 _SMOOTHED_OVER = 5  # cells of four pixels: whole regions fade, not speckles

@@ -1,1 +1,1 @@
-"""Models side by side on the same photos: by figures with intervals, in words, and by eye."""
+"""Models side by side on the same photos: by metrics with intervals, in words, and by eye."""

@@ -9,18 +9,20 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import PIL
 import torch
 
 from colorgan import __version__
 from colorgan.callbacks import Callbacks, StopCheck
+from colorgan.comparison.answer import answer, where_gray_is_better
 from colorgan.comparison.crops import open_inputs
 from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of, read_all_crops
-from colorgan.comparison.examples import choose, write_example
+from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
@@ -32,8 +34,11 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.files import refuse_addresses
 from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
+
+_WRITTEN = (JSON_NAME, CSV_NAME, HTML_NAME, PICTURES, SHEETS)
 
 
 def compare(
@@ -55,14 +60,68 @@ def compare(
         What stands in `results.json`.
 
     Raises:
-        UsageError: an input, a model or earlier results that are not there or do not fit.
+        UsageError: an input, a model or earlier results that are not there or do not fit; or the folder holds
+            something in a result's place.
         WeightsError: a model that was asked for cannot be had.
-        OutputError: the folder cannot be written, or holds results that are not to be replaced.
-        Interrupted: `callbacks.should_stop` said so; nothing was written but examples.
+        OutputError: the folder cannot be written, or fails.
+        Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
+    refuse_addresses([*inputs, output], "a comparison")
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
+    with _staged(folder) as staging:
+        comparison = _compare(inputs, staging, options, check)
+        with _writing(folder):
+            write_report(staging, comparison)
+            write_results(staging, comparison)
+    return comparison
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Make sure, before anything is computed, that nothing of the user's is in a result's place, be it a dangling link.
+
+    Raises:
+        UsageError: something is.
+        OutputError: the folder cannot be made.
+    """
+    taken = [name for name in _WRITTEN if os.path.lexists(folder / name)]
+    if taken and not overwrite:
+        advice = "Name another output folder, or overwrite what is there."
+        expected = f"a folder for the results in {folder}"
+        raise UsageError(expected, f"{', '.join(taken)} in it already", advice, parameter="overwrite")
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """A folder inside that one, from which everything goes to its place at the end; nothing does if it fails."""
+    with ExitStack() as stack:
+        with _writing(folder):
+            staging = Path(stack.enter_context(TemporaryDirectory(prefix=".colorgan-", dir=folder)))
+        yield staging
+        files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
+        with _writing(folder):
+            # `results.json` last: where it is, everything else is too.
+            for path in sorted(files, key=lambda path: (path.name == JSON_NAME, path)):
+                (folder / path).parent.mkdir(exist_ok=True)
+                (staging / path).replace(folder / path)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Name the folder of the results in what goes wrong with its disk, also where it went wrong in the staging one."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError.of(str(folder), error, "name another output folder", parameter="output") from error
+
+
+def _compare(
+    inputs: Sequence[str | os.PathLike[str]], folder: Path, options: CompareOptions, check: StopCheck
+) -> Comparison:
+    """Open the inputs, load the models, and measure; pictures are written into the folder."""
     sources = open_inputs([Path(path) for path in inputs], check)
     try:
         if options.perceptual:
@@ -70,44 +129,11 @@ def compare(
         previous = read_all(options.previous)
         if previous:
             _check_previous(previous, sources, options, check)
-        models = load_models(options, callbacks, check)
-        comparison = _measured(sources, models, previous, folder, options, check)
+        models = load_models(options, check.callbacks, check)
+        return _measured(sources, models, previous, folder, options, check)
     finally:
         for source in sources:
             source.close()
-    with _writing(folder):
-        write_report(folder, comparison)
-        write_results(folder, comparison)  # last: where there are results, everything else is there too
-    return comparison
-
-
-def check_folder(folder: Path, overwrite: bool) -> None:
-    """Make sure that results may be written there, before anything is computed."""
-    if os.path.lexists(folder / JSON_NAME) and not overwrite:
-        advice = "Name another output folder, or overwrite them."
-        raise UsageError(
-            f"a folder for the results in {folder}", "it holds results already", advice, parameter="overwrite"
-        )
-    standing = [name for name in (HTML_NAME, CSV_NAME) if os.path.lexists(folder / name)]
-    if standing and not overwrite:
-        advice = "Move it away, name another output folder, or overwrite it."
-        raise UsageError(
-            f"a folder for the results in {folder}",
-            f"{standing[0]} stands there already",
-            advice,
-            parameter="overwrite",
-        )
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        advice = "Make room there, or name another output folder."
-        raise OutputError(f"to write {folder}", error.strerror or str(error), advice, parameter="output") from error
 
 
 def _measured(
@@ -128,11 +154,12 @@ def _measured(
     for part in previous:
         rows += list(part.aligned_rows(protocol, log.photos, [row.name for row in rows]))
     examples = _write_examples(folder, log, models, rows, options, check)
+    differences = differences_of(rows, options.seed)
     return Comparison(
         protocol=protocol,
         photos=log.photos,
         rows=rows,
-        differences=differences_of(rows, options.seed),
+        differences=differences,
         examples=examples,
         failures=log.failures,
         left_out=dict(Counter(chosen.why for chosen in log.colorless)),
@@ -140,9 +167,11 @@ def _measured(
         notes=[
             *notes_on_photos(len(log.photos), log.enlarged),
             *notes_on_copies(log.copies),
+            *where_gray_is_better(rows, differences),
             *notes_on_weights(rows, log.photos),
             *(notes_on_perceptual(len(log.photos)) if options.perceptual else ()),
         ],
+        answer=answer(rows, differences, len(log.photos)),
     )
 
 
@@ -190,7 +219,7 @@ def _write_examples(
     for position, one in enumerate(chosen, start=1):
         check()
         try:
-            with _writing(folder):
+            with _writing(folder.parent):
                 examples.append(write_example(folder, position, one, models, rows))
         except PhotoError as error:
             log.failed(one.entry, str(error))

@@ -50,7 +50,7 @@ class Crop:
 
     @property
     def pixel_digest(self) -> bytes:
-        """Of its pixels, by which copies of one photo are told."""
+        """Of its pixels, by which copies of one photo are recognized."""
         return hashlib.sha256(self.rgb.tobytes()).digest()
 
 

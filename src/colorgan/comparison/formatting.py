@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from colorgan.comparison.results import FEWEST_TO_JUDGE
 from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
 
 PERCEPTUAL = {"fid": "FID", "kid": "KID", "kid_std": "KID, deviation", "lpips": "LPIPS"}  # labels of `Row.perceptual`
+
+
+def photos_in_words(count: int) -> str:
+    """How many photos there are."""
+    return "1 photo" if count == 1 else f"{count} photos"
 
 
 def number(value: float, metric: Metric) -> str:
@@ -18,6 +24,17 @@ def bounds(interval: Interval, metric: Metric) -> str:
     return "" if interval.low != interval.low else f"[{number(interval.low, metric)}, {number(interval.high, metric)}]"
 
 
+def amount(difference: float, metric: Metric) -> str:
+    """A difference in a metric as it is printed, with its unit."""
+    unit = "points" if metric.unit == "%" else metric.unit
+    return f"{number(difference, metric)} {unit}".rstrip()
+
+
+def is_significant(interval: Interval) -> bool:
+    """Whether a difference is more than chance: its interval excludes zero, and is of enough photos to say so."""
+    return interval.excludes_zero and interval.photos >= FEWEST_TO_JUDGE
+
+
 def difference_in_words(name: str, first: str, second: str, interval: Interval) -> str:
     """Say which of two rows has more of a metric, whether that is better, and by how much.
 
@@ -28,21 +45,15 @@ def difference_in_words(name: str, first: str, second: str, interval: Interval) 
         interval: of first less second.
     """
     metric = METRICS[name]
-    if not interval.excludes_zero:
-        photos = "1 photo" if interval.photos == 1 else f"{interval.photos} photos"
+    if not is_significant(interval):
+        photos = photos_in_words(interval.photos)
         return f"no difference in {metric.label} between {first} and {second} can be told from {photos}"
     if interval.value < 0:  # said of the row that has more; or that is better, where one is
         first, second = second, first
         interval = Interval(-interval.value, -interval.high, -interval.low, interval.photos)
-    unit = metric.unit if metric.unit in ("", "%") else f" {metric.unit}"
-    unit = " points" if unit == "%" else unit
-    by = f"{number(interval.value, metric)}{unit} {bounds(interval, metric)}"
+    by = f"{amount(interval.value, metric)} {bounds(interval, metric)}"
     if metric.better == "neither":
-        return f"{first} is more colorful than {second} by {by}{_by_absolute_values(name)}"
+        return f"{first} has more {metric.label} than {second} by {by}"
     if metric.better == "lower":
         first, second = second, first
     return f"{first} is better than {second} in {metric.label} by {by}"
-
-
-def _by_absolute_values(name: str) -> str:
-    return " by absolute values" if name == "cf" else ""

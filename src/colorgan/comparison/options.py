@@ -1,36 +1,82 @@
 """What a comparison is asked to do; known without torch, for the command line."""
 
-from __future__ import annotations
-
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from colorgan.errors import UsageError
+from colorgan.options import DEVICE, OVERWRITE, SEED, Checked, Option
 
 RESTART_ADVICE = "There are no results; the same command starts anew."
+_WHAT = "What is compared"
+
+
+def parse_models(given: Sequence[str]) -> tuple[str, ...]:
+    """Names and paths of models from what has commas between; a path that has some itself is left whole.
+
+    Raises:
+        UsageError: they name none.
+    """
+    models: list[str] = []
+    for part in given:
+        models += [part] if os.path.exists(part) else [name for piece in part.split(",") if (name := piece.strip())]  # noqa: PTH110
+    if not models:
+        advice = "Give names or paths with commas between, or leave it out."
+        raise UsageError("`models` to name weights", repr(",".join(given)), advice, parameter="models")
+    return tuple(models)
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(Checked):
     """How models are compared.
 
     Attributes:
-        models: names, or paths of weights; empty for every available model.
-        size: pixels, the side of the square that is measured.
-        examples: the most photos with true colors that are written out in every row's colors, and likewise the most
-            without.
-        device: where networks compute.
-        precision: of their convolutions.
-        seed: decides the bootstrap's draws and which photos are examples.
-        previous: `results.json` of other comparisons, whose models are put beside these.
-        perceptual: measure FID, KID and LPIPS too.
-        overwrite: replace results that are in the folder.
+        precision: what the networks compute in.
     """
 
-    models: tuple[str, ...] = ()
-    size: int = 256
-    examples: int = 12
-    device: str = "auto"
+    models: Annotated[
+        tuple[str, ...],
+        Option(
+            "Names or paths of weights, with commas between; may be given again.",
+            _WHAT,
+            spelling="--models --model",
+            metavar="NAMES|PATHS",
+            unset="every available model",
+            completes="models",
+            parse=parse_models,
+            repeated=True,
+        ),
+    ] = ()
+    size: Annotated[
+        int, Option("Side of the square that is measured.", _WHAT, lowest=32, highest=2048, unit="pixels")
+    ] = 256
+    examples: Annotated[
+        int,
+        Option(
+            "Photos with colors of their own to write in every model's colors, at most, and likewise of those without.",
+            _WHAT,
+            lowest=0,
+            unit="photos",
+            spelling="--photos",
+        ),
+    ] = 12
+    device: Annotated[str, DEVICE] = "auto"
     precision: str = "fp32"
-    seed: int = 0
-    previous: tuple[Path, ...] = ()
-    perceptual: bool = False
-    overwrite: bool = False
+    seed: Annotated[int, SEED] = 0
+    previous: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Put the models of earlier results beside these; they must be of the same photos and protocol.",
+            _WHAT,
+            spelling="--with",
+            metavar="RESULTS.JSON",
+            unset="none",
+        ),
+    ] = ()
+    perceptual: Annotated[
+        bool,
+        Option("FID, KID and LPIPS too, of 50 photos or more (the extra metrics; fetches two networks once).", _WHAT),
+    ] = False
+    overwrite: Annotated[bool, OVERWRITE] = False

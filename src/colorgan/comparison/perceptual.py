@@ -1,4 +1,4 @@
-"""Figures that networks of others judge by: FID, KID and LPIPS (the extra `metrics`).
+"""Perceptual metrics, by the networks of others: FID, KID and LPIPS (the extra `metrics`).
 
 FID and KID compare whole sets by features of an Inception network, LPIPS pairs of photos by an AlexNet. Both networks
 are fetched by torch-fidelity and torchmetrics themselves, on first use. The crops wait on the disk: memory stays flat.
@@ -33,7 +33,7 @@ Lpips = Callable[[Tensor, Tensor], Tensor]
 
 
 def check_perceptual(photos: int) -> None:
-    """Make sure, before anything is computed, that these figures can be had.
+    """Make sure, before anything is computed, that these metrics can be measured.
 
     Raises:
         UsageError: there are too few photos, or the extra is not installed.
@@ -47,7 +47,7 @@ def check_perceptual(photos: int) -> None:
 
 
 def notes_on_perceptual(photos: int) -> list[str]:
-    """What a reader of these figures should know."""
+    """What a reader of these metrics should know."""
     if photos < FEWEST_PHOTOS:
         return [f"FID, KID and LPIPS were refused: {photos} photos have true colors, and {FEWEST_PHOTOS} are needed."]
     if photos < FEW_PHOTOS:

@@ -1,6 +1,6 @@
-"""Figures of the literature, shown where they were measured on the very photos of a comparison, in the same way.
+"""Values of the literature, shown where they were measured on the very photos of a comparison, in the same way.
 
-Which photos they were is told by their names: the 5,000 of Kang et al. (DDColor) are ILSVRC2012_val_00000001 to
+The photos are recognized by their names: the 5,000 of Kang et al. (DDColor) are ILSVRC2012_val_00000001 to
 _00005000, cropped to squares of 256. The 10,000 of Zhang et al. 2016 are not known by name: their table is never shown.
 """
 
@@ -30,7 +30,7 @@ def published_beside(names: Iterable[str], size_px: int) -> list[PublishedRow]:
     """The published rows whose photos and protocol are those of a comparison.
 
     Args:
-        names: of all photos that the figures are of.
+        names: of all photos that were measured.
         size_px: the side of the squares that were measured.
     """
     numbers = {_number_of(name) for name in names}

@@ -11,6 +11,7 @@
     failures     photos that could not be read or colored, with the reason
     left_out     photos without true colors, by reason: they have examples and no metrics
     published    rows of the literature, where they were measured on these photos in this way
+    answer       what it comes to, in words
     notes        what a reader of the metrics should know, in words
 
 `results.csv` has one line per photo and row, with a column for each metric. `results_io.py` writes and reads both.
@@ -25,9 +26,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import Interval, Values
 
 GRAY, ORIGINAL = "gray", "original"
+FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
+FEWEST_TO_JUDGE = 10  # of fewer photos nothing is called better, whatever an interval says
 CHROMA_STEP, CHROMA_BINS = 2.0, 60  # of the histograms: 0..2, 2..4, ... Lab units, the last one open
 # Whatever of a protocol is not here may differ without changing a metric by more than its last digit.
 _DECISIVE = ("metrics_version", "size_px", "resize", "crop", "color", "prior", "photos", "photo_set")
@@ -157,7 +161,7 @@ class Difference:
         first: a row's name.
         second: the other's.
         interval: of first less second, paired photo by photo.
-        significant: whether the interval excludes zero.
+        significant: whether the interval excludes zero, and is of enough photos to say so.
         words: the same for people.
     """
 
@@ -167,6 +171,14 @@ class Difference:
     interval: Interval
     significant: bool
     words: str
+
+    @property
+    def better(self) -> str | None:
+        """The row that is better, where one certainly is."""
+        towards = METRICS[self.metric].better
+        if not self.significant or towards == "neither":
+            return None
+        return self.first if (self.interval.value > 0) == (towards == "higher") else self.second
 
 
 @dataclass(frozen=True)
@@ -227,6 +239,7 @@ class Comparison:
     left_out: dict[str, int]
     published: list[PublishedRow]
     notes: list[str]
+    answer: str
 
     def row(self, name: str) -> Row:
         """The row of that name."""

@@ -129,7 +129,7 @@ def _numbers(found: list[float | None], count: int) -> list[float]:
 
 @dataclass(frozen=True)
 class PreviousResults:
-    """What is taken from earlier results.
+    """The models of an earlier comparison, read from its `results.json`.
 
     Attributes:
         path: where they are.

@@ -10,16 +10,18 @@ from types import MappingProxyType
 import numpy as np
 
 from colorgan.comparison.evaluate import Accumulator, RowMetrics
-from colorgan.comparison.formatting import difference_in_words, number
+from colorgan.comparison.formatting import difference_in_words, is_significant, number
 from colorgan.comparison.models import ComparedModel
-from colorgan.comparison.results import GRAY, ORIGINAL, Difference, PhotoName, Row
+from colorgan.comparison.results import FEW_PHOTOS, FEWEST_TO_JUDGE, GRAY, ORIGINAL, Difference, PhotoName, Row
 from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import interval, paired_difference
 
-FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
 _HEAVY = 0.1  # the share of a metric's weight from which a single photo is named
-_BESIDE_GRAY = ("auc", "auc_rebalanced", "ciede2000")
-_BESIDE_ORIGINAL = ("cf_hs", "cf")
+# Gray is beaten, or not, where the true colors are what counts; the original is what colorfulness aims at.
+_BESIDE_GRAY = [
+    name for name, metric in METRICS.items() if metric.better != "neither" and not metric.defined_for_ground_truth
+]
+_BESIDE_ORIGINAL = [name for name, metric in METRICS.items() if metric.better == "neither"]
 
 
 def rows_of(
@@ -63,7 +65,7 @@ def _row(name: str, measured: RowMetrics, model: ComparedModel | None, perceptua
 
 
 def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
-    """Each two models in every metric; each model and gray in some; each model and the original in colorfulness."""
+    """Each two models in every metric; each model and gray by the true colors; each model and the original."""
     return list(_differences(rows, seed))
 
 
@@ -84,17 +86,15 @@ def _between(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iter
         weights = first.weights_of(name), second.weights_of(name)
         found = paired_difference(first.values_of(name), second.values_of(name), weights, seed=seed)
         words = difference_in_words(name, first.name, second.name, found)
-        yield Difference(name, first.name, second.name, found, found.excludes_zero, words)
+        yield Difference(name, first.name, second.name, found, is_significant(found), words)
 
 
 def notes_on_photos(photos: int, enlarged: int) -> list[str]:
     """What the number and the size of the photos say of the metrics, in words."""
     notes = []
     if not photos:
-        notes.append("No photo has true colors to compare with: there are no figures.")
-    elif photos == 1:
-        notes.append("The figures are of one photo, and say nothing of others.")
-    elif photos < FEW_PHOTOS:
+        notes.append("No photo has true colors to compare with: there are no metrics.")
+    elif FEWEST_TO_JUDGE <= photos < FEW_PHOTOS:
         notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
     if enlarged:
         notes.append(f"Smaller than the square that is measured, and so enlarged: {enlarged} of the photos.")

@@ -1,34 +1,70 @@
-"""The options of `prepare`, importable without torch: the command line takes its defaults from here."""
-
-from __future__ import annotations
+"""The options of `prepare`, importable without torch: the command line makes its own of them."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from colorgan.errors import UsageError
+from colorgan.options import FILES, RUNNING, SEED, Checked, Option
+
+_CHOICE = "Choice of photos"
+
+
+def parse_classes(text: str) -> int | tuple[str, ...]:
+    """A number of classes, or their names with commas between.
+
+    Raises:
+        UsageError: it is no number and names none.
+    """
+    if text.strip().isdecimal():
+        return int(text)
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names:
+        advice = "Give a number, or names with commas between."
+        raise UsageError("`classes` to be a number or names", repr(text), advice, parameter="classes")
+    return names
 
 
 @dataclass(frozen=True)
-class PrepareOptions:
-    """What is to be in a set.
+class PrepareOptions(Checked):
+    """What is to be in a set; it depends on all of them but `workers` and `overwrite`."""
 
-    Attributes:
-        size: pixels, the short side that larger photos are reduced to.
-        classes: how many class folders to choose, or which; None for all.
-        per_class: photos to keep of each class at most.
-        val_fraction: the share held back for validation, 0 to below 1.
-        min_chroma: Lab units; photos whose mean chroma is below are grey. 0 keeps grey and tinted ones.
-        min_side: pixels; photos with a shorter side are left out.
-        workers: threads that read and reduce; the set does not depend on it.
-        encoding: jpeg (quality 95, full color resolution) or webp (quality 65), a third of its bytes.
-        seed: decides the classes, the split and the order.
-        overwrite: replace a set that is there.
-    """
-
-    size: int = 256
-    classes: int | tuple[str, ...] | None = None
-    per_class: int | None = None
-    val_fraction: float = 0.05
-    min_chroma: float = 2.0
-    min_side: int = 64
-    encoding: str = "jpeg"
-    workers: int = 2
-    seed: int = 0
-    overwrite: bool = False
+    size: Annotated[
+        int,
+        Option("The short side that larger photos are reduced to.", _CHOICE, lowest=8, highest=4096, unit="pixels"),
+    ] = 256
+    classes: Annotated[
+        int | tuple[str, ...] | None,
+        Option(
+            "Class folders to keep: a number, chosen by the seed, or names with commas between.",
+            _CHOICE,
+            metavar="N|NAMES",
+            unset="all",
+            parse=parse_classes,
+        ),
+    ] = None
+    per_class: Annotated[
+        int | None,
+        Option("Photos to keep of each class, at most.", _CHOICE, lowest=1, unit="photos", unset="all"),
+    ] = None
+    val_fraction: Annotated[
+        float, Option("Share of the photos to hold back for validation.", _CHOICE, lowest=0, highest=0.9)
+    ] = 0.05
+    min_chroma: Annotated[
+        float,
+        Option(
+            "Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and tinted ones.",
+            _CHOICE,
+            lowest=0,
+        ),
+    ] = 2.0
+    min_side: Annotated[int, Option("Photos with a shorter side are left out.", _CHOICE, lowest=8, unit="pixels")] = 64
+    encoding: Annotated[
+        Literal["jpeg", "webp"],
+        Option("How photos are stored: jpeg in quality 95, webp in 65 and a third of the bytes.", FILES),
+    ] = "jpeg"
+    workers: Annotated[
+        int | None,
+        Option("Threads that read and reduce photos.", RUNNING, lowest=1, highest=256, unset="one per core"),
+    ] = None
+    seed: Annotated[int, SEED] = 0
+    overwrite: Annotated[bool, Option("Replace a set, once the new one is whole.", FILES)] = False

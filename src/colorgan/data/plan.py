@@ -128,6 +128,7 @@ class EpochPlan:
         seed: decides the order and everything else that is drawn.
         rank: which of several processes asks; together they get the batches that one would.
         ranks: how many processes there are.
+        drop_last: leave out an epoch's last batch where it would hold fewer photos than the others.
     """
 
     order: PhotoOrder
@@ -136,10 +137,16 @@ class EpochPlan:
     seed: int
     rank: int = 0
     ranks: int = 1
+    drop_last: bool = True
 
     def __len__(self) -> int:
-        """Batches of an epoch: whole ones only, or a single incomplete one where there is none."""
-        return max(len(self.order) // self.batch_size, min(len(self.order), 1))
+        """Batches of an epoch; a single one is always there, and several ranks have no shares of an incomplete one."""
+        whole, rest = divmod(len(self.order), self.batch_size)
+        return whole + bool(rest and not (whole and (self.drop_last or self.ranks > 1)))
+
+    def photos_in(self, batch: int) -> int:
+        """How many photos a batch of an epoch holds, over all ranks."""
+        return min(self.batch_size, len(self.order) - batch * self.batch_size)
 
     def batches(self, epoch: int, first_batch: int = 0) -> Iterator[BatchPlan]:
         """The batches of an epoch from one of them on, each with this rank's share of its photos."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -36,7 +37,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import sha256_of, sync
+from colorgan.files import refuse_addresses, sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -82,6 +83,7 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
         SetError: no photo is left to make a set of.
         OutputError: the set cannot be written; what was there is still there.
     """
+    refuse_addresses([*sources, output], "a set")
     output = output.resolve()
     check_place(output, options.overwrite)
     with contextlib.ExitStack() as stack:
@@ -103,8 +105,7 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
             with staged_folder(output, options.overwrite) as staging:
                 return _fill(staging, output, opened, criteria, options, progress)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"a set at {output}", reason, "Make room, or choose another folder with -o.") from error
+            raise OutputError.of(f"a set at {output}", error, "choose another folder", parameter="output") from error
 
 
 def _encoding(name: str) -> Encoding:
@@ -148,7 +149,7 @@ def _fill(
     entries = [entry for source in sources for entry in source.entries]
     with tempfile.TemporaryFile(dir=staging) as encoded, tempfile.TemporaryFile(dir=staging) as bins:
         selection = Selection(entries, criteria, encoded, bins)
-        selection.run(options.workers, progress)
+        selection.run(options.workers or os.cpu_count() or 1, progress)
         check = partial(progress, len(entries), len(entries))
         outcomes = list(zip(entries, selection.outcomes, strict=True))
         photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]

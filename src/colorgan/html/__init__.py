@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 _STYLE = "page.css"
 
 
-def render(package: str, *parts: str, **values: Any) -> str:
+def render(package: str, *parts: str, pictures_from: str = "data:", **values: Any) -> str:
     """Fill in a page.
 
-    A browser lets in its own styles and scripts, known by their hashes, and pictures inside it. Nothing else: even a
-    name that slipped past the escaping could neither run nor load anything.
+    A browser lets in its own styles and scripts, known by their hashes, and pictures inside it, or beside it. Nothing
+    else: even a name that slipped past the escaping could neither run nor load anything.
 
     Args:
         package: where its files are; what is not there is looked for here.
         parts: their stems: first that of the template `.html.j2`, then of others; each may have a `.css` and a `.js`.
             The first's come last, and so may build on the others'.
+        pictures_from: where pictures may come from, as a content security policy has it.
         values: for the template; whatever is no `Markup` is escaped.
     """
 
@@ -49,7 +50,9 @@ def render(package: str, *parts: str, **values: Any) -> str:
     style = load(_STYLE) + _joined(package, parts, ".css")
     script = _joined(package, parts, ".js")
     template = environment.get_template(f"{parts[0]}.html.j2")
-    return template.render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **values)
+    return template.render(
+        style=Markup(style), script=Markup(script), policy=_policy(style, script, pictures_from), **values
+    )
 
 
 def embedded(jpeg: bytes) -> str:
@@ -73,8 +76,8 @@ def _joined(package: str, parts: tuple[str, ...], suffix: str) -> str:
     return "".join(file.read_text("utf-8") for file in found if file.is_file())
 
 
-def _policy(style: str, script: str) -> Markup:
-    allowed = f"style-src {_hash(style)}; script-src {_hash(script)}; img-src data:"
+def _policy(style: str, script: str, pictures_from: str) -> Markup:
+    allowed = f"style-src {_hash(style)}; script-src {_hash(script)}; img-src {pictures_from}"
     return Markup(f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'")
 
 

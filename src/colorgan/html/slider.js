@@ -1,9 +1,11 @@
-// Sliders between two pictures of each photo, and the switches that say of which rows these are.
+// Sliders between two pictures of each photo, and the switches that say of which rows these are; without switches they
+// are the first and the last.
 const switches = document.querySelector(".switches");
-const chosen = (side) => switches.querySelector(`input[name="${side}"]:checked`).value;
 const sliders = [...document.querySelectorAll(".slider")].map((slider) => {
   const range = slider.querySelector("input");
   const layers = [...slider.querySelectorAll(".layer")];
+  const chosen = (side) =>
+    switches ? switches.querySelector(`input[name="${side}"]:checked`).value : layers.at(side === "left" ? 0 : -1).dataset.row;
   const layerOf = (row) => layers.find((layer) => layer.dataset.row === row) || layers[0];
   const place = () => {
     slider.style.setProperty("--at", `${range.value}%`);
@@ -40,5 +42,5 @@ const sliders = [...document.querySelectorAll(".slider")].map((slider) => {
 if (switches) {
   switches.addEventListener("change", () => sliders.forEach((show) => show()));
   switches.hidden = false;
-  sliders.forEach((show) => show());
 }
+sliders.forEach((show) => show());

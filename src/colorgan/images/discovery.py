@@ -26,6 +26,7 @@ _HOUSEKEEPING = {
     "lost+found",
     "system volume information",
 }
+HINTS_SUFFIXES = (".hints.png", ".hints.json")  # behind the stem of a photo beside it
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
 
 
@@ -38,12 +39,14 @@ class Listing:
         relative: its path below the folder where the search began; empty for that itself.
         names: sorted.
         problem: why it could not be searched, or empty.
+        hints: the names of files of hints, which are none of the photos.
     """
 
     folder: str
     relative: str
     names: list[str]
     problem: str = ""
+    hints: frozenset[str] = frozenset()
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -53,8 +56,14 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def has_photo_suffix(name: str) -> bool:
-    """Whether the name says that it is a photo of a kind that is read here."""
-    return split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
+    """Whether the name says that it is a photo of a kind that is read here, and not what somebody painted over one."""
+    is_photo = split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
+    return is_photo and not is_hints_file(name)
+
+
+def is_hints_file(name: str) -> bool:
+    """Whether a file of that name holds hints for the photo beside it."""
+    return name.lower().endswith(HINTS_SUFFIXES)
 
 
 def is_housekeeping(name: str) -> bool:
@@ -82,13 +91,13 @@ def find_photos(
         if not entered.add(os.path.realpath(place)):
             continue
         try:
-            names, folders = _entries(place)
+            names, folders, hints = _entries(place)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             yield Listing(place, relative, [], f"the folder cannot be searched: {reason}")
             continue
         if names:
-            yield Listing(place, relative, names)
+            yield Listing(place, relative, names, hints=hints)
         for name in reversed(folders):
             if is_housekeeping(name):
                 left_out(os.path.join(place, name))
@@ -96,18 +105,20 @@ def find_photos(
                 waiting.append((os.path.join(place, name), os.path.join(relative, name)))
 
 
-def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """The names of photos and of folders in a folder, both sorted."""
-    names, folders = [], []
+def _entries(folder: str) -> tuple[list[str], list[str], frozenset[str]]:
+    """The names of photos and of folders in a folder, both sorted, and those of files of hints."""
+    names, folders, hints = [], [], []
     with os.scandir(folder) as listing:
         for entry in listing:
             if _is_folder(entry):
                 folders.append(entry.name)
             elif has_photo_suffix(entry.name):
                 names.append(entry.name)
+            elif is_hints_file(entry.name):
+                hints.append(entry.name)
     names.sort()
     folders.sort()
-    return names, folders
+    return names, folders, frozenset(hints)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

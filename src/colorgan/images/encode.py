@@ -136,13 +136,12 @@ def write_bytes(data: bytes | memoryview, target: Path | BinaryIO) -> None:
             target.write(data)
             target.flush()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         if error.errno in _ONE_NAME:
+            reason = (error.strerror or str(error)).lower()
             raise PhotoError("a name that can be written", f"cannot write {name}: {reason}", "Rename.") from error
-        advice = "Make room there, or name another output folder; then do the same again."
-        raise OutputError(
-            f"writing {target if isinstance(target, Path) else name}", reason, advice, parameter="output"
-        ) from error
+        what = str(target) if isinstance(target, Path) else name
+        elsewhere = "name another output folder; then do the same again"
+        raise OutputError.of(what, error, elsewhere, parameter="output") from error
 
 
 def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:

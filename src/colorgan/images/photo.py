@@ -12,6 +12,7 @@ from PIL import Image
 
 from colorgan.errors import PhotoError
 from colorgan.images import pixels
+from colorgan.images.hint_files import PhotoHints
 from colorgan.images.icc import CMYK, GRAY, LAB, RGB, SRGB8, SampleColors, colors_of
 from colorgan.images.lightness import (
     L_OF_CODE,
@@ -64,6 +65,7 @@ class Photo:
         format: a key of `FORMATS`, empty for a picture from memory.
         metadata: what else the file said.
         warnings: what a user should know about the file, in words.
+        hints: what somebody said of its colors, each inside of it.
     """
 
     lightness: Lightness
@@ -72,6 +74,7 @@ class Photo:
     format: str
     metadata: Metadata = field(default_factory=Metadata)
     warnings: tuple[str, ...] = ()
+    hints: PhotoHints | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def write(buffer: io.BytesIO, rgb: NDArray[np.uint16], alpha: Plane | None, argu
     try:
         tifffile = _library()
     except PhotoError as error:  # it would fail each photo alike
-        raise OutputError("writing 16 bits a channel", error.found, error.advice) from error
+        raise OutputError("to write 16 bits a channel", error.found, error.advice) from error
     tags = arguments.get("exif") or Image.Exif()
     in_tags = tuple(float(tags.get(tag, 1)) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
     resolution = arguments.get("dpi", in_tags)

@@ -32,10 +32,10 @@ def auc_scores(ab: Tensor, truth: Tensor) -> Tensor:
 
 
 def rarity_weights(truth: Tensor) -> Tensor:
-    """The weight of each pixel in rebalanced figures: 1 / prior of its true bin.
+    """The weight of each pixel in rebalanced metrics: 1 / prior of its true bin.
 
     Bins are looked up by ab in whole Lab units, and a color midway between two belongs to the first of them: the
-    convention by which the reference figures come out. A search by exact ab gives 0.2 less for gray.
+    convention by which the reference values come out. A search by exact ab gives 0.2 less for gray.
 
     Args:
         truth: (B, 2, H, W), Lab units.

@@ -1,8 +1,8 @@
-"""How sure a figure of a set of photos is: bootstrap intervals over the photos (Efron 1979; percentile method).
+"""Confidence intervals of a set's metrics: bootstrap over the photos (Efron 1979; percentile method).
 
-A figure is a weighted mean, sum(value * weight) / sum(weight): the plain mean where all weights are 1, a ratio of sums
-else. Photos are drawn again with replacement; the same seed and number of photos give the same draws, so that two
-models over the same photos are compared draw by draw.
+A metric of a set is a weighted mean, sum(value * weight) / sum(weight): the plain mean where all weights are 1, a
+ratio of sums else. Photos are drawn again with replacement; the same seed and number of photos give the same draws, so
+that two models over the same photos are compared draw by draw.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the interval that holds it in 95 of 100 sets of such photos.
+    """A metric of a set with its 95% confidence interval.
 
     Attributes:
         value: of all photos; NaN where there is nothing to measure.
@@ -38,7 +38,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether a difference can be told from none."""
+        """Whether a difference is significant: the interval lies on one side of zero."""
         return self.low > 0.0 or self.high < 0.0
 
 
@@ -58,7 +58,7 @@ def interval(values: Values, weights: Values | None = None, *, seed: int = 0) ->
 def paired_difference(
     first: Values, second: Values, weights: tuple[Values, Values] | None = None, *, seed: int = 0
 ) -> Interval:
-    """The difference of two models' figures over the same photos, first less second, and its interval.
+    """The difference of two models' metrics over the same photos, first less second, and its interval.
 
     Args:
         first: (N,), one model's values.
@@ -81,16 +81,16 @@ def _bootstrap(terms: list[tuple[Values, Values]], seed: int) -> Interval:
     photos = len(terms[0][0])
     if not photos:
         return Interval(np.nan, np.nan, np.nan, 0)
-    value = float(_figure(terms, np.arange(photos)))
+    value = float(_metric(terms, np.arange(photos)))
     if photos == 1:
         return Interval(value, np.nan, np.nan, 1)
-    drawn = np.concatenate([_figure(terms, draws) for draws in _draws(photos, seed)])
+    drawn = np.concatenate([_metric(terms, draws) for draws in _draws(photos, seed)])
     low, high = np.quantile(drawn, [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)])
     return Interval(value, float(low), float(high), photos)
 
 
-def _figure(terms: list[tuple[Values, Values]], photos: NDArray[np.int64]) -> Values:
-    """The figure over chosen photos, (..., N) -> (...)."""
+def _metric(terms: list[tuple[Values, Values]], photos: NDArray[np.int64]) -> Values:
+    """The metric over chosen photos, (..., N) -> (...)."""
     means = [(values * weights)[photos].sum(-1) / weights[photos].sum(-1) for values, weights in terms]
     return np.asarray(means[0] - means[1] if len(means) == 2 else means[0])
 

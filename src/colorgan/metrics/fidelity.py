@@ -36,7 +36,7 @@ def ab_l1(ab: Tensor, truth: Tensor) -> Tensor:
 
 
 def local_moments(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """What SSIM wants to know of one picture alone: the local means of its values and of their squares.
+    """The part of SSIM that depends on one picture alone: the local means of its values and of their squares.
 
     Args:
         rgb: (B, 3, H, W), 0..1.
@@ -55,7 +55,7 @@ def ssim(rgb: Tensor, truth: Tensor, truth_moments: tuple[Tensor, Tensor] | None
     Args:
         rgb: (B, 3, H, W), sRGB, 0..1; smaller sides than the window's 11 pixels are extended by their edge.
         truth: the same.
-        truth_moments: `local_moments` of the truth, where they are at hand.
+        truth_moments: `local_moments` of the truth, if they are computed already.
 
     Returns:
         (B,), at most 1.

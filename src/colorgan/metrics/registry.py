@@ -162,7 +162,7 @@ _TABLE = (
         lambda p, t: MetricResult(*gray_chroma(p.ab, t.ab)),
         defined_for_ground_truth=True,
         is_ratio=True,
-        former_names=("grey_chroma",),
+        former_names=("grey_chroma",),  # old spelling
     ),
     Metric(
         "color_bleeding",

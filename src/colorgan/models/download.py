@@ -108,9 +108,8 @@ def fetch(
             convert(part, target)
             part.unlink(missing_ok=True)
     except OSError as error:
-        found = error.strerror or str(error)
-        advice = "Make room there, or set COLORGAN_CACHE to another folder; the same command goes on where it stopped."
-        raise OutputError(f"to write {target}", found, advice) from error
+        elsewhere = "set COLORGAN_CACHE to another folder; the same command goes on where it stopped"
+        raise OutputError.of(str(target), error, elsewhere) from error
 
 
 def _ignore(received: int, total: int | None) -> None:

@@ -74,8 +74,7 @@ def export_onnx(
         with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"an ONNX file at {path}", reason, "Choose another place.") from error
+        raise OutputError.of(f"an ONNX file at {path}", error, "choose another place") from error
     return path
 
 

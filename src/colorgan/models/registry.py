@@ -185,5 +185,4 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found = error.strerror or str(error)
-        raise OutputError(f"to write {place}", found, "Make room there, or choose another place.") from error
+        raise OutputError.of(str(place), error, "choose another place") from error

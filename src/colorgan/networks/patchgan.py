@@ -14,7 +14,13 @@ SMALLEST_PX = 24  # below this, five 4 x 4 convolutions leave no patch
 
 _AB_SCALE, _L_CENTER, _L_SCALE = 110.0, 50.0, 50.0
 _STRIDES = (2, 2, 2, 1, 1)
-_INIT_STD = 0.02  # Isola et al. 2017, section 6.2
+_INIT_STD = 0.02  # Isola et al. 2017, section 6.2; biases of 0 and the batch norms as in pix2pix's code
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels)
+    nn.init.normal_(norm.weight, mean=1.0, std=_INIT_STD)
+    return norm
 
 
 class PatchGAN(nn.Module):
@@ -38,9 +44,11 @@ class PatchGAN(nn.Module):
             normed = norm != "spectral" and 0 < index < last
             conv = nn.Conv2d(into, out, 4, _STRIDES[index], padding=1, bias=not normed)
             nn.init.normal_(conv.weight, std=_INIT_STD)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
             layers.append(spectral_norm(conv) if norm == "spectral" else conv)
             if normed:
-                layers.append(nn.BatchNorm2d(out) if norm == "batch" else nn.InstanceNorm2d(out, affine=True))
+                layers.append(_batch_norm(out) if norm == "batch" else nn.InstanceNorm2d(out, affine=True))
             if index < last:
                 layers.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers)

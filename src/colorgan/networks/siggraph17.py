@@ -36,7 +36,7 @@ def _convolutions(channels: int, count: int) -> list[nn.Module]:
 
 
 class SIGGRAPH17(Generator):
-    """From L to ab without bins; the channels for a user's hints say that there are none."""
+    """From L and a user's hints to ab, without bins."""
 
     network = "siggraph17"
     multiple = 8
@@ -56,6 +56,11 @@ class SIGGRAPH17(Generator):
         self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
 
     @property
+    def takes_hints(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def options(self) -> dict[str, Any]:
         """None: the published architecture has one size."""
         return {}
@@ -64,7 +69,11 @@ class SIGGRAPH17(Generator):
         """`forward` for an L whose height and width are divisible by 8; no temperature plays a part."""
         batch, _, height, width = L.shape
         stage1, stage2, stage3, *rest = (self.get_submodule(stage.name) for stage in _STAGES)
-        x = torch.cat([(L - L_CENTER) / L_SCALE, L.new_zeros(batch, _HINTS, height, width)], dim=1)
+        if hints is None:
+            given = L.new_zeros(batch, _HINTS, height, width)
+        else:
+            given = torch.cat([hints[:, :2] / AB_SCALE, hints[:, 2:]], dim=1)
+        x = torch.cat([(L - L_CENTER) / L_SCALE, given], dim=1)
         whole = stage1(x)  # (B, 64, H, W)
         half = stage2(whole[..., ::2, ::2])
         quarter = stage3(half[..., ::2, ::2])

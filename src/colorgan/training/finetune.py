@@ -24,7 +24,7 @@ def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) ->
     if options.start == SCRATCH:
         return build_network(options.network, {}).to(device), None
     model = load_model(options.start, device, fetching)
-    return _with_hints(model.generator) if options.hints else model.generator, model.info
+    return _with_hints(model.generator) if options.hint_branch else model.generator, model.info
 
 
 def _with_hints(generator: Generator) -> Generator:
@@ -34,7 +34,7 @@ def _with_hints(generator: Generator) -> Generator:
         UsageError: a network that can have none.
     """
     if not isinstance(generator, LiteUNet):
-        advice = f"Start from a model whose network is {LiteUNet.network}, or leave `hints` out."
+        advice = f"Start from a model whose network is {LiteUNet.network}, or leave `hint_branch` out."
         raise UsageError("a network with a place for hints", generator.network, advice)
     return generator if generator.takes_hints else generator.with_hints(HINT_HEADS)
 
@@ -83,7 +83,7 @@ def _make_stage(options: FinetuneOptions, start: Start) -> FinetuneStage:
         ema=options.ema,
         bf16=start.bf16,
     )
-    if options.hints:
+    if options.hint_branch:
         assert isinstance(start.generator, LiteUNet)
         bins_loss = make_loss("bins", start.photos.prior, options.rebalance)
         return HintStage(start.generator, bins_loss, optimizer, start.temperature, start.ranks)

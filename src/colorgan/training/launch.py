@@ -16,19 +16,22 @@ from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16
 from colorgan.errors import CheckpointError, Interrupted, OutputError, UsageError
+from colorgan.files import check_writable
 from colorgan.metrics import MetricValues
 from colorgan.models.download import Progress
-from colorgan.models.loading import NETWORKS, ModelInfo, build_network, install_model, save_model
+from colorgan.models.loading import NETWORKS, ModelInfo, build_network, cache_folder, install_model, save_model
+from colorgan.models.registry import writing
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
-from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, RunOptions, recorded_options
+from colorgan.training.monitoring.verdict import Verdict
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions, recorded_options
 from colorgan.training.ranks import Ranks, joined, restarted
-from colorgan.training.run_folder import describe_run, hold_run, open_run, read_run
+from colorgan.training.run_folder import FOLDERS, describe_run, hold_run, open_run, read_run
 from colorgan.training.stages.base import Stage
 from colorgan.training.watcher import Silent, Watcher
-from colorgan.training.way import Options, Start, Way
+from colorgan.training.way import Start, Way
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 
@@ -41,11 +44,13 @@ class RunResult:
         weights: the best weights.
         figures: theirs, on the set's validation photos.
         is_named: whether they are also in the cache, under a name.
+        verdict: how the run went; None in a process that does not lead.
     """
 
     weights: Path
     figures: MetricValues
     is_named: bool = True
+    verdict: Verdict | None = None
 
 
 def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any]) -> Options:
@@ -236,6 +241,8 @@ def launch(
                 ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())
             )
             loop = _loop(way, photos, folder, options, told, going_on, ranks, device)
+            if ranks.leader:
+                _check_places(way, folder, told)
             return _run(way, loop, folder, advice, told)
 
 
@@ -300,7 +307,26 @@ def _run(way: Way[Options], loop: Loop, folder: Path, advice: str, told: Watcher
         raise
     is_named = loop.ranks.leader and _remember(way, best, told)
     loop.ranks.wait()
-    return RunResult(best, figures, is_named)
+    return RunResult(best, figures, is_named, loop.verdict)
+
+
+def _check_places(way: Way[Options], folder: Path, told: Watcher) -> None:
+    """See before the first step that what comes of the run can be written.
+
+    Raises:
+        OutputError: the run folder cannot.
+    """
+    for place in (folder / name for name in FOLDERS if (folder / name).exists()):
+        with writing(place):
+            check_writable(place)
+    try:
+        with writing(cache_folder()):
+            check_writable(cache_folder())
+    except OutputError as error:
+        told.warned(
+            f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{way.result}` "
+            f"({error.expected}: {error.found})."
+        )
 
 
 def _remember(way: Way[Options], best: Path, told: Watcher) -> bool:

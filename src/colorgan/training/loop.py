@@ -27,6 +27,7 @@ from colorgan.networks.generator import Generator
 from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from colorgan.training.monitoring.monitor import Monitor
+from colorgan.training.monitoring.verdict import Verdict
 from colorgan.training.options import RunOptions
 from colorgan.training.ranks import ALONE, Ranks
 from colorgan.training.stages.base import Stage
@@ -35,6 +36,12 @@ from colorgan.training.validation import Validation, validate
 from colorgan.training.watcher import Watcher
 
 BEST, LAST = "best", "last"
+# Why a run ends, by the option that says so.
+_ENDINGS = {
+    "epochs": "The run ended after epoch {epoch}, the last that was asked for.",
+    "time": "The run ended in epoch {epoch}: its {options.max_minutes:g} minutes were over.",
+    "patience": "The run ended after epoch {epoch}: none was better in the last {options.patience}.",
+}
 SaveWeights = Callable[[str, Generator, MetricValues], None]
 
 
@@ -76,7 +83,9 @@ class Loop:
         weights = source_weights(photos.train.sources(), options.weights) if options.weights else None
         order = PhotoOrder(len(photos.train), weights)
         sides = Sides(options.size, options.size_min)
-        self.plan = EpochPlan(order, options.batch_size, sides, options.seed, ranks.rank, ranks.count)
+        self.plan = EpochPlan(
+            order, options.batch_size, sides, options.seed, ranks.rank, ranks.count, options.drop_last
+        )
         self.batches = len(self.plan)
         self._cache: PhotoCache | None = None
         self._terms = TermMeans(ranks, device)
@@ -84,6 +93,7 @@ class Loop:
         self._saved_at = self._resumed_at = time.monotonic()
         self._elapsed_before_s = 0.0
         self.monitor: Monitor | None = None
+        self.verdict: Verdict | None = None
 
     def run(self, advice: str) -> MetricValues:
         """Train to the end.
@@ -105,8 +115,10 @@ class Loop:
         try:
             with SignalWatch() as signals:
                 self._train(signals, advice)
+            ended = _ENDINGS[self._ended()].format(options=self.options, epoch=self.position.epoch)
             if self.monitor:
-                self.watcher.judged(self.monitor.finished(self.position, self.best["epoch"]).lines)
+                self.verdict = self.monitor.finished(self.position, self.best["epoch"], ended)
+                self.watcher.judged([ended, *self.verdict.lines])
         except TrainingError as error:
             if self.monitor:
                 self.monitor.diverged(self.position, self.best.get("epoch", 0), error)
@@ -120,7 +132,7 @@ class Loop:
         if not self.position.step:
             # What the result is compared with at the end.
             self._tell_figures(0, *self._validate(0, signals, advice))
-        while not self._done():
+        while not self._ended():
             if self.position.validated:
                 self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
                 self._terms = TermMeans(self.ranks, self.device)
@@ -142,21 +154,29 @@ class Loop:
     def _out_of_time(self) -> bool:
         return bool(self.options.max_minutes) and self.position.elapsed_s >= 60 * self.options.max_minutes
 
-    def _done(self) -> bool:
+    def _ended(self) -> str:
+        """Why no further epoch comes, a key of `_ENDINGS`; empty while one does."""
+        if not self.position.validated:
+            return ""
+        if self._out_of_epochs():
+            return "epochs"
+        if self._out_of_time():
+            return "time"
         waited = self.position.epoch - self.best["epoch"] if self.best else 0
-        out_of_patience = bool(self.options.patience) and waited >= self.options.patience and self._due()
-        return self.position.validated and (self._at_the_end() or out_of_patience)
+        return "patience" if self.options.patience and waited >= self.options.patience and self._due() else ""
 
     def _due(self) -> bool:
         """Whether this epoch is validated; those too whose checkpoints are kept, so that each of these has figures."""
         every = (self.options.validate_every, self.options.checkpoint_every)
-        return self._at_the_end() or any(n and self.position.epoch % n == 0 for n in every)
+        return self._out_of_epochs() or self._out_of_time() or any(n and self.position.epoch % n == 0 for n in every)
 
-    def _at_the_end(self) -> bool:
-        return self.position.epoch >= self.options.epochs or self._out_of_time()
+    def _out_of_epochs(self) -> bool:
+        most = self.options.most_epochs
+        return most is not None and self.position.epoch >= most
 
     def _share(self) -> float:
-        by_steps = self.position.step / (self.batches * self.options.epochs)
+        most = self.options.most_epochs
+        by_steps = self.position.step / (self.batches * most) if most else 0.0
         by_time = self.position.elapsed_s / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
@@ -215,7 +235,7 @@ class Loop:
             self.position,
             batch=self.position.batch + 1,
             step=self.position.step + 1,
-            seen_photos=self.position.seen_photos + min(self.options.batch_size, len(self.plan.order)),
+            seen_photos=self.position.seen_photos + self.plan.photos_in(self.position.batch),
         )
         self.watcher.progressed(self.position, self.batches, self._share())
         return received, due

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from colorgan.errors import UsageError
 from colorgan.options import DEVICE, FILES, RUNNING, SEED, Checked, Option, options_of
 
 SCRATCH = "scratch"
 SMALLEST_SIDE_PX = 16
+Recipes = Mapping[str, Mapping[str, Any]]
+
 _MOST_TIMES = 1000
 _ALWAYS_THERE = object()
 _RECIPE, _LENGTH, _AUGMENTATION = "Recipe", "Length", "Augmentation"
@@ -50,11 +52,20 @@ def parse_weights(given: Sequence[str]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class RunOptions(Checked):
-    """What every training run has."""
+    """What every training run has.
 
+    Attributes:
+        recipes: what each recipe sets beside the defaults.
+        usual_epochs: of a run that is told neither `epochs` nor `max_minutes`.
+    """
+
+    recipes: ClassVar[Recipes]
+    usual_epochs: ClassVar[int]
+
+    recipe: str = ""
     start: Annotated[
         str, RunOption("The model to start from: a name or a path.", FILES, spelling="--from", completes="model")
-    ] = "eccv16"
+    ] = "compact"
     lr: Annotated[float, RunOption("Adam's rate for the generator.", _RECIPE, above=0, highest=1)] = 1e-4
     encoder_lr: Annotated[
         float,
@@ -88,8 +99,14 @@ class RunOptions(Checked):
     ] = 0.0
     epochs: Annotated[
         int,
-        RunOption("Passes over the training photos, at most.", _LENGTH, lowest=1, unit="epochs", may_change=True),
-    ] = 3
+        RunOption(
+            "Passes over the training photos, at most; 0 goes on until `max_minutes`, or without it for 3 (train 50).",
+            _LENGTH,
+            lowest=0,
+            unit="epochs",
+            may_change=True,
+        ),
+    ] = 0
     max_minutes: Annotated[
         float,
         RunOption(
@@ -114,6 +131,15 @@ class RunOptions(Checked):
     batch_size: Annotated[int, RunOption("Photos in a step, over all processes.", _LENGTH, lowest=1, unit="photos")] = (
         16
     )
+    drop_last: Annotated[
+        bool,
+        RunOption(
+            "Leave out an epoch's last batch where it would hold fewer photos; several processes always do.",
+            _LENGTH,
+            spelling="--drop-last/--keep-last",
+            before=True,
+        ),
+    ] = True
     size: Annotated[
         int,
         RunOption("Side of the training squares.", _LENGTH, lowest=SMALLEST_SIDE_PX, highest=1024, unit="pixels"),
@@ -151,7 +177,7 @@ class RunOptions(Checked):
             may_change=True,
         ),
     ] = "none"
-    flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION)] = True
+    flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION, spelling="--flip/--no-flip")] = True
     crop_min: Annotated[
         float,
         RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, lowest=0.1, highest=1),
@@ -227,6 +253,13 @@ class RunOptions(Checked):
         ),
     ] = 1
 
+    @property
+    def most_epochs(self) -> int | None:
+        """After how many epochs the run ends, or None where time alone ends it."""
+        return self.epochs or (None if self.max_minutes else self.usual_epochs)
+
+
+Options = TypeVar("Options", bound=RunOptions)
 
 _Rebalance = Annotated[
     float,
@@ -241,12 +274,35 @@ _Rebalance = Annotated[
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
-    """What decides a supervised run; the defaults are those of the published run."""
+    """What decides a supervised run; the defaults are what the README recommends for photos of one's own."""
 
+    usual_epochs = 3
+    recipes: ClassVar[Recipes] = {
+        "recommended": {},
+        "report": {
+            "crop_min": 1.0,
+            "drop_last": False,
+            "flip": False,
+            "loss": "mse",
+            "precision": "fp32",
+            "start": "eccv16",
+        },
+    }
+
+    recipe: Annotated[
+        Literal["recommended", "report"],
+        RunOption(
+            "recommended is what the defaults shown here are; report is the published first stage: eccv16, mean "
+            "squared error, photos as they are, fp32. Options that are given go before the recipe's.",
+            _RECIPE,
+            before="report",
+            may_change=True,
+        ),
+    ] = "recommended"
     start: Annotated[
         str,
         RunOption("The model to start from: a name, a path, or scratch.", FILES, spelling="--from", completes="start"),
-    ] = "eccv16"
+    ] = "compact"
     network: Annotated[
         Literal["liteunet", "compact", "eccv16"], RunOption("The network that `start=scratch` builds.", _RECIPE)
     ] = "liteunet"
@@ -265,9 +321,9 @@ class FinetuneOptions(RunOptions):
         RunOption(
             "mse, l1 and huber compare ab; bins is the class-rebalanced cross-entropy over the 313 bins.", _RECIPE
         ),
-    ] = "mse"
+    ] = "bins"
     rebalance: _Rebalance = 0.25
-    hints: Annotated[
+    hint_branch: Annotated[
         bool,
         RunOption(
             "Train the branch that takes a user's hints, and leave every other weight as it is; `loss` plays no part.",
@@ -286,16 +342,41 @@ def _weight(of: str) -> RunOption:
 class TrainOptions(RunOptions):
     """What decides an adversarial run; the defaults are the recipe `report`, the published run."""
 
+    usual_epochs = 50
+    recipes: ClassVar[Recipes] = {
+        "report": {},
+        # docs/training.md says what each of the two gave.
+        "balanced": {
+            "adversarial": "hinge",
+            "crop_min": 0.8,
+            "d_norm": "spectral",
+            "d_target_accuracy": 0.8,
+            "drop_last": True,
+            "ema": 0.99,
+            "flip": True,
+            "g_twice": False,
+            "lambda_adversarial": 10.0,
+            "lambda_saturation": 1.0,
+            "precision": "auto",
+            "real_label": 1.0,
+        },
+    }
+
     start: str = "finetuned"
     lr: float = 2e-4
-    epochs: int = 50
     checkpoint_every: int = 5
+    drop_last: bool = False
+    flip: bool = False
+    crop_min: float = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     recipe: Annotated[
         Literal["report", "balanced"],
         RunOption(
             "report is the published run, and what the defaults shown here are; balanced keeps the discriminator "
             "from winning. Options that are given go before the recipe's.",
             _RECIPE,
+            before="report",
+            may_change=True,
         ),
     ] = "report"
     start_discriminator: Annotated[
@@ -353,7 +434,7 @@ class TrainOptions(RunOptions):
             lowest=0.5,
             highest=1,
         ),
-    ] = 1.0
+    ] = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
     d_norm: Annotated[
         Literal["batch", "instance", "spectral"], RunOption("The discriminator's norm.", _DISCRIMINATOR)
     ] = "batch"
@@ -363,6 +444,15 @@ class TrainOptions(RunOptions):
             "The generator's batch norms: train on each batch's statistics, or frozen at those it came with.", _RECIPE
         ),
     ] = "train"
+    g_twice: Annotated[
+        bool,
+        RunOption(
+            "Run the generator anew for its own step, as the published run does: its batch norms see each batch twice.",
+            _RECIPE,
+            spelling="--g-twice/--g-once",
+            before=False,
+        ),
+    ] = True
     lambda_adversarial: Annotated[float, _weight("fooling the discriminator")] = 1.0
     lambda_l1: Annotated[float, _weight("the ab difference, Lab units")] = 10.0
     lambda_perceptual: Annotated[float, _weight("the difference of a frozen network's features")] = 10.0
@@ -437,24 +527,11 @@ def recorded_options(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[
     return {name: BEFORE[name] for name in names if name in BEFORE} | known
 
 
-# What each sets beside the defaults, which are those of `report`; docs/training.md says what each of the two gave.
-RECIPES: dict[str, dict[str, Any]] = {
-    "report": {},
-    "balanced": {
-        "adversarial": "hinge",
-        "d_norm": "spectral",
-        "d_target_accuracy": 0.8,
-        "ema": 0.99,
-        "lambda_adversarial": 10.0,
-        "lambda_saturation": 1.0,
-    },
-}
-
-
-def train_options(given: Mapping[str, Any]) -> TrainOptions:
-    """The options of an adversarial run: the recipe's, with those that were given over them.
+def from_recipe(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """The options of a recipe, with those that were given over them.
 
     Args:
-        given: options by name; without a recipe among them it is `report`.
+        kind: of options.
+        given: by name; without a `recipe` among them it is the kind's default.
     """
-    return TrainOptions(**(RECIPES[given.get("recipe", TrainOptions.recipe)] | dict(given)))
+    return kind(**{**kind.recipes[given.get("recipe", kind.recipe)], **given})

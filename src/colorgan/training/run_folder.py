@@ -19,6 +19,9 @@ from colorgan.training.options import MAY_CHANGE, recorded_options
 
 FORMAT = 1
 _FILE = "run.json"
+# What a run writes into its folder.
+FOLDERS = ("checkpoints", "figures", "samples", "tensorboard", "weights")
+_FILES = (_FILE, "metrics.jsonl", "report.html", "verdict.json")
 _LOCK_FILE = "lock"
 
 
@@ -72,9 +75,7 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another `run`.") from error
         except OSError as error:
-            raise OutputError(
-                f"the run folder {folder}", error.strerror or str(error), "Name another `run`."
-            ) from error
+            raise OutputError.of(f"the run folder {folder}", error, "name another `run`") from error
         if not has_locks:
             warn(f"The disk of {folder} has no locks: see that no other training is started there.")
         yield
@@ -86,12 +87,13 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+def _remove_run(folder: Path) -> None:
+    """Remove what a run writes; anything else in its folder is the user's."""
+    for path in (folder / name for name in (*FOLDERS, *_FILES)):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != _LOCK_FILE:
-            path.unlink()
+        else:
+            path.unlink(missing_ok=True)
 
 
 def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: str, overwrite: bool) -> bool:
@@ -112,7 +114,8 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
         CheckpointError: its `run.json` is damaged.
     """
     if overwrite and (folder / _FILE).exists():
-        _empty(folder)
+        _remove_run(folder)
+        return False
     run = read_run(folder)
     if run is None:
         if folder.exists() and any(path.name != _LOCK_FILE for path in folder.iterdir()):

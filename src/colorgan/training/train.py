@@ -39,7 +39,7 @@ def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tu
 
 
 def _check_losses(options: TrainOptions) -> None:
-    if options.adversarial == "relativistic" and options.real_label != 1.0:
+    if options.adversarial == "relativistic" and options.real_label not in (1.0, TrainOptions.real_label):
         advice = "True patches are judged beside generated ones, by no label: leave `real_label` out."
         expected = "a `real_label` of 1 with `adversarial=relativistic`"
         raise UsageError(expected, f"{options.real_label:g}", advice, parameter="real_label")
@@ -99,6 +99,7 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         r2=options.r2,
         d_target_accuracy=options.d_target_accuracy,
         frozen_norm=options.g_norm == "frozen",
+        twice=options.g_twice,
         coarse_truth=options.coarse_truth,
         d_augment=options.d_augment,
         d_warmup_steps=options.d_warmup_steps,

@@ -95,7 +95,7 @@ def validate(
 
 def _given_away(truth: Tensor, options: RunOptions) -> Tensor | None:
     """The same hints at each validation, where the branch that takes them is trained."""
-    if not (isinstance(options, FinetuneOptions) and options.hints):
+    if not (isinstance(options, FinetuneOptions) and options.hint_branch):
         return None
     counts = torch.full((len(truth),), VALIDATION_HINTS)
     return draw_hints(truth, counts, torch.Generator().manual_seed(options.seed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic
 
 import torch
 
@@ -13,11 +13,9 @@ from colorgan.data.photoset import PhotoSet
 from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo
 from colorgan.networks.generator import Generator
-from colorgan.training.options import RunOptions
+from colorgan.training.options import Options
 from colorgan.training.ranks import Ranks
 from colorgan.training.stages.base import Stage
-
-Options = TypeVar("Options", bound=RunOptions)
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ def test_what_is_no_photo_and_what_is_too_large_gets_the_reason(
 ) -> None:
     (tmp_path / "bad.png").write_bytes(b"nonsense")
     page = Page(browser, app[1])
+    page.until_it_says("at most 25 MB and 100 megapixels")
     page.until(lambda: "25MB" in page.until_it_says("25").replace(" ", ""))
     page.drop(tmp_path / "bad.png")
     assert "Traceback" not in page.until_it_says("cannot be colored", "not a JPEG, PNG")
@@ -164,6 +165,7 @@ def test_it_is_drawn_before_a_photo_is_there(models: tuple[str, str], monkeypatc
     drawn = AppTest.from_file(str(Path(serving.__file__).with_name("app.py")), default_timeout=DEADLINE_S).run()
     assert not drawn.exception
     assert drawn.sidebar.slider[0].value == 1.0
+    assert "plausible, not true" in drawn.text[0].value
     assert "first 16, second 16" in drawn.sidebar.text[0].value
     drawn.sidebar.toggle[0].set_value(True).run()
     assert not drawn.exception

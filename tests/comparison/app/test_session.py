@@ -6,8 +6,17 @@ import pytest
 from PIL import Image
 
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.colorize.options import ColorizeOptions
-from colorgan.comparison.app.session import MOST_SIDE_PX, metrics, open_photo, pictures, predict, result, result_name
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
+from colorgan.comparison.app.session import (
+    MOST_SIDE_PX,
+    metrics,
+    open_photo,
+    opening_model,
+    pictures,
+    predict,
+    result,
+    result_name,
+)
 from colorgan.comparison.compare import compare
 from colorgan.comparison.models import ComparedModel, load_models
 from colorgan.comparison.options import CompareOptions
@@ -83,12 +92,17 @@ def test_a_result_has_the_photos_size_and_kind(
 ) -> None:
     large = colored(4).resize((MOST_SIDE_PX + 80, 64))
     uploaded = open_photo(f"a.{kind.lower()}", encoded(large, kind), 32)
-    assert max(uploaded.shown.size) == MOST_SIDE_PX
+    assert max(uploaded.preview.size) == MOST_SIDE_PX
     made = predict(uploaded, loaded[0], AS_IT_IS)
     saved = open_image(result(uploaded, loaded[0], made, 1.0))
     assert saved.size == large.size
     assert np.ptp(np.asarray(saved.convert("RGB"), np.int16), axis=2).mean() > 5
     assert result_name(uploaded, "first") == name
+
+
+def test_the_app_opens_with_the_model_that_colorize_takes() -> None:
+    assert opening_model(["eccv16", DEFAULT_MODEL, "gan"]) == DEFAULT_MODEL
+    assert opening_model(["eccv16", "gan"]) == "eccv16"
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"\x89PNG\r\n\x1a\n" + b"0" * 40])

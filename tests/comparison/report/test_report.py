@@ -29,7 +29,7 @@ def written(
     """A comparison of two models, one of which has a hostile name as each photo has, and its page."""
     folder = tmp_path_factory.mktemp("page")
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
-        for seed in range(7):
+        for seed in range(11):  # of fewer than ten with colors nothing is called better
             data = BytesIO()
             colored(seed, 64, 56).convert("L" if seed == 6 else "RGB").save(data, "PNG")
             archive.writestr(f"{HOSTILE}{seed}.png", data.getvalue())
@@ -89,9 +89,10 @@ def test_figures_stand_with_their_intervals_and_pairs_in_words(page: Browser, wr
     text = page.run("return document.body.innerText")
     low = f"{found.row('first').metrics['psnr'].low:.2f}"
     assert f"[{low}, " in text
-    told = [each.words for each in found.differences if each.significant]
-    assert told
-    assert all(words in text for words in told)
+    significant = [each.words for each in found.differences if each.significant]
+    assert significant
+    assert all(words in text for words in significant)
+    assert found.answer in text
     assert found.protocol.line() in text
     assert "broken " in text
     assert [group for group in ("Best photos", "Photos between", "Worst photos") if group in text] != []
@@ -170,6 +171,25 @@ def test_axe_finds_no_serious_barrier(browser: Browser, written: tuple[Compariso
     browser.open(written[1].as_uri(), scheme=scheme)
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert browser.barriers() == []
+
+
+def test_at_1280_pixels_no_table_is_wider_than_its_place_and_on_a_phone_it_says_so(
+    browser: Browser, written: tuple[Comparison, Path]
+) -> None:
+    hidden = "return [...document.querySelectorAll('.wide')].filter((box) => box.scrollWidth > box.clientWidth).length"
+    said = "return getComputedStyle(document.querySelector('.wide'), '::before').content"
+    browser.open(written[1].as_uri(), width=1280, height=900)
+    assert browser.run(hidden) == 0
+    assert browser.run(said) == "none"
+    browser.open(written[1].as_uri(), width=360, height=740)
+    assert browser.run(hidden) > 0
+    assert "sideways" in browser.run(said)
+
+
+def test_each_license_is_named_once(page: Browser) -> None:
+    text = page.run("return document.querySelector('#models').parentElement.innerText")
+    assert text.count("MIT") == 1
+    assert f"first, {HOSTILE_FOLDER}: MIT" in text
 
 
 def test_a_phone_shows_the_page_without_scrolling_sideways(browser: Browser, written: tuple[Comparison, Path]) -> None:

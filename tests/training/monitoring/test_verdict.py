@@ -97,16 +97,18 @@ def test_of_a_relativistic_run_the_pairs_of_patches_are_told() -> None:
 def test_which_epoch_was_kept_is_said_with_the_reason() -> None:
     lines = judge(photos(), photos(), LOG, BCE, kept_epoch=2).lines
     assert lines[2] == (
-        "Epoch 2 was kept: its sum of AuC and rebalanced AuC is the highest of 4, 151.00 (the last epoch's is 150.00)."
+        "Epoch 2 was kept: its sum of AuC and rebalanced AuC is the highest of 4, 151.00 (the last epoch's 150.00, "
+        "the start's 148.00)."
     )
 
 
-def test_a_run_that_never_came_up_to_its_start_says_so() -> None:
+def test_a_run_ends_with_one_judgment_and_an_advice_that_fits_it() -> None:
     history = log([152.0, 149.0, 148.0], [0.7, 0.7])
-    lines = judge(photos(), photos(), history, BCE, kept_epoch=1).lines
-    assert lines[2].endswith("but below the 152.00 that it started from.")
-    lines = judge(photos(), photos(auc=-2.0), history, BCE, kept_epoch=1).lines
-    assert lines[2].endswith("but below the 152.00 that it started from: go on with that model.")
+    judgment, _, kept = judge(photos(), photos(cf_hs_error=-3.0), history, BCE, kept_epoch=1).lines
+    assert "helped" in judgment
+    assert kept.endswith("149.00 (the last epoch's 148.00, the start's 152.00).")  # a figure, and no second judgment
+    judgment, _, _ = judge(photos(), photos(auc=-2.0), history, BCE, kept_epoch=1).lines
+    assert judgment.endswith(". Go on with the model that it started from.")
 
 
 def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:
@@ -114,7 +116,7 @@ def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:
     assert verdict.alive_share is None
     assert verdict.lines == (
         verdict.lines[0],
-        "Epoch 1 was kept: its sum of AuC and rebalanced AuC is 149.00.",
+        "Epoch 1 was kept: its sum of AuC and rebalanced AuC is 149.00 (the start's 148.00).",
     )
     assert verdict.lines[0].startswith("The training helped")
 

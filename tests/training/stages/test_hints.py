@@ -3,7 +3,7 @@ import torch
 from colorgan.color.bins import prior
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.stages.base import OptimizerOptions
-from colorgan.training.stages.hints import HintStage, draw_counts, draw_hints
+from colorgan.training.stages.hints import HintStage, draw_counts, draw_hints, recoloring_loss
 from colorgan.training.stages.losses import make_loss
 
 
@@ -41,3 +41,17 @@ def test_few_hints_are_drawn_as_often_as_many() -> None:
     assert counts.min() == 1
     assert 600 < int((counts == 1).sum()) < 900
     assert 600 < int((counts >= 20).sum()) < 900
+
+
+def test_a_foreign_color_is_to_be_taken_by_its_own_thing_and_by_nothing_else() -> None:
+    truth = torch.zeros(1, 2, 8, 8)
+    truth[..., 4:] = 30.0  # another thing
+    hints = torch.zeros(1, 3, 32, 32)
+    hints[0, :, 12:16, 8:12] = torch.tensor([40.0, -20.0, 1.0])[:, None, None]
+    before = torch.zeros_like(truth)
+    asked, all_over = before.clone(), before + torch.tensor([40.0, -20.0])[:, None, None]
+    asked[..., :4] = all_over[..., :4]
+    losses = [float(recoloring_loss(ab, before, truth, hints)) for ab in (asked, before, all_over)]
+    assert losses[0] < 0.01
+    assert losses[1] > 0.9
+    assert losses[2] > 0.9

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from colorgan.comparison.app.server import AppOptions
+from colorgan.comparison.app.server import MOST_MB, AppOptions
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def main() -> None:
     st.title("Color a photo")
     options = AppOptions.from_environment()
     models = _models(options)
-    label = f"A photo, in gray or in color, of at most {MOST_MEGAPIXELS:g} megapixels"
+    st.text("The colors are plausible, not true: what they were, no model can know.")
+    label = f"A photo, in gray or in color, of at most {MOST_MB} MB and {MOST_MEGAPIXELS:g} megapixels"
     file = st.file_uploader(label, type=list(PHOTO_SUFFIXES))
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
     render_size = _render_size(models)
@@ -91,7 +92,7 @@ def _output(uploaded: UploadedPhoto, model: ComparedModel, render_size: int | No
 
 
 def _show(uploaded: UploadedPhoto, models: list[ComparedModel], saturation: float, render_size: int | None) -> None:
-    from colorgan.comparison.app.session import metrics, pictures, result, result_name
+    from colorgan.comparison.app.session import metrics, opening_model, pictures, result, result_name
     from colorgan.comparison.results import GRAY
     from colorgan.errors import ColorganError
     from colorgan.html import embedded, render
@@ -103,7 +104,7 @@ def _show(uploaded: UploadedPhoto, models: list[ComparedModel], saturation: floa
         st.error("This photo cannot be colored.")
         st.text(str(error))
         return
-    chosen = {"left": GRAY, "right": models[0].name}
+    chosen = {"left": GRAY, "right": opening_model([model.name for model in models])}
     frame = render("colorgan.comparison.app", "frame", "slider", photo=uploaded.name, pictures=shown, **chosen)
     st.iframe(frame, height=_FRAME_PX)
     for word in uploaded.photo.warnings:

@@ -1,4 +1,4 @@
-"""Running the app: what Streamlit is told, so that no file of settings decides otherwise, and how it is ended."""
+"""Starting and ending the app, with settings of Streamlit that no configuration file can change."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ADDRESS = "127.0.0.1"
 MOST_MB = 25
 STOPPED = "The app has ended; it kept nothing."
 _VARIABLE = "COLORGAN_APP"
-_PATIENCE_S = 5.0  # nothing would be lost; a second Ctrl-C is not patient
-_LOOK_UP_S = 0.1
+_GRACE_S = 5.0  # before it is killed: nothing would be lost
+_POLL_S = 0.1
 # As options of `streamlit run`, which beat every config.toml.
 _SETTINGS = {
     "server.address": ADDRESS,
@@ -52,7 +52,7 @@ _NEWER = {"STREAMLIT_SERVER_ENABLE_AGENT_API": "false", "STREAMLIT_SERVER_ALLOWE
 
 @dataclass(frozen=True)
 class AppOptions:
-    """What the app is told.
+    """What the app is started with.
 
     Attributes:
         models: names, or paths of weights; empty for every model that is at hand.
@@ -88,7 +88,7 @@ def serve(options: AppOptions, port: int | None, started: Callable[[str], None])
     Args:
         options: for the app.
         port: where it listens; None for 8501, or the next that is free.
-        started: told its address.
+        started: called with its address.
 
     Raises:
         OutputError: it could not start, or ended by itself.
@@ -132,19 +132,19 @@ def _environment(options: AppOptions) -> dict[str, str]:
 def _follow(server: subprocess.Popen[str], started: Callable[[str], None], watch: SignalWatch) -> None:
     """Read what the server prints, to its end or a signal; the first address in it is where it listens."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    # In a thread of its own, since whoever reads a pipe cannot look up.
+    # In a thread of its own, since reading a pipe would block the signals.
     threading.Thread(target=_read_lines, args=(server, lines), daemon=True).start()
-    is_told = False
+    is_started = False
     while watch.received is None:
         try:
-            line = lines.get(timeout=_LOOK_UP_S)
+            line = lines.get(timeout=_POLL_S)
         except queue.Empty:
             continue
         if line is None:
             return
         found = re.search(r"http://\S+", line)
-        if found and not is_told:
-            is_told = True
+        if found and not is_started:
+            is_started = True
             started(found[0])
 
 
@@ -160,7 +160,7 @@ def _read_lines(server: subprocess.Popen[str], lines: queue.SimpleQueue[str | No
 def _end(server: subprocess.Popen[str]) -> None:
     server.terminate()
     try:
-        server.wait(_PATIENCE_S)
+        server.wait(_GRACE_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         server.kill()
         server.wait()

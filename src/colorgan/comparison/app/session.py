@@ -16,7 +16,7 @@ from torch import Tensor
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import PredictedColors
-from colorgan.colorize.options import ColorizeOptions
+from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.comparison.crops import colorless_because, crop, decode
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
@@ -27,7 +27,7 @@ from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.photo import Photo, from_image
 from colorgan.metrics import METRICS, ImageBatch, measure
 
-MOST_SIDE_PX = 1024  # of what is shown
+MOST_SIDE_PX = 1024  # of what the page shows
 MOST_MEGAPIXELS = 100.0
 _QUALITY = 92
 
@@ -39,14 +39,14 @@ class UploadedPhoto:
     Attributes:
         name: of its file.
         photo: at full size and depth.
-        shown: what is shown of it, at most `MOST_SIDE_PX` a side.
+        preview: the same, at most `MOST_SIDE_PX` a side.
         original: likewise in its own colors, or None where it has none.
         lab: the square that is measured, (1, 3, S, S), or None where it has no true colors.
     """
 
     name: str
     photo: Photo
-    shown: Photo
+    preview: Photo
     original: Image.Image | None
     lab: Tensor | None
 
@@ -72,16 +72,16 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
         raise PhotoError(error.expected, error.found, advice) from error
     square = crop(image, size_px)
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
-    shown = from_image(image)
+    preview = from_image(image)
     if colorless_because(square):
-        return UploadedPhoto(name, photo, shown, None, None)
+        return UploadedPhoto(name, photo, preview, None, None)
     rgb = torch.from_numpy(square.copy()).permute(2, 0, 1)[None]
-    return UploadedPhoto(name, photo, shown, image, rgb_to_lab(rgb.float() / 255))
+    return UploadedPhoto(name, photo, preview, image, rgb_to_lab(rgb.float() / 255))
 
 
 @dataclass(frozen=True, eq=False)
 class ModelOutput:
-    """What a model says of a photo, before the saturation.
+    """The prediction of a model for a photo, before its saturation is changed.
 
     Attributes:
         colors: of the whole photo as the network saw it.
@@ -111,9 +111,14 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
     return ModelOutput(colors, square)
 
 
+def opening_model(names: Sequence[str]) -> str:
+    """The model whose colors are shown when the page opens: the one that `colorize` takes, where it is there."""
+    return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
+
+
 def pictures(uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:
     """A photo in gray, in each model's colors and, where it has some, in its own: JPEGs by row."""
-    L = uploaded.shown.lightness
+    L = uploaded.preview.lightness
     images = {GRAY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
     for name, made in outputs.items():
         images[name] = Image.fromarray(upsample.render(L, made.colors.ab, saturation, guide=made.colors.guide))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from colorgan.comparison.formatting import PERCEPTUAL, bounds, number
+from colorgan.comparison.answer import Standings
+from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
 from colorgan.comparison.report.histograms import histograms
-from colorgan.comparison.results import GRAY, Comparison, Difference, Example, Row
+from colorgan.comparison.results import GRAY, Comparison, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
 from colorgan.metrics import METRICS, Metric
@@ -47,9 +48,10 @@ def _page(folder: Path, comparison: Comparison) -> str:
         "report",
         "slider",
         "sorting",
+        "wide",
         comparison=comparison,
         models=models,
-        photos="1 photo" if len(comparison.photos) == 1 else f"{len(comparison.photos)} photos",
+        photos=photos_in_words(len(comparison.photos)),
         metrics=METRICS.values(),
         better=_BETTER,
         rows=[(row, _cells(row, comparison)) for row in comparison.rows],
@@ -61,7 +63,17 @@ def _page(folder: Path, comparison: Comparison) -> str:
         groups=list(_groups(folder, comparison.examples)),
         number=number,
         histograms=histograms(comparison),
+        licenses=_licenses(comparison),
     )
+
+
+def _licenses(comparison: Comparison) -> dict[str, list[str]]:
+    """Each license once, with the models under it."""
+    found: dict[str, list[str]] = {}
+    for row in comparison.models:
+        terms = row.model.get("licence", "unknown")  # old spelling, of the weights' files
+        found.setdefault(str(terms), []).append(row.name)
+    return found
 
 
 # --- metrics -------------------------------------------------------------------------------------------------
@@ -75,7 +87,7 @@ class _Cell:
         value: to sort by, None where it is not known.
         text: as it is shown.
         bounds: its interval, likewise; empty where there is none.
-        is_best: whether the row is better than every other model, and the difference to each can be told.
+        is_best: whether the row is certainly better than every other model.
     """
 
     value: float | None
@@ -93,18 +105,10 @@ def _cell(row: Row, metric: Metric, comparison: Comparison) -> _Cell:
     if found is None or math.isnan(found.value):
         return _Cell(None)
     others = {other.name for other in comparison.models} - {row.name}
-    beaten = {loser for winner, loser in _significant(metric, comparison.differences) if winner == row.name}
-    is_best = bool(others) and row.kind != "baseline" and others <= beaten
+    standings = Standings(comparison.differences)
+    beaten = [each for each in others if standings.certainly_better(metric.name, row.name, each)]
+    is_best = bool(others) and row.kind != "baseline" and len(beaten) == len(others)
     return _Cell(found.value, number(found.value, metric), bounds(found, metric), is_best)
-
-
-def _significant(metric: Metric, differences: Sequence[Difference]) -> Iterator[tuple[str, str]]:
-    """The better and the worse row of each difference in a metric that can be told."""
-    for difference in differences:
-        if difference.metric == metric.name and difference.significant and metric.better != "neither":
-            is_first = (difference.interval.value > 0) == (metric.better == "higher")
-            names = (difference.first, difference.second)
-            yield names if is_first else names[::-1]
 
 
 @dataclass(frozen=True)
@@ -142,18 +146,18 @@ class _Group:
 
     Attributes:
         heading: what they are.
-        shown: as many of them as the page holds.
+        examples: as many of them as the page holds.
         more: how many others lie beside it.
     """
 
     heading: str
-    shown: list[_Shown]
+    examples: list[_EmbeddedExample]
     more: int
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """An example as the page holds it.
+class _EmbeddedExample:
+    """An example with its pictures inside the page.
 
     Attributes:
         example: what it is.
@@ -167,9 +171,11 @@ class _Shown:
 def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[_Group]:
     for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLORS)):
         found = list(group)
-        shown = [_shown(folder, example) for example in found[:MOST_SHOWN]]
-        yield _Group(heading, shown, len(found) - len(shown))
+        embedded_ones = [_embed(folder, example) for example in found[:MOST_SHOWN]]
+        yield _Group(heading, embedded_ones, len(found) - len(embedded_ones))
 
 
-def _shown(folder: Path, example: Example) -> _Shown:
-    return _Shown(example, {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()})
+def _embed(folder: Path, example: Example) -> _EmbeddedExample:
+    return _EmbeddedExample(
+        example, {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()}
+    )

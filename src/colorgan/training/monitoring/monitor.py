@@ -68,7 +68,7 @@ class Monitor:
                 if trouble.epoch <= position.epoch and (trouble.name, trouble.epoch) not in told:
                     self.log.write("trouble", position.step, asdict(trouble))
                     self.warn(str(trouble))
-        self._report(Standing(position.epoch, self.options.epochs, kept))
+        self._report(Standing(position.epoch, self.options.most_epochs, kept))
 
     def diverged(self, position: Position, kept: int, error: TrainingError) -> None:
         """Write down that a loss or weight was no number any more, which ends the run.
@@ -80,19 +80,20 @@ class Monitor:
         """
         self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
         ended = "The run was stopped: see its troubles."
-        self._report(Standing(position.epoch - 1, self.options.epochs, kept, ended))
+        self._report(Standing(position.epoch - 1, self.options.most_epochs, kept, ended))
 
-    def finished(self, position: Position, kept: int) -> Verdict:
+    def finished(self, position: Position, kept: int, ended: str) -> Verdict:
         """Judge the run, and write `verdict.json` and the report.
 
         Args:
             position: where the run ended.
             kept: the epoch whose weights are the run's result.
+            ended: why it did.
         """
         start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, kept))
         verdict = judge(start, best, self.log.read(), self.objective, kept)
         write_verdict(self.folder / "verdict.json", verdict)
-        self._report(Standing(position.epoch, self.options.epochs, kept, "The run is finished.", verdict.lines))
+        self._report(Standing(position.epoch, self.options.most_epochs, kept, ended, verdict.lines))
         return verdict
 
     def close(self) -> None:

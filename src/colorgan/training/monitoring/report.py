@@ -25,14 +25,14 @@ class Standing:
 
     Attributes:
         epoch: the last that is done.
-        epochs: how many there are to be, at most.
+        epochs: how many there are to be, at most; None where time alone ends the run.
         kept: the epoch whose weights are the best so far, 0 for none yet.
         ended: why no further epoch comes, or empty.
         verdict: how it went, in lines, once it is known.
     """
 
     epoch: int
-    epochs: int
+    epochs: int | None
     kept: int
     ended: str = ""
     verdict: Sequence[str] = ()

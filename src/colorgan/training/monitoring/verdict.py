@@ -27,7 +27,8 @@ class Verdict:
     """How a run went.
 
     Attributes:
-        outcome: helped, harmed, traded (better in some, worse in others), no difference, or unknown.
+        outcome: helped, harmed, traded (better in some, worse in others), no difference, or unknown: the one judgment,
+            by the paired figures; the other lines are facts.
         lines: the same and the rest, in words.
         differences: of each judged figure, the kept weights less the model that the run started from.
         alive_share: the share of epochs in which the discriminator taught something, None in a supervised run.
@@ -61,7 +62,7 @@ def judge(
     differences = _differences(start, kept) if start and kept else {}
     outcome, helped = _help(differences, "adversarial stage" if objective else "training")
     alive, lived = _life(epochs, objective) if objective else (None, "")
-    words = tuple(line for line in (helped, lived, _keeping(epochs, kept_epoch, outcome)) if line)
+    words = tuple(line for line in (helped, lived, _keeping(epochs, kept_epoch)) if line)
     return Verdict(outcome, words, differences, alive, kept_epoch)
 
 
@@ -103,7 +104,8 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     if not parts:
         return outcome, f"{words}."
     against = f"against the model that it started from, on {photos} validation photos with 95% intervals"
-    return outcome, f"{words}, {against}: {'; '.join(parts)}."
+    advice = " Go on with the model that it started from." if outcome == "harmed" else ""
+    return outcome, f"{words}, {against}: {'; '.join(parts)}.{advice}"
 
 
 def _tells(name: str, difference: Interval) -> bool:
@@ -143,7 +145,7 @@ def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, 
 # --- which epoch was kept ------------------------------------------------------------------------------------
 
 
-def _keeping(epochs: Sequence[Epoch], kept: int, outcome: str) -> str:
+def _keeping(epochs: Sequence[Epoch], kept: int) -> str:
     scores = {
         epoch.number: epoch.terms["auc"] + epoch.terms["auc_rebalanced"]
         for epoch in epochs
@@ -152,15 +154,11 @@ def _keeping(epochs: Sequence[Epoch], kept: int, outcome: str) -> str:
     start = scores.pop(0, None)
     if kept not in scores:
         return f"Epoch {kept} was kept."
-    why = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
-    words = f"Epoch {kept} was kept: its sum of AuC and rebalanced AuC is {why}{scores[kept]:.2f}"
-    last = max(scores)
-    if last != kept:
-        words += f" (the last epoch's is {scores[last]:.2f})"
-    if start is not None and start > scores[kept]:
-        words += f", but below the {start:.2f} that it started from"
-        words += ": go on with that model" if outcome == "harmed" else ""
-    return f"{words}."
+    best = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
+    others = {"the last epoch's": scores[max(scores)] if max(scores) != kept else None, "the start's": start}
+    told = ", ".join(f"{whose} {score:.2f}" for whose, score in others.items() if score is not None)
+    words = f"Epoch {kept} was kept: its sum of AuC and rebalanced AuC is {best}{scores[kept]:.2f}"
+    return f"{words} ({told})." if told else f"{words}."
 
 
 # --- files ---------------------------------------------------------------------------------------------------

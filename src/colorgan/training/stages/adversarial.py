@@ -39,6 +39,7 @@ class GanOptions:
         d_warmup_steps: steps of the run in which the discriminator alone learns, from a generator that stands still.
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
         frozen_norm: the generator's batch norms keep the statistics that they came with.
+        twice: the generator runs anew for its own step, as in the published run: its batch norms see each batch twice.
         coarse_truth: the discriminator sees true colours as coarse as the generator's bins, so that it has to judge
             colours, and cannot tell them by their detail.
     """
@@ -56,6 +57,7 @@ class GanOptions:
     d_warmup_steps: int = 0
     d_target_accuracy: float = 1.0
     frozen_norm: bool = False
+    twice: bool = False
     coarse_truth: bool = False
 
 
@@ -106,7 +108,7 @@ class GanNetworks:
 
 
 class GanStage:
-    """Stage 2: one step of the discriminator, then one of the generator, on the same prediction.
+    """Stage 2: one step of the discriminator, then one of the generator, on the same prediction or a second one.
 
     Where `d_warmup_steps` says so, the run begins with steps of the discriminator alone.
 
@@ -172,13 +174,18 @@ class GanStage:
         alone = self._discriminator_alone()
         # Evaluation mode is what freezes statistics; a generator has no other layers that know of it.
         self.generator.train(not (self.options.frozen_norm or alone))
-        with self._autocast(L), torch.set_grad_enabled(not alone):
+        with self._autocast(L), torch.set_grad_enabled(not (alone or self.options.twice)):
             prediction = self.generator(L, self.temperature)
         shown = _as_coarse(ab, prediction) if self.options.coarse_truth else ab
         terms = self._teach_discriminator(L, shown, prediction.ab.detach())
         if self.options.d_warmup_steps:
             terms["d_alone"] = torch.full((), float(alone), device=L.device)
-        return terms if alone else terms | self._teach_generator(L, ab, shown, prediction)
+        if alone:
+            return terms
+        if self.options.twice:
+            with self._autocast(L):
+                prediction = self.generator(L, self.temperature)
+        return terms | self._teach_generator(L, ab, shown, prediction)
 
     def _discriminator_alone(self) -> bool:
         return bool(self.options.d_warmup_steps) and self.steps.next() <= self.options.d_warmup_steps

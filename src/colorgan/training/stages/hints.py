@@ -1,7 +1,8 @@
 """Training the branch that takes hints, as SIGGRAPH17 was trained: true colors are given away at random places.
 
 Everything but the branch stays as it is, to the bit. The simulated hints are those of Zhang, Zhu et al. 2017,
-"Real-Time User-Guided Image Colorization", section 3.2.
+"Real-Time User-Guided Image Colorization", section 3.2. A person also asks for colors that are not the true ones,
+which a hint of another photo's color stands for: it is to recolor what has the true color of its place, and no more.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ VALIDATION_HINTS = 5
 _MOST_HINTS = 40
 _MOST_PATCH_PX = 9  # section 3.2: uniformly from 1 x 1 to 9 x 9
 _SETS = 2  # of hints for each photo of a batch; the frozen part is computed once for all of them
+_RECOLORED = 0.25  # share of the photos with a hint of another's color
+_SAME, _OTHER = 5.0, 10.0  # Lab units between true colors that are one thing, and that are two
+_NEARBY = 0.25  # of the short side, within which one thing is surely one
+_STAYED, _TAKEN = 5.0, 10.0  # Lab units, by which a color may move that is to stay, and miss what it is to be
 _BINS_WEIGHT = 0.3
 _CALM = 4.0  # Lab units squared: errors below it are as good as none
 
@@ -58,6 +63,43 @@ def draw_counts(photos: int, random: torch.Generator | None = None) -> Tensor:
     return drawn.exp().long().clamp(1, _MOST_HINTS)
 
 
+def recoloring_loss(ab: Tensor, before: Tensor, truth: Tensor, hints: Tensor) -> Tensor:
+    """How far a hint of a foreign color falls short: what is to take its color, and what is to stay.
+
+    Each share of pixels is counted softly: 0 for one that is as it should be, up to 1 for one that is far from it.
+
+    Args:
+        ab: with the hint, (B, 2, h, w), Lab units.
+        before: without it.
+        truth: the same of the photo.
+        hints: (B, 3, H, W), a patch in each.
+    """
+    where = _pooled(hints[:, 2:], ab)  # (B, 1, h, w)
+    total = where.sum((2, 3), keepdim=True)
+    color = (hints[:, :2] * hints[:, 2:]).sum((2, 3), keepdim=True) / hints[:, 2:].sum((2, 3), keepdim=True)
+    unlike = (truth - (truth * where).sum((2, 3), keepdim=True) / total).norm(dim=1, keepdim=True)
+    rows, columns = (torch.arange(n, device=ab.device) for n in ab.shape[-2:])
+    down = rows[:, None] - (rows[:, None] * where).sum((2, 3), keepdim=True) / total
+    right = columns - (columns * where).sum((2, 3), keepdim=True) / total
+    is_near = torch.hypot(down, right) < _NEARBY * min(ab.shape[-2:])
+    misses = _soft_share((ab - color).square(), _TAKEN, (unlike < _SAME) & is_near)
+    strays = _soft_share((ab - before).square(), _STAYED, unlike > _OTHER)
+    return misses + strays
+
+
+def _pooled(x: Tensor, like: Tensor) -> Tensor:
+    """The means of (B, C, H, W) in the cells of (..., h, w)."""
+    height, width = like.shape[-2:]
+    return F.adaptive_avg_pool2d(x, (height, width))
+
+
+def _soft_share(squared: Tensor, scale: float, of: Tensor) -> Tensor:
+    """The share of pixels that are off by more than about `scale`; squared: (B, 2, h, w), of: (B, 1, h, w)."""
+    distance = squared.sum(1, keepdim=True)
+    off = distance / (distance + scale**2) * of
+    return (off.sum((1, 2, 3)) / of.sum((1, 2, 3)).clamp(min=1)).mean()
+
+
 class HintStage(FinetuneStage):
     """Stage 1 for the branch alone.
 
@@ -89,25 +131,41 @@ class HintStage(FinetuneStage):
         No photo is without a hint, since that teaches nothing: the branch is not asked then.
         """
         network = self._network.eval()  # batch norms too stay as they are
-        with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
+        with self._autocast(L):
             decoded = network.run_decoder(network.padded(L))
-        terms = {name: torch.zeros((), device=L.device) for name in ("loss", "bins", "log_error")}
+        terms: dict[str, Tensor] = {}
         for _ in range(_SETS):
-            hints = network.padded(draw_hints(ab, draw_counts(len(ab))), mode="constant")
-            with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
-                logits = network.steer(decoded, hints)
-            parts = self._loss(network.cropped(logits.float(), ab.shape[-2:]), ab)
-            (parts["loss"] / _SETS).backward()
-            for name, part in parts.items():
-                terms[name] += part.detach() / _SETS
+            foreign = max(1, round(_RECOLORED * len(ab))) if len(ab) > 1 else 0
+            hints = draw_hints(ab, draw_counts(len(ab)))
+            hints[:foreign] = _recolored(ab, foreign)
+            with self._autocast(L):
+                steered = network.steer(decoded, network.padded(hints, mode="constant"))
+            logits, before = (network.cropped(x.float(), ab.shape[-2:]) for x in (steered, decoded.logits))
+            parts = self._true_loss(logits[foreign:], ab[foreign:])
+            if foreign:
+                now, base = (decode(x[:foreign], self.temperature) for x in (logits, before))
+                truth = _pooled(ab[:foreign], now)
+                parts["recoloring"] = recoloring_loss(now, base, truth, hints[:foreign])
+            loss = parts["log_error"] + _BINS_WEIGHT * parts["bins"] + parts.get("recoloring", 0.0)
+            (loss / _SETS).backward()
+            for name, part in {"loss": loss, **parts}.items():
+                terms[name] = terms.get(name, 0.0) + part.detach() / _SETS
         self.learner.learn()
         return terms
 
-    def _loss(self, logits: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """A photo's PSNR is the logarithm of its mean squared error, so that each counts as in that figure."""
+    def _autocast(self, L: Tensor) -> torch.autocast:
+        return torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16)
+
+    def _true_loss(self, logits: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        """A photo's PSNR is the logarithm of its mean squared error, so that each counts as in that metric."""
         colors = decode(logits, self.temperature)
-        height, width = colors.shape[-2:]
-        squared = (colors - F.adaptive_avg_pool2d(ab, (height, width))).square().mean((1, 2, 3))
-        log_error = (squared + _CALM).log().mean()
-        bins = self.loss(Prediction(colors, logits), ab)
-        return {"loss": log_error + _BINS_WEIGHT * bins, "bins": bins, "log_error": log_error}
+        squared = (colors - _pooled(ab, colors)).square().mean((1, 2, 3))
+        return {"bins": self.loss(Prediction(colors, logits), ab), "log_error": (squared + _CALM).log().mean()}
+
+
+def _recolored(ab: Tensor, photos: int) -> Tensor:
+    """For each of the first photos one patch with the color of a place in another: (photos, 3, H, W)."""
+    own = draw_hints(ab[:photos], torch.ones(photos, dtype=torch.int64))
+    others = draw_hints(ab.roll(1, 0)[:photos], torch.ones(photos, dtype=torch.int64))
+    color = others[:, :2].sum((2, 3), keepdim=True) / others[:, 2:].sum((2, 3), keepdim=True)
+    return torch.cat([color * own[:, 2:], own[:, 2:]], 1)

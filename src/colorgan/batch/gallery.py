@@ -1,0 +1,264 @@
+"""The page to look at: every result of an output folder beside its photo, the least sure first.
+
+Small pictures and what is known of each photo lie in a hidden folder beside the results, written by whichever process
+colors the photo. `index.html` is made of all that lie there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from colorgan.batch.jobs import Job
+from colorgan.batch.records import FileState
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.errors import OutputError, UsageError
+from colorgan.files import atomic_write
+from colorgan.images.discovery import stable_hash
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+INDEX_NAME = "index.html"
+FOLDER_NAME = ".colorgan-page"
+PHOTOS_A_PAGE = 200
+SIDE_PX = 512  # of the small pictures: about 30 kB each
+BEFORE, AFTER = "before", "after"
+_QUALITY = 80
+_GENERATOR = '<meta name="generator" content="colorgan">'
+# Options that are flags for what is not done, and those that a name of an output file says.
+_OPPOSITE = {"keep_metadata": "--strip-metadata"}
+_SAID_BY_NAME = ("format",)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photo on the page.
+
+    Attributes:
+        name: of the result, from the output folder, with forward slashes.
+        confidence: how likely its colors are within 10 ab units of the true ones, on average, 0..1; None where the
+            network cannot say.
+        width: of its small pictures, pixels.
+        height: likewise.
+        pictures: the small pictures' names in the page's folder, by what they show.
+        command: that makes the result again.
+        settings: the digest that it was made with, in hexadecimal digits.
+        photo: size in bytes and time of change of the photo's file.
+    """
+
+    name: str
+    confidence: float | None
+    width: int
+    height: int
+    pictures: dict[str, str]
+    command: str
+    settings: str
+    photo: list[int]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The page of an output folder.
+
+    Attributes:
+        output: the folder.
+        options: of the run's photos.
+        model: of the run, as it was named.
+        settings: a digest of both.
+    """
+
+    output: Path
+    options: ColorizeOptions
+    model: str
+    settings: bytes
+
+    @property
+    def folder(self) -> Path:
+        """Where its pictures and records are."""
+        return self.output / FOLDER_NAME
+
+    def has(self, job: Job, state: FileState) -> bool:
+        """Whether a photo is on it as it is now, colored with the settings of now."""
+        entry = _read(self._record(job))
+        return entry is not None and (entry.settings, entry.photo) == (self.settings.hex(), _stamp(state))
+
+    def add(self, job: Job, state: FileState, confidence: float | None, pictures: Mapping[str, Image.Image]) -> None:
+        """Put a photo on it.
+
+        Args:
+            job: the photo and its place.
+            state: of the photo's file.
+            confidence: as `Entry` has it.
+            pictures: small ones of one size, by what they show.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        record = self._record(job)
+        names = {shown: f"{record.stem}-{number}.jpg" for number, shown in enumerate(pictures)}
+        width, height = next(iter(pictures.values())).size
+        entry = Entry(
+            name=self._name(job),
+            confidence=confidence,
+            width=width,
+            height=height,
+            pictures=names,
+            command=command_of(job, self.options, self.model),
+            settings=self.settings.hex(),
+            photo=_stamp(state),
+        )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for shown, picture in pictures.items():
+                with atomic_write(self.folder / names[shown]) as file:
+                    picture.save(file, "JPEG", quality=_QUALITY)
+            with atomic_write(record) as file:
+                file.write(json.dumps(asdict(entry)).encode())
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def write(self) -> Path:
+        """Write `index.html` and the pages behind it, and give its path.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        entries = sorted(self._entries(), key=_least_sure_first)
+        parts = [entries[start : start + PHOTOS_A_PAGE] for start in range(0, len(entries), PHOTOS_A_PAGE)] or [[]]
+        paths = [self._page_path(number) for number in range(len(parts))]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for number, part in enumerate(parts):
+                with atomic_write(paths[number]) as file:
+                    file.write(self._page(part, number, paths, len(entries)).encode("utf-8", "backslashreplace"))
+            for left in set(self.folder.glob("page-*.html")) - set(paths):
+                left.unlink()
+        except OSError as error:
+            raise _unwritable(self.output, error) from error
+        return paths[0]
+
+    def _page(self, entries: Sequence[Entry], number: int, paths: Sequence[Path], photos: int) -> str:
+        from colorgan.html import render
+
+        here = paths[number].parent
+
+        def address(path: Path) -> str:
+            return quote(os.fsencode(Path(os.path.relpath(path, here)).as_posix()))
+
+        return render(
+            __package__,
+            "gallery",
+            "slider",
+            pictures_from="'self' file:",
+            entries=entries,
+            photos="1 photo" if photos == 1 else f"{photos:,} photos",
+            first=number * PHOTOS_A_PAGE + 1,
+            names=list(dict.fromkeys(name for entry in entries for name in entry.pictures)),
+            left=BEFORE,
+            right=AFTER,
+            number=number,
+            pages=[address(path) for path in paths],
+            result=lambda entry: address(self.output / entry.name),
+            pictures=lambda entry: {name: address(self.folder / file) for name, file in entry.pictures.items()},
+        )
+
+    def _page_path(self, number: int) -> Path:
+        return self.folder / f"page-{number + 1}.html" if number else self.output / INDEX_NAME
+
+    def _entries(self) -> Iterator[Entry]:
+        """What is known of the photos whose results still stand there."""
+        for record in self.folder.glob("*.json"):
+            entry = _read(record)
+            if entry is None or not os.path.lexists(self.output / entry.name):
+                for left in self.folder.glob(f"{record.stem}*"):
+                    left.unlink(missing_ok=True)
+            else:
+                yield entry
+
+    def _name(self, job: Job) -> str:
+        return os.path.relpath(job.target, self.output).replace(os.sep, "/")
+
+    def _record(self, job: Job) -> Path:
+        return self.folder / f"{stable_hash(self._name(job)) & (2**64 - 1):016x}.json"
+
+
+def check_place(output: Path | None, is_file: bool, overwrite: bool) -> None:
+    """Make sure that a page may be written, before any work.
+
+    Args:
+        output: of the run.
+        is_file: whether that is one photo's.
+        overwrite: replace a page that is somebody else's.
+
+    Raises:
+        UsageError: there is no folder for it, or a page of somebody else's stands there.
+    """
+    if output is None or is_file:
+        found = "one photo's file" if is_file else "results beside their photos"
+        raise UsageError("an output folder for the page", found, "Name a folder as `output`.", parameter="page")
+    index = output / INDEX_NAME
+    try:
+        with index.open("rb") as file:
+            is_own = _GENERATOR.encode() in file.read(2000)
+    except FileNotFoundError:
+        return
+    except OSError:  # a folder, or one that may not be read
+        is_own = False
+    if not is_own and not overwrite:
+        advice = "Move it away, name another output folder, or overwrite it."
+        raise UsageError(f"no other page at {index}", "one that colorgan did not make", advice, parameter="overwrite")
+
+
+def command_of(job: Job, options: ColorizeOptions, model: str) -> str:
+    """The command that makes a result again.
+
+    Args:
+        job: the photo and the place of its result.
+        options: of the photo.
+        model: as it was named.
+    """
+    target = ["-o", job.target] if not job.page else ["--all-pages", "-o", f"{job.folder}/"]
+    words = ["colorgan", "colorize", job.source, *target, "--model", model]
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != field.default and field.name not in _SAID_BY_NAME:
+            words += _spelled(field.name, value)
+    words.append("--overwrite")
+    printable = [os.fsencode(word).decode(errors="replace") for word in words]
+    return subprocess.list2cmdline(printable) if os.name == "nt" else shlex.join(printable)
+
+
+def _spelled(name: str, value: Any) -> list[str]:
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [_OPPOSITE.get(name, option if value else option.replace("--", "--no-", 1))]
+    return [option, str(value)]
+
+
+def _least_sure_first(entry: Entry) -> tuple[bool, float, str]:
+    return entry.confidence is None, entry.confidence or 0.0, entry.name
+
+
+def _stamp(state: FileState) -> list[int]:
+    return [state.size_bytes, state.mtime_ns]
+
+
+def _read(record: Path) -> Entry | None:
+    """What is known of a photo; None where nothing is, or it is damaged."""
+    try:
+        return Entry(**json.loads(record.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _unwritable(place: Path, error: OSError) -> OutputError:
+    advice = "Make room there, or name another output folder."
+    return OutputError(f"to write a page in {place}", error.strerror or str(error), advice, parameter="output")

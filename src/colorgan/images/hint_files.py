@@ -1,0 +1,149 @@
+"""All hints of a photo: single places, and what somebody painted over it; read from files and checked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorgan.errors import PhotoError, UsageError
+from colorgan.images.hints import COUNT_FROM, HINTS_FORMAT, Hint
+from colorgan.images.lightness import strips
+
+MOST_HINTS = 10_000
+
+_MOST_BYTES = 10_000_000  # of a file of places; many times what so many of them take
+_OPAQUE = 128  # of 255, from which on a painted pixel counts
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoHints:
+    """All hints of one photo.
+
+    Attributes:
+        places: each of them in the photo.
+        painted: (H, W, 4) uint8 sRGB with opacity, of the photo's size, or None.
+    """
+
+    places: tuple[Hint, ...]
+    painted: NDArray[np.uint8] | None = None
+
+    def reduced(self, height: int, width: int, photo: tuple[int, int]) -> NDArray[np.float32]:
+        """The colors that are given in each cell of a grid, on average; places go before what is painted.
+
+        Args:
+            height: of the grid.
+            width: of the grid.
+            photo: height and width of the photo, pixels.
+
+        Returns:
+            (4, height, width): red, green and blue, 0..1, and 1 where there are any, else 0.
+        """
+        sums = np.zeros((4, height * width))
+        if self.painted is not None:
+            self._add_painted(sums, height, width)
+        at_places = np.zeros_like(sums)
+        for hint in self.places:
+            cell = hint.y * height // photo[0] * width + hint.x * width // photo[1]
+            at_places[:, cell] += (*(level / 255 for level in hint.rgb), 1)
+        sums = np.where(at_places[3] > 0, at_places, sums)
+        means = np.divide(sums[:3], sums[3], out=np.zeros_like(sums[:3]), where=sums[3] > 0)
+        return np.concatenate([means, sums[3:] > 0]).reshape(4, height, width).astype(np.float32)
+
+    def _add_painted(self, sums: NDArray[np.float64], height: int, width: int) -> None:
+        assert self.painted is not None
+        rows_px, columns_px = self.painted.shape[:2]
+        for rows in strips(rows_px, columns_px):
+            down, right = np.nonzero(self.painted[rows, :, 3] >= _OPAQUE)
+            cells = (down + rows.start) * height // rows_px * width + right * width // columns_px
+            colors = self.painted[rows][down, right, :3] / 255
+            for channel, values in enumerate((*colors.T, None)):
+                sums[channel] += np.bincount(cells, values, minlength=height * width)
+
+
+def photo_hints(
+    places: Sequence[Hint], files: Iterable[str | os.PathLike[str]], size: tuple[int, int]
+) -> PhotoHints | None:
+    """All hints of a photo.
+
+    Args:
+        places: given by themselves.
+        files: of places, or painted; none named twice.
+        size: width and height of the upright photo.
+
+    Returns:
+        None without any.
+
+    Raises:
+        PhotoError: a file that is no such thing, or a hint that does not fit the photo.
+    """
+    found, painted = list(places), None
+    for file in map(Path, files):
+        if file.suffix.lower() == ".json":
+            found += _read_places(file)
+        else:
+            painted = _read_painted(file, size)
+    for hint in found:
+        if hint.x >= size[0] or hint.y >= size[1]:
+            where = f"{hint.x},{hint.y} lies outside of its {size[0]} x {size[1]} pixels"
+            raise PhotoError("a hint inside the photo", f"the hint at {where}", COUNT_FROM, parameter="hints")
+    return PhotoHints(tuple(found), painted) if found or painted is not None else None
+
+
+def _bad(file: Path, found: str) -> PhotoError:
+    advice = "Paint a PNG of the photo's size, transparent elsewhere; or give places in JSON."
+    return PhotoError(f"hints in {file}", f"its hints {file.name}: {found}", advice, parameter="hints_file")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _bad(file, (error.strerror or str(error)).lower()) from error
+
+
+def _read_places(file: Path) -> list[Hint]:
+    data = _read(file)
+    if len(data) > _MOST_BYTES:
+        raise _bad(file, f"{len(data)} bytes, where {_MOST_BYTES} are read")
+    try:
+        described = json.loads(data)
+        if described["format"] != HINTS_FORMAT or described["version"] != 1:
+            raise ValueError("of another format or version")
+        rows = described["hints"]
+        if len(rows) > MOST_HINTS:
+            raise ValueError(f"{len(rows)} places, where {MOST_HINTS} are read")
+        return [_hint_of(row) for row in rows]
+    except UsageError as error:
+        raise _bad(file, f"{error.found} is not {error.expected}") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _bad(file, f"no list of places ({type(error).__name__}: {error})"[:200]) from error
+
+
+def _hint_of(row: Any) -> Hint:
+    color = row["color"]
+    return Hint(row["x"], row["y"], tuple(color) if isinstance(color, list) else color)
+
+
+def _read_painted(file: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(_read(file)), formats=["PNG"]) as image:
+            if image.size != size:
+                found = f"{image.width} x {image.height} pixels, where the photo has {size[0]} x {size[1]}"
+                raise _bad(file, found)
+            if not image.has_transparency_data:
+                raise _bad(file, "nothing in it is transparent")
+            painted = np.asarray(image.convert("RGBA"))
+    except PhotoError:
+        raise
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise _bad(file, f"no PNG that can be read ({error})") from error
+    return painted

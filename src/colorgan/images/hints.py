@@ -1,0 +1,83 @@
+"""A color that a person gives for a place of a photo. Nothing heavy is imported, since options hold them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from colorgan.errors import UsageError
+
+KEEP = "keep"  # in place of a color: stays gray
+HINTS_FORMAT = "colorgan-hints"
+
+_GRAY = (128, 128, 128)
+_PLACE = re.compile(r"\s*(\d+)\s*,\s*(\d+)\s*=\s*(.+?)\s*")
+COUNT_FROM = "Count from the top left of the upright photo, as in 120,340=#8b1a1a."
+_NAME_COLORS = "Give a color as #8b1a1a, or a name of CSS such as navy; keep for what is to stay gray."
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A color for one place of a photo.
+
+    Attributes:
+        x: pixels from the left of the upright photo.
+        y: pixels from its top.
+        color: as CSS has it, such as #8b1a1a or navy; three numbers of 0..255; or `keep`, for what is to stay gray. The
+            photo keeps its own lightness there.
+
+    Raises:
+        UsageError: a place outside any photo, or no such color; it is a ValueError too.
+    """
+
+    x: int
+    y: int
+    color: str | tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if not all(type(value) is int and value >= 0 for value in (self.x, self.y)):
+            raise UsageError("a hint's place in whole pixels", f"{self.x},{self.y}", COUNT_FROM, parameter="hints")
+        _rgb(self.color)
+
+    @classmethod
+    def parse(cls, text: str) -> Hint:
+        """Read `X,Y=COLOR`.
+
+        Raises:
+            UsageError: it is something else.
+        """
+        match = _PLACE.fullmatch(text)
+        if match is None:
+            raise UsageError("a hint as X,Y=COLOR", repr(text[:80]), COUNT_FROM, parameter="hints")
+        return cls(int(match[1]), int(match[2]), match[3])
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0..255; gray for what is to stay gray."""
+        return _rgb(self.color)
+
+
+def _rgb(color: object) -> tuple[int, int, int]:
+    if color == KEEP:
+        return _GRAY
+    if isinstance(color, str):
+        from PIL import ImageColor
+
+        try:
+            red, green, blue = ImageColor.getrgb(color)[:3]
+        except ValueError:
+            raise UsageError("a color for a hint", repr(color[:80]), _NAME_COLORS, parameter="hints") from None
+        return red, green, blue
+    if isinstance(color, tuple | list) and len(color) == 3:
+        red, green, blue = color
+        if all(isinstance(level, int) and 0 <= level <= 255 for level in color):
+            return red, green, blue
+    raise UsageError("a color for a hint", repr(color)[:80], _NAME_COLORS, parameter="hints")
+
+
+def places_to_json(places: Iterable[Hint]) -> str:
+    """A file of places, as it lies beside a photo."""
+    rows = [{"x": hint.x, "y": hint.y, "color": hint.color} for hint in places]
+    return json.dumps({"format": HINTS_FORMAT, "version": 1, "hints": rows}, indent=1) + "\n"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from colorgan.comparison.answer import answer, pairs_in_words, where_gray_is_better
+from colorgan.comparison.results import GRAY, ORIGINAL, Difference, Row
+from colorgan.comparison.summary import differences_of
+from colorgan.metrics import METRICS
+
+PHOTOS = 40
+# By metric: each photo's value is this, and a little more or less.
+COMPACT = {"auc": 88.0, "auc_rebalanced": 62.0, "ciede2000": 11.0, "psnr": 22.0}
+TRADED = {"auc": 87.0, "auc_rebalanced": 62.0, "ciede2000": 12.0, "psnr": 24.0, "cf_hs_error": 5.0}
+ALL_GRAY = {"auc": 86.0, "auc_rebalanced": 55.0, "ciede2000": 12.0, "psnr": 24.0}
+
+
+def row(name: str, kind: str, means: dict[str, float], photos: int, shift: int) -> Row:
+    values = {
+        metric: [mean + 0.1 * ((7 * number + shift) % 5 - 2) for number in range(photos)]
+        for metric, mean in means.items()
+    }
+    return _with_metrics(Row(name, kind, {}, {}, values, {}, []))  # type: ignore[arg-type]
+
+
+def _with_metrics(of: Row) -> Row:
+    from dataclasses import replace
+
+    from colorgan.metrics.bootstrap import interval
+
+    return replace(of, metrics={name: interval(of.values_of(name)) for name in of.values})
+
+
+def compared(photos: int = PHOTOS, **models: dict[str, float]) -> tuple[list[Row], list[Difference]]:
+    rows = [row(GRAY, "baseline", ALL_GRAY, photos, 0), row(ORIGINAL, "baseline", {}, photos, 0)]
+    rows += [row(name, "model", means, photos, shift) for shift, (name, means) in enumerate(models.items(), 1)]
+    return rows, differences_of(rows, 0)
+
+
+def test_the_answer_names_the_best_of_each_metric_and_those_that_tie() -> None:
+    rows, differences = compared(compact=COMPACT, traded=TRADED)
+    assert answer(rows, differences, PHOTOS) == (
+        "On these 40 photos: compact is best in AuC and CIEDE2000 (certain); "
+        "traded is best in colorfulness error (certain); in rebalanced AuC compact ties with traded."
+    )
+    assert pairs_in_words(rows, differences, PHOTOS) == [
+        "compact is better than traded in AuC by 1.00 points, CIEDE2000 by 1.00."
+    ]
+
+
+def test_one_model_is_put_beside_gray() -> None:
+    rows, differences = compared(traded=TRADED)
+    assert answer(rows, differences, PHOTOS) == (
+        "On these 40 photos: traded is better than leaving them gray in AuC and rebalanced AuC (certain); "
+        "in CIEDE2000 it cannot be told."
+    )
+    assert pairs_in_words(rows, differences, PHOTOS) == []
+
+
+def test_where_leaving_photos_gray_would_be_better_it_says_so() -> None:
+    rows, differences = compared(compact=COMPACT, traded=TRADED)
+    assert where_gray_is_better(rows, differences) == [
+        "Leaving the photos gray would be better than compact in PSNR (certain)."
+    ]
+
+
+def test_of_nine_photos_nothing_is_called_better() -> None:
+    rows, differences = compared(9, compact=COMPACT, traded=TRADED)
+    assert answer(rows, differences, 9) == "9 photos are too few to call a model better: take 30 or more."
+    assert not any(each.significant or each.better for each in differences)
+    assert pairs_in_words(rows, differences, 9) == where_gray_is_better(rows, differences) == []
+    assert answer(*compared(10, compact=COMPACT, traded=TRADED), 10).startswith("On these 10 photos: compact is best")
+
+
+def test_more_of_what_is_neither_better_nor_worse_makes_no_model_better() -> None:
+    _, differences = compared(compact={"cf_hs": 30.0}, traded={"cf_hs": 20.0})
+    (found,) = [each for each in differences if each.metric == "cf_hs"]
+    assert (found.significant, found.better) == (True, None)
+    assert METRICS["cf_hs"].better == "neither"
