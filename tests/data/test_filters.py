@@ -15,9 +15,9 @@ from PIL import Image
 
 from colorgan.data import filters
 from colorgan.data.filters import (
-    LeftOut,
     Reason,
     Reduced,
+    Rejected,
     judge_colours,
     perceptual_hashes,
     reduce_photo,
@@ -29,12 +29,12 @@ from colorgan.images.decode import ReadOptions, read_size
 from colorgan.images.profiles import adobe_rgb
 
 Paint = Callable[..., bytes]
-Judge = Callable[..., "Reduced | LeftOut"]
+Judge = Callable[..., "Reduced | Rejected"]
 
 
 @pytest.fixture
 def reduce(tmp_path: Path) -> Judge:
-    def reduce(data: bytes, size: int = 32, min_side: int = 16, encoding: str = "jpeg") -> Reduced | LeftOut:
+    def reduce(data: bytes, size: int = 32, min_side: int = 16, encoding: str = "jpeg") -> Reduced | Rejected:
         (tmp_path / "photo.png").write_bytes(data)
         return reduce_photo(open_source(tmp_path).entries[0], size, min_side, ENCODINGS[encoding])
 
@@ -46,7 +46,7 @@ def lab_of(*pictures: Image.Image) -> torch.Tensor:
     return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb) for thumb in thumbs])
 
 
-def open_encoded(photo: Reduced | LeftOut) -> Image.Image:
+def open_encoded(photo: Reduced | Rejected) -> Image.Image:
     assert isinstance(photo, Reduced)
     return Image.open(io.BytesIO(photo.encoded))
 
@@ -93,20 +93,20 @@ def test_a_photo_is_turned_as_its_exif_says(reduce: Judge, paint: Paint) -> None
 )
 def test_what_is_no_picture_of_the_known_formats_is_unreadable(reduce: Judge, data: bytes, detail: str) -> None:
     left_out = reduce(data)
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, Rejected)
     assert left_out.reason == Reason.UNREADABLE
     assert detail in left_out.detail
 
 
 def test_a_truncated_photo_is_unreadable_with_the_decoders_reason(reduce: Judge, paint: Paint) -> None:
     left_out = reduce(paint(0)[:-400])
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, Rejected)
     assert left_out.reason == Reason.UNREADABLE
     assert "truncated" in left_out.detail
 
 
 def test_a_photo_below_the_smallest_side_is_tiny(reduce: Judge, paint: Paint) -> None:
-    assert reduce(paint(0, 15, 90)) == LeftOut(Reason.TINY, "15 x 90")
+    assert reduce(paint(0, 15, 90)) == Rejected(Reason.TINY, "15 x 90")
 
 
 def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
@@ -115,7 +115,7 @@ def test_a_photo_with_far_too_many_pixels_is_refused_before_they_are_decoded(
     monkeypatch.setattr(filters, "read_size", partial(read_size, options=ReadOptions(1e-4)))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     left_out = reduce(paint(0))
-    assert isinstance(left_out, LeftOut)
+    assert isinstance(left_out, Rejected)
     assert left_out.detail == "48 x 40 pixels, more than 0.0001 megapixels"
 
 
@@ -163,7 +163,7 @@ def test_mutated_photos_are_reduced_or_left_out_and_never_raise(
     data = bytearray(paint(0, kind=kind))
     at = int(place * len(data))
     data[at : at + len(junk)] = junk
-    assert isinstance(reduce(bytes(data)), Reduced | LeftOut)
+    assert isinstance(reduce(bytes(data)), Reduced | Rejected)
 
 
 def gradient(hue: tuple[float, float], noise: float = 0.0) -> Image.Image:

@@ -35,8 +35,8 @@ class BatchOptions(Checked):
         Option(
             "Threads that read, color and write.",
             RUNNING,
-            lowest=1,
-            highest=256,
+            minimum=1,
+            maximum=256,
             unset="one per core, two with addresses",
         ),
     ] = None
@@ -45,8 +45,8 @@ class BatchOptions(Checked):
         Option(
             "Photos of like shape that are computed together.",
             RUNNING,
-            lowest=1,
-            highest=1024,
+            minimum=1,
+            maximum=1024,
             unset="what the device likes",
         ),
     ] = None

@@ -46,7 +46,7 @@ def colorize(
         Option(
             "Folder or address for the results, or a file where INPUT is one photo; - is standard output.",
             FILES,
-            spelling="--output -o",
+            flags="--output -o",
             metavar="PATH",
             unset="NAME-color.EXT beside each photo",
             parse=given_name,

@@ -45,7 +45,7 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Rejected:
     """A photo that is not in the set.
 
     Attributes:
@@ -76,7 +76,7 @@ class Reduced:
     thumb: npt.NDArray[np.uint8]
 
 
-def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> Reduced | LeftOut:
+def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> Reduced | Rejected:
     """Read a photo, reduce it to a short side of at most `size` pixels, and encode it anew.
 
     Args:
@@ -88,17 +88,17 @@ def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> 
     try:
         picture = _decode(entry.read(), size, min_side)
     except PhotoError as error:
-        return LeftOut(Reason.UNREADABLE, error.found)
+        return Rejected(Reason.UNREADABLE, error.found)
     except Exception as error:  # damaged files make decoders and archives raise whatever they like
-        return LeftOut(Reason.UNREADABLE, f"{type(error).__name__}: {error}".splitlines()[0])
-    return picture if isinstance(picture, LeftOut) else _encode(picture, encoding)
+        return Rejected(Reason.UNREADABLE, f"{type(error).__name__}: {error}".splitlines()[0])
+    return picture if isinstance(picture, Rejected) else _encode(picture, encoding)
 
 
-def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
+def _decode(data: bytes, size: int, min_side: int) -> Image.Image | Rejected:
     """Decode into sRGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
     width, height = read_size(io.BytesIO(data))
     if min(width, height) < min_side:
-        return LeftOut(Reason.TINY, f"{width} x {height}")
+        return Rejected(Reason.TINY, f"{width} x {height}")
     picture = read_rgb(io.BytesIO(data), short_side_px=size)
     short_side = min(picture.size)
     if short_side <= size:
@@ -107,14 +107,14 @@ def _decode(data: bytes, size: int, min_side: int) -> Image.Image | LeftOut:
     return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _encode(picture: Image.Image, encoding: Encoding) -> Reduced | LeftOut:
+def _encode(picture: Image.Image, encoding: Encoding) -> Reduced | Rejected:
     pixels = picture.tobytes()
     digest = hashlib.sha256(f"{picture.size}".encode() + pixels).hexdigest()[:32]
     buffer = io.BytesIO()
     try:
         picture.save(buffer, encoding.pillow_format, quality=encoding.quality, **encoding.save_options)
     except (OSError, ValueError):
-        return LeftOut(
+        return Rejected(
             Reason.UNREADABLE, f"{picture.width} x {picture.height} is too long for {encoding.pillow_format}"
         )
     thumb = picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
@@ -128,7 +128,7 @@ def thumbs_to_lab(photos: list[Reduced]) -> Tensor:
     return rgb_to_lab(rgb.permute(0, 3, 1, 2).contiguous().float() / 255)
 
 
-def judge_colours(lab: Tensor, min_chroma: float) -> list[LeftOut | None]:
+def judge_colours(lab: Tensor, min_chroma: float) -> list[Rejected | None]:
     """Tell grey and tinted photos from coloured ones.
 
     Args:
@@ -142,12 +142,12 @@ def judge_colours(lab: Tensor, min_chroma: float) -> list[LeftOut | None]:
         return [None] * len(lab)
     chroma = lab[:, 1:].norm(dim=1).mean(dim=(1, 2)).tolist()
     tinted = _is_tinted(lab).tolist()
-    verdicts: list[LeftOut | None] = []
+    verdicts: list[Rejected | None] = []
     for mean, tint in zip(chroma, tinted, strict=True):
         if mean < min_chroma:
-            verdicts.append(LeftOut(Reason.GREY, f"mean chroma {mean:.2f}"))
+            verdicts.append(Rejected(Reason.GREY, f"mean chroma {mean:.2f}"))
         else:
-            verdicts.append(LeftOut(Reason.TINTED, f"mean chroma {mean:.2f}, one hue") if tint else None)
+            verdicts.append(Rejected(Reason.TINTED, f"mean chroma {mean:.2f}, one hue") if tint else None)
     return verdicts
 
 

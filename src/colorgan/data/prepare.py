@@ -18,7 +18,7 @@ import numpy as np
 
 from colorgan import __version__
 from colorgan.data.dedup import choose_validation, group_near_duplicates
-from colorgan.data.filters import LeftOut, Reason
+from colorgan.data.filters import Reason, Rejected
 from colorgan.data.options import PrepareOptions
 from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
 from colorgan.data.shards import (
@@ -196,8 +196,8 @@ def _describe(
     }
 
 
-def _count_reasons(outcomes: Sequence[Kept | LeftOut | None]) -> dict[str, int]:
-    counted = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, LeftOut))
+def _count_reasons(outcomes: Sequence[Kept | Rejected | None]) -> dict[str, int]:
+    counted = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Rejected))
     return {reason.value: counted[reason] for reason in Reason if counted[reason]}
 
 
@@ -244,7 +244,7 @@ def _write_photos(
 
 def _write_manifest(
     staging: Path,
-    outcomes: Sequence[tuple[Entry, Kept | LeftOut | None]],
+    outcomes: Sequence[tuple[Entry, Kept | Rejected | None]],
     splits: dict[str, list[_Photo]],
     check: Check,
 ) -> None:

@@ -18,9 +18,9 @@ from PIL import Image
 from colorgan.color.bins import BINS, nearest_bin
 from colorgan.data.filters import (
     THUMB_SIDE,
-    LeftOut,
     Reason,
     Reduced,
+    Rejected,
     judge_colours,
     perceptual_hashes,
     reduce_photo,
@@ -91,7 +91,7 @@ class Selection:
     """
 
     def __init__(self, entries: Sequence[Entry], criteria: Criteria, encoded: IO[bytes], bins: IO[bytes]) -> None:
-        self.outcomes: list[Kept | LeftOut | None] = [None] * len(entries)
+        self.outcomes: list[Kept | Rejected | None] = [None] * len(entries)
         self._entries = entries
         self._criteria = criteria
         self._encoded = encoded
@@ -105,7 +105,7 @@ class Selection:
         order = list(range(len(self._entries)))
         if self._criteria.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
             Random(f"{self._criteria.seed}/photos").shuffle(order)
-        batch: list[tuple[int, Reduced | LeftOut]] = []
+        batch: list[tuple[int, Reduced | Rejected]] = []
         with warnings.catch_warnings(), ThreadPoolExecutor(workers, "prepare") as pool:
             warnings.simplefilter("ignore")  # Pillow's words on odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -118,23 +118,23 @@ class Selection:
                         batch = []
                     progress(done, len(order))  # it may raise: after each photo, so that a signal is answered soon
 
-    def _refusal(self, entry: Entry) -> LeftOut | None:
+    def _refusal(self, entry: Entry) -> Rejected | None:
         """Why an entry need not even be read."""
         criteria = self._criteria
         if criteria.classes is not None and entry.class_name not in criteria.classes:
-            return LeftOut(Reason.CLASS_NOT_CHOSEN)
+            return Rejected(Reason.CLASS_NOT_CHOSEN)
         if criteria.per_class is not None and self._kept_of_class[entry.class_name] >= criteria.per_class:
-            return LeftOut(Reason.OVER_PER_CLASS)
+            return Rejected(Reason.OVER_PER_CLASS)
         return None
 
-    def _read(self, number: int) -> tuple[int, Reduced | LeftOut]:
+    def _read(self, number: int) -> tuple[int, Reduced | Rejected]:
         entry = self._entries[number]
         return number, self._refusal(entry) or self._reduce(entry)
 
-    def _reduce(self, entry: Entry) -> Reduced | LeftOut:
+    def _reduce(self, entry: Entry) -> Reduced | Rejected:
         return reduce_photo(entry, self._criteria.size, self._criteria.min_side, self._criteria.encoding)
 
-    def _judge(self, batch: Sequence[tuple[int, Reduced | LeftOut]]) -> None:
+    def _judge(self, batch: Sequence[tuple[int, Reduced | Rejected]]) -> None:
         photos = [result for _, result in batch if isinstance(result, Reduced)]
         lab = thumbs_to_lab(photos)
         verdicts = iter(judge_colours(lab, self._criteria.min_chroma))
@@ -144,16 +144,16 @@ class Selection:
             entry = self._entries[number]
             # Whether an entry was read before its class was full depends on the threads; what is said of it must not.
             refusal = self._refusal(entry)
-            if isinstance(result, LeftOut):
+            if isinstance(result, Rejected):
                 self.outcomes[number] = refusal or result
                 continue
             verdict, hashed, photo_bins = next(verdicts), next(hashes), next(bins)
             reason = refusal or verdict or self._duplicate(result)
             self.outcomes[number] = reason or self._keep(entry, result, hashed, photo_bins)
 
-    def _duplicate(self, photo: Reduced) -> LeftOut | None:
+    def _duplicate(self, photo: Reduced) -> Rejected | None:
         first = self._seen.get(photo.digest)
-        return None if first is None else LeftOut(Reason.DUPLICATE, f"same pixels as {first}")
+        return None if first is None else Rejected(Reason.DUPLICATE, f"same pixels as {first}")
 
     def _keep(self, entry: Entry, photo: Reduced, hashed: int, bins: npt.NDArray[np.uint16]) -> Kept:
         kept = Kept(
