@@ -34,6 +34,7 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.files import refuse_addresses
 from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
@@ -65,6 +66,7 @@ def compare(
         OutputError: the folder cannot be written, or fails.
         Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
+    refuse_addresses([*inputs, output], "a comparison")
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
