@@ -30,8 +30,8 @@ from colorgan.devices import has_fast_bf16
 from colorgan.metrics import ImageBatch, measure
 from colorgan.networks.compact import Compact, Residual
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
-from colorgan.training.stages.losses import PRIOR_FLOOR, BinsLoss
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import PRIOR_FLOOR, BinsLoss, FinetuneStage
 
 SIZE = 64  # pixels: what is trained on and shown
 CROP = 256  # pixels: what is measured
@@ -182,7 +182,7 @@ def train(variant: Variant, photos: PhotoSet, minutes: float) -> tuple[Generator
             L, ab = (F.interpolate(x, size=(size, size), mode="bilinear", antialias=True) for x in (L, ab))
         stage.step(L, ab)
         seen += len(L)
-    return stage.predicting(), seen
+    return stage.eval_network(), seen
 
 
 def judge(network: Generator, lab: Tensor, prior: Tensor, temperature: float) -> dict[str, float]:

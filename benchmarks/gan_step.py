@@ -37,19 +37,19 @@ class PseudoCodeStage(GanStage):
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch."""
-        d_optimizer, g_optimizer = self.d_learner.optimizer, self.g_learner.optimizer
+        d_optimizer, g_optimizer = self.d_optimized.optimizer, self.g_optimized.optimizer
         self.generator.train()
         d_optimizer.zero_grad()
         fake = self.generator(L).ab
         real_logits, fake_logits = self.discriminator(L, ab), self.discriminator(L, fake.detach())
-        d_loss = self.adversarial.teach(real_logits, fake_logits, self.options.real_label).loss
+        d_loss = self.adversarial.discriminator_loss(real_logits, fake_logits, self.options.real_label).loss
         d_loss.backward()
         d_optimizer.step()
         g_optimizer.zero_grad()
         fake = self.generator(L).ab
         assert self.perceptual
         g_loss = (
-            self.options.lambda_adversarial * self.adversarial.fool(self.discriminator(L, fake), None)
+            self.options.lambda_adversarial * self.adversarial.generator_loss(self.discriminator(L, fake), None)
             + self.options.lambda_l1 * F.l1_loss(fake, ab)
             + self.options.lambda_perceptual * self.perceptual(L, fake, ab)
         )

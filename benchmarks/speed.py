@@ -27,8 +27,8 @@ from colorgan.models.loading import NETWORKS, build_network
 from colorgan.networks.generator import Generator
 from colorgan.training.loop import Loop
 from colorgan.training.options import RunOptions
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
-from colorgan.training.stages.losses import make_loss
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, make_loss
 from colorgan.training.watcher import Silent
 
 WARM_UPS = 3
@@ -113,7 +113,7 @@ class TimedStage:
         self.averaging_s: list[float] = []
         self.epoch_ends: set[int] = set()
         self.temperature = stage.temperature
-        if average := stage.learner.average:
+        if average := stage.optimized.average:
             self._update = average.update_parameters
             average.update_parameters = self._average  # type: ignore[method-assign]
 
@@ -134,10 +134,10 @@ class TimedStage:
         self.ended_s.append(self._now())
         return terms
 
-    def predicting(self) -> Generator:
+    def eval_network(self) -> Generator:
         """The stage's own generator; asked for where an epoch ends, whose validation is no part of a step."""
         self.epoch_ends.add(len(self.begun_s) - 1)
-        return self.stage.predicting()
+        return self.stage.eval_network()
 
     def shares(self) -> tuple[float, float]:
         """Steps per second within epochs, and the share of the time outside forward, backward and optimizer."""

@@ -21,7 +21,7 @@ from colorgan.comparison.crops import decode, open_inputs
 from colorgan.images.photo import from_image
 from colorgan.models.loading import ModelInfo, load_model, save_model
 from colorgan.networks.generator import Generator
-from colorgan.training.stages.losses import PRIOR_FLOOR
+from colorgan.training.stages.supervised import PRIOR_FLOOR
 
 _LAST_BIAS = {"compact": "head.1.bias", "liteunet": "head.bins.bias"}
 ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"

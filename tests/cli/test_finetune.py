@@ -1,4 +1,4 @@
-"""`colorgan finetune` as a process, from a prepared set to a coloured photo.
+"""`colorgan finetune` as a process, from a prepared set to a colored photo.
 
 Three kills here; COLORGAN_TEST_KILLS=20 for as many as one likes.
 """
@@ -46,7 +46,7 @@ def size_of(path):
 
 
 @pytest.mark.slow
-def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
+def test_the_chain_from_photos_to_a_colored_photo(place, colorgan):
     done = colorgan(*finetune("--epochs", "2"))
     assert done.returncode == 0, done.stderr
     run = place / "runs" / "finetune"
@@ -55,8 +55,8 @@ def test_the_chain_from_photos_to_a_coloured_photo(place, colorgan):
     assert {"run.json", "metrics.jsonl", "report.html", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
     assert "colorgan colorize PHOTOS -o out --model runs/finetune/weights/best.safetensors" in done.stderr
     for model in ("finetuned", "runs/finetune/weights/best.safetensors"):
-        coloured = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)
-        assert coloured.returncode == 0, coloured.stderr
+        colored = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)
+        assert colored.returncode == 0, colored.stderr
     with Image.open("finetuned-out/0.png") as image:
         assert image.size == (24, 24)
     described = json.loads((run / "run.json").read_text())
@@ -301,8 +301,8 @@ def test_a_network_learns_on_a_published_encoder_and_goes_on_without_its_file(pl
     with safe_open(run / "weights" / "best.safetensors", "np") as weights:
         assert weights.metadata()["licence"].startswith("Apache-2.0 (its encoder: EfficientNet-Lite")
         assert weights.metadata()["network"] == "liteunet"
-    coloured = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", "finetuned")
-    assert coloured.returncode == 0, coloured.stderr
+    colored = colorgan("colorize", "photos/class0/0.png", "-o", "out/", "--model", "finetuned")
+    assert colored.returncode == 0, colored.stderr
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def test_the_reports_recipe_from_a_model_to_a_named_one_and_on_from_its_discrimi
 
 @pytest.mark.slow
 def test_a_balanced_run_killed_at_any_moment_goes_on_to_the_same_networks(place, colorgan, start):
-    losses = ("--recipe", "balanced", "--coarse-truth", "--lambda-l1", "0", "--lambda-bins", "1")
+    losses = ("--recipe", "balanced", "--downsample-real", "--lambda-l1", "0", "--lambda-bins", "1")
     whole = (*losses, "--epochs", str(3 * KILLS), "--schedule", "cosine", "--save-minutes", "0.01")
     assert colorgan(*train(*whole, "--run", "whole")).returncode == 0
     moments = random.Random(0)

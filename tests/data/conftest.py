@@ -16,7 +16,7 @@ Paint = Callable[..., bytes]
 
 
 def picture(seed: int, width: int = 48, height: int = 40) -> Image.Image:
-    """Blocks and slopes of strong colours, no two seeds alike."""
+    """Blocks and slopes of strong colors, no two seeds alike."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 

@@ -176,7 +176,7 @@ def test_a_set_without_validation_photos_opens_and_shows_none(photos: Path, tmp_
     assert list(validation_batches(split, batch_size=4, size=16, limit=9)) == []
 
 
-def test_aged_photos_keep_their_colours_and_change_their_lightness(photo_set: PhotoSet) -> None:
+def test_aged_photos_keep_their_colors_and_change_their_lightness(photo_set: PhotoSet) -> None:
     aging = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2, aged=1.0)
     for new, old in zip(epoch_of(photo_set), epoch_of(photo_set, aging), strict=True):
         assert old.rgb.equal(new.rgb)

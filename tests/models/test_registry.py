@@ -18,7 +18,7 @@ from colorgan.errors import OutputError, WeightsError
 from colorgan.models import loading, registry
 from colorgan.models.loading import available_models, install_model, load_model, load_vgg19, save_model
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.finetune import FINETUNE
+from colorgan.training.finetune_task import FINETUNE
 from colorgan.training.options import FinetuneOptions
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from colorgan.colorize.colorizer import Colorizer
 from colorgan.errors import UsageError, WeightsError
 from colorgan.models.loading import load_model
 from colorgan.training import launch
-from colorgan.training.finetune import FINETUNE
+from colorgan.training.finetune_task import FINETUNE
 from colorgan.training.options import FinetuneOptions
 
 CPU = torch.device("cpu")

@@ -39,7 +39,7 @@ def test_it_has_the_published_number_of_parameters_and_tensors(network):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 75), (75, 1), (7, 13), (8, 16), (9, 17)])
-def test_any_height_and_width_give_colours_of_that_size(network, height, width):
+def test_any_height_and_width_give_colors_of_that_size(network, height, width):
     with torch.inference_mode():
         prediction = network(torch.rand(2, 1, height, width) * 100)
     assert prediction.ab.shape == (2, 2, height, width)
@@ -47,24 +47,24 @@ def test_any_height_and_width_give_colours_of_that_size(network, height, width):
     assert prediction.ab.isfinite().all()
 
 
-def test_temperature_divides_the_logits_before_they_become_colours(network):
+def test_temperature_divides_the_logits_before_they_become_colors(network):
     L = torch.linspace(0, 100, 256).reshape(1, 1, 16, 16)
     with torch.inference_mode():
         plain, decided = network(L), network(L, temperature=0.01)
     assert torch.equal(plain.logits, decided.logits)
-    # So cold, each colour is that of the likeliest bin.
+    # So cold, each color is that of the likeliest bin.
     winners = network.model_out.weight[:, :, 0, 0].T[plain.logits.argmax(1)] * 110  # (1, 4, 4, 2)
-    corner = decided.ab[0, :, 0, 0]  # beyond the outermost centre, where nothing is interpolated
+    corner = decided.ab[0, :, 0, 0]  # beyond the outermost center, where nothing is interpolated
     assert torch.allclose(corner, winners[0, 0, 0], rtol=0.02, atol=0.5)
     assert (decided.ab - plain.ab).abs().max() > 1
 
 
-def test_an_untrained_network_decodes_its_bins_to_their_own_colours():
+def test_an_untrained_network_decodes_its_bins_to_their_own_colors():
     weight = ECCV16().model_out.weight
     assert torch.allclose(weight[:, :, 0, 0].T * 110, bin_centers(), atol=1e-4)
 
 
-def test_colours_stay_float32_under_autocast(network):
+def test_colors_stay_float32_under_autocast(network):
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         prediction = network(torch.rand(1, 1, 16, 16) * 100)
     assert prediction.ab.dtype == torch.float32

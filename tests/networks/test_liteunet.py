@@ -9,8 +9,8 @@ from colorgan.models.loading import build_network
 from colorgan.networks.folding import fold_batch_norms
 from colorgan.networks.lite_encoder import LITE_FACTORS, lite_shape
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
-from colorgan.training.stages.losses import l1
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, l1
 
 TINY = {
     "encoder_channels": (4, 4, 6, 6, 8, 8, 8),

@@ -30,14 +30,14 @@ def test_it_gives_what_the_published_architecture_gives(network, picture, step):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 75), (7, 13), (9, 17)])
-def test_any_height_and_width_give_colours_of_that_size(network, height, width):
+def test_any_height_and_width_give_colors_of_that_size(network, height, width):
     with torch.inference_mode():
         prediction = network(torch.rand(2, 1, height, width) * 100)
     assert prediction.ab.shape == (2, 2, height, width)
     assert prediction.ab.abs().max() <= 110
 
 
-def test_colours_stay_float32_under_autocast(network):
+def test_colors_stay_float32_under_autocast(network):
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         prediction = network(torch.rand(1, 1, 16, 16) * 100)
     assert prediction.ab.dtype == torch.float32

@@ -30,7 +30,7 @@ def test_features_stand_at_an_eighth_and_are_not_negative(network):
     assert features.min() >= 0
 
 
-def test_the_colours_get_a_gradient_and_are_not_changed(network):
+def test_the_colors_get_a_gradient_and_are_not_changed(network):
     rgb = torch.rand(1, 3, 16, 16, requires_grad=True)
     before = rgb.detach().clone()
     network(rgb).sum().backward()

@@ -13,8 +13,8 @@ from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
 from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
-from colorgan.training.stages.losses import l1
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, l1
 
 TINY = {"channels": (4, 6, 8), "blocks": (0, 1, 1), "decoder_blocks": (1,)}
 
@@ -234,8 +234,8 @@ from pathlib import Path
 import torch
 from colorgan.networks.compact import Compact
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from colorgan.training.stages.losses import l1
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, l1
+from colorgan.training.stages.base import OptimizerOptions
 
 torch.set_num_threads(1)
 folder, kills = Path(sys.argv[1]), int(sys.argv[2])

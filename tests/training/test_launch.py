@@ -22,12 +22,12 @@ from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checkpoint import Position
-from colorgan.training.finetune import FINETUNE, check_bins
+from colorgan.training.finetune_task import FINETUNE, check_bins
 from colorgan.training.launch import _check_shares, launch, resumable_options
 from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions, from_recipe
-from colorgan.training.train import TRAIN
+from colorgan.training.task import TrainingTask
+from colorgan.training.train_task import TRAIN
 from colorgan.training.watcher import Watcher
-from colorgan.training.way import Way
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
 
@@ -57,9 +57,9 @@ def place(tmp_path: Path, small_network: Compact, model_info: ModelInfo, monkeyp
     return tmp_path
 
 
-def run(way: Way, data: Path, options: RunOptions, folder: str = "run") -> Silent:
+def run(task: TrainingTask, data: Path, options: RunOptions, folder: str = "run") -> Silent:
     watcher = Silent()
-    launch(way, data, Path(folder), options, watcher, "go on so")
+    launch(task, data, Path(folder), options, watcher, "go on so")
     return watcher
 
 
@@ -109,17 +109,17 @@ def test_a_discriminator_of_another_norm_is_refused_with_the_option_to_give(plac
     run(TRAIN, set_folder, from_recipe(TrainOptions, again | {"d_norm": "spectral"}), folder="again")
 
 
-@pytest.mark.parametrize("way", [TRAIN, FINETUNE])
+@pytest.mark.parametrize("task", [TRAIN, FINETUNE])
 def test_the_result_keeps_the_temperature_of_the_model_that_it_started_from(
-    place: Path, set_folder: Path, model_info: ModelInfo, way: Way
+    place: Path, set_folder: Path, model_info: ModelInfo, task: TrainingTask
 ) -> None:
     given = {"start": "small.safetensors"} | SMALL
     options = (
-        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
     )
-    run(way, set_folder, options)
-    info = load_model(way.result, torch.device("cpu")).info
-    assert (info.name, info.stage, info.render_size) == (way.result, way.stage, 24)
+    run(task, set_folder, options)
+    info = load_model(task.result, torch.device("cpu")).info
+    assert (info.name, info.stage, info.render_size) == (task.result, task.stage, 24)
     assert info.temperature == model_info.temperature != 1.0
 
 
@@ -144,19 +144,19 @@ class Stopping(Silent):
 
 @pytest.mark.parametrize("stop_at", [2, 5])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("way", [FINETUNE, TRAIN])
+@pytest.mark.parametrize("task", [FINETUNE, TRAIN])
 def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
-    place: Path, set_folder: Path, way: Way, precision: str, stop_at: int
+    place: Path, set_folder: Path, task: TrainingTask, precision: str, stop_at: int
 ) -> None:
     given = {"start": "small.safetensors"} | SMALL | {"epochs": 2, "lr": 1e-3, "ema": 0.9, "log_every": 1}
     given |= {"precision": precision, "clip_norm": 1.0, "schedule": "cosine"}
     options = (
-        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given)
+        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
     )
-    run(way, set_folder, options, "straight")
+    run(task, set_folder, options, "straight")
     with pytest.raises(Interrupted):
-        launch(way, set_folder, Path("stopped"), options, Stopping(stop_at), "")
-    run(way, set_folder, options, "stopped")
+        launch(task, set_folder, Path("stopped"), options, Stopping(stop_at), "")
+    run(task, set_folder, options, "stopped")
     # The weights, their average, the optimizers' moments and the random states.
     last = "checkpoints/epoch-002/tensors.safetensors"
     straight, stopped = load_file(Path("straight", last)), load_file(Path("stopped", last))
@@ -356,15 +356,15 @@ def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path,
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("way", [TRAIN, FINETUNE])
+@pytest.mark.parametrize("task", [TRAIN, FINETUNE])
 def test_an_encoder_that_was_trained_keeps_its_statistics_and_its_frozen_blocks(
-    place: Path, lite: LiteUNet, set_folder: Path, way: Way
+    place: Path, lite: LiteUNet, set_folder: Path, task: TrainingTask
 ) -> None:
     given = {"start": "lite.safetensors", "freeze_encoder": 2, "encoder_lr": 1e-3, "lr": 1e-2} | SMALL
     run(
-        way,
+        task,
         set_folder,
-        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if way is TRAIN else FinetuneOptions(**given),
+        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given),
     )
     trained = load_model("run/weights/last.safetensors", torch.device("cpu")).generator.state_dict()
     moved = {name for name, value in lite.state_dict().items() if not torch.equal(trained[name], value)}

@@ -25,8 +25,8 @@ from colorgan.training.checkpoint import Position, checkpoints
 from colorgan.training.loop import Loop, rate_factor
 from colorgan.training.options import RunOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions, Stage
-from colorgan.training.stages.losses import BinsLoss, l1
+from colorgan.training.stages.base import OptimizerOptions, Stage
+from colorgan.training.stages.supervised import BinsLoss, FinetuneStage, l1
 
 OPTIONS = RunOptions(
     epochs=3,
@@ -90,7 +90,7 @@ class StoppingGanStage(Stopping, GanStage):
 
 HINGE = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.65)
 RELATIVISTIC = GanOptions(
-    adversarial="relativistic", lambda_bins=1.0, r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=6, coarse_truth=True
+    adversarial="relativistic", lambda_bins=1.0, r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=6, downsample_real=True
 )
 
 
@@ -302,7 +302,7 @@ def test_a_run_that_breaks_off_after_an_epoch_without_validation_goes_on_to_the_
 
 def test_patience_ends_a_run_at_a_validated_epoch(photo_set: PhotoSet, tmp_path: Path) -> None:
     still, unchanged = stage(), stage().generator.eval()
-    still.predicting = lambda: unchanged  # type: ignore[method-assign]
+    still.eval_network = lambda: unchanged  # type: ignore[method-assign]
     begun = loop(still, photo_set, tmp_path, replace(OPTIONS, epochs=20, validate_every=2, patience=1))
     begun.run("")
     assert begun.watcher.validations == [0, 2, 4]

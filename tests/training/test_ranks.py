@@ -17,8 +17,8 @@ from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
 from colorgan.training.options import TrainOptions, from_recipe
-from colorgan.training.ranks import ALONE, Ranks
-from colorgan.training.train import TRAIN
+from colorgan.training.ranks import SINGLE, ProcessGroup
+from colorgan.training.train_task import TRAIN
 from colorgan.training.watcher import Silent
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.
@@ -137,15 +137,15 @@ def test_the_mean_over_ranks_meets_each_weight_whatever_the_memory_format(monkey
     others = [torch.randn(4, 3, 3, 3), torch.randn(5)]
     tensors = [others[0].to(memory_format=torch.channels_last), others[1].clone()]
     strides = [tensor.stride() for tensor in tensors]
-    Ranks(0, 2).average(tensors)
+    ProcessGroup(0, 2).average(tensors)
     assert all(torch.equal(tensor, other) for tensor, other in zip(tensors, others, strict=True))
     assert [tensor.stride() for tensor in tensors] == strides
 
 
 def test_a_process_alone_agrees_with_itself() -> None:
     tensor = torch.tensor([1.0, 2.0])
-    ALONE.average([tensor])
+    SINGLE.average([tensor])
     assert tensor.tolist() == [1.0, 2.0]
-    assert ALONE.highest([2.0, 0.0]) == [2.0, 0.0]
-    assert ALONE.from_leader({"figures": None}) == {"figures": None}
-    assert ALONE.leader
+    assert SINGLE.highest([2.0, 0.0]) == [2.0, 0.0]
+    assert SINGLE.from_leader({"figures": None}) == {"figures": None}
+    assert SINGLE.leader

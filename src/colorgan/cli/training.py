@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from colorgan.training.checkpoint import Position
     from colorgan.training.launch import RunResult
     from colorgan.training.options import Options
-    from colorgan.training.way import Way
+    from colorgan.training.task import TrainingTask
 
 _BAR_WIDTH = 16  # characters: at 80 columns time left, epoch, speed and a loss stand beside it
 _SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
@@ -46,7 +46,7 @@ def finetune(
     """
     options = from_recipe(FinetuneOptions, given[FinetuneOptions])
     console = _console(data, run, quiet)
-    from colorgan.training.finetune import FINETUNE
+    from colorgan.training.finetune_task import FINETUNE
     from colorgan.training.launch import resumable_options
 
     if resume:
@@ -71,7 +71,7 @@ def train(
     options = from_recipe(TrainOptions, given[TrainOptions])
     console = _console(data, run, quiet)
     from colorgan.training.launch import resumable_options
-    from colorgan.training.train import TRAIN
+    from colorgan.training.train_task import TRAIN
 
     if resume:
         options = resumable_options(TRAIN, run, given[TrainOptions])
@@ -167,7 +167,7 @@ def _leads() -> bool:
 
 def _run_with_bar(
     console: Console,
-    way: Way[Options],
+    task: TrainingTask[Options],
     data: Path,
     run: Path,
     options: Options,
@@ -178,7 +178,7 @@ def _run_with_bar(
 
     Args:
         console: where to print.
-        way: of training.
+        task: the way of training.
         data: the set.
         run: the run folder.
         options: what decides the run.
@@ -188,12 +188,12 @@ def _run_with_bar(
     from colorgan.training.launch import launch
 
     advice = (
-        f"The run is saved. Go on with: colorgan {way.command} --resume --data {_quoted(data)} --run {_quoted(run)}"
+        f"The run is saved. Go on with: colorgan {task.command} --resume --data {_quoted(data)} --run {_quoted(run)}"
     )
     with _bar(console) as bar:
-        result = launch(way, data, run, options, TrainingBar(console, bar, shown), advice, overwrite)
+        result = launch(task, data, run, options, TrainingBar(console, bar, shown), advice, overwrite)
     if _leads():
-        _print_result(console, way.result, run, options.start, result)
+        _print_result(console, task.result, run, options.start, result)
 
 
 def _bar(console: Console) -> Progress:

@@ -66,7 +66,7 @@ class Aged(Piped):
 
 @dataclass(frozen=True)
 class Batch(Piped):
-    """Photos as they leave the reading processes; the colour maths is done where the training is.
+    """Photos as they leave the reading processes; the color maths is done where the training is.
 
     Attributes:
         rgb: (B, 3, S, S), uint8 sRGB.

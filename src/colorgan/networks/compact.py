@@ -30,7 +30,7 @@ class Residual(nn.Module):
         return F.relu(x + self.norm2(self.conv2(inner)))
 
 
-class GlobalGate(nn.Module):
+class SqueezeExcite(nn.Module):
     """Scales each channel by what the whole photo says (squeeze and excitation, Hu et al. 2018)."""
 
     def __init__(self, channels: int) -> None:
@@ -82,11 +82,12 @@ class Compact(Generator):
             nn.Sequential(_conv(widths[k], widths[k + 1], stride=2), *(Residual(widths[k + 1]) for _ in range(count)))
             for k, count in enumerate(blocks)
         )
-        self.gate = GlobalGate(channels[-1])
-        climbs = list(zip(channels[:0:-1], channels[-2:0:-1], decoder_blocks, strict=False))
-        self.up = nn.ModuleList(_conv(coarse, fine) for coarse, fine, _ in climbs)
-        self.skip = nn.ModuleList(nn.Conv2d(fine, fine, 1) for _, fine, _ in climbs)
-        self.merge = nn.ModuleList(nn.Sequential(*(Residual(fine) for _ in range(n))) for _, fine, n in climbs)
+        self.gate = SqueezeExcite(channels[-1])
+        levels_up = list(zip(channels[:0:-1], channels[-2:0:-1], decoder_blocks, strict=False))
+        self.up = nn.ModuleList(_conv(coarse, fine) for coarse, fine, _ in levels_up)
+        self.skip = nn.ModuleList(nn.Conv2d(fine, fine, 1) for _, fine, _ in levels_up)
+        # Files of its weights name it so (old spelling).
+        self.merge = nn.ModuleList(nn.Sequential(*(Residual(fine) for _ in range(n))) for _, fine, n in levels_up)
         self.head = nn.Sequential(_conv(channels[1], 2 * channels[1]), nn.Conv2d(2 * channels[1], BINS, 1))
 
     @property
@@ -103,9 +104,9 @@ class Compact(Generator):
             x = down(x)
             levels.append(x)
         x = self.gate(x)
-        for up, skip, merge, level in zip(self.up, self.skip, self.merge, levels[-2:0:-1], strict=True):
-            climbed = F.interpolate(up(x), scale_factor=2.0, mode="nearest")
-            x = merge(climbed + skip(level))
+        for up, skip, fuse, level in zip(self.up, self.skip, self.merge, levels[-2:0:-1], strict=True):
+            upsampled = F.interpolate(up(x), scale_factor=2.0, mode="nearest")
+            x = fuse(upsampled + skip(level))
         logits = self.head(x)
         ab = F.interpolate(decode(logits, temperature), scale_factor=4.0, mode="bilinear", align_corners=False)
         return Prediction(ab, logits)

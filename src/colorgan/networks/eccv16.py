@@ -82,7 +82,7 @@ class ECCV16(Generator):
         for stage in STAGES:
             features = self.get_submodule(stage.name)(features)
         logits = self.model8(features)  # (B, 313, H/4, W/4)
-        # Colours in bfloat16 would move in visible steps, so that autocast ends here.
+        # Colors in bfloat16 would move in visible steps, so that autocast ends here.
         with torch.autocast(L.device.type, enabled=False):
             ab = self.model_out((logits.float() / temperature).softmax(dim=1)) * AB_SCALE  # (B, 2, H/4, W/4)
             ab = F.interpolate(ab, scale_factor=4, mode="bilinear", align_corners=False)

@@ -39,7 +39,7 @@ class Generator(nn.Module, ABC):
             nobody wrote (in bfloat16, on a CPU with AMX).
         float32_parts: the submodules that compute in float32 also where the others run in half precision.
         can_fold: whether modules stand in the order in which they are applied, so that `folding.py` may rely on it.
-        unused: tensors of its published file that play no part in the colours.
+        unused: tensors of its published file that play no part in the colors.
     """
 
     network: str
@@ -67,7 +67,7 @@ class Generator(nn.Module, ABC):
         """`forward` for an L whose height and width are divisible by `multiple`."""
 
     def forward(self, L: Tensor, temperature: float = 1.0, hints: Tensor | None = None) -> Prediction:
-        """Predict the colours of a batch.
+        """Predict the colors of a batch.
 
         Args:
             L: (B, 1, H, W), 0..100, any H and W from 1 up.

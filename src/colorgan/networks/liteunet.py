@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorgan.color.bins import BINS, decode
-from colorgan.networks.compact import GlobalGate, Residual
+from colorgan.networks.compact import Residual, SqueezeExcite
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.hint_branch import HintBranch
 from colorgan.networks.lite_encoder import STEM_CHANNELS, LiteEncoder, conv_unit, lite_shape
@@ -92,7 +92,7 @@ class LiteUNet(Generator):
         self.encoder = LiteEncoder(encoder_channels, encoder_repeats, stem)
         _, quarter, eighth, sixteenth, floor = self.encoder.level_channels
         self.bottleneck = conv_unit(nn.Conv2d(floor, channels[0], 1, bias=False), activation=nn.ReLU())
-        self.context = GlobalGate(channels[0])
+        self.context = SqueezeExcite(channels[0])
         coarse = (channels[0], *channels)
         self.decoder = nn.ModuleList(
             DecoderLevel(below, features, wanted, count)

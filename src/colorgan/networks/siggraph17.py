@@ -19,7 +19,7 @@ _STAGES = (
 )
 
 
-def _climb(into: int, out: int) -> nn.Sequential:
+def _upsample(into: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.ConvTranspose2d(into, out, 4, stride=2, padding=1))
 
 
@@ -47,11 +47,11 @@ class SIGGRAPH17(Generator):
         super().__init__()
         for stage in _STAGES:
             self.add_module(stage.name, encoder_stage(stage))
-        self.model8up, self.model3short8 = _climb(512, 256), _skip(256, 256)
+        self.model8up, self.model3short8 = _upsample(512, 256), _skip(256, 256)
         self.model8 = nn.Sequential(*_convolutions(256, 2), nn.BatchNorm2d(256))
-        self.model9up, self.model2short9 = _climb(256, 128), _skip(128, 128)
+        self.model9up, self.model2short9 = _upsample(256, 128), _skip(128, 128)
         self.model9 = nn.Sequential(*_convolutions(128, 1), nn.BatchNorm2d(128))
-        self.model10up, self.model1short10 = _climb(128, 128), _skip(64, 128)
+        self.model10up, self.model1short10 = _upsample(128, 128), _skip(64, 128)
         self.model10 = nn.Sequential(*_convolutions(128, 1)[:-1], nn.LeakyReLU(0.2, inplace=True))
         self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
 
@@ -83,6 +83,6 @@ class SIGGRAPH17(Generator):
         x = self.model8(self.model8up(x) + self.model3short8(quarter))
         x = self.model9(self.model9up(x) + self.model2short9(half))
         x = self.model10(self.model10up(x) + self.model1short10(whole))
-        # Colours in bfloat16 would move in visible steps, so that autocast ends here.
+        # Colors in bfloat16 would move in visible steps, so that autocast ends here.
         with torch.autocast(L.device.type, enabled=False):
             return Prediction(self.model_out(x.float()) * AB_SCALE, None)

@@ -27,11 +27,11 @@ from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
 from colorgan.training.monitoring.verdict import Verdict
 from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions, recorded_options
-from colorgan.training.ranks import Ranks, joined, restarted
+from colorgan.training.ranks import ProcessGroup, joined, restarted
 from colorgan.training.run_folder import FOLDERS, describe_run, hold_run, open_run, read_run
 from colorgan.training.stages.base import Stage
+from colorgan.training.task import StageContext, TrainingTask
 from colorgan.training.watcher import Silent, Watcher
-from colorgan.training.way import Start, Way
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 
@@ -53,11 +53,11 @@ class RunResult:
     verdict: Verdict | None = None
 
 
-def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any]) -> Options:
+def resumable_options(task: TrainingTask[Options], folder: Path, given: Mapping[str, Any]) -> Options:
     """The options of the run in a folder, with those that were given over them.
 
     Args:
-        way: how that run trains.
+        task: how that run trains.
         folder: the run folder.
         given: options by name.
 
@@ -68,17 +68,17 @@ def resumable_options(way: Way[Options], folder: Path, given: Mapping[str, Any])
     run = read_run(folder)
     if run is None:
         raise UsageError(f"a run to go on with in {folder}", "none", "Leave `resume` out to start one.")
-    if run["command"] != way.command:
+    if run["command"] != task.command:
         found = f"one of `colorgan {run['command']}`"
         raise UsageError(
-            f"a run of `colorgan {way.command}` in {folder}", found, "Give that command, or another `run`."
+            f"a run of `colorgan {task.command}` in {folder}", found, "Give that command, or another `run`."
         )
     try:
-        recorded = recorded_options(run["options"], (option.name for option in fields(way.options)))
-        return way.options(**(recorded | dict(given)))
+        recorded = recorded_options(run["options"], (option.name for option in fields(task.options)))
+        return task.options(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(
-            f"the options of a {way.command} run in {folder}", str(error), "Name another `run`."
+            f"the options of a {task.command} run in {folder}", str(error), "Name another `run`."
         ) from error
 
 
@@ -91,10 +91,10 @@ def _rebuilt(folder: Path, device: torch.device) -> tuple[Generator, dict[str, A
 
 
 def _started(
-    way: Way[Options], options: Options, photos: PhotoSet, device: torch.device, fetching: Progress
+    task: TrainingTask[Options], options: Options, photos: PhotoSet, device: torch.device, fetching: Progress
 ) -> tuple[Generator, dict[str, Any]]:
     """The network that a new run starts from, and what `run.json` is to say of the model."""
-    generator, info = way.load(options, device, fetching)
+    generator, info = task.load(options, device, fetching)
     if generator.network not in NETWORKS:
         advice = "Its weights can be used and compared; start from another model."
         raise UsageError("a network that is trained here", f"{options.start} is of {generator.network}", advice)
@@ -112,12 +112,12 @@ def _started(
     }
 
 
-def _info(way: Way[Options], options: Options, model: Mapping[str, Any]) -> ModelInfo:
+def _info(task: TrainingTask[Options], options: Options, model: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(
-        name=way.result,
+        name=task.result,
         network=model["network"],
         options=model["options"],
-        stage=way.stage,
+        stage=task.stage,
         licence=model["licence"],
         made_by=f"colorgan {__version__}",
         trained_on=model["trained_on"],
@@ -198,7 +198,7 @@ def _compile(stage: Stage) -> None:
 
 
 def launch(
-    way: Way[Options],
+    task: TrainingTask[Options],
     data: Path,
     folder: Path,
     options: Options,
@@ -209,7 +209,7 @@ def launch(
     """Train a generator on a set, from the start or from where the run in the folder stopped.
 
     Args:
-        way: of training.
+        task: the way of training.
         data: the set.
         folder: the run folder.
         options: what decides the run.
@@ -238,47 +238,49 @@ def launch(
         torch.manual_seed(options.seed)
         with hold_run(folder, told.warned) if ranks.leader else nullcontext():
             going_on = ranks.from_leader(
-                ranks.leader and _open(way, folder, options, photos, overwrite and not restarted())
+                ranks.leader and _open(task, folder, options, photos, overwrite and not restarted())
             )
-            loop = _loop(way, photos, folder, options, told, going_on, ranks, device)
+            loop = _loop(task, photos, folder, options, told, going_on, ranks, device)
             if ranks.leader:
-                _check_places(way, folder, told)
-            return _run(way, loop, folder, advice, told)
+                _check_places(task, folder, told)
+            return _run(task, loop, folder, advice, told)
 
 
 def _loop(
-    way: Way[Options],
+    task: TrainingTask[Options],
     photos: PhotoSet,
     folder: Path,
     options: Options,
     told: Watcher,
     going_on: bool,
-    ranks: Ranks,
+    ranks: ProcessGroup,
     device: torch.device,
 ) -> Loop:
     """Put network, stage and loop together, and describe a new run."""
-    generator, model = _rebuilt(folder, device) if going_on else _started(way, options, photos, device, told.fetching)
+    generator, model = _rebuilt(folder, device) if going_on else _started(task, options, photos, device, told.fetching)
     _prepare_encoder(generator, options)
     bf16 = _use_bf16(options.precision, device)
     if bf16:
         # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.
         generator = generator.to(memory_format=torch.channels_last)
     temperature = model.setdefault("temperature", 1.0)
-    stage = way.make_stage(options, Start(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching))
+    stage = task.make_stage(
+        options, StageContext(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching)
+    )
     if options.compile:
         _compile(stage)
-    save_weights = _saver(way, stage, folder, _info(way, options, model))
+    save_weights = _saver(task, stage, folder, _info(task, options, model))
     loop = Loop(stage, photos, folder, options, device, save_weights, told, ranks)
     _check_shares(loop.plan)
     if ranks.leader and not going_on:
         _warn_of_small_photos(photos, options.size, told)
-        describe_run(folder, way.command, asdict(options), photos.identity, describe_device(device), model)
+        describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model)
     return loop
 
 
-def _open(way: Way[Options], folder: Path, options: Options, photos: PhotoSet, overwrite: bool) -> bool:
+def _open(task: TrainingTask[Options], folder: Path, options: Options, photos: PhotoSet, overwrite: bool) -> bool:
     """Whether the run in the folder goes on; one stopped before its first checkpoint begins again."""
-    known = open_run(folder, way.command, asdict(options), photos.identity, overwrite)
+    known = open_run(folder, task.command, asdict(options), photos.identity, overwrite)
     return known and bool(checkpoints(folder / "checkpoints"))
 
 
@@ -286,31 +288,31 @@ def _weights(folder: Path, name: str) -> Path:
     return folder / "weights" / f"{name}.safetensors"
 
 
-def _saver(way: Way[Options], stage: Stage, folder: Path, info: ModelInfo) -> SaveWeights:
+def _saver(task: TrainingTask[Options], stage: Stage, folder: Path, info: ModelInfo) -> SaveWeights:
     def save_weights(name: str, trained: Generator, figures: MetricValues) -> None:
         measured = replace(info, figures={key: float(value) for key, value in figures.known().items()})
         save_model(_weights(folder, name), trained, measured)
-        if way.save_beside and name == BEST:
-            way.save_beside(stage, folder / "weights", measured)
+        if task.save_beside and name == BEST:
+            task.save_beside(stage, folder / "weights", measured)
 
     return save_weights
 
 
-def _run(way: Way[Options], loop: Loop, folder: Path, advice: str, told: Watcher) -> RunResult:
+def _run(task: TrainingTask[Options], loop: Loop, folder: Path, advice: str, told: Watcher) -> RunResult:
     """Train, and put the best weights into the cache, also where a signal ends it."""
     best = _weights(folder, BEST)
     try:
         figures = loop.run(advice)
     except Interrupted:
         if best.exists() and loop.ranks.leader:
-            _remember(way, best, told)
+            _remember(task, best, told)
         raise
-    is_named = loop.ranks.leader and _remember(way, best, told)
+    is_named = loop.ranks.leader and _remember(task, best, told)
     loop.ranks.wait()
     return RunResult(best, figures, is_named, loop.verdict)
 
 
-def _check_places(way: Way[Options], folder: Path, told: Watcher) -> None:
+def _check_places(task: TrainingTask[Options], folder: Path, told: Watcher) -> None:
     """See before the first step that what comes of the run can be written.
 
     Raises:
@@ -324,18 +326,18 @@ def _check_places(way: Way[Options], folder: Path, told: Watcher) -> None:
             check_writable(cache_folder())
     except OutputError as error:
         told.warned(
-            f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{way.result}` "
+            f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{task.result}` "
             f"({error.expected}: {error.found})."
         )
 
 
-def _remember(way: Way[Options], best: Path, told: Watcher) -> bool:
+def _remember(task: TrainingTask[Options], best: Path, told: Watcher) -> bool:
     """Put weights into the cache; where that cannot be written, they lie in the run folder all the same."""
     try:
-        install_model(way.result, best)
+        install_model(task.result, best)
     except OutputError as error:
         told.warned(
-            f"The weights are in {best}, and not in the cache as `{way.result}` ({error.expected}: {error.found})."
+            f"The weights are in {best}, and not in the cache as `{task.result}` ({error.expected}: {error.found})."
         )
         return False
     return True

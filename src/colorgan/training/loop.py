@@ -29,9 +29,9 @@ from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpo
 from colorgan.training.monitoring.monitor import Monitor
 from colorgan.training.monitoring.verdict import Verdict
 from colorgan.training.options import RunOptions
-from colorgan.training.ranks import ALONE, Ranks
+from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.stages.base import Stage
-from colorgan.training.stages.terms import TermMeans
+from colorgan.training.stages.loss_meter import LossMeter
 from colorgan.training.validation import Validation, validate
 from colorgan.training.watcher import Watcher
 
@@ -74,7 +74,7 @@ class Loop:
         device: torch.device,
         save_weights: SaveWeights,
         watcher: Watcher,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = SINGLE,
     ) -> None:
         self.stage, self.photos, self.folder, self.options = stage, photos, folder, options
         self.device, self.save_weights, self.watcher, self.ranks = device, save_weights, watcher, ranks
@@ -88,7 +88,7 @@ class Loop:
         )
         self.batches = len(self.plan)
         self._cache: PhotoCache | None = None
-        self._terms = TermMeans(ranks, device)
+        self._terms = LossMeter(ranks, device)
         self._rates = {name: [g["lr"] for g in o.param_groups] for name, o in stage.optimizers.items()}
         self._saved_at = self._resumed_at = time.monotonic()
         self._elapsed_before_s = 0.0
@@ -135,7 +135,7 @@ class Loop:
         while not self._ended():
             if self.position.validated:
                 self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
-                self._terms = TermMeans(self.ranks, self.device)
+                self._terms = LossMeter(self.ranks, self.device)
             self._train_epoch(signals, advice)
             self._finish_epoch(signals, advice)
 
@@ -288,7 +288,7 @@ class Loop:
             self.monitor.epoch_done(self.position, self.best["epoch"])
 
     def _validate(self, epoch: int, signals: SignalWatch, advice: str) -> tuple[MetricValues, dict[str, float]]:
-        """Measure on the leader alone, for all ranks: the figures, and how far the photos' colours are apart.
+        """Measure on the leader alone, for all ranks: the figures, and how far the photos' colors are apart.
 
         Raises:
             Interrupted: a signal came.
@@ -297,7 +297,7 @@ class Loop:
         measured: Validation | None = None
         if self.monitor:
             sheet = self.folder / "samples" / f"epoch-{epoch:03d}.jpg"
-            generator, temperature = self.stage.predicting(), self.stage.temperature
+            generator, temperature = self.stage.eval_network(), self.stage.temperature
             measured = validate(generator, temperature, self.photos.val, self.options, sheet, epoch, signals)
             if measured:
                 self.monitor.measured(epoch, measured.photos)
@@ -327,7 +327,7 @@ class Loop:
             self.best = {"epoch": self.position.epoch, "score": score, "figures": figures.known()}
         if self.ranks.leader:
             for name in [LAST] + [BEST] * better:
-                self.save_weights(name, self.stage.predicting(), figures)
+                self.save_weights(name, self.stage.eval_network(), figures)
 
     def _stop(self, received: int, advice: str) -> NoReturn:
         self._save()

@@ -24,7 +24,7 @@ _PATIENCE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """The processes that train together; alone unless `joined` says otherwise.
 
     Attributes:
@@ -76,7 +76,7 @@ class Ranks:
         self.highest([0.0])
 
 
-ALONE = Ranks()
+SINGLE = ProcessGroup()
 
 
 def _restarts() -> int:
@@ -89,7 +89,7 @@ def restarted() -> bool:
 
 
 @contextmanager
-def joined(device_name: str) -> Iterator[tuple[Ranks, torch.device]]:
+def joined(device_name: str) -> Iterator[tuple[ProcessGroup, torch.device]]:
     """Join the processes that torchrun started, if it did.
 
     Args:
@@ -108,7 +108,7 @@ def joined(device_name: str) -> Iterator[tuple[Ranks, torch.device]]:
         raise UsageError("processes that torchrun started", found, "Start them with torchrun, or unset WORLD_SIZE.")
     device = resolve_device(device_name)
     if count == 1:
-        yield ALONE, device
+        yield SINGLE, device
         return
     if device.type == "cuda":
         device = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
@@ -119,6 +119,6 @@ def joined(device_name: str) -> Iterator[tuple[Ranks, torch.device]]:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), count), device
+        yield ProcessGroup(dist.get_rank(), count), device
     finally:
         dist.destroy_process_group()

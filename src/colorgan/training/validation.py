@@ -26,7 +26,7 @@ class Validation:
 
     Attributes:
         figures: of all photos.
-        spread: how far the photos' mean colours are apart, as `ab_spread`, and the true ones', as `ab_spread_truth`.
+        spread: how far the photos' mean colors are apart, as `ab_spread`, and the true ones', as `ab_spread_truth`.
         photos: the figures of each photo that a verdict needs.
     """
 
@@ -35,10 +35,10 @@ class Validation:
     photos: PhotoFigures
 
 
-def colour_spread(means: Tensor) -> float:
-    """How far photos' mean colours are apart: root mean square distance from their common mean.
+def color_spread(means: Tensor) -> float:
+    """How far photos' mean colors are apart: root mean square distance from their common mean.
 
-    A generator that has collapsed gives different photos the same colours: its spread is near 0, the truth's is not.
+    A generator that has collapsed gives different photos the same colors: its spread is near 0, the truth's is not.
 
     Args:
         means: mean ab of each photo, (B, 2), Lab units.
@@ -89,7 +89,7 @@ def validate(
             count = min(SHEET_PHOTOS, len(L))
             write_sheet(sheet, epoch, L[:count], ab[:count], truth[:count])
     predicted, true = torch.cat(means).unbind(1)
-    spread = {"ab_spread": colour_spread(predicted), "ab_spread_truth": colour_spread(true)}
+    spread = {"ab_spread": color_spread(predicted), "ab_spread_truth": color_spread(true)}
     return Validation(sums.means(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
 
 

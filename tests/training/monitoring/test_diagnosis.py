@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from colorgan.errors import TrainingError
-from colorgan.training.monitoring.diagnosis import NAN, Objective, diagnose, divergence, epochs_of, lifeless
+from colorgan.training.monitoring.diagnosis import NAN, Objective, diagnose, divergence, epochs_of, is_dead
 
 SMOOTHED = Objective("bce", 0.9)
 SATURATED, BLIND, COLLAPSED = (
@@ -114,11 +114,11 @@ def test_one_that_answers_the_same_to_all_learns_nothing(
     assert named(history(**columns), objective) == []
 
 
-def test_colours_of_different_photos_alike_are_a_collapse_where_the_truth_differs() -> None:
+def test_colors_of_different_photos_alike_are_a_collapse_where_the_truth_differs() -> None:
     columns = healthy(6)
     columns["ab_spread"] = [8.0, 5.0, 2.0, 0.5, 0.4, 0.4]
     assert named(history(**columns)) == [(COLLAPSED, 3, 4)]
-    columns["ab_spread_truth"] = [0.6] * 6  # photos of one colour cannot show it
+    columns["ab_spread_truth"] = [0.6] * 6  # photos of one color cannot show it
     assert named(history(**columns)) == []
 
 
@@ -151,9 +151,9 @@ def test_a_divergence_says_what_the_error_said() -> None:
 def test_a_discriminator_is_lifeless_while_it_is_saturated_or_blind() -> None:
     columns = healthy(3) | {"d_loss": [0.163, 0.6, 0.69]}
     columns |= {"d_accuracy_real": [1.0, 0.7, 0.5], "d_accuracy_fake": [1.0, 0.7, 0.5]}
-    assert [lifeless(epoch, SMOOTHED) for epoch in epochs_of(history(**columns))] == [True, False, True]
+    assert [is_dead(epoch, SMOOTHED) for epoch in epochs_of(history(**columns))] == [True, False, True]
     (start,) = epochs_of([json.loads('{"kind": "validation", "step": 0, "epoch": 0, "auc": 88.0}')])
-    assert lifeless(start, SMOOTHED) is None
+    assert is_dead(start, SMOOTHED) is None
 
 
 PAIRED = Objective("relativistic")
@@ -177,4 +177,4 @@ def test_pairs_that_cannot_be_told_apart_are_learning_nothing(accuracy: float) -
 def test_saturation_begins_to_count_when_the_generator_learns_too() -> None:
     columns = {"d_loss": [0.163] * 5, "d_alone": [1.0, 1.0, 0.3, 0.0, 0.0]}
     assert named(history(**columns)) == [(SATURATED, 3, 4)]
-    assert lifeless(epochs_of(history(**columns))[0], SMOOTHED) is None
+    assert is_dead(epochs_of(history(**columns))[0], SMOOTHED) is None

@@ -1,5 +1,6 @@
 """A run watched: each trouble provoked on purpose in a small training, the report and the verdict at its end."""
 
+import copy
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ from colorgan.training.loop import Loop
 from colorgan.training.monitoring.diagnosis import NAN
 from colorgan.training.options import RunOptions, TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
-from colorgan.training.stages.losses import l1
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, l1
 
 OPTIONS = TrainOptions(
     epochs=4, batch_size=6, size=32, flip=True, crop_min=0.7, log_every=1, real_label=1.0, lambda_perceptual=0.0
@@ -31,12 +32,20 @@ OPTIONS = TrainOptions(
 BETAS = (0.5, 0.999)
 
 
+def changed(**given: Any) -> TrainOptions:
+    """OPTIONS with others over them, of which some are beyond what a user may give."""
+    options = copy.copy(OPTIONS)
+    for name, value in given.items():
+        object.__setattr__(options, name, value)
+    return options
+
+
 class Listener:
     """Remembers what the run tells a person."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
-        self.verdict: Sequence[str] = ()
+        self.ended, self.verdict = "", list[str]()
 
     def fetching(self, received: int, total: int | None) -> None: ...
 
@@ -50,11 +59,11 @@ class Listener:
         self.warnings.append(text)
 
     def judged(self, lines: Sequence[str]) -> None:
-        self.verdict = lines
+        self.ended, *self.verdict = lines
 
 
 class Tint(Generator):
-    """A generator of twenty weights, which begins by giving each photo colours after its lightness."""
+    """A generator of twenty weights, which begins by giving each photo colors after its lightness."""
 
     network = "tint"
     multiple = 1
@@ -120,7 +129,7 @@ def test_a_run_without_trouble_gives_no_word_and_a_verdict_of_three_lines(photo_
         "Epoch 4 was",
     ]
     written = json.loads((tmp_path / "verdict.json").read_text())
-    assert written["lines"] == list(listener.verdict)
+    assert written["lines"] == listener.verdict
     assert set(written["differences"]) == {"auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1"}
     page = (tmp_path / "report.html").read_text()
     assert "None so far" in page
@@ -140,7 +149,7 @@ TROUBLES = {
 def test_a_trouble_is_named_in_the_log_in_the_report_and_to_the_person_once(
     photo_set: PhotoSet, tmp_path: Path, name: str
 ) -> None:
-    run, listener = loop(photo_set, tmp_path, replace(OPTIONS, **TROUBLES[name]))
+    run, listener = loop(photo_set, tmp_path, changed(**TROUBLES[name]))
     run.run("")
     assert named(tmp_path) == [name]
     (line,) = log(tmp_path, "trouble")
@@ -194,7 +203,7 @@ def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoS
     run, _ = loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))
     run.run("")
     with pytest.raises(TrainingError):
-        loop(photo_set, tmp_path, replace(OPTIONS, epochs=2, lr=1e38))[0].run("")
+        loop(photo_set, tmp_path, changed(epochs=2, lr=1e38))[0].run("")
     assert named(tmp_path) == [NAN]
     assert log(tmp_path, "trouble")[0]["epoch"] == 2
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]

@@ -15,7 +15,7 @@ from processes import DEADLINE_S
 from colorgan.training.monitoring.diagnosis import Objective, diagnose
 from colorgan.training.monitoring.metrics_log import MetricsLog
 from colorgan.training.monitoring.panels import DISCRIMINATOR, GENERATOR
-from colorgan.training.monitoring.report import Standing, write_report
+from colorgan.training.monitoring.report import RunStatus, write_report
 from colorgan.training.monitoring.sample_sheets import write_sheet
 from colorgan.training.run_folder import describe_run
 
@@ -75,8 +75,8 @@ def run_folder(folder: Path, epochs: int = 4, saturated: bool = False, **names: 
 
 
 def report(folder: Path, objective: Objective | None = OBJECTIVE, **changes: Any) -> Page:
-    standing = Standing(**({"epoch": 4, "epochs": 4, "kept": 3} | changes))
-    write_report(folder, MetricsLog(folder / "metrics.jsonl").read(), standing, objective)
+    status = RunStatus(**({"epoch": 4, "epochs": 4, "kept": 3} | changes))
+    write_report(folder, MetricsLog(folder / "metrics.jsonl").read(), status, objective)
     return Page(folder / "report.html")
 
 

@@ -26,8 +26,8 @@ def opened(address: str) -> Image.Image:
 def test_a_sheet_has_a_head_a_row_per_photo_and_three_columns(tmp_path: Path) -> None:
     with Image.open(sheet(tmp_path, 1)) as image:
         assert image.size == (3 * 24, HEAD_PX + 4 * 16)
-        grey, predicted, true = (image.getpixel((x, HEAD_PX + 20)) for x in (8, 36, 60))
-    assert max(grey) - min(grey) < 6
+        gray, predicted, true = (image.getpixel((x, HEAD_PX + 20)) for x in (8, 36, 60))
+    assert max(gray) - min(gray) < 6
     assert predicted[1] > predicted[0] + 30
     assert true[0] > true[1] + 30
 
@@ -47,17 +47,17 @@ def test_the_sheets_of_a_run_are_embedded_in_the_order_of_the_epochs(tmp_path: P
     sheets = embed_sheets(tmp_path, kept=1)
     assert sheets is not None
     assert list(sheets.predicted) == [0, 1, 2, 1000]
-    grey, predicted, true = (opened(address) for address in (sheets.grey, sheets.predicted[2], sheets.true))
-    assert grey.size == predicted.size == true.size == (24, 64)
-    assert max(grey.getpixel((12, 20))) - min(grey.getpixel((12, 20))) < 6
+    gray, predicted, true = (opened(address) for address in (sheets.gray, sheets.predicted[2], sheets.true))
+    assert gray.size == predicted.size == true.size == (24, 64)
+    assert max(gray.getpixel((12, 20))) - min(gray.getpixel((12, 20))) < 6
     assert predicted.getpixel((12, 20))[1] > predicted.getpixel((12, 20))[0] + 30
     assert true.getpixel((12, 20))[0] > true.getpixel((12, 20))[1] + 30
 
 
 def test_a_sheet_that_was_drawn_again_is_embedded_anew(tmp_path: Path) -> None:
     before = embed_sheets(sheet(tmp_path, 1).parent, kept=1)
-    L, grey = torch.full((4, 1, 16, 24), 60.0), torch.zeros(4, 2, 16, 24)
-    write_sheet(tmp_path / "epoch-001.jpg", 1, L, grey, grey)
+    L, gray = torch.full((4, 1, 16, 24), 60.0), torch.zeros(4, 2, 16, 24)
+    write_sheet(tmp_path / "epoch-001.jpg", 1, L, gray, gray)
     os.utime(tmp_path / "epoch-001.jpg", ns=(1, 1))
     after = embed_sheets(tmp_path, kept=1)
     assert before is not None
@@ -70,7 +70,7 @@ def test_large_photos_are_embedded_small(tmp_path: Path) -> None:
     sheet(tmp_path, 1, side=2 * EMBEDDED_PX)
     sheets = embed_sheets(tmp_path, kept=1)
     assert sheets is not None
-    assert opened(sheets.grey).size == (EMBEDDED_PX, 32)
+    assert opened(sheets.gray).size == (EMBEDDED_PX, 32)
 
 
 def test_the_sheets_of_a_long_run_are_thinned_but_for_the_first_the_kept_and_the_last(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from colorgan.networks.patchgan import NORMS, PatchGAN
 from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual
-from colorgan.training.stages.losses import BinsLoss
+from colorgan.training.stages.supervised import BinsLoss
 
 
 def batch(number: int = 0, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
@@ -106,7 +106,7 @@ def test_the_losses_are_the_reports() -> None:
 @pytest.mark.parametrize(
     ("norm", "adversarial"), [("batch", name) for name in ADVERSARIAL] + [(name, "bce") for name in NORMS[1:]]
 )
-def test_a_discriminator_that_learns_alone_comes_to_tell_the_colours_apart(norm: str, adversarial: str) -> None:
+def test_a_discriminator_that_learns_alone_comes_to_tell_the_colors_apart(norm: str, adversarial: str) -> None:
     trained = stage(norm, d_lr=1e-2, adversarial=adversarial, lambda_adversarial=0.0, lambda_perceptual=0.0)
     first = values(trained.step(*batch()))
     for _ in range(25):
@@ -141,7 +141,7 @@ def test_real_and_fake_judged_together_get_the_verdicts_that_they_get_apart(norm
     trained = stage(norm)
     trained.discriminator.eval()
     L, ab = batch()
-    together = trained._judge_both(L, ab, ab.flip(0))
+    together = trained._logits_of_both(L, ab, ab.flip(0))
     apart = trained.discriminator(L, ab), trained.discriminator(L, ab.flip(0))
     for one, other in zip(together, apart, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
@@ -195,10 +195,10 @@ def test_under_bfloat16_the_losses_are_float32_and_near_the_exact_ones() -> None
         assert float(rounded[name]) == pytest.approx(float(exact[name]), rel=0.03), name
 
 
-def test_true_colours_can_be_shown_as_coarse_as_the_bins_and_are_learned_in_full() -> None:
+def test_true_colors_can_be_shown_as_coarse_as_the_bins_and_are_learned_in_full() -> None:
     L, ab = batch()
     coarse = F.interpolate(F.avg_pool2d(ab, 4), ab.shape[-2:], mode="bilinear")
-    found = values(stage(coarse_truth=True).step(L, ab))
+    found = values(stage(downsample_real=True).step(L, ab))
     assert found["d_real"] == pytest.approx(values(stage().step(L, coarse))["d_real"], rel=1e-5)
     full = values(stage().step(L, ab))
     assert found["d_real"] != pytest.approx(full["d_real"], rel=1e-4)
@@ -208,7 +208,7 @@ def test_true_colours_can_be_shown_as_coarse_as_the_bins_and_are_learned_in_full
 RELATIVISTIC = {"adversarial": "relativistic", "r1": 0.1, "r2": 0.3, "d_augment": True, "d_warmup_steps": 2}
 
 
-def test_relativistic_terms_are_of_true_and_predicted_colours_together() -> None:
+def test_relativistic_terms_are_of_true_and_predicted_colors_together() -> None:
     L, ab = batch()
     known = stage("instance", adversarial="relativistic", frozen_norm=True)
     with torch.no_grad():
@@ -297,7 +297,7 @@ def test_the_other_terms_of_the_generator_see_photos_as_they_are() -> None:
 @pytest.mark.parametrize("frozen_norm", [False, True])
 def test_in_its_first_steps_the_discriminator_alone_learns_and_then_both(frozen_norm: bool) -> None:
     trained = stage(d_warmup_steps=3, frozen_norm=frozen_norm, lambda_bins=1.0)
-    average = trained.g_learner.average
+    average = trained.g_optimized.average
     assert average
 
     def state() -> list[torch.Tensor]:

@@ -6,8 +6,8 @@ from colorgan.color.bins import prior
 from colorgan.data.dataset import Batch
 from colorgan.networks.compact import Compact
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.stages.base import FinetuneStage, Learner, OptimizerOptions
-from colorgan.training.stages.losses import l1, make_loss
+from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, l1, make_loss
 
 
 def stage(**options: float | bool) -> FinetuneStage:
@@ -37,16 +37,16 @@ def test_the_average_lags_behind_in_weights_and_in_batch_norm_statistics() -> No
     first = trained.generator.head[0][1].running_mean.clone()
     for _ in range(3):
         step(trained)
-    averaged = trained.predicting().head[0][1].running_mean
+    averaged = trained.eval_network().head[0][1].running_mean
     now = trained.generator.head[0][1].running_mean
     assert (averaged - first).norm() < (now - first).norm()
     assert not torch.equal(averaged, first)
-    assert not trained.predicting().training
+    assert not trained.eval_network().training
 
 
 def test_without_an_average_the_generator_itself_predicts_and_trains_on_afterwards() -> None:
     trained = stage()
-    assert trained.predicting() is trained.generator
+    assert trained.eval_network() is trained.generator
     assert not trained.generator.training
     step(trained)
     assert trained.generator.training
@@ -74,13 +74,13 @@ def test_under_bfloat16_the_loss_is_float32_and_near_the_exact_one() -> None:
 def test_the_average_of_a_short_run_has_left_what_the_run_started_from():
     network = nn.Linear(1, 1)
     nn.init.zeros_(network.weight)
-    learner = Learner(network, OptimizerOptions(ema=0.9995))
+    optimized = OptimizedNetwork(network, OptimizerOptions(ema=0.9995))
     for _ in range(60):
         network.weight.data.fill_(1.0)
         network.weight.grad = torch.zeros(1, 1)
-        learner.learn()
-    assert learner.average is not None
-    assert learner.average.module.weight.item() > 0.99
+        optimized.step()
+    assert optimized.average is not None
+    assert optimized.average.module.weight.item() > 0.99
 
 
 def lite_stage(frozen: int = 0, **options: float) -> FinetuneStage:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from colorgan.training.ranks import Ranks
+from colorgan.training.ranks import ProcessGroup
 from colorgan.training.stages.diff_augment import DiffAugment
 
 
@@ -85,7 +85,7 @@ def test_it_draws_from_the_global_generator_and_goes_on_from_its_state() -> None
 def test_ranks_draw_together_what_one_process_draws_and_stay_in_step() -> None:
     def drawn(rank: int, count: int) -> DiffAugment:
         torch.manual_seed(2)
-        augment = DiffAugment.draw(torch.zeros(6 // count, 1, 16, 16), Ranks(rank, count))
+        augment = DiffAugment.draw(torch.zeros(6 // count, 1, 16, 16), ProcessGroup(rank, count))
         states.append(torch.get_rng_state())
         return augment
 

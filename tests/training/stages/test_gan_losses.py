@@ -25,20 +25,20 @@ def sigmoid(x: float) -> float:
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_being_right_costs_the_discriminator_less_and_being_fooled_pleases_the_generator(name: str) -> None:
     losses = ADVERSARIAL[name]
-    middle = losses.boundary if isinstance(losses, Unpaired) else 0.0
+    middle = losses.threshold if isinstance(losses, Unpaired) else 0.0
     low, high = torch.full((2, 1, 3, 3), middle - 0.4), torch.full((2, 1, 3, 3), middle + 0.4)
-    right, wrong = losses.teach(high, low, 1.0), losses.teach(low, high, 1.0)
+    right, wrong = losses.discriminator_loss(high, low, 1.0), losses.discriminator_loss(low, high, 1.0)
     assert right.loss < wrong.loss
     assert all(float(share) == 1.0 for share in right.accuracies.values())
     assert all(float(share) == 0.0 for share in wrong.accuracies.values())
-    assert losses.fool(high, low) < losses.fool(low, high)
+    assert losses.generator_loss(high, low) < losses.generator_loss(low, high)
 
 
 def test_the_cross_entropy_of_a_perfect_discriminator_is_the_floor_that_smoothing_leaves() -> None:
     bce = ADVERSARIAL["bce"]
     sure, nine = torch.full((1, 1, 4, 4), -40.0), torch.logit(torch.full((1, 1, 4, 4), 0.9))
-    assert float(bce.teach(nine, sure, 0.9).loss) == pytest.approx(0.1625, abs=1e-4)
-    assert float(bce.teach(-sure, sure, 1.0).loss) == pytest.approx(0.0, abs=1e-6)
+    assert float(bce.discriminator_loss(nine, sure, 0.9).loss) == pytest.approx(0.1625, abs=1e-4)
+    assert float(bce.discriminator_loss(-sure, sure, 1.0).loss) == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -53,22 +53,22 @@ def test_the_unpaired_losses_are_those_of_their_papers(
     name: str, of_real: float, of_fake: float, fooling: float
 ) -> None:
     losses = ADVERSARIAL[name]
-    lesson = losses.teach(logits(2.0), logits(0.5), 1.0)
-    assert float(lesson.parts["d_real"]) == pytest.approx(of_real, abs=1e-6)
-    assert float(lesson.parts["d_fake"]) == pytest.approx(of_fake, abs=1e-6)
-    assert float(lesson.loss.detach()) == pytest.approx(0.5 * (of_real + of_fake), abs=1e-6)
-    assert float(losses.fool(logits(0.5), None).detach()) == pytest.approx(fooling, abs=1e-6)
+    learned_from = losses.discriminator_loss(logits(2.0), logits(0.5), 1.0)
+    assert float(learned_from.parts["d_real"]) == pytest.approx(of_real, abs=1e-6)
+    assert float(learned_from.parts["d_fake"]) == pytest.approx(of_fake, abs=1e-6)
+    assert float(learned_from.loss.detach()) == pytest.approx(0.5 * (of_real + of_fake), abs=1e-6)
+    assert float(losses.generator_loss(logits(0.5), None).detach()) == pytest.approx(fooling, abs=1e-6)
 
 
 def test_relativistic_losses_and_gradients_are_those_of_the_differences_by_hand() -> None:
     losses = Relativistic()
     real, fake = logits(2.0, -1.0, 0.5), logits(0.5, 1.0, 0.5)  # the true patch is 1.5 above, 2 below, and level
-    lesson = losses.teach(real, fake, 1.0)
+    learned_from = losses.discriminator_loss(real, fake, 1.0)
     expected = (math.log1p(math.exp(-1.5)) + math.log1p(math.exp(2.0)) + math.log(2)) / 3
-    assert float(lesson.loss.detach()) == pytest.approx(expected, rel=1e-6)
-    assert float(lesson.parts["d_pairs"]) == pytest.approx(expected, rel=1e-6)
-    assert float(lesson.accuracies["d_accuracy"]) == pytest.approx(1 / 3)
-    lesson.loss.backward()
+    assert float(learned_from.loss.detach()) == pytest.approx(expected, rel=1e-6)
+    assert float(learned_from.parts["d_pairs"]) == pytest.approx(expected, rel=1e-6)
+    assert float(learned_from.accuracies["d_accuracy"]) == pytest.approx(1 / 3)
+    learned_from.loss.backward()
     slopes = [sigmoid(-1.5) / 3, sigmoid(2.0) / 3, 0.5 / 3]
     assert real.grad is not None
     assert fake.grad is not None
@@ -76,7 +76,7 @@ def test_relativistic_losses_and_gradients_are_those_of_the_differences_by_hand(
     assert fake.grad.flatten().tolist() == pytest.approx(slopes, rel=1e-6)
 
     fake = logits(0.5, 1.0, 0.5)
-    loss = losses.fool(fake, real.detach())
+    loss = losses.generator_loss(fake, real.detach())
     expected = (math.log1p(math.exp(1.5)) + math.log1p(math.exp(-2.0)) + math.log(2)) / 3
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-6)
     loss.backward()
@@ -88,12 +88,14 @@ def test_only_the_difference_of_a_pair_counts() -> None:
     losses = Relativistic()
     real, fake = torch.randn(2, 1, 3, 3), torch.randn(2, 1, 3, 3)
     shift = torch.randn(2, 1, 3, 3)
-    assert float(losses.teach(real + shift, fake + shift, 1.0).loss) == pytest.approx(
-        float(losses.teach(real, fake, 1.0).loss), rel=1e-5
+    assert float(losses.discriminator_loss(real + shift, fake + shift, 1.0).loss) == pytest.approx(
+        float(losses.discriminator_loss(real, fake, 1.0).loss), rel=1e-5
     )
-    assert float(losses.fool(fake + shift, real + shift)) == pytest.approx(float(losses.fool(fake, real)), rel=1e-5)
+    assert float(losses.generator_loss(fake + shift, real + shift)) == pytest.approx(
+        float(losses.generator_loss(fake, real)), rel=1e-5
+    )
     with pytest.raises(ValueError, match="beside"):
-        losses.fool(fake, None)
+        losses.generator_loss(fake, None)
 
 
 def test_the_gradient_penalty_of_a_slope_is_its_square_per_patch() -> None:
@@ -117,17 +119,17 @@ def test_both_gradient_penalties_at_once_are_those_of_each_kind_and_teach_the_sl
     assert float(slope.grad) == pytest.approx(float(by_hand), rel=1e-5)
 
 
-def test_the_saturation_term_counts_excess_alone_and_most_on_grey() -> None:
+def test_the_saturation_term_counts_excess_alone_and_most_on_gray() -> None:
     def flat(chroma: float) -> torch.Tensor:
         return torch.tensor([chroma, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 4, 4)
 
     assert float(oversaturation(flat(20.0), flat(40.0))) == 0.0
-    on_grey, on_colour = oversaturation(flat(20.0), flat(0.0)), oversaturation(flat(60.0), flat(40.0))
-    assert float(on_grey) == pytest.approx(20.0, rel=1e-3)
-    assert float(on_colour) == pytest.approx(20.0 / 5.0, rel=1e-3)
+    on_gray, on_color = oversaturation(flat(20.0), flat(0.0)), oversaturation(flat(60.0), flat(40.0))
+    assert float(on_gray) == pytest.approx(20.0, rel=1e-3)
+    assert float(on_color) == pytest.approx(20.0 / 5.0, rel=1e-3)
 
 
-def test_the_saturation_term_has_a_finite_gradient_at_grey() -> None:
+def test_the_saturation_term_has_a_finite_gradient_at_gray() -> None:
     ab = torch.zeros(1, 2, 4, 4, requires_grad=True)
     oversaturation(ab, torch.zeros(1, 2, 4, 4)).backward()
     assert ab.grad is not None

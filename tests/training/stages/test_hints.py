@@ -4,7 +4,7 @@ from colorgan.color.bins import prior
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.hints import HintStage, draw_counts, draw_hints, recoloring_loss
-from colorgan.training.stages.losses import make_loss
+from colorgan.training.stages.supervised import make_loss
 
 
 def tiny() -> LiteUNet:

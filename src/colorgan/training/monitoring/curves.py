@@ -93,7 +93,7 @@ def _stretch(values: Sequence[float]) -> tuple[float, float]:
 def draw(curves: Sequence[tuple[str, Curve]], levels: Sequence[Level], label: str) -> Markup:
     """Draw curves into one panel.
 
-    The classes `line-0`, `line-1`, ..., `thin`, `level`, `word`, `grid` and `tick` leave the colours to the page.
+    The classes `line-0`, `line-1`, ..., `thin`, `level`, `word`, `grid` and `tick` leave the colors to the page.
 
     Args:
         curves: each with its word in the legend; at least one value among them.

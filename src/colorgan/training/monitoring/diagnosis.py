@@ -28,10 +28,10 @@ SATURATED_ACCURACY = 0.95
 BLIND_ACCURACY = 0.55
 BLIND_SHARE = 0.95
 
-# Collapsed: the mean colours of different photos spread less than this share of what the true ones do. The bundled
+# Collapsed: the mean colors of different photos spread less than this share of what the true ones do. The bundled
 # model's spread half as far as the truth's, a brown wash's not at all.
 COLLAPSED_SHARE = 0.2
-# Photos whose true colours are nearly alike, in Lab units, cannot show a collapse.
+# Photos whose true colors are nearly alike, in Lab units, cannot show a collapse.
 COLLAPSED_LEAST_TRUTH = 1.0
 
 
@@ -228,8 +228,8 @@ def _shows_collapse(epoch: Epoch, objective: Objective) -> bool | None:
 def _collapse_words(epochs: Sequence[Epoch], objective: Objective) -> str:
     spread, truth = (epochs[-1].terms[name] for name in ("ab_spread", "ab_spread_truth"))
     return (
-        f"The mean colours of different validation photos lie {spread:.2f} Lab units from their common mean, "
-        f"where the true ones lie {truth:.2f}: every photo gets much the same colours."
+        f"The mean colors of different validation photos lie {spread:.2f} Lab units from their common mean, "
+        f"where the true ones lie {truth:.2f}: every photo gets much the same colors."
     )
 
 
@@ -309,7 +309,7 @@ def divergence(epoch: int, error: TrainingError) -> Trouble:
     return Trouble(NAN, epoch, epoch, f"Not {error.expected}: {error.found}.", error.advice)
 
 
-def lifeless(epoch: Epoch, objective: Objective) -> bool | None:
+def is_dead(epoch: Epoch, objective: Objective) -> bool | None:
     """Whether the discriminator taught nothing in an epoch, as a saturated or a blind one; None where none is known."""
     saturated = _shows_saturation(epoch, objective)
     return None if saturated is None else saturated or bool(_shows_blindness(epoch, objective))

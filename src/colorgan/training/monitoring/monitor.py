@@ -10,7 +10,7 @@ from colorgan.errors import TrainingError
 from colorgan.training.checkpoint import Position
 from colorgan.training.monitoring.diagnosis import Objective, diagnose, divergence
 from colorgan.training.monitoring.metrics_log import MetricsLog
-from colorgan.training.monitoring.report import Standing, write_report
+from colorgan.training.monitoring.report import RunStatus, write_report
 from colorgan.training.monitoring.tensorboard import Events
 from colorgan.training.monitoring.verdict import (
     PhotoFigures,
@@ -68,7 +68,7 @@ class Monitor:
                 if trouble.epoch <= position.epoch and (trouble.name, trouble.epoch) not in told:
                     self.log.write("trouble", position.step, asdict(trouble))
                     self.warn(str(trouble))
-        self._report(Standing(position.epoch, self.options.most_epochs, kept))
+        self._report(RunStatus(position.epoch, self.options.most_epochs, kept))
 
     def diverged(self, position: Position, kept: int, error: TrainingError) -> None:
         """Write down that a loss or weight was no number any more, which ends the run.
@@ -80,7 +80,7 @@ class Monitor:
         """
         self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
         ended = "The run was stopped: see its troubles."
-        self._report(Standing(position.epoch - 1, self.options.most_epochs, kept, ended))
+        self._report(RunStatus(position.epoch - 1, self.options.most_epochs, kept, ended))
 
     def finished(self, position: Position, kept: int, ended: str) -> Verdict:
         """Judge the run, and write `verdict.json` and the report.
@@ -93,7 +93,7 @@ class Monitor:
         start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, kept))
         verdict = judge(start, best, self.log.read(), self.objective, kept)
         write_verdict(self.folder / "verdict.json", verdict)
-        self._report(Standing(position.epoch, self.options.most_epochs, kept, ended, verdict.lines))
+        self._report(RunStatus(position.epoch, self.options.most_epochs, kept, ended, verdict.lines))
         return verdict
 
     def close(self) -> None:
@@ -104,10 +104,10 @@ class Monitor:
     def _photo_figures(self, epoch: int) -> Path:
         return self.folder / "figures" / f"epoch-{epoch:03d}.json"
 
-    def _report(self, standing: Standing) -> None:
+    def _report(self, status: RunStatus) -> None:
         if self.events:
             self.events.flush()
-        write_report(self.folder, self.log.read(), standing, self.objective)
+        write_report(self.folder, self.log.read(), status, self.objective)
 
 
 def _objective(options: RunOptions) -> Objective | None:

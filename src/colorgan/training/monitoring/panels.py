@@ -31,12 +31,12 @@ VALIDATION = (
     Panel(
         "AuC rebalanced, %",
         {"auc_rebalanced": "predicted"},
-        "Rises: rare colours are met more often. With plain AuC falling as far, it only trades one for the other.",
+        "Rises: rare colors are met more often. With plain AuC falling as far, it only trades one for the other.",
     ),
     Panel(
         "Colorfulness",
         {"cf_hs": "predicted", "cf_hs_truth": "true"},
-        "Comes near the true photos' and stays there; far above them the colours are oversaturated, far below timid.",
+        "Comes near the true photos' and stays there; far above them the colors are oversaturated, far below timid.",
     ),
     Panel(
         "Colorfulness error",
@@ -47,29 +47,29 @@ VALIDATION = (
     Panel(
         "ab L1, Lab units",
         {"ab_l1": "predicted"},
-        "Falls, then levels off; an adversarial stage may hold it a little higher, the price of bolder colours.",
+        "Falls, then levels off; an adversarial stage may hold it a little higher, the price of bolder colors.",
     ),
     Panel("PSNR, dB", {"psnr": "predicted"}, "Rises, then levels off; it rewards caution, so a small fall is no harm."),
     Panel("SSIM", {"ssim": "predicted"}, "Stays where it is: lightness is given, so there is little to win or lose."),
     Panel(
-        "Spread of mean colours, Lab units",
+        "Spread of mean colors, Lab units",
         {"ab_spread": "predicted", "ab_spread_truth": "true"},
-        "Stays above a third of the true photos'; near 0 every photo gets the same colours, and G has collapsed.",
+        "Stays above a third of the true photos'; near 0 every photo gets the same colors, and G has collapsed.",
     ),
     Panel(
         "Color bleeding, %",
         {"color_bleeding": "predicted"},
-        "Falls, or stays: colours keep to their side of an edge. A rise means that they bleed.",
+        "Falls, or stays: colors keep to their side of an edge. A rise means that they bleed.",
     ),
     Panel(
-        "Chroma on grey, Lab units",
+        "Chroma on gray, Lab units",
         {"gray_chroma": "predicted"},
-        "Falls, or stays low: what is truly grey stays grey. It climbs where G paints for the sake of colour.",
+        "Falls, or stays low: what is truly gray stays gray. It climbs where G paints for the sake of color.",
     ),
     Panel(
         "Out of gamut, %",
         {"out_of_gamut": "predicted"},
-        "Stays under a few percent: a climb is the first sign of oversaturated colours.",
+        "Stays under a few percent: a climb is the first sign of oversaturated colors.",
     ),
     Panel(
         "Colorfulness by absolute values",
@@ -138,12 +138,12 @@ GENERATOR = (
     Panel(
         "Saturation term of G",
         {"g_saturation": "term"},
-        "Falls near 0: no more colour than the true photos have, and none where they are grey.",
+        "Falls near 0: no more color than the true photos have, and none where they are gray.",
     ),
     Panel(
         "Cross-entropy over the bins",
         {"g_bins": "term"},
-        "Falls, then levels off; a climb means that the colours move away from the true ones.",
+        "Falls, then levels off; a climb means that the colors move away from the true ones.",
     ),
     Panel(
         "Length of the gradient that reaches G from each term",
@@ -161,7 +161,7 @@ SUPERVISED = (
     Panel(
         "Loss",
         {"loss": "loss"},
-        "Falls fast at first, then slowly; with the validation figures getting worse, photos are learnt by heart.",
+        "Falls fast at first, then slowly; with the validation figures getting worse, photos are learned by heart.",
     ),
 )
 

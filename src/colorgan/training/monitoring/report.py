@@ -20,7 +20,7 @@ from colorgan.training.run_folder import read_run
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """Where a run stands, as far as its folder does not say it.
 
     Attributes:
@@ -38,36 +38,34 @@ class Standing:
     verdict: Sequence[str] = ()
 
 
-def write_report(
-    folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None
-) -> None:
+def write_report(folder: Path, lines: Sequence[dict[str, Any]], status: RunStatus, objective: Objective | None) -> None:
     """Write a run's report.
 
     Args:
         folder: the run folder.
         lines: of its `metrics.jsonl`.
-        standing: where the run stands.
+        status: where the run stands.
         objective: what its discriminator learns by, None in a supervised run.
     """
-    page = _page(folder, lines, standing, objective)
+    page = _page(folder, lines, status, objective)
     with atomic_write(folder / "report.html") as file:
         file.write(page.encode(errors="backslashreplace"))  # names of files need not be UTF-8
 
 
-def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, objective: Objective | None) -> str:
+def _page(folder: Path, lines: Sequence[dict[str, Any]], status: RunStatus, objective: Objective | None) -> str:
     curves = gather(lines)
     validations = {line["epoch"]: line for line in lines if line["kind"] == "validation"}
     return render(
         __package__,
         "report",
         name=folder.resolve().name,
-        standing=standing,
+        status=status,
         written=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
         minutes=max((line.get("elapsed_s", 0.0) for line in lines), default=0.0) / 60,
         troubles=[line for line in lines if line["kind"] == "trouble"],
         adversarial=objective is not None,
-        milestones=_milestones(validations, standing),
-        sheets=embed_sheets(folder / "samples", standing.kept),
+        milestones=_milestones(validations, status),
+        sheets=embed_sheets(folder / "samples", status.kept),
         groups=_groups(curves, objective),
         table=_table(curves),
         run=_described(folder),
@@ -77,15 +75,15 @@ def _page(folder: Path, lines: Sequence[dict[str, Any]], standing: Standing, obj
 # --- figures -------------------------------------------------------------------------------------------------
 
 
-def _milestones(validations: Mapping[int, dict[str, Any]], standing: Standing) -> list[tuple[str, dict[str, Any]]]:
+def _milestones(validations: Mapping[int, dict[str, Any]], status: RunStatus) -> list[tuple[str, dict[str, Any]]]:
     """The validations worth comparing: before the first step, of the kept weights, the last."""
     wanted = {
         0: "start",
-        standing.kept: f"epoch {standing.kept}, kept",
-        standing.epoch: f"epoch {standing.epoch}, last",
+        status.kept: f"epoch {status.kept}, kept",
+        status.epoch: f"epoch {status.epoch}, last",
     }
-    if standing.kept == standing.epoch != 0:
-        wanted[standing.epoch] = f"epoch {standing.epoch}, last and kept"
+    if status.kept == status.epoch != 0:
+        wanted[status.epoch] = f"epoch {status.epoch}, last and kept"
     return [(word, validations[epoch]) for epoch, word in sorted(wanted.items()) if epoch in validations]
 
 

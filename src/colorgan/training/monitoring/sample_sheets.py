@@ -17,7 +17,7 @@ from colorgan.html import embedded
 
 SHEET_PHOTOS = 8
 HEAD_PX = 42
-COLUMNS = ("grey", "predicted", "true")
+COLUMNS = ("gray", "predicted", "true")
 
 # In a page a photo is no wider than this, and a long run's sheets are thinned to so many: 4 MB at most.
 EMBEDDED_PX = 192
@@ -25,16 +25,16 @@ MOST_EMBEDDED = 60
 
 
 def write_sheet(path: Path, epoch: int, L: Tensor, ab: Tensor, truth: Tensor) -> None:
-    """Write a sheet of photos, a row each, under a head that names the epoch and the columns: grey, predicted, true.
+    """Write a sheet of photos, a row each, under a head that names the epoch and the columns: gray, predicted, true.
 
     Args:
         path: a JPEG to be.
-        epoch: which these are the colours of.
+        epoch: which these are the colors of.
         L: (B, 1, H, W), 0..100.
         ab: predicted, (B, 2, H, W), Lab units.
         truth: true, the same.
     """
-    columns = [lab_to_rgb(torch.cat([L, colours], 1)) for colours in (torch.zeros_like(ab), ab, truth)]
+    columns = [lab_to_rgb(torch.cat([L, colors], 1)) for colors in (torch.zeros_like(ab), ab, truth)]
     rows = torch.cat(columns, dim=3)  # (B, 3, H, 3W)
     photos = torch.cat(list(rows), dim=1)  # (3, B * H, 3W)
     pixels = (photos * 255).round().byte().permute(1, 2, 0).cpu().numpy()
@@ -54,12 +54,12 @@ class Sheets:
     """A run's sheets as a page holds them: each picture is an address that holds it.
 
     Attributes:
-        grey: the photos without colour.
+        gray: the photos without color.
         predicted: the photos as predicted, by epoch, in order.
         true: the photos as they are.
     """
 
-    grey: str
+    gray: str
     predicted: dict[int, str]
     true: str
 
@@ -81,9 +81,9 @@ def embed_sheets(folder: Path, kept: int) -> Sheets | None:
     if len(epochs) > MOST_EMBEDDED:
         spaced = {epochs[round(i * (len(epochs) - 1) / (MOST_EMBEDDED - 1))] for i in range(MOST_EMBEDDED)}
         epochs = sorted(spaced | ({kept} & set(epochs)))
-    first = paths[epochs[0]]  # its grey and its true photos are those of all
+    first = paths[epochs[0]]  # its gray and its true photos are those of all
     return Sheets(
-        grey=_column(first, "grey", first.stat().st_mtime_ns),
+        gray=_column(first, "gray", first.stat().st_mtime_ns),
         predicted={epoch: _column(paths[epoch], "predicted", paths[epoch].stat().st_mtime_ns) for epoch in epochs},
         true=_column(first, "true", first.stat().st_mtime_ns),
     )

@@ -13,9 +13,9 @@ import numpy as np
 from colorgan.files import atomic_write
 from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import Interval, Values, paired_difference
-from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, lifeless
+from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, is_dead
 
-# What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colours are.
+# What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colors are.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
 
 # A figure's values over the photos, and how much each of them counts.
@@ -127,7 +127,7 @@ def _in_words(name: str, difference: Interval) -> str:
 
 
 def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
-    judged = [(epoch, dead) for epoch in epochs if (dead := lifeless(epoch, objective)) is not None]
+    judged = [(epoch, dead) for epoch in epochs if (dead := is_dead(epoch, objective)) is not None]
     if not judged:
         return None, "Nothing is known of the discriminator: no epoch was finished in which the generator learned too."
     alive = sum(not dead for _, dead in judged)

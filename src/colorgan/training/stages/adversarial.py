@@ -1,4 +1,4 @@
-"""The adversarial stage: a generator learns from the true colours and from a discriminator that learns beside it."""
+"""The adversarial stage: a generator learns from the true colors and from a discriminator that learns beside it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.ranks import ALONE, Ranks
-from colorgan.training.stages.base import Learner, OptimizerOptions
+from colorgan.training.ranks import SINGLE, ProcessGroup
+from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 from colorgan.training.stages.diff_augment import DiffAugment
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
-from colorgan.training.stages.losses import BinsLoss
+from colorgan.training.stages.supervised import BinsLoss
 
 ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
 
@@ -27,7 +27,7 @@ class GanOptions:
 
     Attributes:
         adversarial: a key of `ADVERSARIAL`.
-        real_label: what the discriminator is to say of true colours; no matter where they are judged in pairs.
+        real_label: what the discriminator is to say of true colors; no matter where they are judged in pairs.
         lambda_adversarial: weight of fooling the discriminator.
         lambda_l1: weight of the ab difference in Lab units.
         lambda_perceptual: weight of the difference of features.
@@ -40,8 +40,8 @@ class GanOptions:
         d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
         frozen_norm: the generator's batch norms keep the statistics that they came with.
         twice: the generator runs anew for its own step, as in the published run: its batch norms see each batch twice.
-        coarse_truth: the discriminator sees true colours as coarse as the generator's bins, so that it has to judge
-            colours, and cannot tell them by their detail.
+        downsample_real: the discriminator sees true colors as coarse as the generator's bins, so that it has to judge
+            colors, and cannot tell them by their detail.
     """
 
     adversarial: str = "bce"
@@ -58,7 +58,7 @@ class GanOptions:
     d_target_accuracy: float = 1.0
     frozen_norm: bool = False
     twice: bool = False
-    coarse_truth: bool = False
+    downsample_real: bool = False
 
 
 class RunningAccuracy(nn.Module):
@@ -130,14 +130,14 @@ class GanStage:
         g_optimizer: OptimizerOptions,
         d_optimizer: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = SINGLE,
     ) -> None:
         self.generator, self.discriminator = networks.generator, networks.discriminator
         self.perceptual, self.bins = networks.perceptual, networks.bins
         self.options, self.temperature, self.bf16 = options, temperature, g_optimizer.bf16
         self.adversarial = ADVERSARIAL[options.adversarial]
-        self.g_learner = Learner(self.generator, g_optimizer, ranks)
-        self.d_learner = Learner(self.discriminator, d_optimizer, ranks)
+        self.g_optimized = OptimizedNetwork(self.generator, g_optimizer, ranks)
+        self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, ranks)
         self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
         self.steps = StepCount()
         self._ranks = ranks
@@ -145,7 +145,7 @@ class GanStage:
     @property
     def networks(self) -> dict[str, nn.Module]:
         """Both networks, the generator's average where there is one, the running accuracy, and steps that count."""
-        average = {"average": self.g_learner.average} if self.g_learner.average else {}
+        average = {"average": self.g_optimized.average} if self.g_optimized.average else {}
         trained = {"generator": self.generator, "discriminator": self.discriminator}
         steps = {"steps": self.steps} if self.options.d_warmup_steps else {}
         return trained | average | {"accuracy": self.accuracy} | steps
@@ -153,11 +153,11 @@ class GanStage:
     @property
     def optimizers(self) -> dict[str, Optimizer]:
         """One for each network."""
-        return {"generator": self.g_learner.optimizer, "discriminator": self.d_learner.optimizer}
+        return {"generator": self.g_optimized.optimizer, "discriminator": self.d_optimized.optimizer}
 
-    def predicting(self) -> Generator:
+    def eval_network(self) -> Generator:
         """The average where there is one, else a look at the generator itself, in evaluation mode."""
-        return self.g_learner.predicting()
+        return self.g_optimized.eval_network()
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch.
@@ -176,8 +176,8 @@ class GanStage:
         self.generator.train(not (self.options.frozen_norm or alone))
         with self._autocast(L), torch.set_grad_enabled(not (alone or self.options.twice)):
             prediction = self.generator(L, self.temperature)
-        shown = _as_coarse(ab, prediction) if self.options.coarse_truth else ab
-        terms = self._teach_discriminator(L, shown, prediction.ab.detach())
+        shown = _as_coarse(ab, prediction) if self.options.downsample_real else ab
+        terms = self._discriminator_step(L, shown, prediction.ab.detach())
         if self.options.d_warmup_steps:
             terms["d_alone"] = torch.full((), float(alone), device=L.device)
         if alone:
@@ -185,7 +185,7 @@ class GanStage:
         if self.options.twice:
             with self._autocast(L):
                 prediction = self.generator(L, self.temperature)
-        return terms | self._teach_generator(L, ab, shown, prediction)
+        return terms | self._generator_step(L, ab, shown, prediction)
 
     def _discriminator_alone(self) -> bool:
         return bool(self.options.d_warmup_steps) and self.steps.next() <= self.options.d_warmup_steps
@@ -193,32 +193,32 @@ class GanStage:
     def _autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
         return torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16 and enabled)
 
-    def _teach_discriminator(self, L: Tensor, ab: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def _discriminator_step(self, L: Tensor, ab: Tensor, fake: Tensor) -> dict[str, Tensor]:
         r1, r2 = self.options.r1, self.options.r2
         truth = ab.detach().requires_grad_() if r1 else ab
         fake = fake.requires_grad_() if r2 else fake
         # A gradient of a gradient loses too much in bfloat16.
         with self._autocast(L, enabled=not (r1 or r2)):
-            real_logits, fake_logits = self._judge_both(*self._varied(L, truth, fake))
-        lesson = self.adversarial.teach(real_logits, fake_logits, self.options.real_label)
+            real_logits, fake_logits = self._logits_of_both(*self._augmented(L, truth, fake))
+        learned_from = self.adversarial.discriminator_loss(real_logits, fake_logits, self.options.real_label)
         penalties = self._penalties((real_logits, fake_logits), (truth, fake))
-        loss = lesson.loss
+        loss = learned_from.loss
         for weight, penalty in penalties.values():
             loss = loss + weight * penalty
         loss.backward()
-        taught = self._let_learn(list(lesson.accuracies.values()))
+        taught = self._maybe_update(list(learned_from.accuracies.values()))
         logged = {name: penalty.detach() for name, (_, penalty) in penalties.items()}
-        return {"d_loss": loss.detach()} | lesson.parts | lesson.accuracies | logged | taught
+        return {"d_loss": loss.detach()} | learned_from.parts | learned_from.accuracies | logged | taught
 
-    def _varied(self, L: Tensor, *colours: Tensor) -> tuple[Tensor, ...]:
-        """What the discriminator sees of a batch: L and each of the colours moved and cut alike, where asked for."""
-        return DiffAugment.draw(L, self._ranks)(L, *colours) if self.options.d_augment else (L, *colours)
+    def _augmented(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
+        """What the discriminator sees of a batch: L and each of the colors moved and cut alike, where asked for."""
+        return DiffAugment.draw(L, self._ranks)(L, *colors) if self.options.d_augment else (L, *colors)
 
     def _penalties(
-        self, logits: tuple[Tensor, Tensor], colours: tuple[Tensor, Tensor]
+        self, logits: tuple[Tensor, Tensor], colors: tuple[Tensor, Tensor]
     ) -> dict[str, tuple[float, Tensor]]:
         """Those of R1 and R2 that count, each with its weight."""
-        kinds = zip(("d_r1", "d_r2"), (self.options.r1, self.options.r2), logits, colours, strict=True)
+        kinds = zip(("d_r1", "d_r2"), (self.options.r1, self.options.r2), logits, colors, strict=True)
         counted = [kind for kind in kinds if kind[1]]
         if not counted:
             return {}
@@ -226,37 +226,37 @@ class GanStage:
         penalties = gradient_penalties(judged, shown)
         return dict(zip(names, zip(weights, penalties, strict=True), strict=True))
 
-    def _judge_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _logits_of_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.discriminator.mixes_the_batch:
-            # True and predicted colours keep their own statistics, as in the two passes of the published run.
+            # True and predicted colors keep their own statistics, as in the two passes of the published run.
             return self.discriminator(L, truth).float(), self.discriminator(L, fake).float()
         both = self.discriminator(torch.cat([L, L]), torch.cat([truth, fake]))
         real_logits, fake_logits = both.float().chunk(2)
         return real_logits, fake_logits
 
-    def _let_learn(self, accuracies: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _maybe_update(self, accuracies: Sequence[Tensor]) -> dict[str, Tensor]:
         """Step the discriminator, or let it rest where it is too good; the device decides, and nobody waits for it."""
         if self.options.d_target_accuracy == 1.0:
-            self.d_learner.learn()
+            self.d_optimized.step()
             return {}
         accuracy = torch.stack(list(accuracies)).mean()
         self._ranks.average([accuracy])
         self.accuracy.update(accuracy)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
         # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.
-        self.d_learner.optimizer.found_inf = rests  # type: ignore[attr-defined]
-        self.d_learner.optimizer.grad_scale = None  # type: ignore[attr-defined]
-        self.d_learner.learn()
+        self.d_optimized.optimizer.found_inf = rests  # type: ignore[attr-defined]
+        self.d_optimized.optimizer.grad_scale = None  # type: ignore[attr-defined]
+        self.d_optimized.step()
         return {"d_updates": 1 - rests}
 
-    def _teach_generator(self, L: Tensor, ab: Tensor, shown: Tensor, prediction: Prediction) -> dict[str, Tensor]:
+    def _generator_step(self, L: Tensor, ab: Tensor, shown: Tensor, prediction: Prediction) -> dict[str, Tensor]:
         # A leaf: each term's gradient stops here, so that its size is known and only their sum goes through the
         # generator, and none reaches the discriminator's weights.
-        colours = prediction.ab.detach().requires_grad_()
-        weighted, terms = self._generator_terms(L, ab, shown, colours)
-        total, norms = torch.zeros_like(colours), {}
+        colors = prediction.ab.detach().requires_grad_()
+        weighted, terms = self._generator_terms(L, ab, shown, colors)
+        total, norms = torch.zeros_like(colors), {}
         for name, (weight, term) in weighted.items():
-            (gradient,) = torch.autograd.grad(weight * term, colours)
+            (gradient,) = torch.autograd.grad(weight * term, colors)
             norms[f"grad_{name}"] = gradient.norm() * len(L) ** 0.5
             total += gradient
         loss = sum((weight * term.detach() for weight, term in weighted.values()), torch.zeros((), device=L.device))
@@ -267,35 +267,35 @@ class GanStage:
             torch.autograd.backward([prediction.ab, self.options.lambda_bins * entropy], [total, None])
         else:
             prediction.ab.backward(total)
-        self.g_learner.learn()
+        self.g_optimized.step()
         return {"g_loss": loss} | terms | norms
 
     def _generator_terms(
-        self, L: Tensor, ab: Tensor, shown: Tensor, colours: Tensor
+        self, L: Tensor, ab: Tensor, shown: Tensor, colors: Tensor
     ) -> tuple[dict[str, tuple[float, Tensor]], dict[str, Tensor]]:
         """Each term on the predicted ab with its weight, and the same as they are logged."""
         options = self.options
         weighted: dict[str, tuple[float, Tensor]] = {}
         if options.lambda_adversarial:
-            weighted["adversarial"] = options.lambda_adversarial, self._fooling(L, shown, colours)
+            weighted["adversarial"] = options.lambda_adversarial, self._adversarial_loss(L, shown, colors)
         if options.lambda_l1:
-            weighted["l1"] = options.lambda_l1, F.l1_loss(colours, ab)
+            weighted["l1"] = options.lambda_l1, F.l1_loss(colors, ab)
         if self.perceptual:
-            weighted["perceptual"] = options.lambda_perceptual, self.perceptual(L, colours, ab)
+            weighted["perceptual"] = options.lambda_perceptual, self.perceptual(L, colors, ab)
         if options.lambda_saturation:
-            weighted["saturation"] = options.lambda_saturation, oversaturation(colours, ab)
+            weighted["saturation"] = options.lambda_saturation, oversaturation(colors, ab)
         return weighted, {f"g_{name}": term.detach() for name, (_, term) in weighted.items()}
 
-    def _fooling(self, L: Tensor, truth: Tensor, colours: Tensor) -> Tensor:
+    def _adversarial_loss(self, L: Tensor, truth: Tensor, colors: Tensor) -> Tensor:
         """The generator's adversarial term; no gradient goes into the truth."""
-        L, truth, colours = self._varied(L, truth, colours)
+        L, truth, colors = self._augmented(L, truth, colors)
         real_logits = None
         with self._autocast(L):
-            fake_logits = self.discriminator(L, colours).float()
+            fake_logits = self.discriminator(L, colors).float()
             if self.adversarial.paired:
                 with torch.no_grad():
                     real_logits = self.discriminator(L, truth).float()
-        return self.adversarial.fool(fake_logits, real_logits)
+        return self.adversarial.generator_loss(fake_logits, real_logits)
 
 
 def _as_coarse(ab: Tensor, prediction: Prediction) -> Tensor:

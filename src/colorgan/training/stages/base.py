@@ -1,7 +1,6 @@
 """Ways of training: a stage holds networks and optimizers, and turns a batch into one step.
 
-A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, and saves what it holds. The supervised
-stage is here, the adversarial one in `gan.py`.
+A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, and saves what it holds.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorgan.networks.generator import Generator
-from colorgan.training.ranks import ALONE, Ranks
-from colorgan.training.stages.losses import Loss
+from colorgan.training.ranks import SINGLE, ProcessGroup
 
 
 class Stage(Protocol):
@@ -41,7 +39,7 @@ class Stage(Protocol):
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss's terms, detached."""
 
-    def predicting(self) -> Generator:
+    def eval_network(self) -> Generator:
         """The generator that is validated and saved as the result, in evaluation mode."""
 
 
@@ -85,7 +83,7 @@ def _tensors(module: nn.Module) -> list[Tensor]:
     return [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
 
 
-class Learner:
+class OptimizedNetwork:
     """A network with its optimizer and, where asked for, the average of its weights.
 
     Args:
@@ -94,7 +92,7 @@ class Learner:
         ranks: whose gradients are averaged.
     """
 
-    def __init__(self, network: nn.Module, options: OptimizerOptions, ranks: Ranks = ALONE) -> None:
+    def __init__(self, network: nn.Module, options: OptimizerOptions, ranks: ProcessGroup = SINGLE) -> None:
         self.network, self.options, self._ranks = network, options, ranks
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(network, options),
@@ -108,7 +106,7 @@ class Learner:
             # The buffers too: an average of weights with another network's batch norm statistics is no network.
             self.average = AveragedModel(network, use_buffers=True).eval()
 
-    def learn(self) -> None:
+    def step(self) -> None:
         """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         self._ranks.average(gradients)
@@ -137,60 +135,8 @@ class Learner:
                 counted.copy_(now)
         average.n_averaged += 1
 
-    def predicting(self) -> Generator:
+    def eval_network(self) -> Generator:
         """The average where there is one, else a look at the network itself, in evaluation mode."""
         network = self.average.module if self.average else self.network.eval()
         assert isinstance(network, Generator)
         return network
-
-
-class FinetuneStage:
-    """Stage 1: the generator learns from the true colours, every layer trainable.
-
-    Args:
-        generator: on its device, in the memory format that it is to train in.
-        loss: from `losses.py`.
-        options: how the weights move.
-        temperature: divides the generator's logits.
-        ranks: the processes that train together.
-    """
-
-    name = "finetune"
-
-    def __init__(
-        self,
-        generator: Generator,
-        loss: Loss,
-        options: OptimizerOptions,
-        temperature: float = 1.0,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        self.generator = generator
-        self.loss = loss
-        self.options = options
-        self.temperature = temperature
-        self.learner = Learner(generator, options, ranks)
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """The generator and, where there is one, its average."""
-        return {"generator": self.generator} | ({"average": self.learner.average} if self.learner.average else {})
-
-    @property
-    def optimizers(self) -> dict[str, Optimizer]:
-        """The one optimizer."""
-        return {"generator": self.learner.optimizer}
-
-    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss, detached."""
-        self.generator.train()
-        with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
-            prediction = self.generator(L, self.temperature)
-        loss = self.loss(prediction, ab)
-        loss.backward()
-        self.learner.learn()
-        return {"loss": loss.detach()}
-
-    def predicting(self) -> Generator:
-        """The average where there is one, else a look at the generator itself, in evaluation mode."""
-        return self.learner.predicting()

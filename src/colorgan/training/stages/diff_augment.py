@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from colorgan.training.ranks import ALONE, Ranks
+from colorgan.training.ranks import SINGLE, ProcessGroup
 
 # Both as published (Zhao et al. 2020, appendix B).
 MOST_MOVED = 1 / 8  # of a side
@@ -29,7 +29,7 @@ class DiffAugment:
     cut_px: Tensor
 
     @classmethod
-    def draw(cls, L: Tensor, ranks: Ranks = ALONE) -> DiffAugment:
+    def draw(cls, L: Tensor, ranks: ProcessGroup = SINGLE) -> DiffAugment:
         """Draw from torch's global generator for a batch.
 
         Drawn on the CPU, and by each rank for the photos of all: so ranks get what one process would, on any device,
@@ -49,25 +49,25 @@ class DiffAugment:
         own = (drawn[ranks.rank :: ranks.count].to(L.device, non_blocking=True) for drawn in (moved, cut))
         return cls(*own)
 
-    def __call__(self, L: Tensor, *colours: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
         """Move and cut, differentiably, also twice; what comes into view and what is cut out is neutral.
 
         Args:
             L: (B, 1, H, W), 0..100.
-            colours: each (B, 2, H, W), Lab units.
+            colors: each (B, 2, H, W), Lab units.
 
         Returns:
-            L and the colours, moved and cut alike.
+            L and the colors, moved and cut alike.
         """
         height, width = L.shape[-2:]
         rows, row_known, row_cut = _along(height, self.moved_px[:, 0], self.cut_px[:, 0])
         columns, column_known, column_cut = _along(width, self.moved_px[:, 1], self.cut_px[:, 1])
         known = row_known[:, :, None] & column_known[:, None]  # (B, H, W)
         shown = known & ~(row_cut[:, :, None] & column_cut[:, None])
-        planes = torch.cat([L - _NEUTRAL_L, *colours], 1).flatten(2)  # (B, C, H * W)
+        planes = torch.cat([L - _NEUTRAL_L, *colors], 1).flatten(2)  # (B, C, H * W)
         pixels = (rows[:, :, None] * width + columns[:, None]).flatten(1)  # (B, H * W)
         moved = planes.gather(2, pixels[:, None].expand_as(planes)).unflatten(2, (height, width))
-        parts = (moved * shown[:, None]).split([1, *(ab.shape[1] for ab in colours)], dim=1)
+        parts = (moved * shown[:, None]).split([1, *(ab.shape[1] for ab in colors)], dim=1)
         return parts[0] + _NEUTRAL_L, *parts[1:]
 
 

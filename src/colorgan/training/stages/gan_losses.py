@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import lab_to_rgb
 
-GREY_CHROMA = 10.0  # Lab units, a bin's side: where the saturation term weighs half of what it does on grey
-_SQUARED_FLOOR = 1e-6  # keeps the gradient of a chroma finite at grey
+GRAY_CHROMA = 10.0  # Lab units, a bin's side: where the saturation term weighs half of what it does on gray
+_SQUARED_FLOOR = 1e-6  # keeps the gradient of a chroma finite at gray
 
 
 @dataclass(frozen=True)
-class Lesson:
+class DiscriminatorLoss:
     """What the discriminator learns from a batch.
 
     Attributes:
@@ -40,17 +40,17 @@ class Adversarial(Protocol):
 
     paired: ClassVar[bool]
 
-    def teach(self, real: Tensor, fake: Tensor, label: float) -> Lesson:
-        """What the discriminator learns from its logits of true and of predicted colours.
+    def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
+        """What the discriminator learns from its logits of true and of predicted colors.
 
         Args:
-            real: logits of true colours.
+            real: logits of true colors.
             fake: of predicted ones.
-            label: what it is to say of true colours, where they are judged by themselves.
+            label: what it is to say of true colors, where they are judged by themselves.
         """
 
-    def fool(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The generator's loss, from the logits of its colours and, where `paired`, of the true ones."""
+    def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """The generator's loss, from the logits of its colors and, where `paired`, of the true ones."""
 
 
 @dataclass(frozen=True)
@@ -58,53 +58,53 @@ class Unpaired:
     """A loss that judges each patch by itself.
 
     Attributes:
-        of_real: the discriminator's on true colours, with the label that they get.
-        of_fake: the discriminator's on predicted colours.
-        fooling: the generator's.
-        boundary: the logit above which a patch counts as taken for real.
+        of_real: the discriminator's on true colors, with the label that they get.
+        of_fake: the discriminator's on predicted colors.
+        of_generator: the generator's.
+        threshold: the logit above which a patch counts as taken for real.
     """
 
     paired: ClassVar[bool] = False
     of_real: Callable[[Tensor, float], Tensor]
     of_fake: Callable[[Tensor], Tensor]
-    fooling: Callable[[Tensor], Tensor]
-    boundary: float
+    of_generator: Callable[[Tensor], Tensor]
+    threshold: float
 
-    def teach(self, real: Tensor, fake: Tensor, label: float) -> Lesson:
-        """The mean of both halves; right is a true patch above the boundary, and a predicted one up to it."""
+    def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
+        """The mean of both halves; right is a true patch above the threshold, and a predicted one up to it."""
         of_real, of_fake = self.of_real(real, label), self.of_fake(fake)
-        right = (real > self.boundary).float().mean(), (fake <= self.boundary).float().mean()
-        return Lesson(
+        right = (real > self.threshold).float().mean(), (fake <= self.threshold).float().mean()
+        return DiscriminatorLoss(
             0.5 * (of_real + of_fake),
             {"d_real": of_real.detach(), "d_fake": of_fake.detach()},
             {"d_accuracy_real": right[0], "d_accuracy_fake": right[1]},
         )
 
-    def fool(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """What the predicted colours alone cost the generator."""
-        return self.fooling(fake)
+    def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """What the predicted colors alone cost the generator."""
+        return self.of_generator(fake)
 
 
 @dataclass(frozen=True)
 class Relativistic:
     """Which of two is the true one, patch by patch (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2).
 
-    Only the difference between the logits of the true and the predicted colours of one patch counts. So there is no
+    Only the difference between the logits of the true and the predicted colors of one patch counts. So there is no
     answer for all patches alike that pleases it, to which a generator could bring many photos; with R1 and R2 training
     converges locally (Huang et al. 2024, section 2).
     """
 
     paired: ClassVar[bool] = True
 
-    def teach(self, real: Tensor, fake: Tensor, label: float) -> Lesson:
+    def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
         """softplus(-(D(real) - D(fake))); right is a pair whose true patch has the higher logit; no label applies."""
         loss = F.softplus(fake - real).mean()
-        return Lesson(loss, {"d_pairs": loss.detach()}, {"d_accuracy": (real > fake).float().mean()})
+        return DiscriminatorLoss(loss, {"d_pairs": loss.detach()}, {"d_accuracy": (real > fake).float().mean()})
 
-    def fool(self, fake: Tensor, real: Tensor | None) -> Tensor:
+    def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
         """softplus(-(D(fake) - D(real)))."""
         if real is None:
-            raise ValueError("predicted colours are judged beside the true ones, whose logits are missing")
+            raise ValueError("predicted colors are judged beside the true ones, whose logits are missing")
         return F.softplus(real - fake).mean()
 
 
@@ -117,41 +117,41 @@ ADVERSARIAL: dict[str, Adversarial] = {
     "bce": Unpaired(
         of_real=_cross_entropy,
         of_fake=lambda logits: _cross_entropy(logits, 0.0),
-        fooling=lambda logits: _cross_entropy(logits, 1.0),
-        boundary=0.0,
+        of_generator=lambda logits: _cross_entropy(logits, 1.0),
+        threshold=0.0,
     ),
     # Miyato et al. 2018, equations 16 and 17; the label is the margin on real patches.
     "hinge": Unpaired(
         of_real=lambda logits, label: F.relu(label - logits).mean(),
         of_fake=lambda logits: F.relu(1.0 + logits).mean(),
-        fooling=lambda logits: -logits.mean(),
-        boundary=0.0,
+        of_generator=lambda logits: -logits.mean(),
+        threshold=0.0,
     ),
     # Mao et al. 2017, equation 9.
     "lsgan": Unpaired(
         of_real=lambda logits, label: (logits - label).square().mean(),
         of_fake=lambda logits: logits.square().mean(),
-        fooling=lambda logits: (logits - 1.0).square().mean(),
-        boundary=0.5,
+        of_generator=lambda logits: (logits - 1.0).square().mean(),
+        threshold=0.5,
     ),
     "relativistic": Relativistic(),
 }
 
 
-def gradient_penalties(logits: Sequence[Tensor], colours: Sequence[Tensor], scale: float = 110.0) -> list[Tensor]:
-    """Zero-centred gradient penalties (Mescheder et al. 2018, equation 9): R1 on true photos, R2 on generated ones.
+def gradient_penalties(logits: Sequence[Tensor], colors: Sequence[Tensor], scale: float = 110.0) -> list[Tensor]:
+    """Zero-centered gradient penalties (Mescheder et al. 2018, equation 9): R1 on true photos, R2 on generated ones.
 
     Counted per patch, so that they do not grow with the photo. All in one backward pass.
 
     Args:
-        logits: of each kind of photo, (B, 1, h, w), computed from its colours and from no other kind's.
-        colours: of each, (B, 2, H, W), Lab units, requiring a gradient.
+        logits: of each kind of photo, (B, 1, h, w), computed from its colors and from no other kind's.
+        colors: of each, (B, 2, H, W), Lab units, requiring a gradient.
         scale: Lab units in one unit of the discriminator's input.
 
     Returns:
         For each kind half of the squared norm of the gradient; differentiable.
     """
-    gradients = torch.autograd.grad([judged.sum() for judged in logits], list(colours), create_graph=True)
+    gradients = torch.autograd.grad([judged.sum() for judged in logits], list(colors), create_graph=True)
     return [
         0.5 * (scale * gradient).square().sum() / judged.numel()
         for gradient, judged in zip(gradients, logits, strict=True)
@@ -159,19 +159,19 @@ def gradient_penalties(logits: Sequence[Tensor], colours: Sequence[Tensor], scal
 
 
 def chroma(ab: Tensor) -> Tensor:
-    """Distance from grey: (B, 2, H, W) -> (B, H, W), Lab units."""
+    """Distance from gray: (B, 2, H, W) -> (B, H, W), Lab units."""
     return (ab.square().sum(1) + _SQUARED_FLOOR).sqrt()
 
 
 def oversaturation(ab: Tensor, truth: Tensor) -> Tensor:
-    """Mean chroma above the true one, which weighs most where the truth is grey: Lab units.
+    """Mean chroma above the true one, which weighs most where the truth is gray: Lab units.
 
     Args:
         ab: predicted, (B, 2, H, W), Lab units.
         truth: true, the same.
     """
     true_chroma = chroma(truth)
-    weight = 1.0 / (1.0 + true_chroma / GREY_CHROMA)
+    weight = 1.0 / (1.0 + true_chroma / GRAY_CHROMA)
     return (weight * F.relu(chroma(ab) - true_chroma)).mean()
 
 
@@ -180,7 +180,7 @@ class Perceptual:
 
     Args:
         features: from sRGB (B, 3, H, W), 0..1, to features, or to a list of them, each of which counts alike.
-        bf16: compute them under bfloat16 autocast; colours and difference stay in float32.
+        bf16: compute them under bfloat16 autocast; colors and difference stay in float32.
     """
 
     def __init__(self, features: nn.Module, bf16: bool = False) -> None:

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from colorgan.color.bins import decode
 from colorgan.networks.generator import Prediction
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.ranks import ALONE, Ranks
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
-from colorgan.training.stages.losses import Loss
+from colorgan.training.ranks import SINGLE, ProcessGroup
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import FinetuneStage, Loss
 
 HINT_HEADS = 8
 VALIDATION_HINTS = 5
@@ -117,7 +117,7 @@ class HintStage(FinetuneStage):
         bins_loss: Loss,
         options: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = SINGLE,
     ) -> None:
         assert generator.hints is not None
         generator.requires_grad_(False)
@@ -150,7 +150,7 @@ class HintStage(FinetuneStage):
             (loss / _SETS).backward()
             for name, part in {"loss": loss, **parts}.items():
                 terms[name] = terms.get(name, 0.0) + part.detach() / _SETS
-        self.learner.learn()
+        self.optimized.step()
         return terms
 
     def _autocast(self, L: Tensor) -> torch.autocast:

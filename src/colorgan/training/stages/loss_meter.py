@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from colorgan.training.ranks import Ranks
+from colorgan.training.ranks import ProcessGroup
 
 
-class TermMeans:
+class LossMeter:
     """Sums each term step by step, for its mean over the steps of the epoch that had it.
 
     Args:
@@ -18,7 +18,7 @@ class TermMeans:
         device: where the terms are.
     """
 
-    def __init__(self, ranks: Ranks, device: torch.device) -> None:
+    def __init__(self, ranks: ProcessGroup, device: torch.device) -> None:
         self._ranks, self._device = ranks, device
         self._steps: dict[str, int] = {}
         self._sums = torch.zeros(0, device=device)

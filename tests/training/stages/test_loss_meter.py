@@ -1,7 +1,7 @@
 import torch
 
-from colorgan.training.ranks import ALONE
-from colorgan.training.stages.terms import TermMeans
+from colorgan.training.ranks import SINGLE
+from colorgan.training.stages.loss_meter import LossMeter
 
 CPU = torch.device("cpu")
 
@@ -11,7 +11,7 @@ def terms(**values: float) -> dict[str, torch.Tensor]:
 
 
 def test_a_term_that_comes_later_is_averaged_over_the_steps_that_had_it() -> None:
-    means = TermMeans(ALONE, CPU)
+    means = LossMeter(SINGLE, CPU)
     means.add(terms(d_loss=1.0, d_alone=1.0))
     means.add(terms(d_loss=2.0, d_alone=1.0))
     means.add(terms(d_loss=2.0, d_alone=0.0, g_loss=5.0))
@@ -20,7 +20,7 @@ def test_a_term_that_comes_later_is_averaged_over_the_steps_that_had_it() -> Non
 
 
 def test_a_restored_mean_goes_on_with_each_terms_own_steps() -> None:
-    means, resumed = TermMeans(ALONE, CPU), TermMeans(ALONE, CPU)
+    means, resumed = LossMeter(SINGLE, CPU), LossMeter(SINGLE, CPU)
     means.add(terms(d_loss=1.0))
     means.add(terms(d_loss=2.0, g_loss=5.0))
     resumed.restore(means.state())
@@ -30,7 +30,7 @@ def test_a_restored_mean_goes_on_with_each_terms_own_steps() -> None:
 
 
 def test_the_state_of_earlier_versions_has_one_count_for_all_terms() -> None:
-    resumed = TermMeans(ALONE, CPU)
+    resumed = LossMeter(SINGLE, CPU)
     resumed.restore({"names": ["loss", "l1"], "sums": [3.0, 6.0], "steps": 2})
     resumed.add(terms(loss=3.0, l1=0.0))
     assert resumed.means() == {"loss": 2.0, "l1": 2.0}

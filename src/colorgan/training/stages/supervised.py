@@ -1,14 +1,18 @@
-"""The supervised losses: each takes what the generator predicts and the true ab, and gives one number."""
+"""The supervised stage and its losses: each takes what the generator predicts and the true ab, and gives one number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from colorgan.color.bins import nearest_bin, soft_targets
-from colorgan.networks.generator import Prediction
+from colorgan.networks.generator import Generator, Prediction
+from colorgan.training.ranks import SINGLE, ProcessGroup
+from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 
 Loss = Callable[[Prediction, Tensor], Tensor]
 
@@ -75,3 +79,55 @@ def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
         rebalance: used by bins alone.
     """
     return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]
+
+
+class FinetuneStage:
+    """Stage 1: the generator learns from the true colors, every layer trainable.
+
+    Args:
+        generator: on its device, in the memory format that it is to train in.
+        loss: one of the above.
+        options: how the weights move.
+        temperature: divides the generator's logits.
+        ranks: the processes that train together.
+    """
+
+    name = "finetune"
+
+    def __init__(
+        self,
+        generator: Generator,
+        loss: Loss,
+        options: OptimizerOptions,
+        temperature: float = 1.0,
+        ranks: ProcessGroup = SINGLE,
+    ) -> None:
+        self.generator = generator
+        self.loss = loss
+        self.options = options
+        self.temperature = temperature
+        self.optimized = OptimizedNetwork(generator, options, ranks)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The generator and, where there is one, its average."""
+        return {"generator": self.generator} | ({"average": self.optimized.average} if self.optimized.average else {})
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The one optimizer."""
+        return {"generator": self.optimized.optimizer}
+
+    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss, detached."""
+        self.generator.train()
+        with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
+            prediction = self.generator(L, self.temperature)
+        loss = self.loss(prediction, ab)
+        loss.backward()
+        self.optimized.step()
+        return {"loss": loss.detach()}
+
+    def eval_network(self) -> Generator:
+        """The average where there is one, else a look at the generator itself, in evaluation mode."""
+        return self.optimized.eval_network()

@@ -3,7 +3,7 @@ import torch
 
 from colorgan.color.bins import BINS, nearest_bin, prior
 from colorgan.networks.generator import Prediction
-from colorgan.training.stages.losses import PRIOR_FLOOR, BinsLoss, make_loss
+from colorgan.training.stages.supervised import PRIOR_FLOOR, BinsLoss, make_loss
 
 COMMON, RARE = (0.0, 0.0), (70.0, 60.0)
 

@@ -12,10 +12,10 @@ from colorgan.models.loading import ModelInfo, build_network, load_encoder, load
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.options import SCRATCH, FinetuneOptions
-from colorgan.training.stages.base import FinetuneStage, OptimizerOptions
+from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.hints import HINT_HEADS, HintStage
-from colorgan.training.stages.losses import make_loss
-from colorgan.training.way import Start, Way
+from colorgan.training.stages.supervised import FinetuneStage, make_loss
+from colorgan.training.task import StageContext, TrainingTask
 
 
 def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
@@ -72,26 +72,26 @@ def check_bins(generator: Generator, wanted: str) -> None:
         )
 
 
-def _make_stage(options: FinetuneOptions, start: Start) -> FinetuneStage:
+def _make_stage(options: FinetuneOptions, context: StageContext) -> FinetuneStage:
     if options.loss == "bins":
-        check_bins(start.generator, "loss=bins")
+        check_bins(context.generator, "loss=bins")
     optimizer = OptimizerOptions(
         lr=options.lr,
         encoder_lr=options.encoder_lr,
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
         ema=options.ema,
-        bf16=start.bf16,
+        bf16=context.bf16,
     )
     if options.hint_branch:
-        assert isinstance(start.generator, LiteUNet)
-        bins_loss = make_loss("bins", start.photos.prior, options.rebalance)
-        return HintStage(start.generator, bins_loss, optimizer, start.temperature, start.ranks)
-    loss = make_loss(options.loss, start.photos.prior, options.rebalance)
-    return FinetuneStage(start.generator, loss, optimizer, start.temperature, start.ranks)
+        assert isinstance(context.generator, LiteUNet)
+        bins_loss = make_loss("bins", context.photos.prior, options.rebalance)
+        return HintStage(context.generator, bins_loss, optimizer, context.temperature, context.ranks)
+    loss = make_loss(options.loss, context.photos.prior, options.rebalance)
+    return FinetuneStage(context.generator, loss, optimizer, context.temperature, context.ranks)
 
 
-FINETUNE = Way(
+FINETUNE = TrainingTask(
     command="finetune",
     stage=FinetuneStage.name,
     result="finetuned",

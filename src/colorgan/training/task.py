@@ -14,12 +14,12 @@ from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo
 from colorgan.networks.generator import Generator
 from colorgan.training.options import Options
-from colorgan.training.ranks import Ranks
+from colorgan.training.ranks import ProcessGroup
 from colorgan.training.stages.base import Stage
 
 
 @dataclass(frozen=True)
-class Start:
+class StageContext:
     """What a stage is made of.
 
     Attributes:
@@ -39,12 +39,12 @@ class Start:
     device: torch.device
     bf16: bool
     going_on: bool
-    ranks: Ranks
+    ranks: ProcessGroup
     fetching: Progress
 
 
 @dataclass(frozen=True)
-class Way(Generic[Options]):
+class TrainingTask(Generic[Options]):
     """A way of training, as `launch` needs it.
 
     Attributes:
@@ -62,5 +62,5 @@ class Way(Generic[Options]):
     result: str
     options: type[Options]
     load: Callable[[Options, torch.device, Progress], tuple[Generator, ModelInfo | None]]
-    make_stage: Callable[[Options, Start], Stage]
+    make_stage: Callable[[Options, StageContext], Stage]
     save_beside: Callable[[Stage, Path, ModelInfo], None] | None = None

@@ -13,13 +13,13 @@ from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo, available_models, load_encoder_features, load_model, load_vgg19
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
-from colorgan.training.finetune import check_bins
+from colorgan.training.finetune_task import check_bins
 from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.gan_losses import Perceptual
-from colorgan.training.stages.losses import BinsLoss
-from colorgan.training.way import Start, Way
+from colorgan.training.stages.supervised import BinsLoss
+from colorgan.training.task import StageContext, TrainingTask
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _FINETUNED = "finetuned"
@@ -53,10 +53,10 @@ def _check_losses(options: TrainOptions) -> None:
         raise UsageError(expected, options.perceptual_network, advice, parameter="encoder")
 
 
-def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
-    if not options.start_discriminator or start.going_on:
-        return PatchGAN(options.d_norm).to(start.device)
-    discriminator = load_discriminator(Path(options.start_discriminator), start.device)
+def _discriminator(options: TrainOptions, context: StageContext) -> PatchGAN:
+    if not options.start_discriminator or context.going_on:
+        return PatchGAN(options.d_norm).to(context.device)
+    discriminator = load_discriminator(Path(options.start_discriminator), context.device)
     if discriminator.norm != options.d_norm:
         raise UsageError(
             f"a discriminator with `d_norm={options.d_norm}`",
@@ -66,27 +66,29 @@ def _discriminator(options: TrainOptions, start: Start) -> PatchGAN:
     return discriminator
 
 
-def _perceptual(options: TrainOptions, start: Start) -> Perceptual | None:
+def _perceptual(options: TrainOptions, context: StageContext) -> Perceptual | None:
     if not options.lambda_perceptual:
         return None
     features: nn.Module
     if options.perceptual_network == "encoder":
-        features = load_encoder_features(Path(options.encoder), start.device)
+        features = load_encoder_features(Path(options.encoder), context.device)
     else:
-        features = load_vgg19(Path(options.vgg_weights) if options.vgg_weights else None, start.device, start.fetching)
-    if start.bf16:
+        features = load_vgg19(
+            Path(options.vgg_weights) if options.vgg_weights else None, context.device, context.fetching
+        )
+    if context.bf16:
         features = features.to(memory_format=torch.channels_last)
-    return Perceptual(features, start.bf16)
+    return Perceptual(features, context.bf16)
 
 
-def _make_stage(options: TrainOptions, start: Start) -> GanStage:
-    discriminator = _discriminator(options, start)
-    if start.bf16:
+def _make_stage(options: TrainOptions, context: StageContext) -> GanStage:
+    discriminator = _discriminator(options, context)
+    if context.bf16:
         discriminator = discriminator.to(memory_format=torch.channels_last)
     bins = None
     if options.lambda_bins:
-        check_bins(start.generator, "lambda_bins")
-        bins = BinsLoss(start.photos.prior, options.rebalance)
+        check_bins(context.generator, "lambda_bins")
+        bins = BinsLoss(context.photos.prior, options.rebalance)
     losses = GanOptions(
         adversarial=options.adversarial,
         real_label=options.real_label,
@@ -100,17 +102,17 @@ def _make_stage(options: TrainOptions, start: Start) -> GanStage:
         d_target_accuracy=options.d_target_accuracy,
         frozen_norm=options.g_norm == "frozen",
         twice=options.g_twice,
-        coarse_truth=options.coarse_truth,
+        downsample_real=options.downsample_real,
         d_augment=options.d_augment,
         d_warmup_steps=options.d_warmup_steps,
     )
     return GanStage(
-        GanNetworks(start.generator, discriminator, _perceptual(options, start), bins),
+        GanNetworks(context.generator, discriminator, _perceptual(options, context), bins),
         losses,
-        _generator_optimizer(options, start.bf16),
+        _generator_optimizer(options, context.bf16),
         OptimizerOptions(options.d_lr, betas=(options.beta1, options.beta2)),
-        start.temperature,
-        start.ranks,
+        context.temperature,
+        context.ranks,
     )
 
 
@@ -132,7 +134,7 @@ def _save_discriminator(stage: Stage, folder: Path, info: ModelInfo) -> None:
     save_discriminator(folder / DISCRIMINATOR_FILE, discriminator, info)
 
 
-TRAIN = Way(
+TRAIN = TrainingTask(
     command="train",
     stage=GanStage.name,
     result="gan",
