@@ -40,12 +40,14 @@ class Summary:
     Attributes:
         counts: of the photos, by what became of them.
         dry_run: whether nothing was done.
+        had_color: how many of those that were written were in color already.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
         page: the page to look at, where one was asked for.
     """
 
     counts: Mapping[PhotoStatus, int]
     dry_run: bool = False
+    had_color: int = 0
     left_out_folders: int = 0
     page: Path | None = None
 
@@ -226,6 +228,7 @@ class _Run:
         self._workers = batch.workers or waits * available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
+        self._had_color = 0
         self._gallery: Gallery | None = None
 
     def go(self) -> Summary:
@@ -259,8 +262,10 @@ class _Run:
             with closing(self._steps(todo)) as outcomes:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
+                    self._had_color += outcome.had_color
                     self._callbacks.on_photo(outcome)
-        return Summary(self._counts, self._batch.dry_run, page=self._gallery.write() if self._gallery else None)
+        page = self._gallery.write() if self._gallery else None
+        return Summary(self._counts, self._batch.dry_run, self._had_color, page=page)
 
     def _say_shard(self) -> None:
         """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""

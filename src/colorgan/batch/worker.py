@@ -221,7 +221,8 @@ class PhotoWorker:
         write_result(job.target, result.data, overwrite=job.overwrite)
         self._show(one, colors)
         note = (job.note,) if job.note else ()
-        return job.outcome(PhotoStatus.written, note + result.warnings)
+        outcome = job.outcome(PhotoStatus.written, note + result.warnings)
+        return replace(outcome, had_color=result.had_color)
 
     def _show(self, one: _Held, colors: PredictedColors) -> None:
         """Put a photo on the page."""

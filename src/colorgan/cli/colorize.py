@@ -13,9 +13,9 @@ import typer
 
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
-from colorgan.batch.run import RESUME_ADVICE, colorize_files
+from colorgan.batch.run import RESUME_ADVICE, Summary, colorize_files
 from colorgan.callbacks import PhotoStatus
-from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import Given, Json, Quiet, command, given_name
@@ -150,10 +150,9 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     except ColorganError as error:
         reporter.stopped(error)
         if callbacks.counts:
-            reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
+            reporter.summary(Summary(callbacks.counts), request.where, error.exit_code)
         raise
-    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders, summary.page)
-    reporter.summary(summary.counts, total)
+    reporter.summary(summary, request.where, summary.exit_code)
     if console.is_terminal and summary.counts.get(PhotoStatus.written) and request.may_have_page:
         console.note("To look at them before and after, in a browser, add --page.")
     return summary.exit_code
