@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from colorgan.comparison.crops import Crop, Unreadable, crop, open_inputs, read_crop, read_crops
@@ -11,12 +12,6 @@ from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import ReadOptions, read_rgb
 
 Draw = Callable[..., Image.Image]
-
-
-def encoded(image: Image.Image, name: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, name, **options)
-    return buffer.getvalue()
 
 
 def test_a_crop_is_the_middle_of_the_photo_at_its_short_side(colored: Draw) -> None:
@@ -49,7 +44,7 @@ def test_sepia_is_no_true_color(tmp_path: Path, colored: Draw) -> None:
     (entry,) = open_inputs([tmp_path / "old.png"])[0].entries
     found = read_crop(entry, 32)
     assert isinstance(found, Crop)
-    assert found.colorless == "tinted"
+    assert found.colorless == "toned"
     assert not found.enlarged
 
 
