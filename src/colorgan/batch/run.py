@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.ordered_pool import Pending
 
@@ -39,12 +40,14 @@ class Summary:
     Attributes:
         counts: of the photos, by what became of them.
         dry_run: whether nothing was done.
+        had_color: how many of those that were written were in color already.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
         page: the page to look at, where one was asked for.
     """
 
     counts: Mapping[PhotoStatus, int]
     dry_run: bool = False
+    had_color: int = 0
     left_out_folders: int = 0
     page: Path | None = None
 
@@ -62,6 +65,7 @@ def colorize_files(
     batch: BatchOptions = BatchOptions(),
     model: str = DEFAULT_MODEL,
     listed: Iterable[str] | None = None,
+    ray: str = "",
     callbacks: Callbacks | None = None,
 ) -> Summary:
     """Color photos and folders of photos, as `colorgan colorize` does.
@@ -70,13 +74,15 @@ def colorize_files(
     which photo with which settings.
 
     Args:
-        inputs: photos, and folders of photos.
+        inputs: photos, and folders of photos; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
         output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
-            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's.
+            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's. Also an address.
         options: of the photos.
         batch: of the run.
         model: the name or path of the weights.
         listed: paths of further photos, as many as there are, each asked for when its turn comes.
+        ray: color with the actors of a Ray cluster (the extra `ray`): at an address, or with `auto` that of
+            RAY_ADDRESS, one that runs here, or a new one for this call. Empty colors in this process.
         callbacks: are told what goes on, and say when to stop.
 
     Returns:
@@ -87,13 +93,65 @@ def colorize_files(
         WeightsError: the model is missing or damaged.
         DeviceError: no such device.
         OutputError: the place for the results cannot be written.
+        StorageError: a store of objects refuses, or does not answer.
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
     check_is_alone()
+    if ray and batch.page:
+        raise UsageError("a page of photos that are colored here", "a Ray cluster", "Leave it out.", parameter="page")
+    names = [os.fspath(path) for path in inputs]
     text = None if output is None else os.fspath(output)
+    left_out = Counter[str]()
+    plan = _plan(names, text, options, batch, listed, lambda folder: left_out.update(folders=1))
+    run = _Run(_at_least_one(plan.jobs, names), plan, options, batch, model, ray, callbacks or Callbacks())
+    return replace(run.go(), left_out_folders=left_out["folders"])
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The photos of a run, and where it is noted what becomes of them.
+
+    Attributes:
+        jobs: photos and places; found while they are asked for.
+        homes: folders that get a journal.
+        inputs: as they were given.
+        is_beside: whether results stand beside their photos.
+        page_folder: where a page is to be; None without one.
+    """
+
+    jobs: Iterator[Job]
+    homes: Sequence[str | Path]
+    inputs: Sequence[str]
+    is_beside: bool = False
+    page_folder: Path | None = None
+
+
+def _plan(
+    inputs: Sequence[str],
+    output: str | None,
+    options: ColorizeOptions,
+    batch: BatchOptions,
+    listed: Iterable[str] | None,
+    left_out: Callable[[str], None],
+) -> _Plan:
+    if listed is not None:
+        rest = iter(listed)
+        first = list(itertools.islice(rest, 1))
+        listed = itertools.chain(first, rest)
+    else:
+        first = []
+    if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
+        for name, is_wanted in (("all_pages", batch.all_pages), ("page", batch.page), ("hints", options.has_hints)):
+            if is_wanted:
+                advice = "Leave it out, or name folders."
+                raise UsageError("photos and results on disks for this", "an address", advice, parameter=name)
+        from colorgan.batch.address_planner import home_of, plan_addresses
+
+        jobs = plan_addresses(inputs, output, options.suffix, listed, left_out)
+        return _Plan(jobs, [home_of(inputs, output or "", listed)], inputs)
     rules = OutputRules(
-        None if text is None else Path(text),
-        names_folder=text is not None and text.endswith(("/", os.sep)),
+        None if output is None else Path(output),
+        names_folder=output is not None and output.endswith(("/", os.sep)),
         suffix=options.suffix,
         sidecar_suffixes=options.sidecar_suffixes,
         pages=_count_pages if batch.all_pages else None,
@@ -104,11 +162,9 @@ def colorize_files(
     paths = [Path(path) for path in inputs]
     if options.has_hints:
         _check_hints(paths, listed)
-    left_out = Counter[str]()
-    jobs = _find_jobs(paths, rules, listed, lambda folder: left_out.update(folders=1))
-    run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
-    summary = run.go(_journal_homes(paths, rules, listed))
-    return replace(summary, left_out_folders=left_out["folders"])
+    jobs = plan_outputs(paths, rules, () if listed is None else listed, left_out)
+    page_folder = rules.output if batch.page else None
+    return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None, page_folder)
 
 
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
@@ -124,14 +180,11 @@ def _count_pages(path: str) -> int:
     return count_pages(Path(path))
 
 
-def _find_jobs(
-    inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None, left_out: Callable[[str], None]
-) -> Iterator[Job]:
-    """The photos, of which there is at least one; found while they are asked for."""
-    jobs = plan_outputs(inputs, rules, () if listed is None else listed, left_out)
+def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
+    """The photos, of which there is at least one."""
     first = next(jobs, None)
     if first is None:
-        named = ", ".join(os.fsencode(path).decode(errors="replace") for path in inputs[:3])
+        named = ", ".join(os.fsencode(shown_address(path)).decode(errors="replace") for path in inputs[:3])
         found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
         advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
         raise UsageError("photos to color", found, advice, parameter="inputs")
@@ -158,36 +211,43 @@ class _Run:
     def __init__(
         self,
         jobs: Iterator[Job],
-        rules: OutputRules,
+        plan: _Plan,
         options: ColorizeOptions,
         batch: BatchOptions,
         model: str,
+        ray: str,
         callbacks: Callbacks,
     ) -> None:
-        self._jobs, self._rules = jobs, rules
+        self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
+        self._page_folder = plan.page_folder
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
+        self._ray = ray
         self._shard = Shard.resolve(batch.shard)
-        self._workers = batch.workers or available_cores()
+        # Some wait for a store while others compute.
+        waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
+        self._workers = batch.workers or waits * available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
+        self._had_color = 0
         self._gallery: Gallery | None = None
 
-    def go(self, journal_homes: Sequence[Path]) -> Summary:
+    def go(self) -> Summary:
         """Do it."""
         if self._shard.count > 1:
             self._say_shard()
         self._callbacks.on_start()
         read_only = self._batch.dry_run
         with Journals(
-            journal_homes,
+            self._homes,
             self._callbacks.on_warning,
-            beyond=self._rules.output is None,
+            beyond=self._is_beside,
+            shard=self._shard,
             read_only=read_only,
             check=self._check,
         ) as journals:
             settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
-            if self._batch.page and self._rules.output and not read_only:
-                self._gallery = Gallery(self._rules.output, self._options, self._model, settings)
+            if self._page_folder and not read_only:
+                self._gallery = Gallery(self._page_folder, self._options, self._model, settings)
             todo = Backlog(
                 self._jobs,
                 journals,
@@ -199,11 +259,13 @@ class _Run:
                 read_only=read_only,
                 gallery=self._gallery,
             )
-            with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
+            with closing(self._steps(todo)) as outcomes:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
+                    self._had_color += outcome.had_color
                     self._callbacks.on_photo(outcome)
-        return Summary(self._counts, self._batch.dry_run, page=self._gallery.write() if self._gallery else None)
+        page = self._gallery.write() if self._gallery else None
+        return Summary(self._counts, self._batch.dry_run, self._had_color, page=page)
 
     def _say_shard(self) -> None:
         """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
@@ -215,6 +277,11 @@ class _Run:
         number = self._callbacks.should_stop()
         if number is not None:
             raise Interrupted(number, RESUME_ADVICE, leaves_thread=self._loading.is_under_way)
+
+    def _steps(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        if self._batch.dry_run:
+            return self._plan(todo)
+        return self._color_on_ray(todo) if self._ray else self._color(todo)
 
     def _plan(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
         """What would be done: `written` stands for what is to do."""
@@ -238,8 +305,42 @@ class _Run:
             budget=PixelBudget(),
             gallery=self._gallery,
         )
+        crew = nullcontext(worker)
+        return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
+
+    def _color_on_ray(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        from colorgan.batch.ray_backend import ActorSetup, RayCrew, ray_crew
+        from colorgan.models.registry import weights_file
+
+        batch = self._batch
+        crew: list[RayCrew] = []
+
+        @contextmanager
+        def started() -> Iterator[RayCrew]:
+            self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
+            with weights_file(self._model) as weights:
+
+                def make_setup(device: str, cores: int) -> ActorSetup:
+                    return ActorSetup(
+                        self._options, batch.all_pages, batch.skip_color, weights.name, batch.precision, device, cores
+                    )
+
+                with ray_crew(
+                    self._ray,
+                    make_setup,
+                    weights,
+                    workers=batch.workers,
+                    device=batch.device,
+                    notify=self._callbacks.on_warning,
+                    check=self._check,
+                ) as colorists:
+                    crew.append(colorists)
+                    text = f"Computing on {colorists.count} actors of Ray."
+                    self._callbacks.on_log("computing", text, device="ray")
+                    yield colorists
+
         return color_all(
-            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
+            todo, started(), group=lambda: batch.batch_size or crew[0].group, before=lambda: None, check=self._check
         )
 
     def _group(self) -> int:
