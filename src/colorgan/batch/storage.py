@@ -86,7 +86,7 @@ def _file_system(address: str) -> Any:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
         if scheme in (*_S3, *_WEB):
-            found, advice = "the extra `cloud` is not installed", "Install it: pip install 'colorgan[cloud]'"
+            found, advice = "the extra `cloud` is not installed", 'Install it: pip install "colorgan[cloud]"'
         else:
             found, advice = f"a package for {scheme}:// is missing", f"{error}."
         raise UsageError(f"what {scheme}:// needs", found, advice) from None
