@@ -15,7 +15,17 @@ from processes import running
 from trees import needs_links
 
 from colorgan import files
-from colorgan.files import atomic_write, drop_unfinished, locked, remove_leftovers, sha256_of
+from colorgan.errors import UsageError
+from colorgan.files import (
+    atomic_write,
+    drop_unfinished,
+    is_address,
+    locked,
+    refuse_addresses,
+    remove_leftovers,
+    sha256_of,
+    shown_address,
+)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -174,3 +184,25 @@ def test_without_locks_on_the_disk_that_is_said_and_nobody_is_kept_away(
     monkeypatch.setattr(files, "_hold", refuse)
     with locked(tmp_path / "lock") as first, locked(tmp_path / "lock") as second:
         assert (first, second) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("s3://bucket/a?b", "s3://bucket/a?b"),
+        ("https://user:word@host/a.jpg?Signature=secret#x", "https://host/a.jpg"),
+        ("abfs://container@account.example/a", "abfs://container@account.example/a"),
+        ("/photos/a?b", "/photos/a?b"),
+        ("C:/photos", "C:/photos"),
+    ],
+)
+def test_an_address_is_shown_without_what_is_secret(path: str, expected: str) -> None:
+    assert shown_address(path) == expected
+    assert is_address(path) == (":" in path and not path.startswith("C"))
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/photos", Path("s3://bucket/photos")])
+def test_where_photos_have_to_lie_on_a_disk_an_address_is_refused_with_a_way_out(path: str | Path) -> None:
+    refuse_addresses(["photos"], "a set")
+    with pytest.raises(UsageError, match=r"photos on a disk for a set: the address s3://bucket/photos.*aws s3 sync"):
+        refuse_addresses([path], "a set")

@@ -106,6 +106,10 @@ _REMEDIES = {
 }
 
 
+class StorageError(ColorganError):
+    """A store of objects that refuses, takes no more, or does not answer."""
+
+
 class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)
     """SIGINT, SIGTERM or SIGHUP: what was under way is finished and saved.
 

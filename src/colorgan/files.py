@@ -6,14 +6,17 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from colorgan.errors import UsageError
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,6 +37,50 @@ _held: set[IO[bytes]] = set()
 
 # How a disk that has no such thing answers: network disks, FUSE and exFAT know no flush of a folder, some none at all.
 _NOT_THERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EISDIR}
+
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])")  # of one slash where it went through a Path
+
+
+def is_address(path: str | os.PathLike[str]) -> bool:
+    """Whether it is no path on this machine's disks, but an address such as s3://bucket/photos."""
+    return _ADDRESS.match(os.fspath(path)) is not None
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """The scheme of an address, in small letters, and what follows it."""
+    match = _ADDRESS.match(address)
+    if match is None:
+        raise ValueError("no address")
+    return match[1].lower(), address[match.end() :]
+
+
+def shown_address(path: str) -> str:
+    """A path or an address as it may be printed: without a password, and for the web without what may sign it."""
+    if not is_address(path):
+        return path
+    scheme, rest = split_address(path)
+    if scheme in ("http", "https"):
+        rest = rest.partition("?")[0].partition("#")[0]
+    host, slash, below = rest.partition("/")
+    user, at, name = host.rpartition("@")
+    return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
+
+
+def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:
+    """Refuse addresses where photos have to lie on a disk.
+
+    Args:
+        paths: of photos.
+        doing: what they are for, in words.
+
+    Raises:
+        UsageError: one is an address.
+    """
+    for path in paths:
+        if is_address(path):
+            advice = "Bring the photos to a disk first, for example with `aws s3 sync`."
+            raise UsageError(f"photos on a disk for {doing}", f"the address {shown_address(os.fspath(path))}", advice)
 
 
 class DiskWarning(UserWarning):

@@ -22,6 +22,7 @@ from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.ordered_pool import Pending
 
@@ -70,9 +71,9 @@ def colorize_files(
     which photo with which settings.
 
     Args:
-        inputs: photos, and folders of photos.
+        inputs: photos, and folders of photos; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
         output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
-            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's.
+            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's. Also an address.
         options: of the photos.
         batch: of the run.
         model: the name or path of the weights.
@@ -87,13 +88,63 @@ def colorize_files(
         WeightsError: the model is missing or damaged.
         DeviceError: no such device.
         OutputError: the place for the results cannot be written.
+        StorageError: a store of objects refuses, or does not answer.
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
     check_is_alone()
+    names = [os.fspath(path) for path in inputs]
     text = None if output is None else os.fspath(output)
+    left_out = Counter[str]()
+    plan = _plan(names, text, options, batch, listed, lambda folder: left_out.update(folders=1))
+    run = _Run(_at_least_one(plan.jobs, names), plan, options, batch, model, callbacks or Callbacks())
+    return replace(run.go(), left_out_folders=left_out["folders"])
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The photos of a run, and where it is noted what becomes of them.
+
+    Attributes:
+        jobs: photos and places; found while they are asked for.
+        homes: folders that get a journal.
+        inputs: as they were given.
+        is_beside: whether results stand beside their photos.
+        page_folder: where a page is to be; None without one.
+    """
+
+    jobs: Iterator[Job]
+    homes: Sequence[str | Path]
+    inputs: Sequence[str]
+    is_beside: bool = False
+    page_folder: Path | None = None
+
+
+def _plan(
+    inputs: Sequence[str],
+    output: str | None,
+    options: ColorizeOptions,
+    batch: BatchOptions,
+    listed: Iterable[str] | None,
+    left_out: Callable[[str], None],
+) -> _Plan:
+    if listed is not None:
+        rest = iter(listed)
+        first = list(itertools.islice(rest, 1))
+        listed = itertools.chain(first, rest)
+    else:
+        first = []
+    if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
+        for name, is_wanted in (("all_pages", batch.all_pages), ("page", batch.page), ("hints", options.has_hints)):
+            if is_wanted:
+                advice = "Leave it out, or name folders."
+                raise UsageError("photos and results on disks for this", "an address", advice, parameter=name)
+        from colorgan.batch.address_planner import home_of, plan_addresses
+
+        jobs = plan_addresses(inputs, output, options.suffix, listed, left_out)
+        return _Plan(jobs, [home_of(inputs, output or "", listed)], inputs)
     rules = OutputRules(
-        None if text is None else Path(text),
-        names_folder=text is not None and text.endswith(("/", os.sep)),
+        None if output is None else Path(output),
+        names_folder=output is not None and output.endswith(("/", os.sep)),
         suffix=options.suffix,
         sidecar_suffixes=options.sidecar_suffixes,
         pages=_count_pages if batch.all_pages else None,
@@ -104,11 +155,9 @@ def colorize_files(
     paths = [Path(path) for path in inputs]
     if options.has_hints:
         _check_hints(paths, listed)
-    left_out = Counter[str]()
-    jobs = _find_jobs(paths, rules, listed, lambda folder: left_out.update(folders=1))
-    run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
-    summary = run.go(_journal_homes(paths, rules, listed))
-    return replace(summary, left_out_folders=left_out["folders"])
+    jobs = plan_outputs(paths, rules, () if listed is None else listed, left_out)
+    page_folder = rules.output if batch.page else None
+    return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None, page_folder)
 
 
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
@@ -124,14 +173,11 @@ def _count_pages(path: str) -> int:
     return count_pages(Path(path))
 
 
-def _find_jobs(
-    inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None, left_out: Callable[[str], None]
-) -> Iterator[Job]:
-    """The photos, of which there is at least one; found while they are asked for."""
-    jobs = plan_outputs(inputs, rules, () if listed is None else listed, left_out)
+def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
+    """The photos, of which there is at least one."""
     first = next(jobs, None)
     if first is None:
-        named = ", ".join(os.fsencode(path).decode(errors="replace") for path in inputs[:3])
+        named = ", ".join(os.fsencode(shown_address(path)).decode(errors="replace") for path in inputs[:3])
         found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
         advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
         raise UsageError("photos to color", found, advice, parameter="inputs")
@@ -158,36 +204,40 @@ class _Run:
     def __init__(
         self,
         jobs: Iterator[Job],
-        rules: OutputRules,
+        plan: _Plan,
         options: ColorizeOptions,
         batch: BatchOptions,
         model: str,
         callbacks: Callbacks,
     ) -> None:
-        self._jobs, self._rules = jobs, rules
+        self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
+        self._page_folder = plan.page_folder
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
         self._shard = Shard.resolve(batch.shard)
-        self._workers = batch.workers or available_cores()
+        # Some wait for a store while others compute.
+        waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
+        self._workers = batch.workers or waits * available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
         self._gallery: Gallery | None = None
 
-    def go(self, journal_homes: Sequence[Path]) -> Summary:
+    def go(self) -> Summary:
         """Do it."""
         if self._shard.count > 1:
             self._say_shard()
         self._callbacks.on_start()
         read_only = self._batch.dry_run
         with Journals(
-            journal_homes,
+            self._homes,
             self._callbacks.on_warning,
-            beyond=self._rules.output is None,
+            beyond=self._is_beside,
+            shard=self._shard,
             read_only=read_only,
             check=self._check,
         ) as journals:
             settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
-            if self._batch.page and self._rules.output and not read_only:
-                self._gallery = Gallery(self._rules.output, self._options, self._model, settings)
+            if self._page_folder and not read_only:
+                self._gallery = Gallery(self._page_folder, self._options, self._model, settings)
             todo = Backlog(
                 self._jobs,
                 journals,

@@ -18,11 +18,12 @@ from colorgan.callbacks import PhotoStatus
 from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
-from colorgan.cli.options import Given, Json, Quiet, command, given_name, given_path
+from colorgan.cli.options import Given, Json, Quiet, command, given_name
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
+from colorgan.files import is_address
 from colorgan.images.discovery import read_paths
 from colorgan.options import COLORS, FILES, Option
 from colorgan.signals import SignalWatch
@@ -32,20 +33,20 @@ from colorgan.signals import SignalWatch
 def colorize(
     given: Given,
     inputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            parser=given_path,
-            help="Photos, and folders of photos; - reads one from standard input.",
+            parser=given_name,
+            help="Photos, folders, or their addresses (s3://bucket/photos); - reads one photo from standard input.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         str | None,
         Option(
-            "Folder for the results, or a file where INPUT is one photo; - is standard output.",
+            "Folder or address for the results, or a file where INPUT is one photo; - is standard output.",
             FILES,
-            spelling="--output -o",
+            flags="--output -o",
             metavar="PATH",
             unset="NAME-color.EXT beside each photo",
             parse=given_name,
@@ -106,7 +107,9 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     console = Console(request.quiet)
     reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console)
     listed = None
-    count = None if request.from_file else partial(count_photos, request.inputs, request.output_path)
+    is_far = any(map(is_address, request.inputs))
+    paths = [Path(path) for path in request.inputs]
+    count = None if request.from_file or is_far else partial(count_photos, paths, request.output_path)
     callbacks = ReportingCallbacks(
         console,
         reporter,

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.cli.console import Console, DownloadBar
-from colorgan.cli.options import option_of
+from colorgan.cli.options import option_of, spelled
 from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
 from colorgan.signals import SignalWatch
@@ -178,14 +178,14 @@ class JsonReporter(Reporter):
         where = {"source": outcome.source, "page": outcome.page}
         if outcome.status is PhotoStatus.failed:
             option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
-            self._line("error", **where, reason="; ".join(outcome.words) + option)
+            self._line("error", **where, reason=spelled("; ".join(outcome.words)) + option)
             return
         self._line("photo", **where, output=outcome.target, status=status, words=list(outcome.words))
 
     def stopped(self, error: ColorganError) -> None:
         """Print a line of the type error that names no photo."""
-        parts = {"expected": error.expected, "found": error.found, "advice": error.advice}
-        self._line("error", source=None, reason=str(error), exit_code=error.exit_code, **parts)
+        parts = {name: spelled(getattr(error, name)) for name in ("expected", "found", "advice")}
+        self._line("error", source=None, reason=spelled(str(error)), exit_code=error.exit_code, **parts)
 
     def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
         """Print a line of the type summary."""

@@ -39,7 +39,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, spelling="--output -o")] = Path(
+    output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, flags="--output -o")] = Path(
         "comparison"
     ),
     app: Annotated[bool, Option("Try photos in the browser, on this machine alone (the extra app).", _APP)] = False,
@@ -48,8 +48,8 @@ def compare(
         Option(
             "Number of the port where the app listens.",
             _APP,
-            lowest=1024,
-            highest=65535,
+            minimum=1024,
+            maximum=65535,
             unset="8501, or the next that is free",
         ),
     ] = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Browser, chromium
+from browsing import Browser
 from PIL import Image
 from processes import DEADLINE_S, Process, running, wait_until
 
@@ -95,12 +95,6 @@ def app(models: tuple[str, str]) -> Iterator[tuple[Process, str]]:
         found = re.fullmatch(r"App: (http://127\.0\.0\.1:\d+)\n", line)
         assert found, line + (process.stderr.read() if process.stderr else "")
         yield process, found[1]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def test_a_photo_is_dropped_shown_measured_and_saved(

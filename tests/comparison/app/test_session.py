@@ -3,6 +3,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from colorgan.callbacks import Callbacks, StopCheck
@@ -30,12 +31,6 @@ AS_IT_IS = ColorizeOptions()
 def loaded(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
     return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
-
-
-def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
-    file = BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
 
 
 def open_image(data: bytes) -> Image.Image:

@@ -17,11 +17,11 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import PredictedColors
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.comparison.crops import colorless_because, crop, decode
+from colorgan.comparison.crops import colorless_because, crop
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError
-from colorgan.images.decode import ReadOptions, read
+from colorgan.images.decode import ReadOptions, read, read_rgb
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.photo import Photo, from_image
@@ -64,7 +64,7 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
     """
     options = ReadOptions(max_megapixels=MOST_MEGAPIXELS)
     try:
-        photo, image = read(io.BytesIO(data), options), decode(data, options)
+        photo, image = read(io.BytesIO(data), options), read_rgb(io.BytesIO(data), options)
     except PhotoError as error:
         if error.parameter != "max_megapixels":
             raise
