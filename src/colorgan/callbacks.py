@@ -30,6 +30,7 @@ class PhotoOutcome:
         status: what became of it.
         words: why it failed, or what a user should know about the photo or its result.
         parameter: the option whose value it failed for, in Python's spelling; or empty.
+        had_color: whether the photo was in color already, where it was read.
     """
 
     source: str
@@ -38,6 +39,7 @@ class PhotoOutcome:
     status: PhotoStatus
     words: tuple[str, ...] = ()
     parameter: str = ""
+    had_color: bool = False
 
 
 @dataclass(frozen=True, slots=True)

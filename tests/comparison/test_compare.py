@@ -127,9 +127,9 @@ def test_gray_and_unreadable_photos_are_told_apart_from_those_with_figures(
     (photos / "broken.jpg").write_bytes((photos / "0.png").read_bytes()[:200])
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
     assert len(found.photos) == 6
-    assert found.left_out == {"grey": 2}
+    assert found.left_out == {"gray": 2}
     assert [(failure.photo, "damaged" in failure.reason) for failure in found.failures] == [("broken.jpg", True)]
-    old = [example for example in found.examples if example.why == "grey"]
+    old = [example for example in found.examples if example.why == "gray"]
     assert {example.photo for example in old} == {"old.png", "scan.tif"}
     assert list(old[0].pictures) == ["gray", "first", "second"]
     assert old[0].metrics == {}

@@ -44,7 +44,7 @@ def test_sepia_is_no_true_color(tmp_path: Path, colored: Draw) -> None:
     (entry,) = open_inputs([tmp_path / "old.png"])[0].entries
     found = read_crop(entry, 32)
     assert isinstance(found, Crop)
-    assert found.colorless == "tinted"
+    assert found.colorless == "toned"
     assert not found.enlarged
 
 

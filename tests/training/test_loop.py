@@ -23,8 +23,8 @@ from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop, rate_factor
-from colorgan.training.options import RunOptions
-from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.supervised import BinsLoss, FinetuneStage, l1
 
@@ -67,13 +67,21 @@ class StoppingGanStage(Stopping, GanStage):
     pass
 
 
-HINGE = GanOptions(adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.65)
-RELATIVISTIC = GanOptions(
-    adversarial="relativistic", lambda_bins=1.0, r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=6, downsample_real=True
+HINGE = TrainOptions(real_label=1.0, g_twice=False, adversarial="hinge", lambda_bins=1.0, d_target_accuracy=0.65)
+RELATIVISTIC = TrainOptions(
+    real_label=1.0,
+    g_twice=False,
+    adversarial="relativistic",
+    lambda_bins=1.0,
+    r1=0.1,
+    r2=0.1,
+    d_augment=True,
+    d_warmup_steps=6,
+    downsample_real=True,
 )
 
 
-def gan_stage(options: GanOptions = HINGE, **changes: int) -> StoppingGanStage:
+def gan_stage(options: TrainOptions = HINGE, **changes: int) -> StoppingGanStage:
     torch.manual_seed(0)
     network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
     norm = "spectral" if options is RELATIVISTIC else "batch"

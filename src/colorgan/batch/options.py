@@ -29,7 +29,9 @@ class BatchOptions(Checked):
     overwrite: Annotated[bool, OVERWRITE] = False
     dry_run: Annotated[bool, Option("Say what would be done, and write nothing.", FILES)] = False
     all_pages: Annotated[bool, Option("Every page of a TIFF, each into a file of its own.", FILES)] = False
-    skip_color: Annotated[bool, Option("Leave out, and count, what is in color already.", FILES)] = False
+    skip_color: Annotated[
+        bool, Option("Leave out, and count, what is in color already; toned photos are colored.", FILES)
+    ] = False
     workers: Annotated[
         int | None,
         Option(

@@ -13,9 +13,9 @@ import typer
 
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
-from colorgan.batch.run import RESUME_ADVICE, colorize_files
+from colorgan.batch.run import RESUME_ADVICE, Summary, colorize_files
 from colorgan.callbacks import PhotoStatus
-from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import Given, Json, Quiet, command, given_name
@@ -25,7 +25,7 @@ from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.files import is_address
 from colorgan.images.discovery import read_paths
-from colorgan.options import COLORS, FILES, Option
+from colorgan.options import COLORS, FILES, RUNNING, Option
 from colorgan.signals import SignalWatch
 
 
@@ -71,6 +71,15 @@ def colorize(
             completes="model",
         ),
     ] = DEFAULT_MODEL,
+    ray: Annotated[
+        str,
+        Option(
+            "Color on a Ray cluster: `auto` takes the running one, or starts one here; an address, that one.",
+            RUNNING,
+            metavar="auto|ADDRESS",
+            unset="color in this process",
+        ),
+    ] = "",
     json_lines: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -88,6 +97,7 @@ def colorize(
         options=ColorizeOptions(**given[ColorizeOptions]),
         batch=BatchOptions(**given[BatchOptions]),
         model=model,
+        ray=ray,
         json_lines=json_lines,
         quiet=quiet,
     )
@@ -134,15 +144,15 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
                 batch=request.batch,
                 model=request.model,
                 listed=listed,
+                ray=request.ray,
                 callbacks=callbacks,
             )
     except ColorganError as error:
         reporter.stopped(error)
         if callbacks.counts:
-            reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
+            reporter.summary(Summary(callbacks.counts), request.where, error.exit_code)
         raise
-    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders, summary.page)
-    reporter.summary(summary.counts, total)
+    reporter.summary(summary, request.where, summary.exit_code)
     if console.is_terminal and summary.counts.get(PhotoStatus.written) and request.may_have_page:
         console.note("To look at them before and after, in a browser, add --page.")
     return summary.exit_code

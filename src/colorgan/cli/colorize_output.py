@@ -8,15 +8,14 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.text import Text
 
+from colorgan.batch.run import Summary
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.cli.console import Console, DownloadBar
 from colorgan.cli.options import option_of, spelled
@@ -41,25 +40,6 @@ _ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.changed)
 def printable(path: str | os.PathLike[str]) -> str:
     """A path as text that any terminal takes, also where its name is not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
-
-
-@dataclass(frozen=True)
-class Total:
-    """What belongs to the sums of a run.
-
-    Attributes:
-        where: the results are, in words.
-        exit_code: of the process.
-        is_dry: whether nothing was done.
-        left_out_folders: hidden and housekeeping folders, which were not searched.
-        page: the page to look at, where one was asked for.
-    """
-
-    where: str
-    exit_code: int
-    is_dry: bool = False
-    left_out_folders: int = 0
-    page: Path | None = None
 
 
 class Reporter(ABC):
@@ -88,12 +68,13 @@ class Reporter(ABC):
         """Say why the whole run ends early; a person is told by whoever catches the error."""
 
     @abstractmethod
-    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
+    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Say what became of all photos, in numbers, and where the results are.
 
         Args:
-            counts: of the photos.
-            total: what else there is to say.
+            summary: the numbers.
+            where: the results are, in words.
+            exit_code: of the process.
         """
 
 
@@ -134,18 +115,23 @@ class PlainReporter(Reporter):
     def stopped(self, error: ColorganError) -> None:
         """Print nothing."""
 
-    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
+    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Print the sums."""
-        words = _PLANNED if total.is_dry else _DONE
+        counts, words = summary.counts, _PLANNED if summary.dry_run else _DONE
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
-        self._console.result(f"{sums}. Results: {total.where}")
+        self._console.result(f"{sums}. Results: {where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
-        if total.left_out_folders:
-            self._console.note(f"Hidden and housekeeping folders, not searched unless named: {total.left_out_folders}.")
-        if total.page:
-            self._console.note(f"The page to look at: {printable(total.page)}")
+        if summary.had_color:
+            self._console.note(
+                f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out."
+            )
+        if summary.left_out_folders:
+            left_out = summary.left_out_folders
+            self._console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
+        if summary.page:
+            self._console.note(f"The page to look at: {printable(summary.page)}")
 
 
 class JsonReporter(Reporter):
@@ -187,17 +173,18 @@ class JsonReporter(Reporter):
         parts = {name: spelled(getattr(error, name)) for name in ("expected", "found", "advice")}
         self._line("error", source=None, reason=spelled(str(error)), exit_code=error.exit_code, **parts)
 
-    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
+    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Print a line of the type summary."""
-        sums = {name: counts.get(status, 0) for status, name in _SUMS.items()}
+        sums = {name: summary.counts.get(status, 0) for status, name in _SUMS.items()}
         self._line(
             "summary",
             **sums,
-            output=total.where,
-            exit_code=total.exit_code,
-            dry_run=total.is_dry,
-            left_out_folders=total.left_out_folders,
-            page=None if total.page is None else str(total.page),
+            output=where,
+            exit_code=exit_code,
+            dry_run=summary.dry_run,
+            had_color=summary.had_color,
+            left_out_folders=summary.left_out_folders,
+            page=None if summary.page is None else str(summary.page),
         )
 
 

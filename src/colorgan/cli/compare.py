@@ -56,9 +56,9 @@ def compare(
     json_lines: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare models on the same photos: figures with intervals, in words, and pictures side by side.
+    """Compare models on the same photos: the answer, metrics with intervals, and pictures side by side.
 
-    Photos without color of their own get pictures and no figures.
+    Photos without color of their own get pictures and no metrics.
     """
     options = CompareOptions(**given[CompareOptions])
     console = Console(quiet)

@@ -9,20 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorgan.color.lab import rgb_to_lab
-from colorgan.data.filters import THUMB_SIDE, judge_colours
-from colorgan.data.options import PrepareOptions
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import read_rgb
 from colorgan.images.discovery import has_photo_suffix
+from colorgan.images.toning import Toning, toning_of
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
-MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is gray, as `prepare` has it
 _READERS = 2  # threads
 
 Pixels = NDArray[np.uint8]
@@ -36,7 +32,7 @@ class Crop:
         entry: where it is from.
         sha256: of its file.
         rgb: (S, S, 3), sRGB: the square in its middle.
-        colorless: why it has no true colors (gray, tinted), or "" where it has.
+        colorless: why it has no true colors (gray, toned), or "" where it has.
         enlarged: whether the photo was smaller than that square.
     """
 
@@ -92,10 +88,8 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
 
 def colorless_because(rgb: Pixels) -> str:
     """Why a photo has no true colors to compare with, or ""."""
-    thumb = np.array(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
-    lab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255)
-    verdict = judge_colours(lab, MIN_CHROMA)[0]
-    return verdict.reason.value if verdict else ""
+    toning = toning_of(Image.fromarray(rgb))
+    return "" if toning is Toning.color else toning.value
 
 
 def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:

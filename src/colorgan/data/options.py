@@ -52,7 +52,7 @@ class PrepareOptions(Checked):
     min_chroma: Annotated[
         float,
         Option(
-            "Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and tinted ones.",
+            "Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and toned ones.",
             _CHOICE,
             minimum=0,
         ),

@@ -81,9 +81,7 @@ class RunOptions(Checked):
             before=0,
         ),
     ] = 0
-    weight_decay: Annotated[
-        float, RunOption("Decoupled weight decay; 0 is plain Adam.", _RECIPE, minimum=0, maximum=1)
-    ] = 0.0
+    weight_decay: Annotated[float, RunOption("Decoupled weight decay; 0 is plain Adam.", _RECIPE, minimum=0)] = 0.0
     clip_norm: Annotated[
         float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", _RECIPE, minimum=0)
     ] = 0.0

@@ -15,7 +15,7 @@ from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.finetune_task import check_bins
 from colorgan.training.options import TrainOptions
-from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.gan_losses import Perceptual
 from colorgan.training.stages.supervised import BinsLoss
@@ -88,26 +88,9 @@ def _make_stage(options: TrainOptions, context: StageContext) -> GanStage:
     if options.lambda_bins:
         check_bins(context.generator, "lambda_bins")
         bins = BinsLoss(context.photos.prior, options.rebalance)
-    losses = GanOptions(
-        adversarial=options.adversarial,
-        real_label=options.real_label,
-        lambda_adversarial=options.lambda_adversarial,
-        lambda_l1=options.lambda_l1,
-        lambda_perceptual=options.lambda_perceptual,
-        lambda_saturation=options.lambda_saturation,
-        lambda_bins=options.lambda_bins,
-        r1=options.r1,
-        r2=options.r2,
-        d_target_accuracy=options.d_target_accuracy,
-        frozen_norm=options.g_norm == "frozen",
-        twice=options.g_twice,
-        downsample_real=options.downsample_real,
-        d_augment=options.d_augment,
-        d_warmup_steps=options.d_warmup_steps,
-    )
     return GanStage(
         GanNetworks(context.generator, discriminator, _perceptual(options, context), bins),
-        losses,
+        options,
         _generator_optimizer(options, context.bf16),
         OptimizerOptions(options.d_lr, betas=(options.beta1, options.beta2)),
         context.temperature,

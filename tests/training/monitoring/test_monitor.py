@@ -22,7 +22,7 @@ from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop
 from colorgan.training.monitoring.diagnosis import NAN
 from colorgan.training.options import RunOptions, TrainOptions
-from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
 
@@ -64,14 +64,7 @@ def stage(options: TrainOptions) -> GanStage:
     generator = Tint()
     return GanStage(
         GanNetworks(generator, PatchGAN(channels=(8, 8, 8, 8))),
-        GanOptions(
-            adversarial=options.adversarial,
-            real_label=options.real_label,
-            lambda_adversarial=options.lambda_adversarial,
-            lambda_l1=options.lambda_l1,
-            lambda_perceptual=0.0,
-            d_warmup_steps=options.d_warmup_steps,
-        ),
+        replace(options, g_twice=False),
         OptimizerOptions(options.lr, betas=BETAS, weight_decay=options.weight_decay),
         OptimizerOptions(options.d_lr, betas=BETAS),
     )
@@ -181,7 +174,7 @@ def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoS
     run, _ = loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))
     run.run()
     with pytest.raises(TrainingError):
-        loop(photo_set, tmp_path, changed(epochs=2, lr=1e38))[0].run()
+        loop(photo_set, tmp_path, changed(epochs=2, lambda_l1=1e38))[0].run()
     assert named(tmp_path) == [NAN]
     assert log(tmp_path, "trouble")[0]["epoch"] == 2
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
