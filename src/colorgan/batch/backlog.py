@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
@@ -19,9 +21,6 @@ from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.files import is_address, remove_leftovers
 from colorgan.images.discovery import PathSet
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
-
-if TYPE_CHECKING:
-    from colorgan.batch.worker import PhotoWorker
 
 _MOST_HELD_S = 1.0  # that photos wait to be announced together
 _IN_THE_WAY = "at {}, {} stands that was not made by colorgan; overwriting replaces it"
@@ -143,11 +142,21 @@ def _kind(path: str) -> str:
     return "a link to nothing" if os.path.islink(path) and not os.path.exists(path) else "a file"
 
 
+class Crew(Protocol):
+    """Whoever colors photos: called with groups of jobs, and told where to put what becomes of each."""
+
+    @property
+    def threads(self) -> int:
+        """In how many threads it is called at the same time."""
+
+    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None], /) -> None:
+        """Color photos and write them."""
+
+
 def color_all(
     todo: Backlog,
-    worker: PhotoWorker,
+    crew: AbstractContextManager[Crew],
     *,
-    workers: int,
     group: Callable[[], int],
     before: Callable[[], None],
     check: Callable[[], None],
@@ -156,8 +165,7 @@ def color_all(
 
     Args:
         todo: the photos.
-        worker: colors them.
-        workers: threads.
+        crew: colors them; entered once there is something to do.
         group: tells how many photos of like shape are worth computing together.
         before: called before photos are handed to the workers; the first time, the model is to be loaded.
         check: called between two photos; raises to stop there.
@@ -178,7 +186,14 @@ def color_all(
             raise
         todo.journals.flush()
 
-    with Workers(workers, worker) as started:
-        for outcome in OrderedPool(started, group=group, before=ready, check=check).results(todo.steps()):
-            todo.record(outcome)
-            yield outcome
+    steps = todo.steps()
+    for step in steps:
+        if not isinstance(step, Pending):
+            check()
+            yield step
+            continue
+        with crew as colorists, Workers(colorists.threads, colorists) as started:
+            pool = OrderedPool(started, group=group, before=ready, check=check)
+            for outcome in pool.results(itertools.chain([step], steps)):
+                todo.record(outcome)
+                yield outcome

@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +65,7 @@ def colorize_files(
     batch: BatchOptions = BatchOptions(),
     model: str = DEFAULT_MODEL,
     listed: Iterable[str] | None = None,
+    ray: str = "",
     callbacks: Callbacks | None = None,
 ) -> Summary:
     """Color photos and folders of photos, as `colorgan colorize` does.
@@ -80,6 +81,8 @@ def colorize_files(
         batch: of the run.
         model: the name or path of the weights.
         listed: paths of further photos, as many as there are, each asked for when its turn comes.
+        ray: color with the actors of a Ray cluster (the extra `ray`): at an address, or with `auto` that of
+            RAY_ADDRESS, one that runs here, or a new one for this call. Empty colors in this process.
         callbacks: are told what goes on, and say when to stop.
 
     Returns:
@@ -94,11 +97,13 @@ def colorize_files(
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
     check_is_alone()
+    if ray and batch.page:
+        raise UsageError("a page of photos that are colored here", "a Ray cluster", "Leave it out.", parameter="page")
     names = [os.fspath(path) for path in inputs]
     text = None if output is None else os.fspath(output)
     left_out = Counter[str]()
     plan = _plan(names, text, options, batch, listed, lambda folder: left_out.update(folders=1))
-    run = _Run(_at_least_one(plan.jobs, names), plan, options, batch, model, callbacks or Callbacks())
+    run = _Run(_at_least_one(plan.jobs, names), plan, options, batch, model, ray, callbacks or Callbacks())
     return replace(run.go(), left_out_folders=left_out["folders"])
 
 
@@ -210,11 +215,13 @@ class _Run:
         options: ColorizeOptions,
         batch: BatchOptions,
         model: str,
+        ray: str,
         callbacks: Callbacks,
     ) -> None:
         self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
         self._page_folder = plan.page_folder
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
+        self._ray = ray
         self._shard = Shard.resolve(batch.shard)
         # Some wait for a store while others compute.
         waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
@@ -252,7 +259,7 @@ class _Run:
                 read_only=read_only,
                 gallery=self._gallery,
             )
-            with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
+            with closing(self._steps(todo)) as outcomes:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
                     self._had_color += outcome.had_color
@@ -270,6 +277,11 @@ class _Run:
         number = self._callbacks.should_stop()
         if number is not None:
             raise Interrupted(number, RESUME_ADVICE, leaves_thread=self._loading.is_under_way)
+
+    def _steps(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        if self._batch.dry_run:
+            return self._plan(todo)
+        return self._color_on_ray(todo) if self._ray else self._color(todo)
 
     def _plan(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
         """What would be done: `written` stands for what is to do."""
@@ -293,8 +305,42 @@ class _Run:
             budget=PixelBudget(),
             gallery=self._gallery,
         )
+        crew = nullcontext(worker)
+        return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
+
+    def _color_on_ray(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        from colorgan.batch.ray_backend import ActorSetup, RayCrew, ray_crew
+        from colorgan.models.registry import weights_file
+
+        batch = self._batch
+        crew: list[RayCrew] = []
+
+        @contextmanager
+        def started() -> Iterator[RayCrew]:
+            self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
+            with weights_file(self._model) as weights:
+
+                def make_setup(device: str, cores: int) -> ActorSetup:
+                    return ActorSetup(
+                        self._options, batch.all_pages, batch.skip_color, weights.name, batch.precision, device, cores
+                    )
+
+                with ray_crew(
+                    self._ray,
+                    make_setup,
+                    weights,
+                    workers=batch.workers,
+                    device=batch.device,
+                    notify=self._callbacks.on_warning,
+                    check=self._check,
+                ) as colorists:
+                    crew.append(colorists)
+                    text = f"Computing on {colorists.count} actors of Ray."
+                    self._callbacks.on_log("computing", text, device="ray")
+                    yield colorists
+
         return color_all(
-            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
+            todo, started(), group=lambda: batch.batch_size or crew[0].group, before=lambda: None, check=self._check
         )
 
     def _group(self) -> int:

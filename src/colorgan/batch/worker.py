@@ -97,6 +97,9 @@ class PhotoWorker:
         cores: of the CPU that are this process's; the threads share them.
         gallery: the page that photos are put on; None without one.
         budget: of the photos that are in memory at the same time.
+
+    Attributes:
+        threads: that call it at the same time.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class PhotoWorker:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
         self._all_pages, self._gallery = all_pages, gallery
+        self.threads = cores
         self._cores, self._budget = cores, budget
         self._busy = 0
         self._counting = threading.Lock()

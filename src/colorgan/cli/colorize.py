@@ -25,7 +25,7 @@ from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.files import is_address
 from colorgan.images.discovery import read_paths
-from colorgan.options import COLORS, FILES, Option
+from colorgan.options import COLORS, FILES, RUNNING, Option
 from colorgan.signals import SignalWatch
 
 
@@ -71,6 +71,15 @@ def colorize(
             completes="model",
         ),
     ] = DEFAULT_MODEL,
+    ray: Annotated[
+        str,
+        Option(
+            "Color on a Ray cluster: `auto` takes the running one, or starts one here; an address, that one.",
+            RUNNING,
+            metavar="auto|ADDRESS",
+            unset="color in this process",
+        ),
+    ] = "",
     json_lines: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -88,6 +97,7 @@ def colorize(
         options=ColorizeOptions(**given[ColorizeOptions]),
         batch=BatchOptions(**given[BatchOptions]),
         model=model,
+        ray=ray,
         json_lines=json_lines,
         quiet=quiet,
     )
@@ -134,6 +144,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
                 batch=request.batch,
                 model=request.model,
                 listed=listed,
+                ray=request.ray,
                 callbacks=callbacks,
             )
     except ColorganError as error:

@@ -37,6 +37,7 @@ class Request:
         options: of the photos.
         batch: of the run.
         model: its name or path.
+        ray: the cluster to color on, or empty.
         json_lines: print for a program.
         quiet: no progress and notes.
     """
@@ -47,6 +48,7 @@ class Request:
     options: ColorizeOptions
     batch: BatchOptions
     model: str
+    ray: str
     json_lines: bool
     quiet: bool
 
