@@ -26,7 +26,8 @@ VALIDATION_HINTS = 5
 _MOST_HINTS = 40
 _MOST_PATCH_PX = 9  # section 3.2: uniformly from 1 x 1 to 9 x 9
 _SETS = 2  # of hints for each photo of a batch; the frozen part is computed once for all of them
-_RECOLORED = 0.25  # share of the photos with a hint of another's color
+_RECOLORED = 0.125  # share of the photos with a hint of another's color
+_RECOLORING_WEIGHT = 0.25  # more makes hints more local, and true ones tell less of the rest
 _SAME, _OTHER = 5.0, 10.0  # Lab units between true colors that are one thing, and that are two
 _NEARBY = 0.25  # of the short side, within which one thing is surely one
 _STAYED, _TAKEN = 5.0, 10.0  # Lab units, by which a color may move that is to stay, and miss what it is to be
@@ -146,7 +147,7 @@ class HintStage(FinetuneStage):
                 now, base = (decode(x[:foreign], self.temperature) for x in (logits, before))
                 truth = _pooled(ab[:foreign], now)
                 parts["recoloring"] = recoloring_loss(now, base, truth, hints[:foreign])
-            loss = parts["log_error"] + _BINS_WEIGHT * parts["bins"] + parts.get("recoloring", 0.0)
+            loss = parts["log_error"] + _BINS_WEIGHT * parts["bins"] + _RECOLORING_WEIGHT * parts.get("recoloring", 0.0)
             (loss / _SETS).backward()
             for name, part in {"loss": loss, **parts}.items():
                 terms[name] = terms.get(name, 0.0) + part.detach() / _SETS
