@@ -333,8 +333,12 @@ class FinetuneOptions(RunOptions):
     ] = False
 
 
-def _weight(of: str) -> RunOption:
-    """The weight of a term of the loss."""
+def loss_weight(of: str) -> RunOption:
+    """The option that is the weight of a term of the loss.
+
+    Args:
+        of: the term, in words, with its unit.
+    """
     return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, minimum=0, before=0.0)
 
 
@@ -453,11 +457,11 @@ class TrainOptions(RunOptions):
             before=False,
         ),
     ] = True
-    lambda_adversarial: Annotated[float, _weight("fooling the discriminator")] = 1.0
-    lambda_l1: Annotated[float, _weight("the ab difference, Lab units")] = 10.0
-    lambda_perceptual: Annotated[float, _weight("the difference of a frozen network's features")] = 10.0
-    lambda_saturation: Annotated[float, _weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
-    lambda_bins: Annotated[float, _weight("the cross-entropy over the 313 bins")] = 0.0
+    lambda_adversarial: Annotated[float, loss_weight("fooling the discriminator")] = 1.0
+    lambda_l1: Annotated[float, loss_weight("the ab difference, Lab units")] = 10.0
+    lambda_perceptual: Annotated[float, loss_weight("the difference of a frozen network's features")] = 10.0
+    lambda_saturation: Annotated[float, loss_weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
+    lambda_bins: Annotated[float, loss_weight("the cross-entropy over the 313 bins")] = 0.0
     rebalance: _Rebalance = 0.25
     r1: Annotated[
         float,
