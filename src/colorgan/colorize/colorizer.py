@@ -182,20 +182,49 @@ class Colorizer:
         colors = self.predict(photo, options)
         return encode_result(self, photo, colors, options, result_suffix(name, photo, options))
 
-    def colorize_variants(self, image: Picture, count: int, *, seed: int = 0, hints: Sequence[Hint] = ()) -> list[Any]:
+    def colorize_variants(
+        self,
+        image: Picture,
+        count: int,
+        *,
+        seed: int = 0,
+        saturation: float = 1.0,
+        temperature: float | None = None,
+        render_size: int | None = None,
+        fit: Fit = "shape",
+        edges: bool | None = None,
+        unsure: Unsure = "keep",
+        hints: Sequence[Hint] = (),
+    ) -> list[Any]:
         """Color a picture in several plausible ways, out of one forward pass.
 
         Args:
             image: as for `colorize`, which also says what is given back.
             count: how many, 1..16; the first is what `colorize` gives.
             seed: of the others; the same seed gives the same ones.
-            hints: as for `colorize`; they hold in each.
+            saturation: this and the others as for `colorize`.
+            temperature: of the decoding.
+            render_size: the short side at which the network sees it.
+            fit: shape or square.
+            edges: whether colors end at the photo's edges.
+            unsure: keep or gray.
+            hints: they hold in each.
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        rendering = ColorizeOptions(variants=count, seed=seed, hints=tuple(hints))
+        rendering = ColorizeOptions(
+            saturation,
+            temperature,
+            render_size,
+            fit,
+            variants=count,
+            seed=seed,
+            edges=edges,
+            unsure=unsure,
+            hints=tuple(hints),
+        )
         picture = given(image, rendering.hints)
         colors = self.predict(picture.photo, rendering)
         return [
@@ -203,12 +232,23 @@ class Colorizer:
             for number in range(count)
         ]
 
-    def confidence(self, image: Picture, *, hints: Sequence[Hint] = ()) -> Image.Image:
+    def confidence(
+        self,
+        image: Picture,
+        *,
+        temperature: float | None = None,
+        render_size: int | None = None,
+        fit: Fit = "shape",
+        hints: Sequence[Hint] = (),
+    ) -> Image.Image:
         """Tell how sure the network is of a picture's colors.
 
         Args:
             image: as for `colorize`.
-            hints: likewise; where they reach, it is surer.
+            temperature: likewise, and so the others; what only a result has plays no part.
+            render_size: the short side at which the network sees it.
+            fit: shape or square.
+            hints: where they reach, it is surer.
 
         Returns:
             A small gray picture of like shape: how likely the true color is within 10 ab units of the one shown, from
@@ -218,7 +258,10 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a network without bins.
         """
-        sure = self.predict(given(image, hints).photo, ColorizeOptions(confidence=True)).confidence
+        rendering = ColorizeOptions(
+            temperature=temperature, render_size=render_size, fit=fit, confidence=True, hints=tuple(hints)
+        )
+        sure = self.predict(given(image, rendering.hints).photo, rendering).confidence
         assert sure is not None
         return confidence_image(sure)
 
