@@ -33,8 +33,9 @@ SIDE_PX = 512  # of the small pictures: about 30 kB each
 BEFORE, AFTER = "before", "after"
 _QUALITY = 80
 _GENERATOR = '<meta name="generator" content="colorgan">'
-# Options that are flags for what is not done, and those that a name of an output file says.
+# Options that are flags for what is not done, those with other names, and those that a name of an output file says.
 _OPPOSITE = {"keep_metadata": "--strip-metadata"}
+_SPELLED = {"hints": "--hint", "hints_file": "--hints"}
 _SAID_BY_NAME = ("format",)
 
 
@@ -49,7 +50,7 @@ class Entry:
         width: of its small pictures, pixels.
         height: likewise.
         pictures: the small pictures' names in the page's folder, by what they show.
-        command: that makes the result again.
+        command: that makes the result again; empty for one of an album.
         settings: the digest that it was made with, in hexadecimal digits.
         photo: size in bytes and time of change of the photo's file.
     """
@@ -73,12 +74,14 @@ class Gallery:
         options: of the run's photos.
         model: of the run, as it was named.
         settings: a digest of both.
+        is_album: whether the photos share a palette, so that none is made again alone.
     """
 
     output: Path
     options: ColorizeOptions
     model: str
     settings: bytes
+    is_album: bool = False
 
     @property
     def folder(self) -> Path:
@@ -111,7 +114,7 @@ class Gallery:
             width=width,
             height=height,
             pictures=names,
-            command=command_of(job, self.options, self.model),
+            command="" if self.is_album else command_of(job, self.options, self.model),
             settings=self.settings.hex(),
             photo=_stamp(state),
         )
@@ -237,7 +240,9 @@ def command_of(job: Job, options: ColorizeOptions, model: str) -> str:
 
 
 def _spelled(name: str, value: Any) -> list[str]:
-    option = "--" + name.replace("_", "-")
+    option = _SPELLED.get(name, "--" + name.replace("_", "-"))
+    if isinstance(value, tuple):
+        return [word for each in value for word in (option, str(each))]
     if isinstance(value, bool):
         return [_OPPOSITE.get(name, option if value else option.replace("--", "--no-", 1))]
     return [option, str(value)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import threading
@@ -18,14 +19,19 @@ from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.journals import Journals
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
+from colorgan.batch.records import LocalFiles
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.files import sha256_of
+from colorgan.images.discovery import stable_hash
 from colorgan.images.formats import PHOTO_SUFFIXES
-from colorgan.ordered_pool import Pending
+from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 if TYPE_CHECKING:
+    from colorgan.batch.album import Album
+    from colorgan.batch.worker import PhotoWorker
     from colorgan.colorize.colorizer import Colorizer
 
 _LOOK_UP_S = 0.1
@@ -99,6 +105,10 @@ def colorize_files(
         pages=_count_pages if batch.all_pages else None,
         hints=options.hints_files if options.has_hints else None,
     )
+    if batch.album:
+        _check_album(rules, batch)
+    if options.like and not Path(options.like).is_file():
+        raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
     if batch.page:
         check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
     paths = [Path(path) for path in inputs]
@@ -109,6 +119,16 @@ def colorize_files(
     run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
     summary = run.go(_journal_homes(paths, rules, listed))
     return replace(summary, left_out_folders=left_out["folders"])
+
+
+def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
+    """Refuse an album of which a process does a part, or that has no folder of its own."""
+    if Shard.resolve(batch.shard).count > 1:
+        advice = "Color it in one process; the others could not know its palette."
+        raise UsageError("an album in one process", "a shard of it", advice, parameter="shard")
+    if rules.output is None or rules.is_for_one_file:
+        found = "one photo's file" if rules.output else "results beside their photos"
+        raise UsageError("an output folder for an album", found, "Name a folder as `output`.", parameter="album")
 
 
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
@@ -171,6 +191,7 @@ class _Run:
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
         self._gallery: Gallery | None = None
+        self._album: Album | None = None
 
     def go(self, journal_homes: Sequence[Path]) -> Summary:
         """Do it."""
@@ -185,9 +206,13 @@ class _Run:
             read_only=read_only,
             check=self._check,
         ) as journals:
-            settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
+            settings = self._settings()
+            if self._batch.album:
+                settings = self._share_palette(settings)
             if self._batch.page and self._rules.output and not read_only:
-                self._gallery = Gallery(self._rules.output, self._options, self._model, settings)
+                self._gallery = Gallery(
+                    self._rules.output, self._options, self._model, settings, is_album=self._album is not None
+                )
             todo = Backlog(
                 self._jobs,
                 journals,
@@ -203,7 +228,55 @@ class _Run:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
                     self._callbacks.on_photo(outcome)
+        if self._album:
+            self._album.forget_predictions()
         return Summary(self._counts, self._batch.dry_run, page=self._gallery.write() if self._gallery else None)
+
+    def _settings(self) -> bytes:
+        """What tells results of this run from those of others."""
+        words = [self._model_digest(), self._batch.precision]
+        if self._options.like:
+            words.append(sha256_of(Path(self._options.like)))
+        return settings_digest(self._options, " ".join(words))
+
+    def _share_palette(self, settings: bytes) -> bytes:
+        """Find the palette of an album, or make it by a first pass; what tells its results from others.
+
+        An album of one photo has no palette to share.
+        """
+        jobs = list(self._jobs)
+        self._jobs = iter(jobs)
+        photos = [job for job in jobs if not job.problem]
+        if len(photos) < 2 or self._rules.output is None:
+            return settings
+        from colorgan.batch.album import Album
+
+        album = Album(self._rules.output, settings)
+        if not self._batch.overwrite and album.open():
+            later = [job for job in photos if stable_hash(job.identity) not in album.numbers]
+            if later:
+                self._callbacks.on_warning(
+                    f"Photos that came after the album's palette was made, and take it as it is: {len(later)}. "
+                    "Overwriting colors all of the album anew."
+                )
+        elif self._batch.dry_run or not self._first_pass(album, photos):
+            return settings
+        self._album = album
+        return hashlib.blake2b(settings + album.digest, digest_size=16).digest()
+
+    def _first_pass(self, album: Album, photos: Sequence[Job]) -> bool:
+        """Run the network on all photos, and tell whether a palette could be made of what it says."""
+        from colorgan.batch.worker import PredictionKeeper
+
+        self._callbacks.on_log("looking", f"Looking at {len(photos)} photos for one palette ...")
+        states = [(job, LocalFiles().state(job.source)) for job in photos]
+        worker = self._worker(PredictionKeeper, album)
+        with Workers(self._workers, worker) as started:
+            pool = OrderedPool(started, group=self._group, before=self._load_model, check=self._check)
+            steps = (Pending(job) for job, state in states if not album.has(job, state))
+            for done, _ in enumerate(pool.results(steps), start=1):
+                self._callbacks.on_progress(done, len(photos))
+        return album.make(states)
 
     def _say_shard(self) -> None:
         """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
@@ -227,9 +300,17 @@ class _Run:
                 yield step
 
     def _color(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
-        from colorgan.batch.worker import PhotoWorker, PixelBudget
+        from colorgan.batch.worker import PhotoWorker
 
-        worker = PhotoWorker(
+        worker = self._worker(PhotoWorker, self._album)
+        return color_all(
+            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
+        )
+
+    def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
+        from colorgan.batch.worker import PixelBudget
+
+        return kind(
             self._loading.get,
             self._options,
             all_pages=self._batch.all_pages,
@@ -237,9 +318,7 @@ class _Run:
             cores=self._workers,
             budget=PixelBudget(),
             gallery=self._gallery,
-        )
-        return color_all(
-            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
+            album=album,
         )
 
     def _group(self) -> int:
@@ -269,6 +348,8 @@ class _Run:
         threads = f"{self._workers} thread{'s' * (self._workers > 1)}"
         where = f"cpu ({threads})" if device == "cpu" else describe_device(colorizer.device)
         self._callbacks.on_log("computing", f"Computing on {where}.", device=device)
+        if self._options.like:
+            colorizer.palette_of(self._options.like)  # a wrong reference is refused before any photo is read
 
     def _load(self) -> Colorizer:
         from colorgan.colorize.colorizer import Colorizer
