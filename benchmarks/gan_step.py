@@ -24,7 +24,8 @@ from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.models.loading import build_network
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.options import TrainOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import Perceptual
 
@@ -69,7 +70,7 @@ def make_stage(kind: type[GanStage], network: str, device: torch.device, bf16: b
     g_optimizer, d_optimizer = (OptimizerOptions(lr, betas=(0.5, 0.999), bf16=bf16) for lr in (2e-6, 1e-6))
     return kind(
         GanNetworks(generator, discriminator, Perceptual(features, bf16)),
-        GanOptions(),
+        TrainOptions(real_label=1.0, g_twice=False),
         g_optimizer,
         d_optimizer,
     )

@@ -10,6 +10,7 @@ around it that have the same true color.
 from __future__ import annotations
 
 import argparse
+import io
 import time
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from skimage.segmentation import slic
 
 from colorgan import ColorizeOptions, Colorizer, Hint
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
-from colorgan.comparison.crops import Pixels, crop, decode, open_inputs
+from colorgan.comparison.crops import Pixels, crop, open_inputs
+from colorgan.images.decode import read_rgb
 from colorgan.images.hint_files import photo_hints
 from colorgan.images.photo import Photo, from_image
 from colorgan.metrics.fidelity import ciede2000, psnr
@@ -92,7 +94,7 @@ def main() -> None:
     astray = []
     for number, entry in enumerate(entries):
         random = np.random.default_rng(number)
-        image = decode(entry.read())
+        image = read_rgb(io.BytesIO(entry.read()))
         rgb = crop(image, min(image.size))
         truth = torch.from_numpy(rgb.copy()).movedim(-1, 0) / 255
         results = {count: measured.colored(rgb, true_hints(rgb, count, random)) for count in gains}

@@ -25,13 +25,14 @@ colorgan finetune "${supervised[@]}" --run "$work/second" --from "$work/first/we
     --batch-size 32 --lr 6e-4 --encoder-lr 1.2e-4 --freeze-encoder 3 --warmup 0.02 --ema 0.998 --max-minutes "${SECOND:-60}"
 terms="Apache-2.0" set_of="COCO, Caltech-101, Clothing Co-Parsing and FSA/OWI color slides; the encoder on ImageNet"
 python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --name compact --license "$terms" \
-    --trained-on "$set_of" --render-size 176 --temperature 0.4 --edges
+    --trained-on "$set_of" --render-size 192 --temperature 0.6 --edges
 
 # The cross-entropy is rebalanced by more than in the supervised stages, so that it does not ask for paler colors than it is to keep.
-colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safetensors" --recipe balanced --coarse-truth \
+colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safetensors" --recipe balanced --downsample-real \
     --lambda-perceptual 0 --lambda-l1 0 --lambda-bins 20 --rebalance 0.4 --lambda-adversarial 12 --lambda-saturation 1.5 \
-    --size 144 --size-min 112 --batch-size 32 --lr 1e-4 --encoder-lr 2e-5 --warmup 0.02 --ema 0.998 --max-minutes "${THIRD:-60}"
+    --d-augment --d-warmup-steps 60 --freeze-encoder 16 --g-norm frozen --size 128 --size-min 112 --batch-size 16 --lr 1e-4 \
+    --weight-decay 0.01 --warmup 0.02 --ema 0.995 --max-minutes "${THIRD:-20}"
 python "$here/bundle.py" "$work/third/weights/last.safetensors" "$unseen" --name compact-gan --license "$terms" \
-    --trained-on "$set_of" --render-size 176 --temperature 0.5 --edges
+    --trained-on "$set_of" --render-size 192 --temperature 0.4 --edges
 
 colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures" --overwrite

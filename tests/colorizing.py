@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from processes import DEADLINE_S
 
+from colorgan.batch.manifest import MANIFEST_NAME
 from colorgan.batch.sqlite_store import JOURNAL_NAME
 
 Call = Callable[..., tuple[int, str, str]]  # to exit code, standard output, standard error
@@ -36,8 +37,9 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[st
 
 
 def tree(folder: Path) -> list[str]:
-    """All files but the journals."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != JOURNAL_NAME)
+    """All files but the journals and manifests."""
+    own = {JOURNAL_NAME, MANIFEST_NAME}
+    paths = (path for path in folder.rglob("*") if path.is_file() and own.isdisjoint(path.parts))
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 

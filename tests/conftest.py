@@ -15,6 +15,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+from browsing import chromium
 from coverage_files import drop_torn_coverage
 from standins import drawn, standin_norm
 
@@ -49,6 +50,13 @@ def _standin_convolution(name, shape, gain=1.4, transposed=False):
     out, fan_in = (shape[1], 4 * shape[0]) if transposed else (shape[0], int(np.prod(shape[1:])))
     weight = drawn(f"{name}.weight", shape, gain / fan_in**0.5)
     return {f"{name}.weight": weight, f"{name}.bias": drawn(f"{name}.bias", (out,), 0.05)}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser for all tests of pages: it takes seconds to start."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

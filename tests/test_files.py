@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -15,7 +16,17 @@ from processes import running
 from trees import needs_links
 
 from colorgan import files
-from colorgan.files import atomic_write, drop_unfinished, locked, remove_leftovers, sha256_of
+from colorgan.errors import UsageError
+from colorgan.files import (
+    atomic_write,
+    drop_unfinished,
+    is_address,
+    locked,
+    refuse_addresses,
+    remove_leftovers,
+    sha256_of,
+    shown_address,
+)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -174,3 +185,52 @@ def test_without_locks_on_the_disk_that_is_said_and_nobody_is_kept_away(
     monkeypatch.setattr(files, "_hold", refuse)
     with locked(tmp_path / "lock") as first, locked(tmp_path / "lock") as second:
         assert (first, second) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("s3://bucket/a?b", "s3://bucket/a?b"),
+        ("https://user:word@host/a.jpg?Signature=secret#x", "https://host/a.jpg"),
+        ("abfs://container@account.example/a", "abfs://container@account.example/a"),
+        ("/photos/a?b", "/photos/a?b"),
+        ("C:/photos", "C:/photos"),
+    ],
+)
+def test_an_address_is_shown_without_what_is_secret(path: str, expected: str) -> None:
+    assert shown_address(path) == expected
+    assert is_address(path) == (":" in path and not path.startswith("C"))
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/photos", Path("s3://bucket/photos")])
+def test_where_photos_have_to_lie_on_a_disk_an_address_is_refused_with_a_way_out(path: str | Path) -> None:
+    refuse_addresses(["photos"], "a set")
+    with pytest.raises(UsageError, match=r"photos on a disk for a set: the address s3://bucket/photos.*aws s3 sync"):
+        refuse_addresses([path], "a set")
+
+
+class HeldOpenError(PermissionError):
+    """What Windows raises where another program holds a file open."""
+
+    winerror = 32
+
+
+@pytest.mark.parametrize(("failures", "is_written"), [(2, True), (99, False)])
+def test_a_place_that_a_viewer_holds_open_is_tried_again_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, is_written: bool
+) -> None:
+    target, tries, replace = tmp_path / "a.jpg", [], Path.replace
+    target.write_bytes(b"old")
+
+    def held(self: Path, place: Path) -> Path:
+        tries.append(place)
+        if len(tries) <= failures:
+            raise HeldOpenError(13, "The process cannot access the file")
+        return replace(self, place)
+
+    monkeypatch.setattr(Path, "replace", held)
+    monkeypatch.setattr(files, "_WAITS_S", (0.01, 0.01, 0.01))
+    with contextlib.nullcontext() if is_written else pytest.raises(PermissionError), atomic_write(target) as file:
+        file.write(b"new")
+    assert (target.read_bytes(), len(tries)) == ((b"new", 3) if is_written else (b"old", 4))
+    assert list(tmp_path.iterdir()) == [target]

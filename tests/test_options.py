@@ -9,9 +9,9 @@ from colorgan.options import Checked, Option, options_of
 
 @dataclass(frozen=True)
 class Some(Checked):
-    size: Annotated[int, Option("Side.", lowest=16, highest=1024, unit="pixels")] = 256
-    rate: Annotated[float, Option("Step.", above=0, highest=1)] = 0.5
-    weight: Annotated[float | None, Option("Weight.", lowest=0)] = None
+    size: Annotated[int, Option("Side.", minimum=16, maximum=1024, unit="pixels")] = 256
+    rate: Annotated[float, Option("Step.", above=0, maximum=1)] = 0.5
+    weight: Annotated[float | None, Option("Weight.", minimum=0)] = None
     fit: Annotated[Literal["shape", "square"], Option("Fit.")] = "shape"
     flip: Annotated[bool, Option("Mirror.")] = True
     other: str = ""
@@ -20,7 +20,7 @@ class Some(Checked):
 @dataclass(frozen=True)
 class More(Some):
     size: int = 64
-    extra: Annotated[int, Option("Extra.", highest=3)] = 0
+    extra: Annotated[int, Option("Extra.", maximum=3)] = 0
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ class PhotoError(ColorganError):
         return self.found
 
 
+class MissingExtraError(PhotoError):
+    """A photo of a kind that needs a package which is not installed; how to install it is the same for all of them."""
+
+
 class DamagedPhotoError(PhotoError):
     """A photo's bytes are not what its format says: it is cut off, or overwritten."""
 
@@ -104,6 +108,10 @@ _REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Get the right to write there"),
     errno.EROFS: "Make that disk writable",
 }
+
+
+class StorageError(ColorganError):
+    """A store of objects that refuses, takes no more, or does not answer."""
 
 
 class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)

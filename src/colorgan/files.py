@@ -6,14 +6,18 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from colorgan.errors import UsageError
 
 if sys.platform == "win32":
     import msvcrt
@@ -22,6 +26,8 @@ else:
 
 _UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
 _UNFINISHED_END = ".tmp"
+_HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
+_WAITS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _under_way: set[Path] = set()
 _HELD_BY_ANOTHER = {
     errno.EACCES,
@@ -34,6 +40,50 @@ _held: set[IO[bytes]] = set()
 
 # How a disk that has no such thing answers: network disks, FUSE and exFAT know no flush of a folder, some none at all.
 _NOT_THERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EISDIR}
+
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])")  # of one slash where it went through a Path
+
+
+def is_address(path: str | os.PathLike[str]) -> bool:
+    """Whether it is no path on this machine's disks, but an address such as s3://bucket/photos."""
+    return _ADDRESS.match(os.fspath(path)) is not None
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """The scheme of an address, in small letters, and what follows it."""
+    match = _ADDRESS.match(address)
+    if match is None:
+        raise ValueError("no address")
+    return match[1].lower(), address[match.end() :]
+
+
+def shown_address(path: str) -> str:
+    """A path or an address as it may be printed: without a password, and for the web without what may sign it."""
+    if not is_address(path):
+        return path
+    scheme, rest = split_address(path)
+    if scheme in ("http", "https"):
+        rest = rest.partition("?")[0].partition("#")[0]
+    host, slash, below = rest.partition("/")
+    user, at, name = host.rpartition("@")
+    return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
+
+
+def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:
+    """Refuse addresses where photos have to lie on a disk.
+
+    Args:
+        paths: of photos.
+        doing: what they are for, in words.
+
+    Raises:
+        UsageError: one is an address.
+    """
+    for path in paths:
+        if is_address(path):
+            advice = "Bring the photos to a disk first, for example with `aws s3 sync`."
+            raise UsageError(f"photos on a disk for {doing}", f"the address {shown_address(os.fspath(path))}", advice)
 
 
 class DiskWarning(UserWarning):
@@ -98,15 +148,28 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield handle
             sync(handle)
             if sys.platform != "win32":  # the lock holds until the file has its name
-                temporary.replace(path)
+                _replace(temporary, path)
         if sys.platform == "win32":  # an open file cannot be renamed
-            temporary.replace(path)
+            _replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
         _under_way.discard(temporary)
     sync_folder(path.parent)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Give a file its name; where Windows says that a viewer or a scanner holds the place open, again for a while."""
+    for wait_s in (*_WAITS_S, 0.0):
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN or not wait_s:
+                raise
+            time.sleep(wait_s)
+        else:
+            return
 
 
 def _unfinished_file(folder: Path) -> IO[bytes]:

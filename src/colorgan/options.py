@@ -25,10 +25,10 @@ class Option:
         help: what it does, in sentences; other parameters are named in backticks, as in "`size`" or "`loss=bins`".
         panel: heading under which the command's help shows it.
         above: numbers are greater than this.
-        lowest: numbers are at least this.
-        highest: numbers are at most this.
+        minimum: numbers are at least this.
+        maximum: numbers are at most this.
         unit: what a number counts, such as pixels.
-        spelling: on the command line, where that does not follow from the name: `--from`, or `--output -o`.
+        flags: on the command line, where that does not follow from the name: `--from`, or `--output -o`.
         formerly: names that it had before, still taken from scripts and files and shown nowhere.
         variable: of the environment, which is looked at where the option is not given.
         metavar: what stands for its value in the help.
@@ -43,10 +43,10 @@ class Option:
     panel: str = ""
     _: KW_ONLY
     above: float | None = None
-    lowest: float | None = None
-    highest: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     unit: str = ""
-    spelling: str = ""
+    flags: str = ""
     formerly: tuple[str, ...] = ()
     variable: str = ""
     metavar: str = ""
@@ -84,6 +84,26 @@ class Described:
         """Whether it is a number."""
         return self.kinds in ((int,), (float,))
 
+    @property
+    def spellings(self) -> list[str]:
+        """How it is spelled on the command line; a switch as --on/--off."""
+        if self.option.flags:
+            return self.option.flags.split()
+        name = self.name.replace("_", "-")
+        is_switch = self.kinds == (bool,) and self.default is not False
+        return [f"--{name}/--no-{name}" if is_switch else f"--{name}"]
+
+    def spelled(self, value: Any) -> list[str]:
+        """The words of a command line that give it a value.
+
+        Args:
+            value: one that it has; several of one that may be repeated.
+        """
+        on, _, off = self.spellings[0].partition("/")
+        if self.option.repeated:
+            return [word for each in value for word in (on, str(each))]
+        return [on if value else off] if self.kinds == (bool,) else [on, str(value)]
+
     def words(self) -> str:
         """What values there are, such as "16 to 4096 pixels" or "shape or square"; empty where any is taken."""
         option = self.option
@@ -91,11 +111,11 @@ class Described:
             *others, last = map(str, self.choices)
             return f"{', '.join(others)} or {last}"
         least = f"above {option.above:.10g}, at most" if option.above is not None else ""
-        least = f"{option.lowest:.10g} to" if option.lowest is not None else least
-        if option.highest is not None:
+        least = f"{option.minimum:.10g} to" if option.minimum is not None else least
+        if option.maximum is not None:
             unit = "" if option.unit in self.name else f" {option.unit}"
-            return f"{least or 'at most'} {option.highest:.10g}{unit}"
-        return "" if option.lowest is None else f"{option.lowest:.10g} or more"
+            return f"{least or 'at most'} {option.maximum:.10g}{unit}"
+        return "" if option.minimum is None else f"{option.minimum:.10g} or more"
 
     def takes(self, value: Any) -> bool:
         """Whether a value is one of those that there are."""
@@ -112,8 +132,8 @@ class Described:
         option, number = self.option, float(value)
         return (
             (option.above is None or number > option.above)
-            and (option.lowest is None or number >= option.lowest)
-            and (option.highest is None or number <= option.highest)
+            and (option.minimum is None or number >= option.minimum)
+            and (option.maximum is None or number <= option.maximum)
             and not isnan(number)
         )
 
@@ -190,5 +210,5 @@ DEVICE = Option(
     variable="COLORGAN_DEVICE",
     metavar="DEVICE",
 )
-SEED = Option("Decides every random choice.", RUNNING, lowest=0, highest=2**32 - 1)
+SEED = Option("Decides every random choice.", RUNNING, minimum=0, maximum=2**32 - 1)
 OVERWRITE = Option("Do again what is done, and replace what stands there.", FILES)

@@ -136,7 +136,7 @@ def test_what_is_written_beside_a_result_meets_no_other_photos_result(tmp_path: 
     touch(tmp_path, "in/a-confidence.png", "in/a.jpg", "in/b.jpg")
     jobs = list(plan([tmp_path / "in"], tmp_path / "out", sidecar_suffixes=("-confidence.png", "-variant-2")))
     assert [job.name for job in jobs] == ["a-confidence.png", "a-2.jpg", "b.jpg"]
-    assert [jobs[1].sidecar(suffix) for suffix in ("-confidence.png", "-variant-2")] == [
+    assert [Path(jobs[1].sidecar(suffix)).name for suffix in ("-confidence.png", "-variant-2")] == [
         "a-2-confidence.png",
         "a-2-variant-2.jpg",
     ]

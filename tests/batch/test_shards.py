@@ -62,5 +62,5 @@ def test_a_shard_that_cannot_be_is_wrong_usage(text: str, variables: dict[str, s
 @pytest.mark.parametrize("variables", [{"TORCHELASTIC_RUN_ID": "none"}, {"RANK": "0", "WORLD_SIZE": "2"}])
 def test_a_process_of_a_trainings_launcher_is_refused(variables: dict[str, str]) -> None:
     check_is_alone({})
-    with pytest.raises(UsageError, match="--shard 3/16"):
+    with pytest.raises(UsageError, match="shard=3/16"):
         check_is_alone(variables)

@@ -153,3 +153,14 @@ def test_a_bug_is_three_lines_and_a_traceback_only_on_request(capsys):
     assert "--debug" in short
     assert print_bug(error, debug=True) == 1
     assert "RuntimeError: odd [thing]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["prepare", "compare"])
+def test_an_address_where_photos_have_to_lie_on_a_disk_is_one_clear_error(verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["colorgan", verb, "s3://b/photos", "-o", "out"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "the address s3://b/photos" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -138,6 +138,23 @@ def test_photos_in_colour_are_left_out_and_counted(photos: Path, tiny_model: Pat
     assert "red.png" not in tree(tmp_path / "out")
 
 
+def test_toned_photos_are_colored_and_those_in_color_are_counted_where_they_are_too(
+    tiny_model: Path, tmp_path: Path, call: Call
+) -> None:
+    (tmp_path / "in").mkdir()
+    ramp = np.tile(np.linspace(20, 235, 64), (48, 1))
+    sepia = Image.fromarray(np.stack([ramp, ramp * 0.85, ramp * 0.7], -1).astype(np.uint8))
+    sepia.save(tmp_path / "in/sepia.png")
+    Image.new("RGB", (20, 20), (200, 30, 30)).save(tmp_path / "in/red.png")
+    code, out, _ = call(tmp_path / "in", "-o", tmp_path / "left", "--model", tiny_model, "--skip-color")
+    assert (code, tree(tmp_path / "left")) == (0, ["sepia.png"])
+    code, out, err = call(tmp_path / "in", "-o", tmp_path / "all", "--model", tiny_model)
+    assert out.startswith("2 written")
+    assert "In color already, and colored anew: 1; --skip-color leaves such out." in err
+    code, out, _ = call(tmp_path / "in", "-o", tmp_path / "json", "--model", tiny_model, "--json")
+    assert json.loads(out.splitlines()[-1])["had_color"] == 1
+
+
 def test_every_page_of_a_tiff_becomes_a_file(tiny_model: Path, tmp_path: Path, call: Call) -> None:
     pages = [Image.fromarray(np.full((10, 20), level, np.uint8)) for level in (40, 120, 200)]
     pages[0].save(tmp_path / "letter.tif", save_all=True, append_images=pages[1:])

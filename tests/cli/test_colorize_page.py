@@ -10,7 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from browsing import Browser, chromium
+from browsing import Browser
 from colorizing import Call, make_photos
 from PIL import Image
 
@@ -167,12 +167,6 @@ _SEEN = (
 )
 
 # --- in a browser --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Browser:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

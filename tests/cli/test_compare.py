@@ -12,7 +12,9 @@ from pictures import noise, saved
 from processes import DEADLINE_S
 from typer.testing import CliRunner
 
+from colorgan.cli import compare_output
 from colorgan.cli.app import app
+from colorgan.cli.console import Console
 from colorgan.errors import ColorganError, UsageError
 
 
@@ -63,6 +65,18 @@ def test_it_begins_with_the_answer_and_says_of_each_two_models_a_line(photos, tm
     assert "Measured on" not in done.stderr
 
 
+def test_a_sentence_is_broken_between_words_on_a_terminal_alone(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "30")
+    sentence = "On these 392 photos: compact is best in AuC (certain)."
+    for is_terminal, lines in (
+        (True, ["On these 392 photos: compact", "is best in AuC (certain)."]),
+        (False, [sentence]),
+    ):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda answer=is_terminal: answer)
+        compare_output._print_sentence(Console(), sentence)
+        assert capsys.readouterr().out.splitlines() == lines
+
+
 def test_one_photo_gets_a_sheet(photos, tmp_path, tiny_model):
     done = run(photos / "0.png", "-o", tmp_path / "out", "--models", tiny_model, "--size", 32)
     assert done.exit_code == 0, done.output
@@ -96,6 +110,7 @@ def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
         "summary",
     ]
     assert lines[0]["photo"] == "broken.png"
+    assert "1 photo is a copy of another, pixel by pixel, and counted once." in [line.get("text") for line in lines]
     assert (lines[-1]["photos"], lines[-1]["failed"]) == (4, 1)
 
 

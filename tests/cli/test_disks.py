@@ -19,6 +19,7 @@ from colorizing import Call, make_photos, run, tree
 from processes import Start
 from trees import needs_links
 
+from colorgan.batch.manifest import MANIFEST_NAME
 from colorgan.batch.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.data.sources import open_source
 from colorgan.errors import OutputError
@@ -71,13 +72,14 @@ def test_a_result_and_the_journal_have_the_rights_that_the_folder_gives(tiny_mod
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o660}
 
 
-def test_on_a_disk_without_locks_photos_are_colored_with_a_word(tiny_model: Path, tmp_path: Path) -> None:
+def test_on_a_disk_without_locks_the_journal_is_a_manifest(tiny_model: Path, tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", "a.jpg")
     arguments = ("colorize", tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet")
     for sums in ("1 written, 0 skipped", "0 written, 1 skipped"):
         done = disks.on_disk(disks.NO_LOCKS, *arguments)
         assert (done.returncode, done.stdout.startswith(sums)) == (0, True), done.stderr
-        assert "has no locks: see that no other colorgan writes there" in done.stderr
+    assert list((tmp_path / "out" / MANIFEST_NAME).rglob("*.jsonl.gz"))
+    assert not (tmp_path / "out" / JOURNAL_NAME).exists()
 
 
 @pytest.fixture

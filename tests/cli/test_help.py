@@ -1,12 +1,15 @@
 """The help of every command: walked over as the program has it, so that a new option is held to the same."""
 
 import re
+from importlib import import_module
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from colorgan.cli import options
 from colorgan.cli.app import app
+from colorgan.options import options_of
 
 GROUP = typer.main.get_command(app)
 COMMANDS = sorted(GROUP.commands)
@@ -97,9 +100,36 @@ def test_every_argument_says_what_it_takes(name):
             assert parameter.help
 
 
-def test_the_same_option_says_the_same_everywhere():
-    """An option that several commands share is of one kind."""
-    kinds = {}
+# Options whose name several commands share, and which mean something of their own in each, as their help says.
+OF_THEIR_OWN = {
+    "--output": "a file, a folder of results, a set",
+    "--overwrite": "what is replaced is photos, a set, a run",
+    "--size": "of a set's photos, of training squares, of what is measured",
+    "--workers": "threads, or processes of a data loader",
+    "--batch-size": "photos in a step of training, or computed together",
+    "--precision": "a training has no fp16",
+    "--from": "finetune starts from scratch too",
+    "--recipe": "each stage has its own",
+    "--encoder": "what the network is built on, or what the loss looks at",
+}
+
+
+def said_of_shared_options():
+    said = {}
     for _, option in OPTIONS:
-        kinds.setdefault(option.opts[0], set()).add(option.is_flag)
-    assert [name for name, found in kinds.items() if len(found) > 1] == []
+        about = (option.help, option.metavar, option.is_flag, tuple(option.secondary_opts), option.envvar)
+        said.setdefault(option.opts[0], []).append(about)
+    return {name: each for name, each in said.items() if len(each) > 1}
+
+
+def test_an_option_that_commands_share_says_the_same_in_each():
+    assert {name for name, said in said_of_shared_options().items() if len(set(said)) > 1} == set(OF_THEIR_OWN)
+
+
+def test_a_parameter_is_spelled_in_one_way_in_every_command():
+    kinds = [getattr(import_module(f"colorgan.{module}"), name) for module, name in options._KINDS]
+    spellings = {}
+    for kind in kinds:
+        for name, each in options_of(kind).items():
+            spellings.setdefault(name, set()).add(each.spellings[0])
+    assert {name: found for name, found in spellings.items() if len(found) > 1} == {}

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
+
 from colorgan.comparison.answer import answer, pairs_in_words, where_gray_is_better
 from colorgan.comparison.results import GRAY, ORIGINAL, Difference, Row
 from colorgan.comparison.summary import differences_of
 from colorgan.metrics import METRICS
+from colorgan.metrics.bootstrap import interval
 
 PHOTOS = 40
 # By metric: each photo's value is this, and a little more or less.
@@ -12,20 +17,13 @@ TRADED = {"auc": 87.0, "auc_rebalanced": 62.0, "ciede2000": 12.0, "psnr": 24.0, 
 ALL_GRAY = {"auc": 86.0, "auc_rebalanced": 55.0, "ciede2000": 12.0, "psnr": 24.0}
 
 
-def row(name: str, kind: str, means: dict[str, float], photos: int, shift: int) -> Row:
+def row(name: str, kind: Literal["baseline", "model"], means: dict[str, float], photos: int, shift: int) -> Row:
     values = {
         metric: [mean + 0.1 * ((7 * number + shift) % 5 - 2) for number in range(photos)]
         for metric, mean in means.items()
     }
-    return _with_metrics(Row(name, kind, {}, {}, values, {}, []))  # type: ignore[arg-type]
-
-
-def _with_metrics(of: Row) -> Row:
-    from dataclasses import replace
-
-    from colorgan.metrics.bootstrap import interval
-
-    return replace(of, metrics={name: interval(of.values_of(name)) for name in of.values})
+    metrics = {name: interval(np.array(of_photos)) for name, of_photos in values.items()}
+    return Row(name, kind, {}, metrics, values, {}, [])
 
 
 def compared(photos: int = PHOTOS, **models: dict[str, float]) -> tuple[list[Row], list[Difference]]:
@@ -45,11 +43,20 @@ def test_the_answer_names_the_best_of_each_metric_and_those_that_tie() -> None:
     ]
 
 
+def test_of_three_models_each_tie_is_said_once() -> None:
+    alike = {"auc": 88.0, "auc_rebalanced": 62.0, "ciede2000": 11.0, "cf_hs_error": 5.0}
+    rows, differences = compared(a=alike, b=alike | {"auc_rebalanced": 50.0}, c=alike | {"ciede2000": 14.0})
+    assert answer(rows, differences, PHOTOS) == (
+        "On these 40 photos: in rebalanced AuC a ties with c; in CIEDE2000 a ties with b; "
+        "in AuC and colorfulness error a ties with b and c."
+    )
+
+
 def test_one_model_is_put_beside_gray() -> None:
     rows, differences = compared(traded=TRADED)
     assert answer(rows, differences, PHOTOS) == (
         "On these 40 photos: traded is better than leaving them gray in AuC and rebalanced AuC (certain); "
-        "in CIEDE2000 it cannot be told."
+        "in CIEDE2000 neither is certainly better."
     )
     assert pairs_in_words(rows, differences, PHOTOS) == []
 

@@ -4,19 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
-from colorgan.comparison.crops import Crop, Unreadable, crop, decode, open_inputs, read_crop, read_crops
+from colorgan.comparison.crops import Crop, Unreadable, crop, open_inputs, read_crop, read_crops
 from colorgan.errors import PhotoError, UsageError
-from colorgan.images.decode import ReadOptions
+from colorgan.images.decode import ReadOptions, read_rgb
 
 Draw = Callable[..., Image.Image]
-
-
-def encoded(image: Image.Image, name: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, name, **options)
-    return buffer.getvalue()
 
 
 def test_a_crop_is_the_middle_of_the_photo_at_its_short_side(colored: Draw) -> None:
@@ -33,12 +28,12 @@ def test_photos_lie_upright_as_their_exif_says(colored: Draw) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = image.transpose(Image.Transpose.ROTATE_90)
-    assert np.array_equal(decode(encoded(turned, exif=exif)), image)
+    assert np.array_equal(read_rgb(io.BytesIO(encoded(turned, exif=exif))), image)
 
 
 def test_deep_gray_keeps_its_tones() -> None:
     deep = np.linspace(0, 65535, 1600).astype(np.uint16).reshape(40, 40)
-    pixels = np.asarray(decode(encoded(Image.fromarray(deep), "TIFF")), np.int16)
+    pixels = np.asarray(read_rgb(io.BytesIO(encoded(Image.fromarray(deep), "TIFF"))), np.int16)
     assert np.abs(pixels[..., 0] - deep / 257).max() <= 1
 
 
@@ -49,7 +44,7 @@ def test_sepia_is_no_true_color(tmp_path: Path, colored: Draw) -> None:
     (entry,) = open_inputs([tmp_path / "old.png"])[0].entries
     found = read_crop(entry, 32)
     assert isinstance(found, Crop)
-    assert found.colorless == "tinted"
+    assert found.colorless == "toned"
     assert not found.enlarged
 
 
@@ -66,7 +61,7 @@ def test_what_is_no_photo_is_said_with_its_reason(tmp_path: Path, colored: Draw,
 def test_too_many_pixels_are_refused_before_they_are_decoded(colored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
     with pytest.raises(PhotoError, match=r"more than 0\.0001 megapixels"):
-        decode(encoded(colored(0)), ReadOptions(1e-4))
+        read_rgb(io.BytesIO(encoded(colored(0))), ReadOptions(1e-4))
 
 
 def test_photos_come_in_their_order_and_a_reader_that_stops_early_ends(photos: Path) -> None:

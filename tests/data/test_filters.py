@@ -18,15 +18,16 @@ from colorgan.data.filters import (
     Reason,
     Reduced,
     Rejected,
-    judge_colours,
     perceptual_hashes,
     reduce_photo,
+    rejected_for_colors,
     thumbs_to_lab,
 )
 from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import open_source
 from colorgan.images.decode import ReadOptions, read_size
 from colorgan.images.profiles import adobe_rgb
+from colorgan.images.toning import Toning, toning_of
 
 Paint = Callable[..., bytes]
 Judge = Callable[..., "Reduced | Rejected"]
@@ -43,7 +44,13 @@ def reduce(tmp_path: Path) -> Judge:
 
 def lab_of(*pictures: Image.Image) -> torch.Tensor:
     thumbs = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX)) for picture in pictures]
-    return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb) for thumb in thumbs])
+    return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb, Toning.color) for thumb in thumbs])
+
+
+def verdicts(min_chroma: float, *pictures: Image.Image) -> list[Reason | None]:
+    photos = [Reduced(b"", 64, 64, "", np.empty(0, np.uint8), toning_of(picture)) for picture in pictures]
+    found = [rejected_for_colors(*pair, min_chroma) for pair in zip(photos, lab_of(*pictures), strict=True)]
+    return [rejected and rejected.reason for rejected in found]
 
 
 def open_encoded(photo: Reduced | Rejected) -> Image.Image:
@@ -166,31 +173,15 @@ def test_mutated_photos_are_reduced_or_left_out_and_never_raise(
     assert isinstance(reduce(bytes(data)), Reduced | Rejected)
 
 
-def gradient(hue: tuple[float, float], noise: float = 0.0) -> Image.Image:
-    """A grey picture with its lightness from dark to light, tinted by so much of a and b where it is mid-grey."""
-    grey = np.tile(np.linspace(20, 235, 64), (64, 1))
-    red, blue = grey + hue[0] * np.sin(grey / 255 * np.pi), grey + hue[1] * np.sin(grey / 255 * np.pi)
-    pixels = np.stack([red, grey, blue], -1) + np.random.default_rng(0).normal(0, noise, (64, 64, 3))
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def test_grey_and_tinted_photos_are_told_from_coloured_ones() -> None:
-    grey, sepia, cyanotype = gradient((0, 0), 2), gradient((25, -30), 2), gradient((-30, 25), 2)
+def test_gray_and_toned_photos_are_told_from_those_in_color() -> None:
+    ramp = np.tile(np.linspace(20, 235, 64), (64, 1))
+    gray = Image.fromarray(ramp.astype(np.uint8)).convert("RGB")
+    sepia = Image.fromarray(np.stack([ramp, ramp * 0.85, ramp * 0.7], -1).astype(np.uint8))
     coarse = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    colourful = Image.fromarray(coarse).resize((64, 64))
-    verdicts = judge_colours(lab_of(grey, sepia, cyanotype, colourful), min_chroma=2.0)
-    assert [verdict and verdict.reason for verdict in verdicts] == [Reason.GREY, Reason.TINTED, Reason.TINTED, None]
-
-
-def test_a_photo_of_plain_sky_and_one_of_sand_and_sky_are_not_tinted() -> None:
-    sky = Image.new("RGB", (64, 64), (120, 170, 230))
-    beach = Image.new("RGB", (64, 64), (120, 170, 230))
-    beach.paste((210, 180, 130), (0, 40, 64, 64))
-    assert judge_colours(lab_of(sky, beach), min_chroma=2.0) == [None, None]
-
-
-def test_with_no_least_chroma_nothing_is_grey_or_tinted() -> None:
-    assert judge_colours(lab_of(gradient((0, 0)), gradient((25, -30))), min_chroma=0.0) == [None, None]
+    colorful = Image.fromarray(coarse).resize((64, 64))
+    assert verdicts(2.0, gray, sepia, colorful) == [Reason.GRAY, Reason.TONED, None]
+    assert verdicts(60.0, colorful) == [Reason.GRAY], "below the chroma that was asked for"
+    assert verdicts(0.0, gray, sepia) == [None, None]
 
 
 def test_the_perceptual_hash_survives_compression_and_tells_photos_apart(paint: Paint) -> None:

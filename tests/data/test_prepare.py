@@ -122,13 +122,13 @@ def test_every_reason_is_counted_and_listed_with_what_exactly_is_wrong(
     (photos / "class0" / "broken.png").write_bytes(paint(50)[:-100])
     (photos / "class0" / "tiny.png").write_bytes(paint(51, 12, 12))
     (photos / "class1" / "copy.png").write_bytes((photos / "class1" / "01.png").read_bytes())
-    grey = Image.open(photos / "class2" / "02.png").convert("L")
-    grey.save(photos / "class2" / "grey.png")
-    redder = grey.point([min(value + 20, 255) for value in range(256)])
-    Image.merge("RGB", [redder, grey, grey]).save(photos / "class2" / "tinted.png")
+    gray = Image.open(photos / "class2" / "02.png").convert("L")
+    gray.save(photos / "class2" / "gray.png")
+    bluer = gray.point([round(value * 0.8) for value in range(256)])
+    Image.merge("RGB", [gray, gray, bluer]).save(photos / "class2" / "toned.png")
     (photos / "notes.txt").write_text("no photo")
     report = run(photos, tmp_path / "data")
-    assert report.left_out == {"unreadable": 1, "tiny": 1, "grey": 1, "tinted": 1, "duplicate": 1}
+    assert report.left_out == {"unreadable": 1, "tiny": 1, "gray": 1, "toned": 1, "duplicate": 1}
     assert report.ignored == 1
     lines = manifest(tmp_path / "data")
     assert len(lines) == 29
@@ -136,8 +136,8 @@ def test_every_reason_is_counted_and_listed_with_what_exactly_is_wrong(
     details = {line["left_out"]: line["detail"] for line in lines if "left_out" in line}
     assert "truncated" in details["unreadable"]
     assert details["tiny"] == "12 x 12"
-    assert details["grey"].startswith("mean chroma 0.")
-    assert "one hue" in details["tinted"]
+    assert details["gray"].startswith("mean chroma 0.")
+    assert "one tone" in details["toned"]
     assert details["duplicate"] == "same pixels as class1/01.png"
 
 

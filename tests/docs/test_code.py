@@ -26,7 +26,23 @@ FOREIGN = {
     "--nnodes",
     "--max-restarts",
     "--strict",
+    "--array",
+    "--gpus-per-task",
+    "--wrap",
+    "--no-deps",
 }
+
+
+def _options(command):
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+OPTIONS = {name: _options(command) | {"--help"} for name, command in COMMANDS.items()}
+OPTION = re.compile(r"(?<=[\s`(\"])--[a-z][\w-]+")
+NAMED = re.compile(rf"colorgan ({'|'.join(COMMANDS)})\b|`({'|'.join(COMMANDS)})\b")
+CALL = re.compile(rf"(?:colorgan |`)({'|'.join(COMMANDS)}) ([^`\n|&;]*)")
+# What a page or section is about whose title says so.
+SUBJECTS = {"train": ("finetune", "train"), "evaluation": ("compare",)}
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="lines for a shell need bash")
@@ -58,16 +74,33 @@ def test_what_cannot_be_run_says_why(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_options_that_a_page_names_exist(name):
+def test_options_that_a_page_names_are_those_of_the_command_that_it_names_with_them(name):
+    of_scripts = {option for script in _scripts() for option in OPTION.findall(script)}
+    others = FOREIGN | of_scripts.difference(*OPTIONS.values())
     text = (CHECKOUT / name).read_text(encoding="utf-8")
-    known = {
-        opt for command in (GROUP, *COMMANDS.values()) for p in command.params for opt in (*p.opts, *p.secondary_opts)
-    }
-    scripts = " ".join(path.read_text(encoding="utf-8") for path in _scripts())
-    known |= FOREIGN | {"--help", *re.findall(r"--[a-z][\w-]+", scripts)}
-    shown = set(re.findall(r"(?<=[\s`(])--[a-z][\w-]+", text))
-    assert shown - known == set()
+    assert [(where, option) for where, option in _misplaced(name, text) if option not in others] == []
+
+
+def test_an_option_under_a_command_that_does_not_have_it_is_found():
+    assert list(_misplaced("x.md", "Run `colorize --epochs 3`.")) == [("colorize", "--epochs")]
+    assert list(_misplaced("x.md", "## How\n\nBy `colorgan prepare`:\n\n- `--size`, `--model`")) == [
+        ("prepare", "--model")
+    ]
+    assert list(_misplaced("training.md", "`--epochs` and `--render-size`")) == [("finetune, train", "--render-size")]
+
+
+def _misplaced(name, text):
+    """The options of a page that are none of the command in whose line, or of those in whose section, they stand."""
+    for section in re.split(r"\n(?=#+ )", text):
+        for command, line in CALL.findall(section.replace("\\\n", " ")):
+            yield from ((command, option) for option in OPTION.findall(line) if option not in OPTIONS[command])
+        title = name + section.partition("\n")[0].lower()
+        named = {command for pair in NAMED.findall(section) for command in pair if command}
+        named |= {command for word, commands in SUBJECTS.items() if word in title for command in commands}
+        known = _options(GROUP).union(*(OPTIONS[command] for command in named or COMMANDS))
+        yield from ((", ".join(sorted(named)), option) for option in sorted(set(OPTION.findall(section)) - known))
 
 
 def _scripts():
-    return [path for folder in ("scripts", "benchmarks") for path in (CHECKOUT / folder).iterdir() if path.is_file()]
+    folders = [CHECKOUT / "scripts", CHECKOUT / "benchmarks"]
+    return [path.read_text(encoding="utf-8") for folder in folders for path in folder.iterdir() if path.is_file()]

@@ -63,8 +63,8 @@ def test_psnr_agrees_with_scikit_image() -> None:
 
 
 def test_ab_l1_is_the_mean_over_both_planes() -> None:
-    truth = torch.zeros(1, 2, 4, 4)
-    ab = torch.stack([torch.full((4, 4), 3.0), torch.full((4, 4), -5.0)])[None]
+    truth = torch.full((1, 2, 4, 4), 2.0)
+    ab = torch.stack([torch.full((4, 4), 5.0), torch.full((4, 4), -3.0)])[None]
     assert ab_l1(ab, truth).tolist() == [4.0]
 
 
@@ -86,6 +86,12 @@ def test_ssim_of_a_picture_smaller_than_its_window_is_1_with_itself_and_less_wit
     a, b = photos(size=5, seed=0), photos(size=5, seed=1)
     assert ssim(a, a).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
     assert bool((ssim(a, b) < 0.9).all())
+
+
+def test_ssim_extends_a_small_picture_by_its_last_row_and_column() -> None:
+    a, b = photos(size=9, seed=0)[..., :5], photos(size=9, seed=1)[..., :5]
+    extended = [torch.nn.functional.pad(each, (0, 6, 0, 2), mode="replicate") for each in (a, b)]
+    assert ssim(a, b).tolist() == ssim(*extended).tolist()
 
 
 def test_ciede2000_gives_the_published_differences_in_float32() -> None:

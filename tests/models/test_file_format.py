@@ -223,6 +223,11 @@ def test_a_missing_field_is_named(small_file, field):
     assert refusal(small_file) == f"its description lacks {field!r}"
 
 
+def test_metrics_of_an_older_file_have_the_names_that_they_bear_now(small_file):
+    rewrite(small_file, {"figures": '{"auc": 88.0, "spill": 40.0, "grey_chroma": 2.5}'})
+    assert load_model(str(small_file), CPU).info.figures == {"auc": 88.0, "color_bleeding": 40.0, "gray_chroma": 2.5}
+
+
 def test_a_file_from_before_models_spoke_of_edges_loads(small_file):
     rewrite(small_file, {"edges": None})
     assert not load_model(str(small_file), CPU).info.edges

@@ -29,6 +29,16 @@ def test_it_gives_what_the_published_architecture_gives(network, picture, step):
     assert ((found - expected).norm() / expected.norm()).item() < 1e-4
 
 
+def test_it_takes_hints_as_the_published_architecture_does(network):
+    golden = load_file(ASSETS / "siggraph17_golden.safetensors")  # a, b and mask, as its forward took them
+    L = load_file(ASSETS / "eccv16_golden.safetensors")["small.l"]
+    with torch.inference_mode():
+        hinted, plain = network(L, 1.0, golden["hinted.hints"]), network(L)
+    expected = golden["hinted.ab"]
+    assert ((hinted.ab - expected).norm() / expected.norm()).item() < 1e-4
+    assert (hinted.ab - plain.ab).abs().mean() > 1
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 75), (7, 13), (9, 17)])
 def test_any_height_and_width_give_colors_of_that_size(network, height, width):
     with torch.inference_mode():

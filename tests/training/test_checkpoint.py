@@ -12,7 +12,8 @@ from colorgan.errors import CheckpointError, TrainingError
 from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
-from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.options import TrainOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
 
@@ -50,7 +51,9 @@ def test_a_resumed_stage_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 # It is saved after the third step: in the first two the discriminator learns alone.
-RELATIVISTIC = GanOptions(adversarial="relativistic", r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=2)
+RELATIVISTIC = TrainOptions(
+    real_label=1.0, g_twice=False, adversarial="relativistic", r1=0.1, r2=0.1, d_augment=True, d_warmup_steps=2
+)
 
 
 def laid_out(kind: str, layout: torch.memory_format, bf16: bool, seed: int = 0) -> FinetuneStage | GanStage:
@@ -61,7 +64,9 @@ def laid_out(kind: str, layout: torch.memory_format, bf16: bool, seed: int = 0) 
     options = OptimizerOptions(lr=1e-3, ema=0.9, clip_norm=1.0, bf16=bf16)
     if kind == "finetune":
         return FinetuneStage(generator, l1, options)
-    norm, losses = ("spectral", RELATIVISTIC) if kind == "relativistic" else ("batch", GanOptions())
+    norm, losses = (
+        ("spectral", RELATIVISTIC) if kind == "relativistic" else ("batch", TrainOptions(real_label=1.0, g_twice=False))
+    )
     discriminator = PatchGAN(norm, (4, 4, 8, 8)).to(memory_format=layout)
     return GanStage(GanNetworks(generator, discriminator), losses, options, OptimizerOptions(lr=1e-3))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
@@ -15,13 +18,11 @@ from colorgan.batch.options import with_hints
 from colorgan.batch.records import FileProbe, LocalFiles
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.files import remove_leftovers
+from colorgan.files import is_address, remove_leftovers
 from colorgan.images.discovery import PathSet
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
-if TYPE_CHECKING:
-    from colorgan.batch.worker import PhotoWorker
-
+_MOST_HELD_S = 1.0  # that photos wait to be announced together
 _IN_THE_WAY = "at {}, {} stands that was not made by colorgan; overwriting replaces it"
 _CHANGED = "{} was changed since it was written, and is left alone; overwriting makes it anew"
 
@@ -63,18 +64,37 @@ class Backlog:
         Raises:
             OutputError: a journal cannot be opened.
         """
-        for job in self.jobs:
-            if self.shard.has(job.identity):
-                yield self._step(job)
+        held: list[PhotoOutcome | Pending[Job]] = []
+        begun_at = time.monotonic()
+        try:
+            for job in self.jobs:
+                if not self.shard.has(job.identity):
+                    continue
+                held.append(self._step(job))
+                if len(held) >= self.journals.announced_together or time.monotonic() - begun_at > _MOST_HELD_S:
+                    yield from self._announced(held)
+                    begun_at = time.monotonic()
+        except Exception:  # what was found before it still comes
+            yield from self._announced(held)
+            raise
+        yield from self._announced(held)
+
+    def _announced(self, held: list[PhotoOutcome | Pending[Job]]) -> Iterator[PhotoOutcome | Pending[Job]]:
+        """What was held, once it is written down what of it is to be made, where that is done for many together."""
+        if self.journals.announced_together > 1:
+            self.journals.flush()
+        yield from held
+        held.clear()
 
     def _step(self, job: Job) -> PhotoOutcome | Pending[Job]:
         if job.problem:
             return job.outcome(PhotoStatus.failed, (job.problem,))
         self._clean(job.folder)
         journal, name = self.journals.of(job)
+        source = self.files.state(job.source) if job.source_state is None else job.source_state
         settings = with_hints(self.settings, job.hints)
-        stamp = Stamp(name, os.fsencode(job.identity), job.source, self.files.state(job.source), settings)
-        others = tuple(os.path.join(job.folder, job.sidecar(suffix)) for suffix in self.sidecar_suffixes)
+        stamp = Stamp(name, os.fsencode(job.identity), job.source, source, settings)
+        others = tuple(job.sidecar(suffix) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
             state, path = journal.state(stamp, job.target, others)
             if state is ResultState.done:
@@ -88,7 +108,7 @@ class Backlog:
                 return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
         journal.begin(stamp, job.target, others)
         self._under_way[job.target] = journal, stamp, others
-        return Pending(job)
+        return Pending(replace(job, overwrite=self.overwrite) if self.overwrite else job)
 
     def _shown(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
         """The outcome of a photo that was done before; or the task of putting it on the page."""
@@ -97,7 +117,7 @@ class Backlog:
         return Pending(replace(job, already=outcome))
 
     def _clean(self, folder: str) -> None:
-        if folder != self._folder and not self.read_only:
+        if folder != self._folder and not self.read_only and not is_address(folder):
             self._folder = folder
             if self._cleaned.add(folder):
                 remove_leftovers(folder)
@@ -122,11 +142,21 @@ def _kind(path: str) -> str:
     return "a link to nothing" if os.path.islink(path) and not os.path.exists(path) else "a file"
 
 
+class Crew(Protocol):
+    """Whoever colors photos: called with groups of jobs, and told where to put what becomes of each."""
+
+    @property
+    def threads(self) -> int:
+        """In how many threads it is called at the same time."""
+
+    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None], /) -> None:
+        """Color photos and write them."""
+
+
 def color_all(
     todo: Backlog,
-    worker: PhotoWorker,
+    crew: AbstractContextManager[Crew],
     *,
-    workers: int,
     group: Callable[[], int],
     before: Callable[[], None],
     check: Callable[[], None],
@@ -135,8 +165,7 @@ def color_all(
 
     Args:
         todo: the photos.
-        worker: colors them.
-        workers: threads.
+        crew: colors them; entered once there is something to do.
         group: tells how many photos of like shape are worth computing together.
         before: called before photos are handed to the workers; the first time, the model is to be loaded.
         check: called between two photos; raises to stop there.
@@ -157,7 +186,14 @@ def color_all(
             raise
         todo.journals.flush()
 
-    with Workers(workers, worker) as started:
-        for outcome in OrderedPool(started, group=group, before=ready, check=check).results(todo.steps()):
-            todo.record(outcome)
-            yield outcome
+    steps = todo.steps()
+    for step in steps:
+        if not isinstance(step, Pending):
+            check()
+            yield step
+            continue
+        with crew as colorists, Workers(colorists.threads, colorists) as started:
+            pool = OrderedPool(started, group=group, before=ready, check=check)
+            for outcome in pool.results(itertools.chain([step], steps)):
+                todo.record(outcome)
+                yield outcome

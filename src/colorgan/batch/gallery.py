@@ -11,9 +11,9 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from colorgan.batch.jobs import Job
@@ -22,6 +22,7 @@ from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import OutputError, UsageError
 from colorgan.files import atomic_write
 from colorgan.images.discovery import stable_hash
+from colorgan.options import options_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,10 +34,7 @@ SIDE_PX = 512  # of the small pictures: about 30 kB each
 BEFORE, AFTER = "before", "after"
 _QUALITY = 80
 _GENERATOR = '<meta name="generator" content="colorgan">'
-# Options that are flags for what is not done, those with other names, and those that a name of an output file says.
-_OPPOSITE = {"keep_metadata": "--strip-metadata"}
-_SPELLED = {"hints": "--hint", "hints_file": "--hints"}
-_SAID_BY_NAME = ("format",)
+_SAID_BY_NAME = ("format",)  # options that the name of an output file says
 
 
 @dataclass(frozen=True)
@@ -230,22 +228,13 @@ def command_of(job: Job, options: ColorizeOptions, model: str) -> str:
     """
     target = ["-o", job.target] if not job.page else ["--all-pages", "-o", f"{job.folder}/"]
     words = ["colorgan", "colorize", job.source, *target, "--model", model]
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value != field.default and field.name not in _SAID_BY_NAME:
-            words += _spelled(field.name, value)
+    for name, each in options_of(ColorizeOptions).items():
+        value = getattr(options, name)
+        if value != each.default and name not in _SAID_BY_NAME:
+            words += each.spelled(value)
     words.append("--overwrite")
     printable = [os.fsencode(word).decode(errors="replace") for word in words]
     return subprocess.list2cmdline(printable) if os.name == "nt" else shlex.join(printable)
-
-
-def _spelled(name: str, value: Any) -> list[str]:
-    option = _SPELLED.get(name, "--" + name.replace("_", "-"))
-    if isinstance(value, tuple):
-        return [word for each in value for word in (option, str(each))]
-    if isinstance(value, bool):
-        return [_OPPOSITE.get(name, option if value else option.replace("--", "--no-", 1))]
-    return [option, str(value)]
 
 
 def _least_sure_first(entry: Entry) -> tuple[bool, float, str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from colorgan.batch.records import FileState
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.errors import MissingExtraError, PhotoError
+from colorgan.files import is_address, shown_address
 from colorgan.images.discovery import HINTS_SUFFIXES, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES
 
@@ -73,6 +76,8 @@ class Job:
         page: of a file of several, from 0.
         note: what a user should know of the result's name, or empty.
         problem: why it cannot be done, or empty.
+        source_state: of the photo, where a listing said it; else whoever needs it looks.
+        overwrite: replace at an address whatever stands there.
         hints: the files of hints that belong to it.
         already: what became of it without work, where it is only to be put on a page; else None.
     """
@@ -84,25 +89,38 @@ class Job:
     page: int = 0
     note: str = ""
     problem: str = ""
+    source_state: FileState | None = None
+    overwrite: bool = False
     hints: tuple[str, ...] = ()
     already: PhotoOutcome | None = None
 
     @property
     def target(self) -> str:
         """The path of the result."""
-        return os.path.join(self.folder, self.name)
+        return self._path(self.name)
 
     def sidecar(self, suffix: str) -> str:
-        """The name of something that is written beside the result.
+        """The path of something that is written beside the result.
 
         Args:
-            suffix: of its stem; also with a file's suffix, where that is not the result's.
+            suffix: of its stem; also with a file's suffix, where that is not the result's. At an address, where names
+                know nothing of each other, it follows the whole name.
         """
-        return with_suffix(self.name, suffix)
+        if not is_address(self.folder):
+            return self._path(with_suffix(self.name, suffix))
+        return self._path(self.name + suffix + ("" if "." in suffix else split_name(self.name)[1]))
+
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{name}" if is_address(self.folder) else os.path.join(self.folder, name)
+
+    def failed(self, error: PhotoError) -> PhotoOutcome:
+        """Why it could not be done."""
+        outcome = self.outcome(PhotoStatus.failed, (str(error),), error.parameter)
+        return replace(outcome, advice=error.advice) if isinstance(error, MissingExtraError) else outcome
 
     def outcome(self, status: PhotoStatus, words: tuple[str, ...] = (), parameter: str = "") -> PhotoOutcome:
         """What became of it."""
-        return PhotoOutcome(self.source, self.page, self.target, status, words, parameter)
+        return PhotoOutcome(shown_address(self.source), self.page, self.target, status, words, parameter)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from colorgan.batch.jobs import Job
 from colorgan.batch.journal import Journal
+from colorgan.batch.manifest import MANIFEST_NAME, PART_RECORDS, AddressJournal, ManifestStore
+from colorgan.batch.shards import Shard
 from colorgan.batch.sqlite_store import JOURNAL_NAME, SqliteStore
-from colorgan.errors import Interrupted, OutputError
+from colorgan.errors import Interrupted, OutputError, StorageError
+from colorgan.files import Disk, is_address
 
 
 class Journals:
@@ -21,22 +25,25 @@ class Journals:
         homes: folders that get one where there is none: the folder of all results, or those of the photos.
         beyond: look for one above the homes too, as where results stand beside photos, of which a run may be given any
             part; a folder that is in no home then gets its own.
-        notify: told in words of damaged ones, and of disks without locks.
+        notify: told in words of damaged ones.
+        shard: of this process; where there are several, and on disks without locks, a journal is a manifest.
         read_only: write nothing.
         check: called while other processes have one locked; raises to stop waiting.
     """
 
     def __init__(
         self,
-        homes: Sequence[Path],
+        homes: Sequence[str | Path],
         notify: Callable[[str], None],
         *,
         beyond: bool,
+        shard: Shard = Shard(),
         read_only: bool = False,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._homes = {os.path.realpath(home) for home in homes}
-        self._beyond = beyond
+        self._homes = {str(home) if is_address(home) else os.path.realpath(home) for home in homes}
+        self._beyond, self._shard = beyond, shard
+        self._has_manifest = False
         self._notify, self._read_only, self._check = notify, read_only, check
         self._open: dict[str, Journal] = {}
         self._folder, self._found = "", ("", b"")
@@ -44,11 +51,18 @@ class Journals:
     def of(self, job: Job) -> tuple[Journal, bytes]:
         """The journal of a job's result, and the result's name in it."""
         if job.folder != self._folder or not self._found[0]:
-            self._folder, self._found = job.folder, self._find(os.path.realpath(job.folder))
+            find = self._find_address if is_address(job.folder) else self._find
+            self._folder, self._found = job.folder, find(job.folder)
         home, prefix = self._found
         return self._journal(home), prefix + os.fsencode(job.name)
 
-    def _find(self, folder: str) -> tuple[str, bytes]:
+    def _find_address(self, folder: str) -> tuple[str, bytes]:
+        (home,) = self._homes
+        below = folder[len(home) :].lstrip("/")
+        return home, os.fsencode(f"{below}/" if below else "")
+
+    def _find(self, given: str) -> tuple[str, bytes]:
+        folder = os.path.realpath(given)
         place, fallback = folder, ""
         while not self._has_journal(place):
             if place in self._homes:
@@ -62,13 +76,34 @@ class Journals:
         return place, b"" if relative == "." else os.fsencode(relative.replace(os.sep, "/") + "/")
 
     def _has_journal(self, folder: str) -> bool:
-        return folder in self._open or os.access(os.path.join(folder, JOURNAL_NAME), os.W_OK)
+        names = (JOURNAL_NAME, MANIFEST_NAME)
+        return folder in self._open or any(os.access(os.path.join(folder, name), os.W_OK) for name in names)
 
     def _journal(self, home: str) -> Journal:
         if home not in self._open:
-            store = SqliteStore(Path(home), self._notify, read_only=self._read_only, check=self._check)
-            self._open[home] = Journal(store, read_only=self._read_only)
+            self._open[home] = self._opened(home)
         return self._open[home]
+
+    def _opened(self, home: str) -> Journal:
+        manifest = partial(ManifestStore, home, self._shard, self._notify, read_only=self._read_only)
+        if is_address(home):
+            return AddressJournal(manifest(), read_only=self._read_only)
+        if not self._needs_manifest(home):
+            store = SqliteStore(Path(home), self._notify, read_only=self._read_only, check=self._check)
+            return Journal(store, read_only=self._read_only)
+        self._has_manifest = True
+        earlier = SqliteStore(Path(home), self._notify, read_only=True)
+        return Journal(manifest(earlier=earlier), read_only=self._read_only)
+
+    def _needs_manifest(self, home: str) -> bool:
+        if self._shard.count > 1 or os.path.isdir(os.path.join(home, MANIFEST_NAME)):
+            return True
+        return not self._read_only and not Disk.of(_nearest_folder(Path(home))).has_locks
+
+    @property
+    def announced_together(self) -> int:
+        """How many results are written down together before they are begun: a part of a manifest is made for many."""
+        return PART_RECORDS if self._has_manifest else 1
 
     def flush(self) -> None:
         """Write what was noted in any of them.
@@ -92,7 +127,12 @@ class Journals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what was noted, and close them; an error under way is not hidden by another."""
-        hidden = (OutputError, Interrupted) if kind else ()
+        hidden = (OutputError, StorageError, Interrupted) if kind else ()
         with contextlib.suppress(*hidden), contextlib.ExitStack() as closing:
             for journal in self._open.values():
                 closing.callback(journal.close, in_a_hurry=kind is not None)
+
+
+def _nearest_folder(folder: Path) -> Path:
+    """The folder, or where it is still to be made, the one above it that is there."""
+    return folder if folder.is_dir() or folder == folder.parent else _nearest_folder(folder.parent)

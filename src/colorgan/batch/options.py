@@ -29,18 +29,26 @@ class BatchOptions(Checked):
     overwrite: Annotated[bool, OVERWRITE] = False
     dry_run: Annotated[bool, Option("Say what would be done, and write nothing.", FILES)] = False
     all_pages: Annotated[bool, Option("Every page of a TIFF, each into a file of its own.", FILES)] = False
-    skip_color: Annotated[bool, Option("Leave out, and count, what is in color already.", FILES)] = False
+    skip_color: Annotated[
+        bool, Option("Leave out, and count, what is in color already; toned photos are colored.", FILES)
+    ] = False
     workers: Annotated[
         int | None,
-        Option("Threads that read, color and write.", RUNNING, lowest=1, highest=256, unset="one per core"),
+        Option(
+            "Threads that read, color and write.",
+            RUNNING,
+            minimum=1,
+            maximum=256,
+            unset="one per core, two with addresses",
+        ),
     ] = None
     batch_size: Annotated[
         int | None,
         Option(
             "Photos of like shape that are computed together.",
             RUNNING,
-            lowest=1,
-            highest=1024,
+            minimum=1,
+            maximum=1024,
             unset="what the device likes",
         ),
     ] = None

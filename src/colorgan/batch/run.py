@@ -8,8 +8,8 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
-from colorgan.files import sha256_of
+from colorgan.files import is_address, sha256_of, shown_address
 from colorgan.images.discovery import stable_hash
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
@@ -45,13 +45,17 @@ class Summary:
     Attributes:
         counts: of the photos, by what became of them.
         dry_run: whether nothing was done.
+        had_color: how many of those that were written were in color already.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
+        other_files: files in the inputs that are no photos by their names, by suffix.
         page: the page to look at, where one was asked for.
     """
 
     counts: Mapping[PhotoStatus, int]
     dry_run: bool = False
+    had_color: int = 0
     left_out_folders: int = 0
+    other_files: Mapping[str, int] = field(default_factory=dict)
     page: Path | None = None
 
     @property
@@ -68,6 +72,7 @@ def colorize_files(
     batch: BatchOptions = BatchOptions(),
     model: str = DEFAULT_MODEL,
     listed: Iterable[str] | None = None,
+    ray: str = "",
     callbacks: Callbacks | None = None,
 ) -> Summary:
     """Color photos and folders of photos, as `colorgan colorize` does.
@@ -76,13 +81,15 @@ def colorize_files(
     which photo with which settings.
 
     Args:
-        inputs: photos, and folders of photos.
+        inputs: photos, and folders of photos; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
         output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
-            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's.
+            NAME-color.EXT beside each photo. A name that ends in a slash is a folder's. Also an address.
         options: of the photos.
         batch: of the run.
         model: the name or path of the weights.
         listed: paths of further photos, as many as there are, each asked for when its turn comes.
+        ray: color with the actors of a Ray cluster (the extra `ray`): at an address, or with `auto` that of
+            RAY_ADDRESS, one that runs here, or a new one for this call. Empty colors in this process.
         callbacks: are told what goes on, and say when to stop.
 
     Returns:
@@ -93,13 +100,90 @@ def colorize_files(
         WeightsError: the model is missing or damaged.
         DeviceError: no such device.
         OutputError: the place for the results cannot be written.
+        StorageError: a store of objects refuses, or does not answer.
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
     check_is_alone()
+    for name, is_wanted in (("page", batch.page), ("album", batch.album)):
+        if ray and is_wanted:
+            raise UsageError(f"photos that are colored here for `{name}`", "Ray", "Leave it out.", parameter=name)
+    if options.like and not Path(options.like).is_file():
+        raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
+    names = [os.fspath(path) for path in inputs]
     text = None if output is None else os.fspath(output)
+    passed_over = _PassedOver()
+    plan = _plan(names, text, options, batch, listed, passed_over)
+    run = _Run(_at_least_one(plan.jobs, names), plan, options, batch, model, ray, callbacks or Callbacks())
+    return replace(run.go(), left_out_folders=passed_over.folders, other_files=passed_over.files)
+
+
+@dataclass
+class _PassedOver:
+    """What a search met and left: how many hidden and housekeeping folders, and files that are no photos by suffix."""
+
+    folders: int = 0
+    files: Counter[str] = field(default_factory=Counter)
+
+    def folder(self, path: str) -> None:
+        self.folders += 1
+
+    def file(self, suffix: str) -> None:
+        self.files[suffix] += 1
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The photos of a run, and where it is noted what becomes of them.
+
+    Attributes:
+        jobs: photos and places; found while they are asked for.
+        homes: folders that get a journal.
+        inputs: as they were given.
+        is_beside: whether results stand beside their photos.
+        page_folder: where a page is to be; None without one.
+        album_folder: where the palette of an album is to be; None without one.
+    """
+
+    jobs: Iterator[Job]
+    homes: Sequence[str | Path]
+    inputs: Sequence[str]
+    is_beside: bool = False
+    page_folder: Path | None = None
+    album_folder: Path | None = None
+
+
+def _plan(
+    inputs: Sequence[str],
+    output: str | None,
+    options: ColorizeOptions,
+    batch: BatchOptions,
+    listed: Iterable[str] | None,
+    passed_over: _PassedOver,
+) -> _Plan:
+    if listed is not None:
+        rest = iter(listed)
+        first = list(itertools.islice(rest, 1))
+        listed = itertools.chain(first, rest)
+    else:
+        first = []
+    if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
+        unknown = {
+            "all_pages": batch.all_pages,
+            "page": batch.page,
+            "album": batch.album,
+            "hints": options.has_hints,
+        }
+        for name, is_wanted in unknown.items():
+            if is_wanted:
+                advice = "Leave it out, or name folders."
+                raise UsageError("photos and results on disks for this", "an address", advice, parameter=name)
+        from colorgan.batch.address_planner import home_of, plan_addresses
+
+        jobs = plan_addresses(inputs, output, options.suffix, listed, passed_over.folder)
+        return _Plan(jobs, [home_of(inputs, output or "", listed)], inputs)
     rules = OutputRules(
-        None if text is None else Path(text),
-        names_folder=text is not None and text.endswith(("/", os.sep)),
+        None if output is None else Path(output),
+        names_folder=output is not None and output.endswith(("/", os.sep)),
         suffix=options.suffix,
         sidecar_suffixes=options.sidecar_suffixes,
         pages=_count_pages if batch.all_pages else None,
@@ -107,18 +191,16 @@ def colorize_files(
     )
     if batch.album:
         _check_album(rules, batch)
-    if options.like and not Path(options.like).is_file():
-        raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
     if batch.page:
         check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
     paths = [Path(path) for path in inputs]
     if options.has_hints:
         _check_hints(paths, listed)
-    left_out = Counter[str]()
-    jobs = _find_jobs(paths, rules, listed, lambda folder: left_out.update(folders=1))
-    run = _Run(jobs, rules, options, batch, model, callbacks or Callbacks())
-    summary = run.go(_journal_homes(paths, rules, listed))
-    return replace(summary, left_out_folders=left_out["folders"])
+    jobs = plan_outputs(paths, rules, () if listed is None else listed, passed_over.folder, passed_over.file)
+    page_folder = rules.output if batch.page else None
+    album_folder = rules.output if batch.album else None
+    homes = _journal_homes(paths, rules, listed)
+    return _Plan(jobs, homes, inputs, rules.output is None, page_folder, album_folder)
 
 
 def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
@@ -144,14 +226,11 @@ def _count_pages(path: str) -> int:
     return count_pages(Path(path))
 
 
-def _find_jobs(
-    inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None, left_out: Callable[[str], None]
-) -> Iterator[Job]:
-    """The photos, of which there is at least one; found while they are asked for."""
-    jobs = plan_outputs(inputs, rules, () if listed is None else listed, left_out)
+def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
+    """The photos, of which there is at least one."""
     first = next(jobs, None)
     if first is None:
-        named = ", ".join(os.fsencode(path).decode(errors="replace") for path in inputs[:3])
+        named = ", ".join(os.fsencode(shown_address(path)).decode(errors="replace") for path in inputs[:3])
         found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
         advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
         raise UsageError("photos to color", found, advice, parameter="inputs")
@@ -178,40 +257,47 @@ class _Run:
     def __init__(
         self,
         jobs: Iterator[Job],
-        rules: OutputRules,
+        plan: _Plan,
         options: ColorizeOptions,
         batch: BatchOptions,
         model: str,
+        ray: str,
         callbacks: Callbacks,
     ) -> None:
-        self._jobs, self._rules = jobs, rules
+        self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
+        self._page_folder, self._album_folder = plan.page_folder, plan.album_folder
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
+        self._ray = ray
         self._shard = Shard.resolve(batch.shard)
-        self._workers = batch.workers or available_cores()
+        # Some wait for a store while others compute.
+        waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
+        self._workers = batch.workers or waits * available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
+        self._had_color = 0
         self._gallery: Gallery | None = None
         self._album: Album | None = None
 
-    def go(self, journal_homes: Sequence[Path]) -> Summary:
+    def go(self) -> Summary:
         """Do it."""
         if self._shard.count > 1:
             self._say_shard()
         self._callbacks.on_start()
         read_only = self._batch.dry_run
         with Journals(
-            journal_homes,
+            self._homes,
             self._callbacks.on_warning,
-            beyond=self._rules.output is None,
+            beyond=self._is_beside,
+            shard=self._shard,
             read_only=read_only,
             check=self._check,
         ) as journals:
             settings = self._settings()
-            if self._batch.album:
-                settings = self._share_palette(settings)
-            if self._batch.page and self._rules.output and not read_only:
+            if self._album_folder:
+                settings = self._share_palette(settings, self._album_folder)
+            if self._page_folder and not read_only:
                 self._gallery = Gallery(
-                    self._rules.output, self._options, self._model, settings, is_album=self._album is not None
+                    self._page_folder, self._options, self._model, settings, self._album is not None
                 )
             todo = Backlog(
                 self._jobs,
@@ -224,13 +310,15 @@ class _Run:
                 read_only=read_only,
                 gallery=self._gallery,
             )
-            with closing(self._plan(todo) if read_only else self._color(todo)) as outcomes:
+            with closing(self._steps(todo)) as outcomes:
                 for outcome in outcomes:
                     self._counts[outcome.status] += 1
+                    self._had_color += outcome.had_color
                     self._callbacks.on_photo(outcome)
         if self._album:
             self._album.forget_predictions()
-        return Summary(self._counts, self._batch.dry_run, page=self._gallery.write() if self._gallery else None)
+        page = self._gallery.write() if self._gallery else None
+        return Summary(self._counts, self._batch.dry_run, self._had_color, page=page)
 
     def _settings(self) -> bytes:
         """What tells results of this run from those of others."""
@@ -239,7 +327,7 @@ class _Run:
             words.append(sha256_of(Path(self._options.like)))
         return settings_digest(self._options, " ".join(words))
 
-    def _share_palette(self, settings: bytes) -> bytes:
+    def _share_palette(self, settings: bytes, folder: Path) -> bytes:
         """Find the palette of an album, or make it by a first pass; what tells its results from others.
 
         An album of one photo has no palette to share.
@@ -247,11 +335,11 @@ class _Run:
         jobs = list(self._jobs)
         self._jobs = iter(jobs)
         photos = [job for job in jobs if not job.problem]
-        if len(photos) < 2 or self._rules.output is None:
+        if len(photos) < 2:
             return settings
         from colorgan.batch.album import Album
 
-        album = Album(self._rules.output, settings)
+        album = Album(folder, settings)
         if not self._batch.overwrite and album.open():
             later = [job for job in photos if stable_hash(job.identity) not in album.numbers]
             if later:
@@ -271,7 +359,7 @@ class _Run:
         self._callbacks.on_log("looking", f"Looking at {len(photos)} photos for one palette ...")
         states = [(job, LocalFiles().state(job.source)) for job in photos]
         worker = self._worker(PredictionKeeper, album)
-        with Workers(self._workers, worker) as started:
+        with Workers(worker.threads, worker) as started:
             pool = OrderedPool(started, group=self._group, before=self._load_model, check=self._check)
             steps = (Pending(job) for job, state in states if not album.has(job, state))
             for done, _ in enumerate(pool.results(steps), start=1):
@@ -289,6 +377,11 @@ class _Run:
         if number is not None:
             raise Interrupted(number, RESUME_ADVICE, leaves_thread=self._loading.is_under_way)
 
+    def _steps(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        if self._batch.dry_run:
+            return self._plan(todo)
+        return self._color_on_ray(todo) if self._ray else self._color(todo)
+
     def _plan(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
         """What would be done: `written` stands for what is to do."""
         for step in todo.steps():
@@ -302,10 +395,8 @@ class _Run:
     def _color(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
         from colorgan.batch.worker import PhotoWorker
 
-        worker = self._worker(PhotoWorker, self._album)
-        return color_all(
-            todo, worker, workers=self._workers, group=self._group, before=self._load_model, check=self._check
-        )
+        crew = nullcontext(self._worker(PhotoWorker, self._album))
+        return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
 
     def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
         from colorgan.batch.worker import PixelBudget
@@ -319,6 +410,41 @@ class _Run:
             budget=PixelBudget(),
             gallery=self._gallery,
             album=album,
+        )
+
+    def _color_on_ray(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+        from colorgan.batch.ray_backend import ActorSetup, RayCrew, ray_crew
+        from colorgan.models.registry import weights_file
+
+        batch = self._batch
+        crew: list[RayCrew] = []
+
+        @contextmanager
+        def started() -> Iterator[RayCrew]:
+            self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
+            with weights_file(self._model) as weights:
+
+                def make_setup(device: str, cores: int) -> ActorSetup:
+                    return ActorSetup(
+                        self._options, batch.all_pages, batch.skip_color, weights.name, batch.precision, device, cores
+                    )
+
+                with ray_crew(
+                    self._ray,
+                    make_setup,
+                    weights,
+                    workers=batch.workers,
+                    device=batch.device,
+                    notify=self._callbacks.on_warning,
+                    check=self._check,
+                ) as colorists:
+                    crew.append(colorists)
+                    text = f"Computing on {colorists.count} actors of Ray."
+                    self._callbacks.on_log("computing", text, device="ray")
+                    yield colorists
+
+        return color_all(
+            todo, started(), group=lambda: batch.batch_size or crew[0].group, before=lambda: None, check=self._check
         )
 
     def _group(self) -> int:

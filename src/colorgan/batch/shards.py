@@ -72,7 +72,9 @@ class Shard:
         last = int(variables.get("SLURM_ARRAY_TASK_MAX", first + count - 1))
         if last - first + 1 != count or not first <= number <= last:
             found = f"{count} tasks from {first} to {last}, of which this is {number}"
-            advice = "Start the array without gaps, as 1-16; or say which part this is: --shard 3/16, 1/1 for all."
+            advice = (
+                "Start the array without gaps, as 1-16; or say which part this is: `shard=3/16`, `shard=1/1` for all."
+            )
             raise UsageError("an array of Slurm without gaps", found, advice, parameter="shard")
         return cls(number - first + 1, count, f"{_SLURM}={number}")
 
@@ -85,7 +87,7 @@ def _number(variables: Mapping[str, str], name: str) -> int:
     text = variables.get(name, "")
     if not text.isdecimal():
         found = f"{name}={text}" if text else f"no {name}"
-        advice = "Say which part this is: --shard 3/16, or 1/1 for all."
+        advice = "Say which part this is: `shard=3/16`, or `shard=1/1` for all."
         raise UsageError("a job array's variables", found, advice, parameter="shard")
     return int(text)
 
@@ -100,7 +102,7 @@ def check_is_alone(variables: Mapping[str, str] = os.environ) -> None:
     if "TORCHELASTIC_RUN_ID" in launched or ("RANK" in launched and launched.get("WORLD_SIZE", "1") != "1"):
         found = f"a launcher's variables ({' '.join(f'{name}={value}' for name, value in launched.items())})"
         advice = (
-            "Photos need no training's launcher: start it alone, with --shard 3/16, in a job array, or with --ray; "
+            "Photos need no training's launcher: start it alone, with `shard=3/16`, in a job array, or by Ray; "
             "unset these variables where they are left over."
         )
         raise UsageError("colorize as a process of its own", found, advice)

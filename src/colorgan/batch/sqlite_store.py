@@ -19,7 +19,7 @@ _VERSION = 2
 _PATIENCE_S = 60.0  # with other processes, which write for milliseconds
 _LOOK_UP_S = 1.0  # how often a wait for them looks up, for a signal
 _LONG_S = 5.0  # after so long a wait, a word is said
-_SCHEMA = """CREATE TABLE IF NOT EXISTS results (
+SCHEMA = """CREATE TABLE IF NOT EXISTS results (
     name BLOB PRIMARY KEY,
     photo BLOB NOT NULL, photo_bytes INTEGER NOT NULL, photo_mtime_ns INTEGER NOT NULL, settings BLOB NOT NULL,
     state INTEGER NOT NULL, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -30,7 +30,7 @@ _DIGESTS = tuple(
     f"ALTER TABLE results ADD COLUMN {name} BLOB NOT NULL DEFAULT x''" for name in ("photo_digest", "digest")
 )
 _COLUMNS = "photo, photo_bytes, photo_mtime_ns, settings, state, bytes, mtime_ns, photo_digest, digest"
-_SELECT = f"SELECT {_COLUMNS} FROM results WHERE name = ?"
+SELECT = f"SELECT {_COLUMNS} FROM results WHERE name = ?"
 _SELECT_FROM_1 = f"SELECT {_COLUMNS.replace('photo_digest, digest', 'NULL, NULL')} FROM results WHERE name = ?"
 _INSERT = f"INSERT OR REPLACE INTO results (name, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM results WHERE name = ?"
@@ -46,7 +46,7 @@ class SqliteStore:
 
     Args:
         folder: where it is, or is to be.
-        notify: told in words of a damaged journal, which is moved aside, and of a disk without locks.
+        notify: told in words of a damaged journal, which is moved aside.
         read_only: write nothing; a damaged journal is then an empty one.
         check: called while other processes have it locked; raises to stop waiting.
 
@@ -65,7 +65,7 @@ class SqliteStore:
         self._path = folder / JOURNAL_NAME
         self._notify, self._check = notify, check
         self._patience_s = _PATIENCE_S
-        self._select = _SELECT
+        self._select = SELECT
         self._database: sqlite3.Connection | None = None
         if self._path.exists():
             self._database = self._open_to_read() if read_only else self._open_to_write()
@@ -77,7 +77,7 @@ class SqliteStore:
         database = self._database
         with self._saying_why():
             row = self._patiently(lambda: database.execute(self._select, (name,)).fetchone())
-        return _record_of(row) if row else None
+        return record_of(row) if row else None
 
     def write(self, changes: Mapping[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
         """As `RecordStore` says."""
@@ -86,7 +86,7 @@ class SqliteStore:
             self._database = self._open_to_write()
         database = self._database
         with self._saying_why():
-            self._patiently(lambda: _write(database, changes))
+            self._patiently(lambda: write_records(database, changes))
 
     def close(self) -> None:
         """Close the file."""
@@ -100,8 +100,6 @@ class SqliteStore:
             what = f"a folder for results at {self._path.parent}"
             raise OutputError.of(what, error, "name another output folder", parameter="output") from error
         disk = Disk.of(self._path.parent)
-        if not disk.has_locks:
-            self._notify(f"The disk of {self._path.parent} has no locks: see that no other colorgan writes there.")
         try:
             return self._patiently(lambda: self._open_here(disk))
         except sqlite3.DatabaseError as error:
@@ -115,7 +113,7 @@ class SqliteStore:
     def _open_here(self, disk: Disk) -> sqlite3.Connection:
         with self._saying_why(), self._path.open("ab"):
             pass  # with the rights that a new file gets in that folder, of which SQLite knows nothing
-        database = self._open(f"{self._path.absolute().as_uri()}?nolock={int(not disk.has_locks)}", upgrade=True)
+        database = self._open(self._path.absolute().as_uri(), upgrade=True)
         if not disk.can_flush:
             database.execute("PRAGMA synchronous = OFF")
         return database
@@ -156,7 +154,7 @@ class SqliteStore:
             if upgrade and version < _VERSION:
                 _upgrade(database)
                 version = _VERSION
-            self._select = _SELECT_FROM_1 if version == 1 else _SELECT
+            self._select = _SELECT_FROM_1 if version == 1 else SELECT
             database.execute(self._select, (b"",))
         except BaseException:
             database.close()
@@ -188,7 +186,8 @@ class SqliteStore:
         return OutputError.of(f"the journal {self._path}", error, elsewhere, parameter="output")
 
 
-def _record_of(row: tuple[bytes, int, int, bytes, int, int, int, bytes | None, bytes | None]) -> Record:
+def record_of(row: tuple[bytes, int, int, bytes, int, int, int, bytes | None, bytes | None]) -> Record:
+    """The record in a row of `SELECT`."""
     photo, photo_bytes, photo_mtime_ns, settings, state, size_bytes, mtime_ns, photo_digest, digest = row
     source = FileState(photo_bytes, photo_mtime_ns, photo_digest or b"")
     return Record(photo, source, settings, RecordState(state), FileState(size_bytes, mtime_ns, digest or b""))
@@ -200,7 +199,8 @@ def _row_of(name: bytes, record: Record) -> tuple[bytes | int, ...]:
     return (name, *made_of, int(record.state), result.size_bytes, result.mtime_ns, source.digest, result.digest)
 
 
-def _write(database: sqlite3.Connection, changes: Mapping[bytes, Record | None]) -> None:
+def write_records(database: sqlite3.Connection, changes: Mapping[bytes, Record | None]) -> None:
+    """Put records into a database with the table of `SCHEMA`, all or none; None drops one."""
     with _transaction(database):
         database.executemany(_DELETE, [(name,) for name, record in changes.items() if record is None])
         database.executemany(_INSERT, [_row_of(name, record) for name, record in changes.items() if record])
@@ -210,7 +210,7 @@ def _upgrade(database: sqlite3.Connection) -> None:
     """Make the table, or give that of version 1 what it lacks; another process may have done it just now."""
     with _transaction(database):
         version = _version_of(database)
-        for statement in {0: (_SCHEMA,), 1: _DIGESTS}.get(version, ()):
+        for statement in {0: (SCHEMA,), 1: _DIGESTS}.get(version, ()):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {_VERSION}")
 

@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.records import LocalFiles
+from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options, with_hints
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
+from colorgan.files import shown_address
 from colorgan.images import decode
-from colorgan.images.encode import write_bytes
+from colorgan.images.discovery import split_name
 from colorgan.images.lightness import Lightness
 from colorgan.images.photo import Photo
 
@@ -65,6 +67,16 @@ class PixelBudget:
 
 
 @dataclass(frozen=True, eq=False)
+class _Opened:
+    """A photo that is to be read."""
+
+    position: int
+    job: Job
+    source: Path | BinaryIO
+    megapixels: float
+
+
+@dataclass(frozen=True, eq=False)
 class _Held:
     """A photo that was read, and waits for its colors."""
 
@@ -87,6 +99,9 @@ class PhotoWorker:
         gallery: the page that photos are put on; None without one.
         album: by whose palette photos are colored; None without one.
         budget: of the photos that are in memory at the same time.
+
+    Attributes:
+        threads: that call it at the same time.
     """
 
     def __init__(
@@ -104,6 +119,7 @@ class PhotoWorker:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
         self._all_pages, self._gallery, self._album = all_pages, gallery, album
+        self.threads = cores
         self._cores, self._budget = cores, budget
         self._busy = 0
         self._counting = threading.Lock()
@@ -127,11 +143,16 @@ class PhotoWorker:
         with self._sharing_cores():
             try:
                 for position, job in enumerate(jobs):
-                    megapixels = decode.measure(Path(job.source))
+                    source = None
+                    with _saying_why(position, job, tell):
+                        source = open_photo(job.source, job.source_state)
+                    if source is None:
+                        continue
+                    megapixels = decode.measure(source)
                     if not self._budget.take(megapixels, wait=not held):
                         self._finish(held, tell)
                         self._budget.take(megapixels, wait=True)
-                    self._read(position, job, megapixels, held, tell)
+                    self._read(_Opened(position, job, source, megapixels), held, tell)
                 self._finish(held, tell)
             finally:
                 for photo in held:
@@ -151,15 +172,15 @@ class PhotoWorker:
             with self._counting:
                 self._busy -= 1
 
-    def _read(
-        self, position: int, job: Job, megapixels: float, held: list[_Held], put: Callable[[int, PhotoOutcome], None]
-    ) -> None:
+    def _read(self, opened: _Opened, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
         """Read a photo and hold it, or say why not and give its pixels back."""
+        position, job, megapixels = opened.position, opened.job, opened.megapixels
         is_held = False
         try:
             with _saying_why(position, job, put):
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
-                photo = with_hints(decode.read(Path(job.source), reading), self._options, job.hints)
+                photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
+                photo = with_hints(photo, self._options, job.hints)
                 if self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
@@ -222,17 +243,18 @@ class PhotoWorker:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
         if isinstance(colors, PhotoError):
             raise colors
-        if one.job.already:
+        job = one.job
+        if job.already:
             self._show(one, colors)
-            return one.job.already
-        target = Path(one.job.target)
-        result = encode_result(self._colorizer(), one.photo, colors, self._options, target.suffix.lower())
+            return job.already
+        result = encode_result(self._colorizer(), one.photo, colors, self._options, split_name(job.name)[1].lower())
         for suffix, data in result.sidecars.items():
-            write_bytes(data, Path(one.job.folder, one.job.sidecar(suffix)))
-        write_bytes(result.data, target)
+            write_result(job.sidecar(suffix), data, overwrite=job.overwrite)
+        write_result(job.target, result.data, overwrite=job.overwrite)
         self._show(one, colors)
-        note = (one.job.note,) if one.job.note else ()
-        return one.job.outcome(PhotoStatus.written, note + result.warnings)
+        note = (job.note,) if job.note else ()
+        outcome = job.outcome(PhotoStatus.written, note + result.warnings)
+        return replace(outcome, had_color=result.had_color)
 
     def _show(self, one: _Held, colors: PredictedColors) -> None:
         """Put a photo on the page."""
@@ -281,7 +303,7 @@ def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None
     try:
         yield
     except PhotoError as error:
-        put(position, job.outcome(PhotoStatus.failed, (str(error),), error.parameter))
+        put(position, job.failed(error))
     except ColorganError:
         raise
     except MemoryError:

@@ -13,18 +13,19 @@ import typer
 
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
-from colorgan.batch.run import RESUME_ADVICE, colorize_files
+from colorgan.batch.run import RESUME_ADVICE, Summary, colorize_files
 from colorgan.callbacks import PhotoStatus
-from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks, Total
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import leave_at_once, watch_signals
-from colorgan.cli.options import Given, Json, Quiet, command, given_name, given_path
+from colorgan.cli.options import Given, Json, Quiet, command, given_name
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
+from colorgan.files import is_address
 from colorgan.images.discovery import read_paths
-from colorgan.options import COLORS, FILES, Option
+from colorgan.options import COLORS, FILES, RUNNING, Option
 from colorgan.signals import SignalWatch
 
 
@@ -32,20 +33,20 @@ from colorgan.signals import SignalWatch
 def colorize(
     given: Given,
     inputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            parser=given_path,
-            help="Photos, and folders of photos; - reads one from standard input.",
+            parser=given_name,
+            help="Photos, folders, or their addresses (s3://bucket/photos); - reads one photo from standard input.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         str | None,
         Option(
-            "Folder for the results, or a file where INPUT is one photo; - is standard output.",
+            "Folder or address for the results, or a file where INPUT is one photo; - is standard output.",
             FILES,
-            spelling="--output -o",
+            flags="--output -o",
             metavar="PATH",
             unset="NAME-color.EXT beside each photo",
             parse=given_name,
@@ -70,6 +71,15 @@ def colorize(
             completes="model",
         ),
     ] = DEFAULT_MODEL,
+    ray: Annotated[
+        str,
+        Option(
+            "Color on a Ray cluster: `auto` takes the running one, or starts one here; an address, that one.",
+            RUNNING,
+            metavar="auto|ADDRESS",
+            unset="color in this process",
+        ),
+    ] = "",
     json_lines: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -87,6 +97,7 @@ def colorize(
         options=ColorizeOptions(**given[ColorizeOptions]),
         batch=BatchOptions(**given[BatchOptions]),
         model=model,
+        ray=ray,
         json_lines=json_lines,
         quiet=quiet,
     )
@@ -106,7 +117,9 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     console = Console(request.quiet)
     reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console)
     listed = None
-    count = None if request.from_file else partial(count_photos, request.inputs, request.output_path)
+    is_far = any(map(is_address, request.inputs))
+    paths = [Path(path) for path in request.inputs]
+    count = None if request.from_file or is_far else partial(count_photos, paths, request.output_path)
     callbacks = ReportingCallbacks(
         console,
         reporter,
@@ -131,15 +144,15 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
                 batch=request.batch,
                 model=request.model,
                 listed=listed,
+                ray=request.ray,
                 callbacks=callbacks,
             )
     except ColorganError as error:
         reporter.stopped(error)
         if callbacks.counts:
-            reporter.summary(callbacks.counts, Total(request.where, error.exit_code))
+            reporter.summary(Summary(callbacks.counts), request.where, error.exit_code)
         raise
-    total = Total(request.where, summary.exit_code, summary.dry_run, summary.left_out_folders, summary.page)
-    reporter.summary(summary.counts, total)
+    reporter.summary(summary, request.where, summary.exit_code)
     if console.is_terminal and summary.counts.get(PhotoStatus.written) and request.may_have_page:
         console.note("To look at them before and after, in a browser, add --page.")
     return summary.exit_code

@@ -10,16 +10,15 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.text import Text
 
+from colorgan.batch.run import Summary
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.cli.console import Console, DownloadBar
-from colorgan.cli.options import option_of
+from colorgan.cli.options import option_of, spelled
 from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
 from colorgan.signals import SignalWatch
@@ -41,25 +40,6 @@ _ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.changed)
 def printable(path: str | os.PathLike[str]) -> str:
     """A path as text that any terminal takes, also where its name is not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
-
-
-@dataclass(frozen=True)
-class Total:
-    """What belongs to the sums of a run.
-
-    Attributes:
-        where: the results are, in words.
-        exit_code: of the process.
-        is_dry: whether nothing was done.
-        left_out_folders: hidden and housekeeping folders, which were not searched.
-        page: the page to look at, where one was asked for.
-    """
-
-    where: str
-    exit_code: int
-    is_dry: bool = False
-    left_out_folders: int = 0
-    page: Path | None = None
 
 
 class Reporter(ABC):
@@ -88,12 +68,13 @@ class Reporter(ABC):
         """Say why the whole run ends early; a person is told by whoever catches the error."""
 
     @abstractmethod
-    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
+    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Say what became of all photos, in numbers, and where the results are.
 
         Args:
-            counts: of the photos.
-            total: what else there is to say.
+            summary: the numbers.
+            where: the results are, in words.
+            exit_code: of the process.
         """
 
 
@@ -134,18 +115,25 @@ class PlainReporter(Reporter):
     def stopped(self, error: ColorganError) -> None:
         """Print nothing."""
 
-    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
+    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Print the sums."""
-        words = _PLANNED if total.is_dry else _DONE
+        counts, words = summary.counts, _PLANNED if summary.dry_run else _DONE
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
-        self._console.result(f"{sums}. Results: {total.where}")
+        self._console.result(f"{sums}. Results: {where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
-        if total.left_out_folders:
-            self._console.note(f"Hidden and housekeeping folders, not searched unless named: {total.left_out_folders}.")
-        if total.page:
-            self._console.note(f"The page to look at: {printable(total.page)}")
+        if summary.had_color:
+            self._console.note(
+                f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out."
+            )
+        if summary.left_out_folders:
+            left_out = summary.left_out_folders
+            self._console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
+        if summary.other_files:
+            self._console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
+        if summary.page:
+            self._console.note(f"The page to look at: {printable(summary.page)}")
 
 
 class JsonReporter(Reporter):
@@ -178,26 +166,28 @@ class JsonReporter(Reporter):
         where = {"source": outcome.source, "page": outcome.page}
         if outcome.status is PhotoStatus.failed:
             option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
-            self._line("error", **where, reason="; ".join(outcome.words) + option)
+            self._line("error", **where, reason=spelled("; ".join(outcome.words)) + option)
             return
         self._line("photo", **where, output=outcome.target, status=status, words=list(outcome.words))
 
     def stopped(self, error: ColorganError) -> None:
         """Print a line of the type error that names no photo."""
-        parts = {"expected": error.expected, "found": error.found, "advice": error.advice}
-        self._line("error", source=None, reason=str(error), exit_code=error.exit_code, **parts)
+        parts = {name: spelled(getattr(error, name)) for name in ("expected", "found", "advice")}
+        self._line("error", source=None, reason=spelled(str(error)), exit_code=error.exit_code, **parts)
 
-    def summary(self, counts: Mapping[PhotoStatus, int], total: Total) -> None:
+    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Print a line of the type summary."""
-        sums = {name: counts.get(status, 0) for status, name in _SUMS.items()}
+        sums = {name: summary.counts.get(status, 0) for status, name in _SUMS.items()}
         self._line(
             "summary",
             **sums,
-            output=total.where,
-            exit_code=total.exit_code,
-            dry_run=total.is_dry,
-            left_out_folders=total.left_out_folders,
-            page=None if total.page is None else str(total.page),
+            output=where,
+            exit_code=exit_code,
+            dry_run=summary.dry_run,
+            had_color=summary.had_color,
+            left_out_folders=summary.left_out_folders,
+            other_files=dict(summary.other_files),
+            page=None if summary.page is None else str(summary.page),
         )
 
 
@@ -215,6 +205,12 @@ _PLANNED = {
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "would fail",
 }
+
+
+def _by_suffix(files: Mapping[str, int]) -> str:
+    """How many files of each suffix, the most first."""
+    rows = sorted(files.items(), key=lambda row: (-row[1], row[0]))
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in rows)
 
 
 def _source(outcome: PhotoOutcome) -> str:
@@ -310,6 +306,7 @@ class ReportingCallbacks(Callbacks):
         self.counts: Counter[PhotoStatus] = Counter()
         self._console, self._reporter, self._watch = console, reporter, watch
         self._inputs, self._model, self._dry_run, self._count = inputs, model, dry_run, count
+        self._advices: set[str] = set()
         self._bar, self._download = ExitStack(), DownloadBar(console)
         self._advance: Callable[[], None] | None = None
 
@@ -355,11 +352,19 @@ class ReportingCallbacks(Callbacks):
         self.counts[outcome.status] += 1
         if self._dry_run:
             self._reporter.planned(outcome)
+            self._advise(outcome.advice)
             return
         if self._advance is None:
             self._advance = self._bar.enter_context(photo_bar(self._console, self._count))
         self._reporter.outcome(outcome)
+        self._advise(outcome.advice)
         self._advance()
+
+    def _advise(self, advice: str) -> None:
+        """Say once what would help all photos of a kind."""
+        if advice and advice not in self._advices:
+            self._advices.add(advice)
+            self._console.warn(advice)
 
     def should_stop(self) -> int | None:
         """The signal that came, or None."""

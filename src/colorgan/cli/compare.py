@@ -39,7 +39,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, spelling="--output -o")] = Path(
+    output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, flags="--output -o")] = Path(
         "comparison"
     ),
     app: Annotated[bool, Option("Try photos in the browser, on this machine alone (the extra app).", _APP)] = False,
@@ -48,17 +48,17 @@ def compare(
         Option(
             "Number of the port where the app listens.",
             _APP,
-            lowest=1024,
-            highest=65535,
+            minimum=1024,
+            maximum=65535,
             unset="8501, or the next that is free",
         ),
     ] = None,
     json_lines: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare models on the same photos: figures with intervals, in words, and pictures side by side.
+    """Compare models on the same photos: the answer, metrics with intervals, and pictures side by side.
 
-    Photos without color of their own get pictures and no figures.
+    Photos without color of their own get pictures and no metrics.
     """
     options = CompareOptions(**given[CompareOptions])
     console = Console(quiet)

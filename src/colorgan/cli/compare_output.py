@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -51,11 +54,11 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
     for failure in comparison.failures:
         console.warn(f"failed: {_shown(failure.photo)}: {failure.reason}")
     if comparison.photos:
-        console.result(comparison.answer)
+        _print_sentence(console, comparison.answer)
         _print_tables(console, comparison)
         _print_perceptual(console, comparison.rows)
         for line in pairs_in_words(comparison.rows, comparison.differences, len(comparison.photos)):
-            console.result(line)
+            _print_sentence(console, line)
         _print_published(console, comparison)
     for reason, count in comparison.left_out.items():
         console.note(f"{count} {reason} {'photo has' if count == 1 else 'photos have'} no metrics, but pictures.")
@@ -68,6 +71,13 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
         console.result(f"Sheets of {_count(comparison.examples)}: {_shown(folder / 'sheets')}")
     console.result(f"Page: {_shown(folder / HTML_NAME)}")
     console.result(f"Results: {_shown(folder / JSON_NAME)}")
+
+
+def _print_sentence(console: Console, text: str) -> None:
+    """Print a sentence, broken between words where a person looks on."""
+    lines = textwrap.wrap(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else [text]
+    for line in lines:
+        console.result(line)
 
 
 def _count(examples: Sequence[Example]) -> str:

@@ -48,7 +48,7 @@ def given_name(text: str) -> str:
 
 
 Quiet = Annotated[bool, Option("Print results, warnings and errors only.", RUNNING)]
-Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, spelling="--json")]
+Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, flags="--json")]
 
 
 def command(*kinds: type, first: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -170,7 +170,7 @@ def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Paramet
         kind = list[get_args(kind)[0]]  # type: ignore[misc]
     is_path, is_several = kind in (Path, list[Path]), get_origin(kind) is list
     info = typer.Option(
-        *_declarations(each),
+        *each.spellings,
         help=text,
         envvar=option.variable or None,
         metavar=option.metavar or option.unit.upper() or ("PATH" if is_path else _metavar(each)),
@@ -199,17 +199,9 @@ def _help(each: Described) -> str:
     return each.option.help.rstrip(".") + values + "."
 
 
-def _declarations(each: Described) -> list[str]:
-    """The spellings of an option, as Typer takes them."""
-    if each.option.spelling:
-        return each.option.spelling.split()
-    is_switch = each.kinds == (bool,) and each.default is not False
-    return [_dashed(each.name) + (f"/{_dashed(f'no_{each.name}')}" if is_switch else "")]
-
-
 def _spelling(each: Described) -> str:
     """The spelling that changes what holds where the option is not given."""
-    on, _, off = _declarations(each)[0].partition("/")
+    on, _, off = each.spellings[0].partition("/")
     return off if each.default is True else on
 
 

@@ -33,12 +33,12 @@ def prepare(
             help="Folders of photos, .tar files (also a tar of class tars), .zip files.",
         ),
     ],
-    output: Annotated[Path, Option("The set's folder.", FILES, spelling="--output -o")] = Path("data"),
+    output: Annotated[Path, Option("The set's folder.", FILES, flags="--output -o")] = Path("data"),
     quiet: Quiet = False,
 ) -> None:
     """Turn photos into a set for training: reduced, screened, split, in shards.
 
-    Gray, tinted, tiny, unreadable and duplicate photos are left out; the set's manifest.jsonl says which and why.
+    Gray, toned, tiny, unreadable and duplicate photos are left out; the set's manifest.jsonl says which and why.
     """
     options = PrepareOptions(**given[PrepareOptions])
     console = Console(quiet)

@@ -17,6 +17,7 @@ from colorgan.cli.colorize_output import Reporter, printable
 from colorgan.cli.console import Console, DownloadBar
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
+from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -30,22 +31,24 @@ class Request:
     """What was asked for.
 
     Attributes:
-        inputs: files and folders.
-        output: a folder, a file, or None for beside the photos; as it was given, with a slash at its end or without.
+        inputs: files, folders and addresses, as they were given.
+        output: a folder, a file, an address, or None for beside the photos; with a slash at its end or without.
         from_file: a file with the paths of further photos, or None.
         options: of the photos.
         batch: of the run.
         model: its name or path.
+        ray: the cluster to color on, or empty.
         json_lines: print for a program.
         quiet: no progress and notes.
     """
 
-    inputs: Sequence[Path]
+    inputs: Sequence[str]
     output: str | None
     from_file: Path | None
     options: ColorizeOptions
     batch: BatchOptions
     model: str
+    ray: str
     json_lines: bool
     quiet: bool
 
@@ -63,12 +66,14 @@ class Request:
     @property
     def where(self) -> str:
         """Where the results are, in words."""
+        if self.output and is_address(self.output):
+            return shown_address(self.output).rstrip("/")
         return printable(self.output_path) if self.output_path else "beside the photos, as NAME-color"
 
     @property
     def inputs_in_words(self) -> str:
         """What was named, as short as a line."""
-        named = [printable(path) for path in self.inputs]
+        named = [printable(path if is_address(path) else Path(path)) for path in map(shown_address, self.inputs)]
         if self.from_file:
             named.append(f"the photos listed in {printable(self.from_file)}")
         return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
@@ -76,7 +81,7 @@ class Request:
     @property
     def is_stream(self) -> bool:
         """Whether a photo comes from standard input, or goes to standard output."""
-        return STREAM in self.inputs or self.output_path == STREAM
+        return str(STREAM) in self.inputs or self.output_path == STREAM
 
 
 def _check(request: Request) -> None:
@@ -85,7 +90,9 @@ def _check(request: Request) -> None:
         raise UsageError("one photo through a pipe", "several inputs", "Name folders and files without -.")
     if request.json_lines or request.batch.dry_run or request.batch.all_pages or request.batch.page:
         raise UsageError("one photo through a pipe", "--json, --dry-run, --all-pages or --page", "Leave it out.")
-    source, target = request.inputs[0], request.output_path or STREAM
+    if any(map(is_address, (*request.inputs, request.output or ""))):
+        raise UsageError("one photo through a pipe", "an address", "Name a folder or an address as output.")
+    source, target = Path(request.inputs[0]), request.output_path or STREAM
     if source.is_dir():
         raise UsageError("one photo for standard output", f"{source} is a folder", "Name a folder as output.")
     if target == STREAM:
@@ -112,7 +119,7 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
     from colorgan.images.decode import read
     from colorgan.images.encode import write_bytes
 
-    source, target = request.inputs[0], request.output_path or STREAM
+    source, target = Path(request.inputs[0]), request.output_path or STREAM
     photo = read(_standard_input() if source == STREAM else source, read_options(request.options))
     photo = with_hints(photo, request.options)
     if request.batch.skip_color and photo.had_color:

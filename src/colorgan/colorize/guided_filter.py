@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-RADIUS = 4  # pixels of what the network saw: one cell of its answer
-EDGE = 30.0  # L squared: where lightness varies less than this, colors are only smoothed
+RADIUS = 6  # pixels of what the network saw: a cell and a half of its answer
+EDGE = 10.0  # L squared: where lightness varies less than this, colors are only smoothed
 
 
 def lines(L: Tensor, ab: Tensor) -> Tensor:

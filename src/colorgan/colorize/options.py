@@ -27,15 +27,15 @@ class ColorizeOptions(Checked):
     """
 
     saturation: Annotated[
-        float, Option("Factor on the colors; 0 is gray, 1 as predicted.", COLORS, lowest=0, highest=4)
+        float, Option("Factor on the colors; 0 is gray, 1 as predicted.", COLORS, minimum=0, maximum=4)
     ] = 1.0
     temperature: Annotated[
         float | None,
         Option(
             "Of the decoding: lower is bolder and surer, higher is softer and browner.",
             COLORS,
-            lowest=0.01,
-            highest=100,
+            minimum=0.01,
+            maximum=100,
             unset=_MODELS_OWN,
         ),
     ] = None
@@ -45,8 +45,8 @@ class ColorizeOptions(Checked):
         Option(
             "Short side at which the network sees a photo.",
             COLORS,
-            lowest=16,
-            highest=4096,
+            minimum=16,
+            maximum=4096,
             unit="pixels",
             unset=_MODELS_OWN,
         ),
@@ -69,8 +69,8 @@ class ColorizeOptions(Checked):
             "Number of plausible colorings of each photo, the first of them the plain one; further ones are written as "
             "NAME-variant-2 and so on.",
             RESULTS,
-            lowest=1,
-            highest=16,
+            minimum=1,
+            maximum=16,
         ),
     ] = 1
     seed: Annotated[int, SEED] = 0
@@ -83,7 +83,7 @@ class ColorizeOptions(Checked):
         ),
     ] = None
     max_megapixels: Annotated[
-        float, Option("Megapixels of the largest photo that is accepted.", FILES, lowest=0.001, unit="megapixels")
+        float, Option("Megapixels of the largest photo that is accepted.", FILES, minimum=0.001, unit="megapixels")
     ] = 500.0
     format: Annotated[
         FormatName,
@@ -92,13 +92,13 @@ class ColorizeOptions(Checked):
             RESULTS,
         ),
     ] = "keep"
-    quality: Annotated[int, Option("Quality of JPEG and WebP results.", RESULTS, lowest=1, highest=100)] = 95
+    quality: Annotated[int, Option("Quality of JPEG and WebP results.", RESULTS, minimum=1, maximum=100)] = 95
     keep_metadata: Annotated[
         bool,
         Option(
             "Keep, or drop, EXIF data and the like in the results.",
             RESULTS,
-            spelling="--keep-metadata/--strip-metadata",
+            flags="--keep-metadata/--strip-metadata",
         ),
     ] = True
     mark: Annotated[
@@ -126,7 +126,7 @@ class ColorizeOptions(Checked):
             "A color for a place of the photo, counted in pixels from its top left: #8b1a1a, navy, or keep for what is "
             "to stay gray; as often as wanted.",
             COLORS,
-            spelling="--hint",
+            flags="--hint",
             metavar="X,Y=COLOR",
             unset="none",
             parse=lambda texts: tuple(map(Hint.parse, texts)),
@@ -139,7 +139,7 @@ class ColorizeOptions(Checked):
             "A PNG of the photo's size that is transparent but where colors are painted, or places as JSON; what lies "
             "beside the photo is then not looked at.",
             COLORS,
-            spelling="--hints",
+            flags="--hints",
             metavar="FILE",
             unset="NAME.hints.png and NAME.hints.json beside each photo",
         ),

@@ -26,7 +26,7 @@ from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
-from colorgan.comparison.published import published_beside
+from colorgan.comparison.published import comparable_published_rows
 from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_all, write_results
@@ -34,6 +34,7 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.files import refuse_addresses
 from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
@@ -65,6 +66,7 @@ def compare(
         OutputError: the folder cannot be written, or fails.
         Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
+    refuse_addresses([*inputs, output], "a comparison")
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
@@ -161,7 +163,7 @@ def _measured(
         examples=examples,
         failures=log.failures,
         left_out=dict(Counter(chosen.why for chosen in log.colorless)),
-        published=published_beside((photo.name for photo in log.photos), options.size),
+        published=comparable_published_rows((photo.name for photo in log.photos), options.size),
         notes=[
             *notes_on_photos(len(log.photos), log.enlarged),
             *notes_on_copies(log.copies),

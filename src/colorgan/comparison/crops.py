@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorgan.color.lab import rgb_to_lab
-from colorgan.data.filters import THUMB_SIDE, judge_colours
-from colorgan.data.options import PrepareOptions
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
-from colorgan.images.decode import ReadOptions, read_rgb
+from colorgan.images.decode import read_rgb
 from colorgan.images.discovery import has_photo_suffix
+from colorgan.images.toning import Toning, toning_of
+from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
-MIN_CHROMA = PrepareOptions().min_chroma  # Lab units: below it a photo is gray, as `prepare` has it
-_READERS = 2
-_AHEAD = 16  # photos that are read while networks compute
+_READERS = 2  # threads
 
 Pixels = NDArray[np.uint8]
 
@@ -38,7 +32,7 @@ class Crop:
         entry: where it is from.
         sha256: of its file.
         rgb: (S, S, 3), sRGB: the square in its middle.
-        colorless: why it has no true colors (gray, tinted), or "" where it has.
+        colorless: why it has no true colors (gray, toned), or "" where it has.
         enlarged: whether the photo was smaller than that square.
     """
 
@@ -83,19 +77,6 @@ def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Sou
     return sources
 
 
-def decode(data: bytes, options: ReadOptions | None = None) -> Image.Image:
-    """Decode a photo's file into sRGB, the right way up.
-
-    Args:
-        data: the file.
-        options: what to accept, where it differs from what `colorize` takes.
-
-    Raises:
-        PhotoError: it cannot be read, with the reason.
-    """
-    return read_rgb(io.BytesIO(data), options or ReadOptions())
-
-
 def crop(image: Image.Image, size_px: int) -> Pixels:
     """Resize a photo to that short side (bicubic) and cut the square out of its middle: (S, S, 3)."""
     scale = size_px / min(image.size)
@@ -107,17 +88,15 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
 
 def colorless_because(rgb: Pixels) -> str:
     """Why a photo has no true colors to compare with, or ""."""
-    thumb = np.array(Image.fromarray(rgb).resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
-    lab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255)
-    verdict = judge_colours(lab, MIN_CHROMA)[0]
-    return verdict.reason.value if verdict else ""
+    toning = toning_of(Image.fromarray(rgb))
+    return "" if toning is Toning.color else toning.value
 
 
 def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
     """Read a photo as it is measured, or find out why it cannot be."""
     try:
         data = entry.read()
-        image = decode(data)
+        image = read_rgb(io.BytesIO(data))
         rgb = crop(image, size_px)
     except PhotoError as error:
         return Unreadable(entry, error.found)
@@ -128,15 +107,12 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
 
 def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:
     """Read photos in their order, a few of them ahead of what is asked for."""
-    with ThreadPoolExecutor(_READERS, "reader") as pool:
-        pending: deque[Future[Crop | Unreadable]] = deque()
-        try:
-            for entry in entries:
-                pending.append(pool.submit(read_crop, entry, size_px))
-                if len(pending) >= _AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+
+    def read(group: Sequence[Entry], put: Callable[[int, Crop | Unreadable], None]) -> None:
+        for position, entry in enumerate(group):
+            put(position, read_crop(entry, size_px))
+
+    workers: Workers[Entry, Crop | Unreadable] = Workers(_READERS, read)
+    with workers:
+        pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=lambda: None)
+        yield from pool.results(Pending(entry) for entry in entries)

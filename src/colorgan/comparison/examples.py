@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from PIL import Image
 
 from colorgan.colorize import upsample
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.comparison.crops import decode
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.report.contact_sheet import sheet
 from colorgan.comparison.results import GRAY, ORIGINAL, Example, Row
 from colorgan.data.sources import Entry
 from colorgan.files import atomic_write
+from colorgan.images.decode import read_rgb
 from colorgan.images.photo import from_image
 
 MOST_SIDE_PX = 640
@@ -84,7 +85,7 @@ def write_example(
     Raises:
         PhotoError: the photo cannot be read or colored.
     """
-    images = _pictures(decode(chosen.entry.read()), models, with_original=chosen.number is not None)
+    images = _pictures(read_rgb(io.BytesIO(chosen.entry.read())), models, with_original=chosen.number is not None)
     paths = {name: f"{PICTURES}/{position:04d}-{number}-{_slug(name)}.jpg" for number, name in enumerate(images)}
     for name, image in images.items():
         _save(folder / paths[name], image)

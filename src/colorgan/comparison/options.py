@@ -41,7 +41,7 @@ class CompareOptions(Checked):
         Option(
             "Names or paths of weights, with commas between; may be given again.",
             _WHAT,
-            spelling="--models --model",
+            flags="--models --model",
             metavar="NAMES|PATHS",
             unset="every available model",
             completes="models",
@@ -50,16 +50,16 @@ class CompareOptions(Checked):
         ),
     ] = ()
     size: Annotated[
-        int, Option("Side of the square that is measured.", _WHAT, lowest=32, highest=2048, unit="pixels")
+        int, Option("Side of the square that is measured.", _WHAT, minimum=32, maximum=2048, unit="pixels")
     ] = 256
     examples: Annotated[
         int,
         Option(
             "Photos with colors of their own to write in every model's colors, at most, and likewise of those without.",
             _WHAT,
-            lowest=0,
+            minimum=0,
             unit="photos",
-            spelling="--photos",
+            flags="--photos",
         ),
     ] = 12
     device: Annotated[str, DEVICE] = "auto"
@@ -70,7 +70,7 @@ class CompareOptions(Checked):
         Option(
             "Put the models of earlier results beside these; they must be of the same photos and protocol.",
             _WHAT,
-            spelling="--with",
+            flags="--with",
             metavar="RESULTS.JSON",
             unset="none",
         ),

@@ -26,7 +26,7 @@ _VAL5K = (
 )
 
 
-def published_beside(names: Iterable[str], size_px: int) -> list[PublishedRow]:
+def comparable_published_rows(names: Iterable[str], size_px: int) -> list[PublishedRow]:
     """The published rows whose photos and protocol are those of a comparison.
 
     Args:

@@ -188,7 +188,7 @@ class Example:
     Attributes:
         photo: its name.
         source: where it came from.
-        why: best, worst, between, or the reason why it has no true colors (gray, tinted).
+        why: best, worst, between, or the reason why it has no true colors (gray, toned).
         pictures: by row, paths from the folder of the results, with forward slashes.
         sheet: all of them side by side with their names, likewise.
         metrics: by row and name; empty without true colors.

@@ -19,17 +19,9 @@ from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
 from colorgan.images.decode import read_rgb, read_size
+from colorgan.images.toning import Toning, toning_of
 
 THUMB_SIDE = 32
-
-# What makes a photo a tinted grey one: all hues point one way, all ab lie on one line, and lightness alone tells the
-# colour. Set by looking at what is left out of ImageNet, Caltech-101 and UTKFace photos: of 10,000 some 60, nearly all
-# sepia, blue or green; looser limits begin to take sand, snow and sky, and miss fewer of the tinted.
-_TINT_MIN_HUE_AGREEMENT = 0.95  # length of the mean ab over the mean length of ab
-_TINT_MAX_ACROSS = 1.2  # Lab units, standard deviation across the line
-_TINT_MAX_UNEXPLAINED = 1.8  # Lab units, root mean square distance from the best cubic in L ...
-_TINT_MAX_UNEXPLAINED_SHARE = 0.05  # ... to which strong tints add so much of their mean chroma
-_TINT_MIN_CONTRAST = 12.0  # standard deviation of L: a plain sky is all of one colour, and a photo
 
 
 class Reason(str, Enum):
@@ -37,8 +29,8 @@ class Reason(str, Enum):
 
     UNREADABLE = "unreadable"
     TINY = "tiny"
-    GREY = "grey"
-    TINTED = "tinted"
+    GRAY = "gray"
+    TONED = "toned"
     DUPLICATE = "duplicate"
     CLASS_NOT_CHOSEN = "class not chosen"
     OVER_PER_CLASS = "over per-class"
@@ -67,6 +59,7 @@ class Reduced:
         width: pixels.
         digest: of its pixels before they were encoded.
         thumb: (THUMB_SIDE, THUMB_SIDE, 3), uint8 sRGB.
+        toning: whether it is gray, toned or in color.
     """
 
     encoded: bytes
@@ -74,6 +67,7 @@ class Reduced:
     width: int
     digest: str
     thumb: npt.NDArray[np.uint8]
+    toning: Toning
 
 
 def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> Reduced | Rejected:
@@ -118,7 +112,8 @@ def _encode(picture: Image.Image, encoding: Encoding) -> Reduced | Rejected:
             Reason.UNREADABLE, f"{picture.width} x {picture.height} is too long for {encoding.pillow_format}"
         )
     thumb = picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
-    return Reduced(buffer.getvalue(), picture.height, picture.width, digest, np.asarray(thumb))
+    toning = toning_of(picture)
+    return Reduced(buffer.getvalue(), picture.height, picture.width, digest, np.asarray(thumb), toning)
 
 
 def thumbs_to_lab(photos: list[Reduced]) -> Tensor:
@@ -128,51 +123,20 @@ def thumbs_to_lab(photos: list[Reduced]) -> Tensor:
     return rgb_to_lab(rgb.permute(0, 3, 1, 2).contiguous().float() / 255)
 
 
-def judge_colours(lab: Tensor, min_chroma: float) -> list[Rejected | None]:
-    """Tell grey and tinted photos from coloured ones.
+def rejected_for_colors(photo: Reduced, lab: Tensor, min_chroma: float) -> Rejected | None:
+    """Why a photo is gray or toned, or None.
 
     Args:
-        lab: (B, 3, H, W).
-        min_chroma: Lab units; photos whose mean chroma is below are grey. 0 lets everything pass.
-
-    Returns:
-        For each photo, why it is left out, or None.
+        photo: as it was judged when it was read.
+        lab: (3, H, W), of its thumb.
+        min_chroma: Lab units; a photo whose mean chroma is below is gray. 0 lets everything pass.
     """
     if min_chroma == 0:
-        return [None] * len(lab)
-    chroma = lab[:, 1:].norm(dim=1).mean(dim=(1, 2)).tolist()
-    tinted = _is_tinted(lab).tolist()
-    verdicts: list[Rejected | None] = []
-    for mean, tint in zip(chroma, tinted, strict=True):
-        if mean < min_chroma:
-            verdicts.append(Rejected(Reason.GREY, f"mean chroma {mean:.2f}"))
-        else:
-            verdicts.append(Rejected(Reason.TINTED, f"mean chroma {mean:.2f}, one hue") if tint else None)
-    return verdicts
-
-
-def _is_tinted(lab: Tensor) -> Tensor:
-    """Whether each photo's colour is one hue that lightness alone decides, (B,) bool."""
-    L, ab = lab[:, 0].flatten(1), lab[:, 1:].flatten(2).mT  # (B, N), (B, N, 2)
-    chroma = ab.norm(dim=-1).mean(1)
-    agreement = ab.mean(1).norm(dim=-1) / chroma.clamp(min=1e-6)
-    centred = ab - ab.mean(1, keepdim=True)
-    covariance = centred.mT @ centred / ab.shape[1]
-    across = torch.linalg.eigvalsh(covariance)[:, 0].clamp(min=0).sqrt()
-    unexplained = (ab - _best_cubic(L, ab)).square().sum(-1).mean(1).sqrt()
-    one_hue = (agreement >= _TINT_MIN_HUE_AGREEMENT) & (across <= _TINT_MAX_ACROSS)
-    explained = unexplained <= _TINT_MAX_UNEXPLAINED + _TINT_MAX_UNEXPLAINED_SHARE * chroma
-    tinted: Tensor = explained & one_hue & (L.std(dim=1) >= _TINT_MIN_CONTRAST)
-    return tinted
-
-
-def _best_cubic(L: Tensor, ab: Tensor) -> Tensor:
-    """The ab that the least-squares cubic in L gives, (B, N, 2)."""
-    powers: Tensor = (L[..., None] / 50 - 1) ** torch.arange(4)  # (B, N, 4)
-    # A photo of one lightness makes the equations singular; the little ridge keeps them solvable.
-    normal = powers.mT @ powers + 1e-3 * torch.eye(4)
-    coefficients: Tensor = torch.linalg.solve(normal, powers.mT @ ab)
-    return powers @ coefficients
+        return None
+    chroma = float(lab[1:].norm(dim=0).mean())
+    if chroma < min_chroma or photo.toning is Toning.gray:
+        return Rejected(Reason.GRAY, f"mean chroma {chroma:.2f}")
+    return Rejected(Reason.TONED, f"mean chroma {chroma:.2f}, one tone") if photo.toning is Toning.toned else None
 
 
 def perceptual_hashes(lab: Tensor) -> npt.NDArray[np.uint64]:

@@ -30,7 +30,7 @@ class PrepareOptions(Checked):
 
     size: Annotated[
         int,
-        Option("The short side that larger photos are reduced to.", _CHOICE, lowest=8, highest=4096, unit="pixels"),
+        Option("The short side that larger photos are reduced to.", _CHOICE, minimum=8, maximum=4096, unit="pixels"),
     ] = 256
     classes: Annotated[
         int | tuple[str, ...] | None,
@@ -44,27 +44,27 @@ class PrepareOptions(Checked):
     ] = None
     per_class: Annotated[
         int | None,
-        Option("Photos to keep of each class, at most.", _CHOICE, lowest=1, unit="photos", unset="all"),
+        Option("Photos to keep of each class, at most.", _CHOICE, minimum=1, unit="photos", unset="all"),
     ] = None
     val_fraction: Annotated[
-        float, Option("Share of the photos to hold back for validation.", _CHOICE, lowest=0, highest=0.9)
+        float, Option("Share of the photos to hold back for validation.", _CHOICE, minimum=0, maximum=0.9)
     ] = 0.05
     min_chroma: Annotated[
         float,
         Option(
-            "Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and tinted ones.",
+            "Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and toned ones.",
             _CHOICE,
-            lowest=0,
+            minimum=0,
         ),
     ] = 2.0
-    min_side: Annotated[int, Option("Photos with a shorter side are left out.", _CHOICE, lowest=8, unit="pixels")] = 64
+    min_side: Annotated[int, Option("Photos with a shorter side are left out.", _CHOICE, minimum=8, unit="pixels")] = 64
     encoding: Annotated[
         Literal["jpeg", "webp"],
         Option("How photos are stored: jpeg in quality 95, webp in 65 and a third of the bytes.", FILES),
     ] = "jpeg"
     workers: Annotated[
         int | None,
-        Option("Threads that read and reduce photos.", RUNNING, lowest=1, highest=256, unset="one per core"),
+        Option("Threads that read and reduce photos.", RUNNING, minimum=1, maximum=256, unset="one per core"),
     ] = None
     seed: Annotated[int, SEED] = 0
     overwrite: Annotated[bool, Option("Replace a set, once the new one is whole.", FILES)] = False

@@ -37,7 +37,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import sha256_of, sync
+from colorgan.files import refuse_addresses, sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -83,6 +83,7 @@ def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, prog
         SetError: no photo is left to make a set of.
         OutputError: the set cannot be written; what was there is still there.
     """
+    refuse_addresses([*sources, output], "a set")
     output = output.resolve()
     check_place(output, options.overwrite)
     with contextlib.ExitStack() as stack:

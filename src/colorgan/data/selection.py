@@ -14,6 +14,7 @@ from typing import IO, TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from torch import Tensor
 
 from colorgan.color.bins import BINS, nearest_bin
 from colorgan.data.filters import (
@@ -21,9 +22,9 @@ from colorgan.data.filters import (
     Reason,
     Reduced,
     Rejected,
-    judge_colours,
     perceptual_hashes,
     reduce_photo,
+    rejected_for_colors,
     thumbs_to_lab,
 )
 from colorgan.data.shards import Encoding
@@ -137,7 +138,7 @@ class Selection:
     def _judge(self, batch: Sequence[tuple[int, Reduced | Rejected]]) -> None:
         photos = [result for _, result in batch if isinstance(result, Reduced)]
         lab = thumbs_to_lab(photos)
-        verdicts = iter(judge_colours(lab, self._criteria.min_chroma))
+        verdicts = iter(map(self._rejected_for_colors, photos, lab))
         hashes = iter(perceptual_hashes(lab).tolist())
         bins = iter(nearest_bin(lab[:, 1:, _COUNTED, _COUNTED]).numpy().astype(_BINS_DTYPE))
         for number, result in batch:
@@ -150,6 +151,9 @@ class Selection:
             verdict, hashed, photo_bins = next(verdicts), next(hashes), next(bins)
             reason = refusal or verdict or self._duplicate(result)
             self.outcomes[number] = reason or self._keep(entry, result, hashed, photo_bins)
+
+    def _rejected_for_colors(self, photo: Reduced, lab: Tensor) -> Rejected | None:
+        return rejected_for_colors(photo, lab, self._criteria.min_chroma)
 
     def _duplicate(self, photo: Reduced) -> Rejected | None:
         first = self._seen.get(photo.digest)

@@ -285,7 +285,7 @@ def _decode_unknown_tiff(place: _Place, options: ReadOptions) -> Photo:
     raster, colors, tags = _unknown_tiff(place, options, warnings)
     orientation = orientation_of(lambda: tags)
     metadata = of_tags(tags, None, 16, swapped=orientation > 4, warnings=warnings)
-    return assembled(raster, colors, orientation, "TIFF", metadata, warnings)
+    return assembled(raster, colors, orientation, "TIFF", metadata, warnings, tags.get(_ICC_TAG))
 
 
 def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> tuple[Raster, SampleColors, Image.Exif]:

@@ -25,8 +25,9 @@ from colorgan.images.lightness import (
 )
 from colorgan.images.metadata import Metadata, metadata_of, orientation_in
 from colorgan.images.pixels import Raster, common_raster, planes_of
+from colorgan.images.toning import Toning, toning_of
 
-_VISIBLE = 16  # levels of 255 between two channels from which on a pixel counts as colored
+_SAMPLED_PX = 192  # about so many rows and columns are looked at to tell toned photos from those in color
 
 _SPACES = {"1": GRAY, "L": GRAY, "LA": GRAY, "La": GRAY, "CMYK": CMYK, "LAB": LAB}
 
@@ -61,7 +62,7 @@ class Photo:
     Attributes:
         lightness: of each pixel.
         alpha: (H, W) uint8, or None where the photo has no transparency.
-        had_color: whether more than one pixel in a thousand was visibly not gray.
+        toning: whether it was gray, toned or in color.
         format: a key of `FORMATS`, empty for a picture from memory.
         metadata: what else the file said.
         warnings: what a user should know about the file, in words.
@@ -70,11 +71,16 @@ class Photo:
 
     lightness: Lightness
     alpha: Plane | None
-    had_color: bool
+    toning: Toning
     format: str
     metadata: Metadata = field(default_factory=Metadata)
     warnings: tuple[str, ...] = ()
     hints: PhotoHints | None = None
+
+    @property
+    def had_color(self) -> bool:
+        """Whether it was in color, and not merely toned."""
+        return self.toning is Toning.color
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,7 +106,8 @@ def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = Non
     warnings[:0] = getattr(image, "warnings", ())
     orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, warnings)
     format_name = "JPEG" if image.format == "MPO" else image.format or ""
-    return assembled(raster, colors, orientation, format_name, metadata, warnings)
+    icc = image.info.get("icc_profile")
+    return assembled(raster, colors, orientation, format_name, metadata, warnings, icc)
 
 
 def _raster_of(
@@ -181,7 +188,13 @@ def _space_of(image: Image.Image, raster: Raster | None) -> str:
 
 
 def assembled(
-    raster: Raster, colors: SampleColors, orientation: int, format_name: str, metadata: Metadata, warnings: list[str]
+    raster: Raster,
+    colors: SampleColors,
+    orientation: int,
+    format_name: str,
+    metadata: Metadata,
+    warnings: list[str],
+    icc: bytes | None = None,
 ) -> Photo:
     """Make a photo of decoded pixels and what their file said.
 
@@ -192,6 +205,7 @@ def assembled(
         format_name: as for `Photo`.
         metadata: likewise.
         warnings: what a user should know so far.
+        icc: the embedded profile.
     """
     turn = _UNTURNED[orientation]
     upright = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
@@ -199,9 +213,10 @@ def assembled(
     alpha = np.empty(upright, np.uint8) if raster.has_alpha else None
     code_of_gray = codes_of_lightness(colors.gray)
     codes: NDArray[np.uint16] | None = None
-    colored = 0
+    sample = _ColorSample(raster)
     for rows in strips(raster.height, raster.width):
         planes, transparency = raster.strip(rows)
+        sample.add(rows, planes, transparency)
         if alpha is not None:
             turn(alpha)[rows] = transparency
         if _is_gray(planes):
@@ -213,20 +228,47 @@ def assembled(
         if codes is None:  # what was gray so far goes on as lightness
             codes = code_of_gray[gray]
         turn(codes)[rows] = codes_of_lightness(colors.lightness(planes))
-        colored += _count_colored(planes, raster.depth)
-    lightness = Lightness(gray, colors.gray) if codes is None else Lightness(codes, L_OF_CODE)
-    had_color = colored * 1000 > raster.height * raster.width
-    return Photo(lightness, alpha, had_color, format_name, metadata, tuple(warnings))
+    if codes is None:
+        return Photo(Lightness(gray, colors.gray), alpha, Toning.gray, format_name, metadata, tuple(warnings))
+    toning = toning_of(sample.picture(icc))
+    return Photo(Lightness(codes, L_OF_CODE), alpha, toning, format_name, metadata, tuple(warnings))
+
+
+class _ColorSample:
+    """Every n-th pixel of a picture, as 8-bit RGB on white.
+
+    Args:
+        raster: the picture.
+    """
+
+    def __init__(self, raster: Raster) -> None:
+        self._raster = raster
+        self._step = max(1, max(raster.height, raster.width) // _SAMPLED_PX)
+        self._strips: list[Plane] = []
+
+    def add(self, rows: slice, planes: list[Samples], alpha: Plane | None) -> None:
+        """Take the pixels that are due among some rows."""
+        due = slice(-rows.start % self._step, None, self._step), slice(None, None, self._step)
+        few = [plane[due] for plane in planes]
+        if self._raster.depth == 16:
+            few = [(plane >> 8).astype(np.uint8) for plane in few]
+        if alpha is not None and self._raster.has_alpha:
+            few = [_on_white(plane, alpha[due]) for plane in few]
+        self._strips.append(np.stack(few * (3 // len(few)), -1).astype(np.uint8))
+
+    def picture(self, icc: bytes | None) -> Image.Image:
+        """What was taken, in sRGB.
+
+        Args:
+            icc: the profile by which deep samples are still to be converted; None where they are sRGB.
+        """
+        picture = Image.fromarray(np.concatenate(self._strips))
+        to_srgb = colors_of(icc, RGB, 8, []).to_srgb if self._raster.depth == 16 else None
+        return to_srgb(picture) if to_srgb else picture
 
 
 def _is_gray(planes: list[Samples]) -> bool:
     return len(planes) == 1 or (np.array_equal(planes[0], planes[1]) and np.array_equal(planes[1], planes[2]))
-
-
-def _count_colored(planes: list[Samples], depth: int) -> int:
-    red, green, blue = planes
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    return int(np.count_nonzero(spread > _VISIBLE * (1 if depth == 8 else 257)))
 
 
 def to_image(rgb: Plane, alpha: Plane | None = None) -> Image.Image:

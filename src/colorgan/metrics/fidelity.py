@@ -105,7 +105,8 @@ def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
     stretch = 1.5 - 0.5 * (mean_chroma7 / (mean_chroma7 + _25_TO_7)).sqrt()
     a1, a2 = a1 * stretch, a2 * stretch
     C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    hue_step, hue = _hues(torch.atan2(b1, a1), torch.atan2(b2, a2), C1 * C2 == 0)
+    hue_step, hue = _hues(torch.atan2(b1, a1), torch.atan2(b2, a2))
+    # Where one of the two has no hue this is 0, and with it every term that the hues stand in.
     dH = 2.0 * (C1 * C2).sqrt() * torch.sin(0.5 * hue_step)
     L50, C = (0.5 * (L1 + L2) - 50.0).square(), 0.5 * (C1 + C2)
     dL = (L2 - L1) / (1.0 + 0.015 * L50 / (20.0 + L50).sqrt())
@@ -116,14 +117,12 @@ def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
     return (dL.square() + dC.square() + dH.square() + rotation * dC * dH).clamp(min=0.0).sqrt()
 
 
-def _hues(h1: Tensor, h2: Tensor, colorless: Tensor) -> tuple[Tensor, Tensor]:
+def _hues(h1: Tensor, h2: Tensor) -> tuple[Tensor, Tensor]:
     """The step from one hue to the other the shorter way, and the hue midway; radians (equations 10 and 14)."""
     h1, h2 = h1.remainder(_TURN), h2.remainder(_TURN)
     step = h2 - h1
     step = torch.where(step > _HALF, step - _TURN, torch.where(step < -_HALF, step + _TURN, step))
-    step = torch.where(colorless, 0.0, step)
-    # Where one of the two has no hue, the paper adds both: the other's stays.
-    return step, torch.where(colorless, h1 + h2, h1 + 0.5 * step)
+    return step, h1 + 0.5 * step
 
 
 def _hue_weight(hue: Tensor) -> Tensor:

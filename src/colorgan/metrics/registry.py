@@ -144,15 +144,7 @@ _TABLE = (
     Metric("cf_hs_error", "colorfulness error", "", "lower", 1, lambda p, t: _colorfulness_error(p, t, 0)),
     Metric("cf", "colorfulness (abs.)", "", "neither", 1, lambda p, t: p.colorfulness[1], True),
     Metric("cf_error", "colorfulness (abs.) error", "", "lower", 1, lambda p, t: _colorfulness_error(p, t, 1)),
-    Metric(
-        "out_of_gamut",
-        "out of gamut",
-        "%",
-        "lower",
-        2,
-        lambda p, t: 100.0 * out_of_gamut(p.lab),
-        defined_for_ground_truth=True,
-    ),
+    Metric("out_of_gamut", "out of gamut", "%", "lower", 2, lambda p, t: 100.0 * out_of_gamut(p.lab), True),
     Metric(
         "gray_chroma",
         "chroma on gray",

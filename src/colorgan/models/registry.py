@@ -147,9 +147,16 @@ def available_models() -> list[str]:
     return at_hand
 
 
+@contextmanager
+def weights_file(name_or_path: str) -> Iterator[Path]:
+    """Where a model's file is, or would be: a named one's, or the path."""
+    with model_path(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
+        yield path
+
+
 def model_digest(name_or_path: str) -> str:
     """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
-    with model_path(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
+    with weights_file(name_or_path) as path:
         if not os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
             return ""
         try:

@@ -64,45 +64,43 @@ class RunOptions(Checked):
 
     recipe: str = ""
     start: Annotated[
-        str, RunOption("The model to start from: a name or a path.", FILES, spelling="--from", completes="model")
+        str, RunOption("The model to start from: a name or a path.", FILES, flags="--from", completes="model")
     ] = "compact"
-    lr: Annotated[float, RunOption("Adam's rate for the generator.", _RECIPE, above=0, highest=1)] = 1e-4
+    lr: Annotated[float, RunOption("Adam's rate for the generator.", _RECIPE, above=0, maximum=1)] = 1e-4
     encoder_lr: Annotated[
         float,
-        RunOption("The rate of a pretrained encoder; 0 takes `lr`.", _RECIPE, lowest=0, highest=1, before=0.0),
+        RunOption("The rate of a pretrained encoder; 0 takes `lr`.", _RECIPE, minimum=0, maximum=1, before=0.0),
     ] = 0.0
     freeze_encoder: Annotated[
         int,
         RunOption(
             "Blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.",
             _RECIPE,
-            lowest=0,
+            minimum=0,
             unit="blocks",
             before=0,
         ),
     ] = 0
-    weight_decay: Annotated[
-        float, RunOption("Decoupled weight decay; 0 is plain Adam.", _RECIPE, lowest=0, highest=1)
-    ] = 0.0
+    weight_decay: Annotated[float, RunOption("Decoupled weight decay; 0 is plain Adam.", _RECIPE, minimum=0)] = 0.0
     clip_norm: Annotated[
-        float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", _RECIPE, lowest=0)
+        float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", _RECIPE, minimum=0)
     ] = 0.0
     ema: Annotated[
-        float, RunOption("Decay of the averaged weights; 0 for none.", _RECIPE, lowest=0, highest=0.99999)
+        float, RunOption("Decay of the averaged weights; 0 for none.", _RECIPE, minimum=0, maximum=0.99999)
     ] = 0.0
     schedule: Annotated[
         Literal["constant", "cosine"],
         RunOption("How the rate goes over the run; cosine takes it down to 0 at the end.", _RECIPE),
     ] = "constant"
     warmup: Annotated[
-        float, RunOption("Share of the run in which the rate climbs from 0.", _RECIPE, lowest=0, highest=0.5)
+        float, RunOption("Share of the run in which the rate climbs from 0.", _RECIPE, minimum=0, maximum=0.5)
     ] = 0.0
     epochs: Annotated[
         int,
         RunOption(
             "Passes over the training photos, at most; 0 goes on until `max_minutes`, or without it for 3 (train 50).",
             _LENGTH,
-            lowest=0,
+            minimum=0,
             unit="epochs",
             may_change=True,
         ),
@@ -112,7 +110,7 @@ class RunOptions(Checked):
         RunOption(
             "Minutes of training over all sittings, at most; 0 for no limit.",
             _LENGTH,
-            lowest=0,
+            minimum=0,
             unit="minutes",
             may_change=True,
         ),
@@ -122,35 +120,35 @@ class RunOptions(Checked):
         RunOption(
             "End after so many epochs without better validation figures; 0 goes on.",
             _LENGTH,
-            lowest=0,
+            minimum=0,
             unit="epochs",
             before=0,
             may_change=True,
         ),
     ] = 0
-    batch_size: Annotated[int, RunOption("Photos in a step, over all processes.", _LENGTH, lowest=1, unit="photos")] = (
-        16
-    )
+    batch_size: Annotated[
+        int, RunOption("Photos in a step, over all processes.", _LENGTH, minimum=1, unit="photos")
+    ] = 16
     drop_last: Annotated[
         bool,
         RunOption(
             "Leave out an epoch's last batch where it would hold fewer photos; several processes always do.",
             _LENGTH,
-            spelling="--drop-last/--keep-last",
+            flags="--drop-last/--keep-last",
             before=True,
         ),
     ] = True
     size: Annotated[
         int,
-        RunOption("Side of the training squares.", _LENGTH, lowest=SMALLEST_SIDE_PX, highest=1024, unit="pixels"),
+        RunOption("Side of the training squares.", _LENGTH, minimum=SMALLEST_SIDE_PX, maximum=1024, unit="pixels"),
     ] = 256
     size_min: Annotated[
         int,
         RunOption(
             "Draw each batch's side from here up to `size`, in steps of 16 pixels; 0 always takes `size`.",
             _LENGTH,
-            lowest=0,
-            highest=1024,
+            minimum=0,
+            maximum=1024,
             unit="pixels",
             before=0,
         ),
@@ -160,7 +158,7 @@ class RunOptions(Checked):
         RunOption(
             "How often an epoch draws the photos of a source; as often as wanted.",
             _LENGTH,
-            spelling="--weight",
+            flags="--weight",
             metavar="SOURCE=TIMES",
             unset="1 for each",
             parse=parse_weights,
@@ -177,22 +175,24 @@ class RunOptions(Checked):
             may_change=True,
         ),
     ] = "none"
-    flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION, spelling="--flip/--no-flip")] = True
+    flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION, flags="--flip/--no-flip")] = True
     crop_min: Annotated[
         float,
-        RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, lowest=0.1, highest=1),
+        RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, minimum=0.1, maximum=1),
     ] = 0.8
-    brightness: Annotated[float, RunOption("The most that L is shifted by.", _AUGMENTATION, lowest=0, highest=50)] = 0.0
+    brightness: Annotated[float, RunOption("The most that L is shifted by.", _AUGMENTATION, minimum=0, maximum=50)] = (
+        0.0
+    )
     contrast: Annotated[
-        float, RunOption("The most that L's contrast changes, as a share.", _AUGMENTATION, lowest=0, highest=0.9)
+        float, RunOption("The most that L's contrast changes, as a share.", _AUGMENTATION, minimum=0, maximum=0.9)
     ] = 0.0
     aged: Annotated[
         float,
         RunOption(
             "Share of photos whose L is made to look old: faded, grainy, stained, seen by early film.",
             _AUGMENTATION,
-            lowest=0,
-            highest=1,
+            minimum=0,
+            maximum=1,
             before=0.0,
         ),
     ] = 0.0
@@ -214,7 +214,7 @@ class RunOptions(Checked):
         RunOption(
             "Processes that decode photos; 0 for none of their own.",
             RUNNING,
-            lowest=0,
+            minimum=0,
             unit="processes",
             may_change=True,
         ),
@@ -222,14 +222,14 @@ class RunOptions(Checked):
     seed: Annotated[int, SEED] = 0
     log_every: Annotated[
         int,
-        RunOption("Steps between lines of metrics.jsonl.", _LENGTH, lowest=1, unit="steps", may_change=True),
+        RunOption("Steps between lines of metrics.jsonl.", _LENGTH, minimum=1, unit="steps", may_change=True),
     ] = 20
     checkpoint_every: Annotated[
         int,
         RunOption(
             "Keep the checkpoint of every so many epochs for good; 0 keeps the newest alone.",
             _LENGTH,
-            lowest=0,
+            minimum=0,
             unit="epochs",
             may_change=True,
         ),
@@ -237,16 +237,16 @@ class RunOptions(Checked):
     save_minutes: Annotated[
         float,
         RunOption(
-            "Minutes between checkpoints inside an epoch.", _LENGTH, lowest=0.01, unit="minutes", may_change=True
+            "Minutes between checkpoints inside an epoch.", _LENGTH, minimum=0.01, unit="minutes", may_change=True
         ),
     ] = 10.0
-    val_photos: Annotated[int, RunOption("Validation photos, at most.", _LENGTH, lowest=1, unit="photos")] = 512
+    val_photos: Annotated[int, RunOption("Validation photos, at most.", _LENGTH, minimum=1, unit="photos")] = 512
     validate_every: Annotated[
         int,
         RunOption(
             "Epochs between validations; the last, and those of kept checkpoints, have one always.",
             _LENGTH,
-            lowest=1,
+            minimum=1,
             unit="epochs",
             before=1,
             may_change=True,
@@ -266,8 +266,8 @@ _Rebalance = Annotated[
     RunOption(
         "Strength of the rebalancing of the cross-entropy over the bins: 0 none, 1 full.",
         _RECIPE,
-        lowest=0,
-        highest=1,
+        minimum=0,
+        maximum=1,
     ),
 ]
 
@@ -301,7 +301,7 @@ class FinetuneOptions(RunOptions):
     ] = "recommended"
     start: Annotated[
         str,
-        RunOption("The model to start from: a name, a path, or scratch.", FILES, spelling="--from", completes="start"),
+        RunOption("The model to start from: a name, a path, or scratch.", FILES, flags="--from", completes="start"),
     ] = "compact"
     network: Annotated[
         Literal["liteunet", "compact", "eccv16"], RunOption("The network that `start=scratch` builds.", _RECIPE)
@@ -333,9 +333,13 @@ class FinetuneOptions(RunOptions):
     ] = False
 
 
-def _weight(of: str) -> RunOption:
-    """The weight of a term of the loss."""
-    return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, lowest=0, before=0.0)
+def loss_weight(of: str) -> RunOption:
+    """The option that is the weight of a term of the loss.
+
+    Args:
+        of: the term, in words, with its unit.
+    """
+    return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, minimum=0, before=0.0)
 
 
 @dataclass(frozen=True)
@@ -384,7 +388,7 @@ class TrainOptions(RunOptions):
         RunOption(
             "A run's weights/discriminator.safetensors to start from.",
             FILES,
-            spelling="--from-discriminator",
+            flags="--from-discriminator",
             metavar="PATH",
             unset="a fresh one",
         ),
@@ -412,14 +416,14 @@ class TrainOptions(RunOptions):
             before="",
         ),
     ] = ""
-    d_lr: Annotated[float, RunOption("Adam's rate for the discriminator.", _RECIPE, above=0, highest=1)] = 1e-4
+    d_lr: Annotated[float, RunOption("Adam's rate for the discriminator.", _RECIPE, above=0, maximum=1)] = 1e-4
     beta1: Annotated[
         float,
-        RunOption("Decay of Adam's average of the gradient, of both networks.", _RECIPE, lowest=0, highest=0.9999),
+        RunOption("Decay of Adam's average of the gradient, of both networks.", _RECIPE, minimum=0, maximum=0.9999),
     ] = 0.5
-    beta2: Annotated[float, RunOption("Decay of Adam's average of its square.", _RECIPE, lowest=0, highest=0.99999)] = (
-        0.999
-    )
+    beta2: Annotated[
+        float, RunOption("Decay of Adam's average of its square.", _RECIPE, minimum=0, maximum=0.99999)
+    ] = 0.999
     adversarial: Annotated[
         Literal["bce", "hinge", "lsgan", "relativistic"],
         RunOption(
@@ -431,8 +435,8 @@ class TrainOptions(RunOptions):
         RunOption(
             "What it is to say of true colors; 0.9 is one-sided label smoothing. Not for relativistic.",
             _DISCRIMINATOR,
-            lowest=0.5,
-            highest=1,
+            minimum=0.5,
+            maximum=1,
         ),
     ] = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
     d_norm: Annotated[
@@ -449,26 +453,26 @@ class TrainOptions(RunOptions):
         RunOption(
             "Run the generator anew for its own step, as the published run does: its batch norms see each batch twice.",
             _RECIPE,
-            spelling="--g-twice/--g-once",
+            flags="--g-twice/--g-once",
             before=False,
         ),
     ] = True
-    lambda_adversarial: Annotated[float, _weight("fooling the discriminator")] = 1.0
-    lambda_l1: Annotated[float, _weight("the ab difference, Lab units")] = 10.0
-    lambda_perceptual: Annotated[float, _weight("the difference of a frozen network's features")] = 10.0
-    lambda_saturation: Annotated[float, _weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
-    lambda_bins: Annotated[float, _weight("the cross-entropy over the 313 bins")] = 0.0
+    lambda_adversarial: Annotated[float, loss_weight("fooling the discriminator")] = 1.0
+    lambda_l1: Annotated[float, loss_weight("the ab difference, Lab units")] = 10.0
+    lambda_perceptual: Annotated[float, loss_weight("the difference of a frozen network's features")] = 10.0
+    lambda_saturation: Annotated[float, loss_weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
+    lambda_bins: Annotated[float, loss_weight("the cross-entropy over the 313 bins")] = 0.0
     rebalance: _Rebalance = 0.25
     r1: Annotated[
         float,
-        RunOption("Weight of the gradient penalty on true photos (R1); 0 for none.", _DISCRIMINATOR, lowest=0),
+        RunOption("Weight of the gradient penalty on true photos (R1); 0 for none.", _DISCRIMINATOR, minimum=0),
     ] = 0.0
     r2: Annotated[
         float,
         RunOption(
             "Weight of the gradient penalty on generated photos (R2); 0 for none.",
             _DISCRIMINATOR,
-            lowest=0,
+            minimum=0,
             before=0.0,
         ),
     ] = 0.0
@@ -477,8 +481,8 @@ class TrainOptions(RunOptions):
         RunOption(
             "It rests while its running accuracy on patches is above this share; 1 never lets it.",
             _DISCRIMINATOR,
-            lowest=0.5,
-            highest=1,
+            minimum=0.5,
+            maximum=1,
         ),
     ] = 1.0
     downsample_real: Annotated[
@@ -503,7 +507,7 @@ class TrainOptions(RunOptions):
         RunOption(
             "It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
             _DISCRIMINATOR,
-            lowest=0,
+            minimum=0,
             unit="steps",
             before=0,
         ),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Browser, chromium
+from browsing import Browser
 from PIL import Image
 from processes import DEADLINE_S, Process, running, wait_until
 
@@ -97,12 +97,6 @@ def app(models: tuple[str, str]) -> Iterator[tuple[Process, str]]:
         yield process, found[1]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 def test_a_photo_is_dropped_shown_measured_and_saved(
     app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
@@ -127,6 +121,55 @@ def test_a_photo_is_dropped_shown_measured_and_saved(
     assert saved.name.endswith("-first.png")
     with Image.open(saved) as image:
         assert image.size == (56, 40)
+    asked = browser.requests()
+    assert {address.split("/")[2] for address in asked if address.startswith("http")} == {app[1].split("/")[2]}
+
+
+_INSIDE = """
+    const within = (root) => [...root.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean);
+    const root = within(document).find((each) => each.querySelector(".photo"));
+    const image = root?.querySelector("img");
+"""
+_CLICK = """
+    const box = image.getBoundingClientRect();
+    const where = { clientX: box.left + arguments[0] * box.width, clientY: box.top + arguments[1] * box.height };
+    root.querySelector(".photo").dispatchEvent(new MouseEvent("click", { bubbles: true, ...where }));
+"""
+
+
+def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
+    app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
+) -> None:
+    colored(5).save(tmp_path / "coat.png")
+    browser.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
+    )
+    page = Page(browser, app[1])
+    page.drop(tmp_path / "coat.png")
+    page.until(lambda: page.all_of("[data-testid=stTab]"))[1].click()
+
+    def picture() -> str:
+        return str(browser.run(f"{_INSIDE} return image?.naturalWidth ? image.src : ''"))
+
+    def marks() -> list[str]:
+        found: list[str] = browser.run(f"{_INSIDE} return [...root.querySelectorAll('.mark')].map((m) => m.style.left)")
+        return found
+
+    plain = page.until(picture)
+    browser.run(f"{_INSIDE} const name = root.querySelector('input[type=text]'); name.value = 'navy'; name.onchange()")
+    browser.run(_INSIDE + _CLICK, 0.26, 0.51)
+    page.until(lambda: len(marks()) == 1)
+    steered = page.until(lambda: picture() if picture() != plain else "")
+    browser.run(f"{_INSIDE} root.querySelector('[data-does=keep]').click()")
+    browser.run(_INSIDE + _CLICK, 0.75, 0.5)
+    page.until(lambda: len(marks()) == 2)
+    browser.run(f"{_INSIDE} root.querySelector('[data-does=undo]').click()")
+    page.until(lambda: len(marks()) == 1 and picture() == steered)
+    save = page.until(lambda: [each for each in page.all_of("button") if each.text == "Save the hints"])[0]
+    browser.run("arguments[0].click()", save)
+    saved = page.until(lambda: [path for path in (tmp_path / "saved").glob("*.json") if path.stat().st_size])[0]
+    assert saved.name == "coat.hints.json"
+    assert json.loads(saved.read_text())["hints"] == [{"x": 14, "y": 20, "color": "#000080"}]
     asked = browser.requests()
     assert {address.split("/")[2] for address in asked if address.startswith("http")} == {app[1].split("/")[2]}
 

@@ -3,12 +3,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.comparison.app.session import (
     MOST_SIDE_PX,
+    hint_at,
     metrics,
     open_photo,
     opening_model,
@@ -16,11 +18,13 @@ from colorgan.comparison.app.session import (
     predict,
     result,
     result_name,
+    steered,
 )
 from colorgan.comparison.compare import compare
 from colorgan.comparison.models import ComparedModel, load_models
 from colorgan.comparison.options import CompareOptions
 from colorgan.errors import PhotoError
+from colorgan.images.hints import Hint
 
 Draw = Callable[..., Image.Image]
 AS_IT_IS = ColorizeOptions()
@@ -30,12 +34,6 @@ AS_IT_IS = ColorizeOptions()
 def loaded(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
     return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
-
-
-def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
-    file = BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -94,7 +92,7 @@ def test_a_result_has_the_photos_size_and_kind(
     uploaded = open_photo(f"a.{kind.lower()}", encoded(large, kind), 32)
     assert max(uploaded.preview.size) == MOST_SIDE_PX
     made = predict(uploaded, loaded[0], AS_IT_IS)
-    saved = open_image(result(uploaded, loaded[0], made, 1.0))
+    saved = open_image(result(uploaded, made, 1.0))
     assert saved.size == large.size
     assert np.ptp(np.asarray(saved.convert("RGB"), np.int16), axis=2).mean() > 5
     assert result_name(uploaded, "first") == name
@@ -117,3 +115,17 @@ def test_a_huge_picture_is_refused(colored: Draw, monkeypatch: pytest.MonkeyPatc
         open_photo("a.png", encoded(colored(1)), 32)
     assert caught.value.parameter == ""  # there is no option by which the app would allow more
     assert "colorgan colorize" in caught.value.advice
+
+
+def test_a_hint_colors_its_place_in_what_is_shown_and_in_the_result(loaded: list[ComparedModel], colored: Draw) -> None:
+    uploaded = open_photo("d.png", encoded(colored(4)), 32)
+    plain = predict(uploaded, loaded[0], AS_IT_IS)
+    hint = hint_at(uploaded, 0.5, 0.5, "keep")
+    made = steered(uploaded, plain, [hint])
+    assert made.square is plain.square
+    shown = np.asarray(open_image(pictures(uploaded, {"first": made}, 1.0)["first"]), np.int16)
+    saved = np.asarray(open_image(result(uploaded, made, 1.0)), np.int16)
+    for picture in (shown, saved):
+        height, width = picture.shape[:2]
+        assert np.ptp(picture[height // 2, width // 2]) < 12
+    assert hint_at(uploaded, 1.0, 1.0, "navy") == Hint(uploaded.photo.size[0] - 1, uploaded.photo.size[1] - 1, "navy")

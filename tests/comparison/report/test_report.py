@@ -2,13 +2,13 @@
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from browsing import Browser, chromium
+from browsing import Browser
 from PIL import Image
 
 from colorgan.comparison.compare import compare
@@ -40,12 +40,6 @@ def written(
     options = CompareOptions(models=(models[0], str(second)), size=32, examples=3, device="cpu")
     found = compare([folder / "photos.zip"], folder / "out", options)
     return found, folder / "out" / HTML_NAME
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -55,6 +55,18 @@ def test_the_mirror_sees_each_line_once_as_it_stands_in_the_file(tmp_path: Path)
     assert seen == log.read()
 
 
+def test_a_line_of_an_earlier_version_has_metrics_under_the_names_that_they_bear_now(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"kind": "validation", "step": 8, "epoch": 1, "auc": 88.0, "spill": 40.0, "grey_chroma": 2.5}\n')
+    (line,) = MetricsLog(path).read()
+    assert {name: line[name] for name in ("auc", "color_bleeding", "gray_chroma")} == {
+        "auc": 88.0,
+        "color_bleeding": 40.0,
+        "gray_chroma": 2.5,
+    }
+    assert "spill" not in line
+
+
 @pytest.mark.parametrize("line", ["no json", "[]", "{}", '{"kind": 1, "step": 2}', '{"kind": "train", "step": "x"}'])
 def test_a_damaged_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "metrics.jsonl"

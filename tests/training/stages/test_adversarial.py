@@ -6,7 +6,8 @@ from torch.nn import functional as F
 from colorgan.color.bins import prior
 from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import NORMS, PatchGAN
-from colorgan.training.stages.adversarial import GanNetworks, GanOptions, GanStage
+from colorgan.training.options import TrainOptions
+from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual
 from colorgan.training.stages.supervised import BinsLoss
@@ -34,7 +35,8 @@ def stage(
     networks = GanNetworks(generator, PatchGAN(d_norm, channels=(4, 4, 8, 8)), perceptual, bins)
     betas = (0.5, 0.999)
     g_optimizer = OptimizerOptions(2e-3, betas=betas, ema=0.9, bf16=bf16)
-    return GanStage(networks, GanOptions(**options), g_optimizer, OptimizerOptions(d_lr, betas=betas), temperature)
+    losses = TrainOptions(**{"real_label": 1.0, "g_twice": False} | options)
+    return GanStage(networks, losses, g_optimizer, OptimizerOptions(d_lr, betas=betas), temperature)
 
 
 def values(terms: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -51,7 +53,7 @@ GOLDEN = {
             "d_norm": "spectral",
             "adversarial": "hinge",
             "d_target_accuracy": 0.6,
-            "frozen_norm": True,
+            "g_norm": "frozen",
             "lambda_saturation": 0.5,
             "lambda_bins": 2.0,
             "r1": 0.1,
@@ -74,15 +76,17 @@ def test_the_losses_of_four_steps_are_those_that_they_always_were(recipe: str) -
 
 
 def test_the_reports_two_steps_show_the_generators_batch_norms_each_batch_twice() -> None:
-    once, twice = stage(), stage(twice=True)
+    once, twice = stage(), stage(g_twice=True)
     L, ab = batch()
     terms, same = (values(trained.step(L, ab)) for trained in (once, twice))
     assert same == pytest.approx(terms)  # the weights stood still between the two
     means = {}
     for trained in (once, twice):
         norms = [module for module in trained.generator.modules() if isinstance(module, nn.BatchNorm2d)]
-        assert all(int(norm.num_batches_tracked) == 1 + trained.options.twice for norm in norms)
-        means[trained.options.twice] = torch.cat([norm.running_mean for norm in norms if norm.running_mean is not None])
+        assert all(int(norm.num_batches_tracked) == 1 + trained.options.g_twice for norm in norms)
+        means[trained.options.g_twice] = torch.cat(
+            [norm.running_mean for norm in norms if norm.running_mean is not None]
+        )
     torch.testing.assert_close(means[True], means[False] * (1 + 0.9))
 
 
@@ -149,7 +153,7 @@ def test_real_and_fake_judged_together_get_the_verdicts_that_they_get_apart(norm
 
 def test_frozen_statistics_stay_while_the_weights_learn() -> None:
     for frozen in (True, False):
-        trained = stage(frozen_norm=frozen)
+        trained = stage(g_norm="frozen" if frozen else "train")
         before = trained.generator.head[0][1].running_mean.clone()
         weight = trained.generator.head[0][1].weight.detach().clone()
         trained.step(*batch())
@@ -182,9 +186,9 @@ def test_a_terms_gradient_grows_with_its_weight_and_not_with_the_batch() -> None
     assert thrice["grad_l1"] == pytest.approx(3 * once["grad_l1"], rel=1e-4)
     assert thrice["grad_adversarial"] == pytest.approx(once["grad_adversarial"], rel=1e-4)
     L, ab = batch()
-    doubled = values(stage("instance", frozen_norm=True).step(torch.cat([L, L]), torch.cat([ab, ab])))
+    doubled = values(stage("instance", g_norm="frozen").step(torch.cat([L, L]), torch.cat([ab, ab])))
     assert doubled["grad_perceptual"] == pytest.approx(
-        values(stage("instance", frozen_norm=True).step(L, ab))["grad_perceptual"], rel=1e-3
+        values(stage("instance", g_norm="frozen").step(L, ab))["grad_perceptual"], rel=1e-3
     )
 
 
@@ -210,12 +214,12 @@ RELATIVISTIC = {"adversarial": "relativistic", "r1": 0.1, "r2": 0.3, "d_augment"
 
 def test_relativistic_terms_are_of_true_and_predicted_colors_together() -> None:
     L, ab = batch()
-    known = stage("instance", adversarial="relativistic", frozen_norm=True)
+    known = stage("instance", adversarial="relativistic", g_norm="frozen")
     with torch.no_grad():
         fake = known.generator.eval()(L).ab
     fake.requires_grad_()
     real_logits, fake_logits = known.discriminator(L, ab).detach(), known.discriminator(L, fake)
-    trained = stage("instance", adversarial="relativistic", frozen_norm=True, d_lr=0.0)
+    trained = stage("instance", adversarial="relativistic", g_norm="frozen", d_lr=0.0)
     terms = values(trained.step(L, ab))
     d_loss, g_loss = F.softplus(fake_logits - real_logits).mean(), F.softplus(real_logits - fake_logits).mean()
     g_loss.backward()
@@ -229,7 +233,7 @@ def test_relativistic_terms_are_of_true_and_predicted_colors_together() -> None:
 
 def test_the_gradient_penalties_count_on_true_and_on_generated_photos_by_their_weights() -> None:
     def step(**options: float) -> dict[str, float]:
-        return values(stage("instance", adversarial="relativistic", frozen_norm=True, **options).step(*batch()))
+        return values(stage("instance", adversarial="relativistic", g_norm="frozen", **options).step(*batch()))
 
     neither, both = step(), step(r1=0.2, r2=3.0)
     assert both["d_pairs"] == pytest.approx(neither["d_pairs"], rel=1e-5)
@@ -294,9 +298,9 @@ def test_the_other_terms_of_the_generator_see_photos_as_they_are() -> None:
     assert varied["d_loss"] != pytest.approx(plain["d_loss"], rel=1e-4)
 
 
-@pytest.mark.parametrize("frozen_norm", [False, True])
-def test_in_its_first_steps_the_discriminator_alone_learns_and_then_both(frozen_norm: bool) -> None:
-    trained = stage(d_warmup_steps=3, frozen_norm=frozen_norm, lambda_bins=1.0)
+@pytest.mark.parametrize("g_norm", ["train", "frozen"])
+def test_in_its_first_steps_the_discriminator_alone_learns_and_then_both(g_norm: str) -> None:
+    trained = stage(d_warmup_steps=3, g_norm=g_norm, lambda_bins=1.0)
     average = trained.g_optimized.average
     assert average
 

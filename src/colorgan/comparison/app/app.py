@@ -5,6 +5,7 @@ Streamlit runs this file anew at each press. What a visitor gives lives in the s
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,38 @@ from colorgan.comparison.app.server import MOST_MB, AppOptions
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
+    from colorgan.comparison.app.hints import Placed
     from colorgan.comparison.app.session import ModelOutput, UploadedPhoto
     from colorgan.comparison.models import ComparedModel
+    from colorgan.images.hints import Hint
 
 _FRAME_PX = 640  # until the frame sets its own height
+_STATE = "visit"
+
+
+@dataclass(eq=False)
+class _Visit:
+    """A photo that is looked at, and what was made of it.
+
+    Attributes:
+        file_id: of its file.
+        uploaded: the photo.
+        hints: that were given, in order.
+        outputs: without hints, by model and render size.
+        steered: with those of now, likewise.
+        metrics: by saturation and render size.
+    """
+
+    file_id: str
+    uploaded: UploadedPhoto
+    hints: list[Hint] = field(default_factory=list)
+    outputs: dict[tuple[str, int | None], ModelOutput] = field(default_factory=dict)
+    steered: dict[tuple[str, int | None], ModelOutput] = field(default_factory=dict)
+    metrics: dict[tuple[float, int | None], dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    def outputs_at(self, render_size: int | None) -> dict[str, ModelOutput]:
+        """What each model says at a size, without hints."""
+        return {name: made for (name, size), made in self.outputs.items() if size == render_size}
 
 
 @st.cache_resource(show_spinner="Loading the models ...")
@@ -44,12 +73,12 @@ def main() -> None:
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
     render_size = _render_size(models)
     if file is None:
-        st.session_state.pop("uploaded", None)
+        st.session_state.pop(_STATE, None)
         st.text("The photo stays on this machine: it is not stored, and nothing is sent anywhere.")
         return
-    uploaded = _uploaded(file.file_id, file.name, file.getvalue(), options.size)
-    if uploaded is not None:
-        _show(uploaded, models, saturation, render_size)
+    visit = _visit(file.file_id, file.name, file.getvalue(), options.size)
+    if visit is not None:
+        _show(visit, models, saturation, render_size)
 
 
 def _render_size(models: list[ComparedModel]) -> int | None:
@@ -60,65 +89,114 @@ def _render_size(models: list[ComparedModel]) -> int | None:
     return st.sidebar.slider("Render size, pixels", 32, 512, 256, 32)
 
 
-def _uploaded(file_id: str, name: str, data: bytes, size_px: int) -> UploadedPhoto | None:
-    """The photo, read once; None where it cannot be, which the page then says."""
+def _visit(file_id: str, name: str, data: bytes, size_px: int) -> _Visit | None:
+    """What is known of the photo, read once; None where it cannot be, which the page then says."""
     from colorgan.comparison.app.session import open_photo
     from colorgan.errors import PhotoError
 
-    kept = st.session_state.get("uploaded")
-    if kept is None or kept[0] != file_id:
+    visit: _Visit | None = st.session_state.get(_STATE)
+    if visit is None or visit.file_id != file_id:
         try:
-            kept = (file_id, open_photo(name, data, size_px), {})
+            visit = _Visit(file_id, open_photo(name, data, size_px))
         except PhotoError as error:
-            st.session_state.pop("uploaded", None)
+            st.session_state.pop(_STATE, None)
             st.error("This photo cannot be colored.")
             st.text(f"{error.found}. {error.advice}")  # as text: a reason may hold words of the file
             return None
-        st.session_state["uploaded"] = kept
-    return kept[1]
+        st.session_state[_STATE] = visit
+    return visit
 
 
-def _output(uploaded: UploadedPhoto, model: ComparedModel, render_size: int | None) -> ModelOutput:
-    """What a model says, asked once for each render size."""
+def _output(visit: _Visit, model: ComparedModel, render_size: int | None) -> ModelOutput:
+    """What a model says, asked once for each render size, and once for each change of the hints."""
     from colorgan.colorize.options import ColorizeOptions
-    from colorgan.comparison.app.session import predict
+    from colorgan.comparison.app.session import predict, steered
 
-    outputs: dict[tuple[str, int | None], ModelOutput] = st.session_state["uploaded"][2]
     key = (model.name, render_size)
-    if key not in outputs:
+    if key not in visit.outputs:
         with st.spinner(f"{model.name} ..."):
-            outputs[key] = predict(uploaded, model, ColorizeOptions(render_size=render_size))
-    return outputs[key]
+            visit.outputs[key] = predict(visit.uploaded, model, ColorizeOptions(render_size=render_size))
+    if not visit.hints:
+        return visit.outputs[key]
+    if key not in visit.steered:
+        visit.steered[key] = steered(visit.uploaded, visit.outputs[key], visit.hints)
+    return visit.steered[key]
 
 
-def _show(uploaded: UploadedPhoto, models: list[ComparedModel], saturation: float, render_size: int | None) -> None:
-    from colorgan.comparison.app.session import metrics, opening_model, pictures, result, result_name
+def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_size: int | None) -> None:
+    from colorgan.comparison.app.hints import hint_picker
+    from colorgan.comparison.app.session import metrics, opening_model, pictures
     from colorgan.comparison.results import GRAY
     from colorgan.errors import ColorganError
     from colorgan.html import embedded, render
 
+    uploaded = visit.uploaded
     try:
-        outputs = {model.name: _output(uploaded, model, render_size) for model in models}
+        outputs = {model.name: _output(visit, model, render_size) for model in models}
         shown = {name: embedded(jpeg) for name, jpeg in pictures(uploaded, outputs, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be colored.")
         st.text(str(error))
         return
-    chosen = {"left": GRAY, "right": opening_model([model.name for model in models])}
-    frame = render("colorgan.comparison.app", "frame", "slider", photo=uploaded.name, pictures=shown, **chosen)
-    st.iframe(frame, height=_FRAME_PX)
+    opening = opening_model([model.name for model in models])
+    compared, steer = st.tabs(["Compare", "Say what color something has"])
+    with compared:
+        frame = render(
+            "colorgan.comparison.app", "frame", "slider", photo=uploaded.name, pictures=shown, left=GRAY, right=opening
+        )
+        st.iframe(frame, height=_FRAME_PX)
+    with steer:
+        hint_picker(
+            shown[opening],
+            uploaded.photo.size,
+            visit.hints,
+            placed=partial(_place, visit),
+            undone=partial(_undo, visit),
+        )
     for word in uploaded.photo.warnings:
         st.text(word)
+    _show_downloads(visit, outputs, saturation)
+    key = (saturation, render_size)
+    if key not in visit.metrics:
+        visit.metrics[key] = metrics(uploaded, visit.outputs_at(render_size), saturation)
+    _show_metrics(visit.metrics[key])
+
+
+def _place(visit: _Visit, click: Placed) -> None:
+    from colorgan.comparison.app.session import hint_at
+
+    if click:
+        visit.hints.append(hint_at(visit.uploaded, click["across"], click["down"], click["color"]))
+        visit.steered.clear()
+
+
+def _undo(visit: _Visit) -> None:
+    del visit.hints[-1:]
+    visit.steered.clear()
+
+
+def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: float) -> None:
+    from colorgan.comparison.app.session import hints_name, result, result_name
+    from colorgan.images.hints import places_to_json
+
     with st.container(horizontal=True):
-        for model in models:
+        for name, made in outputs.items():
             st.download_button(
-                f"Save {model.name}",
-                partial(result, uploaded, model, outputs[model.name], saturation),
-                result_name(uploaded, model.name),
+                f"Save {name}",
+                partial(result, visit.uploaded, made, saturation),
+                result_name(visit.uploaded, name),
                 "application/octet-stream",
                 on_click="ignore",
             )
-    _show_metrics(metrics(uploaded, outputs, saturation))
+        if visit.hints:
+            st.download_button(
+                "Save the hints",
+                places_to_json(visit.hints),
+                hints_name(visit.uploaded),
+                "application/json",
+                on_click="ignore",
+                help="Beside the photo, `colorgan colorize` takes them.",
+            )
 
 
 def _show_metrics(rows: dict[str, dict[str, float]]) -> None:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import PredictedColors
+from colorgan.colorize.encoded import with_hints
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.comparison.crops import colorless_because, crop, decode
+from colorgan.comparison.crops import colorless_because, crop
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError
-from colorgan.images.decode import ReadOptions, read
+from colorgan.images.decode import ReadOptions, read, read_rgb
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.hints import Hint
+from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo, from_image
 from colorgan.metrics import METRICS, ImageBatch, measure
 
@@ -64,7 +66,7 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
     """
     options = ReadOptions(max_megapixels=MOST_MEGAPIXELS)
     try:
-        photo, image = read(io.BytesIO(data), options), decode(data, options)
+        photo, image = read(io.BytesIO(data), options), read_rgb(io.BytesIO(data), options)
     except PhotoError as error:
         if error.parameter != "max_megapixels":
             raise
@@ -84,12 +86,36 @@ class ModelOutput:
     """The prediction of a model for a photo, before its saturation is changed.
 
     Attributes:
+        model: which one.
+        options: that it was asked with.
         colors: of the whole photo as the network saw it.
-        square: of the square that is measured, (2, S, S); None without true colors.
+        square: of the square that is measured, (2, S, S), without hints; None without true colors.
     """
 
+    model: ComparedModel
+    options: ColorizeOptions
     colors: PredictedColors
     square: Tensor | None
+
+    def applied(self, photo: Photo, of: Photo, saturation: float) -> Samples:
+        """A photo in its colors, (H, W, 3) sRGB.
+
+        Args:
+            photo: the one that it was asked of, or the same at another size.
+            of: the one that it was asked of, in whose pixels hints are counted.
+            saturation: multiplies the colors.
+
+        Raises:
+            PhotoError: memory does not suffice.
+        """
+        hints = tuple(_moved(hint, of.size, photo.size) for hint in self.options.hints)
+        options = replace(self.options, saturation=saturation, hints=hints)
+        return self.model.colorizer.finish(with_hints(photo, options), self.colors, options)
+
+
+def _moved(hint: Hint, size: tuple[int, int], other: tuple[int, int]) -> Hint:
+    """A hint where it is in the same photo at another size, of width and height."""
+    return replace(hint, x=hint.x * other[0] // size[0], y=hint.y * other[1] // size[1])
 
 
 def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOptions) -> ModelOutput:
@@ -99,16 +125,42 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
         PhotoError: memory does not suffice.
         WeightsError: the network gives no finite colors.
     """
-    (colors,) = model.colorizer.predict_batch(model.colorizer.shrink(uploaded.photo, options)[None], options)
-    if isinstance(colors, PhotoError):
-        raise colors
+    colors = model.colorizer.predict(with_hints(uploaded.photo, options), options)
     if uploaded.lab is None:
-        return ModelOutput(colors, None)
+        return ModelOutput(model, options, colors, None)
     as_asked = ComparedModel(model.name, model.colorizer, options)
     (square,) = as_asked.predict(uploaded.lab[:, :1])
     if isinstance(square, PhotoError):
         raise square
-    return ModelOutput(colors, square)
+    return ModelOutput(model, options, colors, square)
+
+
+def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -> ModelOutput:
+    """What the same model says of a photo with hints.
+
+    Raises:
+        PhotoError: memory does not suffice, or a hint is outside the photo.
+        WeightsError: the network gives no finite colors.
+    """
+    options = replace(made.options, hints=tuple(hints))
+    colors = made.model.colorizer.predict(with_hints(uploaded.photo, options), options)
+    return replace(made, options=options, colors=colors)
+
+
+def hint_at(uploaded: UploadedPhoto, across: float, down: float, color: str) -> Hint:
+    """A hint where somebody clicked.
+
+    Args:
+        uploaded: the photo.
+        across: where, as a share of its width, 0..1.
+        down: likewise, of its height.
+        color: of the hint.
+
+    Raises:
+        UsageError: no such color.
+    """
+    width, height = uploaded.photo.size
+    return Hint(min(width - 1, int(across * width)), min(height - 1, int(down * height)), color)
 
 
 def opening_model(names: Sequence[str]) -> str:
@@ -121,7 +173,7 @@ def pictures(uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], satura
     L = uploaded.preview.lightness
     images = {GRAY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
     for name, made in outputs.items():
-        images[name] = Image.fromarray(upsample.render(L, made.colors.ab, saturation, guide=made.colors.guide))
+        images[name] = Image.fromarray(made.applied(uploaded.preview, uploaded.photo, saturation))
     if uploaded.original:
         images[ORIGINAL] = uploaded.original
     return {name: _jpeg(image) for name, image in images.items()}
@@ -157,22 +209,25 @@ def result_name(uploaded: UploadedPhoto, model: str) -> str:
     return f"{PurePath(uploaded.name).stem}-{model}{_suffix(uploaded)}"
 
 
+def hints_name(uploaded: UploadedPhoto) -> str:
+    """What the file of its hints is called, so that `colorize` finds it beside the photo."""
+    return f"{PurePath(uploaded.name).stem}.hints.json"
+
+
 def _suffix(uploaded: UploadedPhoto) -> str:
     kind = FORMATS[uploaded.photo.format]
     return kind.written_as or kind.suffixes[0]
 
 
-def result(uploaded: UploadedPhoto, model: ComparedModel, made: ModelOutput, saturation: float) -> bytes:
+def result(uploaded: UploadedPhoto, made: ModelOutput, saturation: float) -> bytes:
     """The file of a result: at the photo's full size, with what its file said, and which model colored it.
 
     Raises:
         PhotoError: memory does not suffice.
     """
-    rgb: NDArray[np.uint8] = model.colorizer.finish(uploaded.photo, made.colors, ColorizeOptions(saturation)).astype(
-        np.uint8
-    )
+    rgb = made.applied(uploaded.photo, uploaded.photo, saturation).astype(np.uint8)
     kind = PHOTO_SUFFIXES[_suffix(uploaded)]
     file = io.BytesIO()
-    options = WriteOptions(mark=model.colorizer.info.name)
+    options = WriteOptions(mark=made.model.colorizer.info.name)
     write(file, kind, rgb, alpha=uploaded.photo.alpha, metadata=uploaded.photo.metadata, options=options)
     return file.getvalue()

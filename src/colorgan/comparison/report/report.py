@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from colorgan.comparison.answer import Standings
+from colorgan.comparison.answer import wins_of
 from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
 from colorgan.comparison.report.histograms import histograms
 from colorgan.comparison.results import GRAY, Comparison, Example, Row
@@ -105,9 +105,8 @@ def _cell(row: Row, metric: Metric, comparison: Comparison) -> _Cell:
     if found is None or math.isnan(found.value):
         return _Cell(None)
     others = {other.name for other in comparison.models} - {row.name}
-    standings = Standings(comparison.differences)
-    beaten = [each for each in others if standings.certainly_better(metric.name, row.name, each)]
-    is_best = bool(others) and row.kind != "baseline" and len(beaten) == len(others)
+    wins = wins_of(comparison.differences)
+    is_best = row.kind != "baseline" and bool(others) and all((metric.name, row.name, each) in wins for each in others)
     return _Cell(found.value, number(found.value, metric), bounds(found, metric), is_best)
 
 

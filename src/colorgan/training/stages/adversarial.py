@@ -10,55 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.ranks import SINGLE, ProcessGroup
+from colorgan.training.options import TrainOptions
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 from colorgan.training.stages.diff_augment import DiffAugment
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
 from colorgan.training.stages.supervised import BinsLoss
 
 ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
-
-
-@dataclass(frozen=True)
-class GanOptions:
-    """What the two networks learn from; the defaults are the losses of the recipe `report`.
-
-    Attributes:
-        adversarial: a key of `ADVERSARIAL`.
-        real_label: what the discriminator is to say of true colors; no matter where they are judged in pairs.
-        lambda_adversarial: weight of fooling the discriminator.
-        lambda_l1: weight of the ab difference in Lab units.
-        lambda_perceptual: weight of the difference of features.
-        lambda_saturation: weight of `oversaturation`.
-        lambda_bins: weight of the cross-entropy over the bins.
-        r1: weight of the gradient penalty on true photos.
-        r2: weight of the gradient penalty on generated photos.
-        d_augment: photos are moved and cut before the discriminator sees them (`diff_augment.py`).
-        d_warmup_steps: steps of the run in which the discriminator alone learns, from a generator that stands still.
-        d_target_accuracy: the discriminator rests while its running accuracy is above; 1 never lets it.
-        frozen_norm: the generator's batch norms keep the statistics that they came with.
-        twice: the generator runs anew for its own step, as in the published run: its batch norms see each batch twice.
-        downsample_real: the discriminator sees true colors as coarse as the generator's bins, so that it has to judge
-            colors, and cannot tell them by their detail.
-    """
-
-    adversarial: str = "bce"
-    real_label: float = 1.0
-    lambda_adversarial: float = 1.0
-    lambda_l1: float = 10.0
-    lambda_perceptual: float = 10.0
-    lambda_saturation: float = 0.0
-    lambda_bins: float = 0.0
-    r1: float = 0.0
-    r2: float = 0.0
-    d_augment: bool = False
-    d_warmup_steps: int = 0
-    d_target_accuracy: float = 1.0
-    frozen_norm: bool = False
-    twice: bool = False
-    downsample_real: bool = False
 
 
 class RunningAccuracy(nn.Module):
@@ -114,11 +75,11 @@ class GanStage:
 
     Args:
         networks: what is trained, and with what.
-        options: the losses.
+        options: the losses, and how the two networks take turns.
         g_optimizer: how the generator's weights move.
         d_optimizer: how the discriminator's weights move.
         temperature: divides the generator's logits.
-        ranks: the processes that train together.
+        group: the processes that train together.
     """
 
     name = "gan"
@@ -126,21 +87,21 @@ class GanStage:
     def __init__(
         self,
         networks: GanNetworks,
-        options: GanOptions,
+        options: TrainOptions,
         g_optimizer: OptimizerOptions,
         d_optimizer: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: ProcessGroup = SINGLE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.generator, self.discriminator = networks.generator, networks.discriminator
         self.perceptual, self.bins = networks.perceptual, networks.bins
         self.options, self.temperature, self.bf16 = options, temperature, g_optimizer.bf16
         self.adversarial = ADVERSARIAL[options.adversarial]
-        self.g_optimized = OptimizedNetwork(self.generator, g_optimizer, ranks)
-        self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, ranks)
+        self.g_optimized = OptimizedNetwork(self.generator, g_optimizer, group)
+        self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, group)
         self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
         self.steps = StepCount()
-        self._ranks = ranks
+        self._group = group
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -173,8 +134,8 @@ class GanStage:
         """
         alone = self._discriminator_alone()
         # Evaluation mode is what freezes statistics; a generator has no other layers that know of it.
-        self.generator.train(not (self.options.frozen_norm or alone))
-        with self._autocast(L), torch.set_grad_enabled(not (alone or self.options.twice)):
+        self.generator.train(not (self.options.g_norm == "frozen" or alone))
+        with self._autocast(L), torch.set_grad_enabled(not (alone or self.options.g_twice)):
             prediction = self.generator(L, self.temperature)
         shown = _as_coarse(ab, prediction) if self.options.downsample_real else ab
         terms = self._discriminator_step(L, shown, prediction.ab.detach())
@@ -182,7 +143,7 @@ class GanStage:
             terms["d_alone"] = torch.full((), float(alone), device=L.device)
         if alone:
             return terms
-        if self.options.twice:
+        if self.options.g_twice:
             with self._autocast(L):
                 prediction = self.generator(L, self.temperature)
         return terms | self._generator_step(L, ab, shown, prediction)
@@ -212,7 +173,7 @@ class GanStage:
 
     def _augmented(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
         """What the discriminator sees of a batch: L and each of the colors moved and cut alike, where asked for."""
-        return DiffAugment.draw(L, self._ranks)(L, *colors) if self.options.d_augment else (L, *colors)
+        return DiffAugment.draw(L, self._group)(L, *colors) if self.options.d_augment else (L, *colors)
 
     def _penalties(
         self, logits: tuple[Tensor, Tensor], colors: tuple[Tensor, Tensor]
@@ -240,7 +201,7 @@ class GanStage:
             self.d_optimized.step()
             return {}
         accuracy = torch.stack(list(accuracies)).mean()
-        self._ranks.average([accuracy])
+        self._group.all_reduce_mean([accuracy])
         self.accuracy.update(accuracy)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
         # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.bins import decode
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Prediction
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, Loss
 
@@ -26,7 +26,8 @@ VALIDATION_HINTS = 5
 _MOST_HINTS = 40
 _MOST_PATCH_PX = 9  # section 3.2: uniformly from 1 x 1 to 9 x 9
 _SETS = 2  # of hints for each photo of a batch; the frozen part is computed once for all of them
-_RECOLORED = 0.25  # share of the photos with a hint of another's color
+_RECOLORED = 0.125  # share of the photos with a hint of another's color
+_RECOLORING_WEIGHT = 0.25  # more makes hints more local, and true ones tell less of the rest
 _SAME, _OTHER = 5.0, 10.0  # Lab units between true colors that are one thing, and that are two
 _NEARBY = 0.25  # of the short side, within which one thing is surely one
 _STAYED, _TAKEN = 5.0, 10.0  # Lab units, by which a color may move that is to stay, and miss what it is to be
@@ -108,7 +109,7 @@ class HintStage(FinetuneStage):
         bins_loss: the cross-entropy over the bins.
         options: how the weights move.
         temperature: divides the generator's logits.
-        ranks: the processes that train together.
+        group: the processes that train together.
     """
 
     def __init__(
@@ -117,12 +118,12 @@ class HintStage(FinetuneStage):
         bins_loss: Loss,
         options: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: ProcessGroup = SINGLE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         assert generator.hints is not None
         generator.requires_grad_(False)
         generator.hints.requires_grad_(True)
-        super().__init__(generator, bins_loss, options, temperature, ranks)
+        super().__init__(generator, bins_loss, options, temperature, group)
         self._network = generator
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
@@ -146,7 +147,7 @@ class HintStage(FinetuneStage):
                 now, base = (decode(x[:foreign], self.temperature) for x in (logits, before))
                 truth = _pooled(ab[:foreign], now)
                 parts["recoloring"] = recoloring_loss(now, base, truth, hints[:foreign])
-            loss = parts["log_error"] + _BINS_WEIGHT * parts["bins"] + parts.get("recoloring", 0.0)
+            loss = parts["log_error"] + _BINS_WEIGHT * parts["bins"] + _RECOLORING_WEIGHT * parts.get("recoloring", 0.0)
             (loss / _SETS).backward()
             for name, part in {"loss": loss, **parts}.items():
                 terms[name] = terms.get(name, 0.0) + part.detach() / _SETS

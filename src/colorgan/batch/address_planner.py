@@ -1,0 +1,151 @@
+"""Which photos there are where photos or results are at addresses, and the place of each one's result.
+
+A result's name is its photo's key, with a suffix appended where the kind changes: no name needs to know the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from colorgan.batch.jobs import Job
+from colorgan.batch.records import FileState
+from colorgan.batch.storage import UNKNOWN, check_address, is_one_photo, list_photos, state_of
+from colorgan.errors import UsageError
+from colorgan.files import is_address, shown_address, split_address
+from colorgan.images.discovery import find_photos, has_photo_suffix, split_name
+from colorgan.images.formats import PHOTO_SUFFIXES, written_suffix
+
+
+def result_key(key: str, suffix: str) -> str:
+    """The key of a photo's result: no two photos have the same.
+
+    Args:
+        key: of the photo, whose name has a photo's suffix.
+        suffix: of the results; empty keeps each photo's.
+    """
+    stem, own = split_name(key)
+    wanted = suffix or written_suffix(own.lower())
+    is_same_kind = PHOTO_SUFFIXES[own.lower()] == PHOTO_SUFFIXES[wanted]
+    # What is `a.heic.jpg` by itself would meet the result of `a.heic`.
+    is_taken = has_photo_suffix(stem.rpartition("/")[2]) and result_key(stem, suffix) == key
+    return key if is_same_kind and not is_taken else key + wanted
+
+
+def plan_addresses(
+    inputs: Sequence[str],
+    output: str | None,
+    suffix: str,
+    listed: Iterable[str] | None = None,
+    left_out: Callable[[str], None] = lambda folder: None,
+) -> Iterator[Job]:
+    """Find the photos of addresses, files and folders, and give each a place for its result.
+
+    Args:
+        inputs: addresses of photos and of folders, and paths of such.
+        output: the address or path of a folder, or of a file where the one input is a photo.
+        suffix: of the results, with its full stop; empty keeps each photo's.
+        listed: further photos; those at addresses are taken as they are, and nobody is asked about them.
+        left_out: told of each hidden or housekeeping folder, which is not searched.
+
+    Returns:
+        The jobs, found while they are asked for.
+
+    Raises:
+        UsageError: an address that cannot be meant, no output, or something is missing.
+    """
+    if output is None:
+        raise UsageError(
+            "an output for photos at addresses", "none", "Name a folder or an address.", parameter="output"
+        )
+    for address in filter(is_address, [*inputs, output]):
+        check_address(address)
+    if any(_is_within(each, output) for each in inputs):
+        found = f"{shown_address(output)} is an input itself"
+        raise UsageError("an output apart from the inputs", found, "Name another.", parameter="output")
+    for path in inputs:
+        if not is_address(path) and not os.path.lexists(path):
+            raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")
+    if _is_for_one_file(inputs, output, listed):
+        folder, _, name = output.rpartition("/")
+        return iter([_job(inputs[0], _file_key(inputs[0]), folder or ".", name)])
+    return _jobs(inputs, output.rstrip("/"), suffix, listed, left_out)
+
+
+def home_of(inputs: Sequence[str], output: str, listed: Iterable[str] | None) -> str:
+    """Where it is noted what becomes of the photos: the folder of the results."""
+    if _is_for_one_file(inputs, output, listed):
+        return output.rpartition("/")[0] or "."
+    return output.rstrip("/")
+
+
+def _is_for_one_file(inputs: Sequence[str], output: str, listed: Iterable[str] | None) -> bool:
+    is_file = is_one_photo(output) and not os.path.isdir(output)
+    return len(inputs) == 1 and listed is None and is_file and not _is_folder(inputs[0])
+
+
+def _is_within(source: str, output: str) -> bool:
+    """Whether results would go where the photos are."""
+    return source.rstrip("/") == output.rstrip("/")
+
+
+def _is_folder(source: str) -> bool:
+    return not is_one_photo(source) if is_address(source) else os.path.isdir(source)
+
+
+def _jobs(
+    inputs: Sequence[str], output: str, suffix: str, listed: Iterable[str] | None, left_out: Callable[[str], None]
+) -> Iterator[Job]:
+    for source in inputs:
+        if not _is_folder(source):
+            yield _placed(source, _file_key(source), output, suffix)
+        elif is_address(source):
+            yield from _listed_below(source, output, suffix, left_out)
+        else:
+            yield from _found_below(source, output, suffix, left_out)
+    for source in listed or ():
+        if is_address(source):
+            check_address(source)
+            key = split_address(shown_address(source))[1].partition("/")[2]
+            yield _placed(source, key, output, suffix, UNKNOWN)
+        else:
+            parts = [part for part in Path(source).parts if part not in (Path(source).anchor, "..")]
+            yield _placed(source, "/".join(parts), output, suffix)
+
+
+def _listed_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
+    root = source.rstrip("/")
+    own = output[len(root) + 1 :] + "/" if output.startswith(root + "/") else None
+    for file in list_photos(source, left_out):
+        if own is None or not file.key.startswith(own):
+            yield _placed(f"{root}/{file.key}", file.key, output, suffix, file.state, _file_key(root))
+
+
+def _found_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
+    root = os.path.basename(os.path.realpath(source))
+    for listing in find_photos(source, left_out=left_out):
+        below = listing.relative.replace(os.sep, "/") + "/" if listing.relative else ""
+        if listing.problem:
+            yield Job(listing.folder, f"{root}/{below}", output, "", problem=listing.problem)
+        for name in listing.names:
+            yield _placed(os.path.join(listing.folder, name), below + name, output, suffix, root=root)
+
+
+def _placed(source: str, key: str, output: str, suffix: str, state: FileState | None = None, root: str = "") -> Job:
+    """A photo whose result goes below the output under its own key."""
+    if not has_photo_suffix(key.rpartition("/")[2]):
+        problem = f"its name has none of the suffixes {' '.join(PHOTO_SUFFIXES)}"
+        return Job(source, key, output, key, problem=problem)
+    folder, _, name = result_key(key, suffix).rpartition("/")
+    return _job(source, f"{root}/{key}" if root else key, f"{output}/{folder}" if folder else output, name, state)
+
+
+def _job(source: str, identity: str, folder: str, name: str, state: FileState | None = None) -> Job:
+    if state is None and is_address(source):
+        state = state_of(source)
+    return Job(source, identity, folder, name, source_state=state)
+
+
+def _file_key(source: str) -> str:
+    return shown_address(source).rstrip("/").rpartition("/")[2]

@@ -1,0 +1,232 @@
+"""The records of a journal as immutable parts beside the results: for buckets, arrays, and disks without locks.
+
+Each process writes parts of its own, one for a thousand records or half a minute, and reads those of all others once,
+at its start. Where results are at an address, nobody is asked what stands there: what is noted is all that is known.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import secrets
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from colorgan.batch import storage
+from colorgan.batch.journal import Journal, ResultState, Stamp
+from colorgan.batch.records import FileState, Record, RecordState, RecordStore
+from colorgan.batch.shards import Shard
+from colorgan.batch.sqlite_store import SCHEMA, SELECT, record_of, write_records
+from colorgan.errors import OutputError
+from colorgan.files import atomic_write, is_address, shown_address
+
+MANIFEST_NAME = ".colorgan-manifest"
+PART_RECORDS = 1000
+_PART_S = 30.0
+_SUFFIX = ".jsonl.gz"
+_VERSION = 1
+_MOST_BYTES = 1 << 28  # of a part, unpacked; ours have a thousandth of it
+_THERE = FileState(0, 0)  # of a result at an address
+_DAMAGE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, ArithmeticError, RecursionError)
+_DAMAGED = "{} of the manifest {} is damaged, and left out: what it noted is made again, unless it stands in the way."
+
+
+class ManifestStore:
+    """The records of a folder's manifest.
+
+    Args:
+        home: the folder's path or address.
+        shard: of this process; the records of other photos are not kept.
+        notify: told in words of a damaged part.
+        read_only: write nothing.
+        earlier: what a journal noted there before there was a manifest; read alone.
+
+    Raises:
+        OutputError: it cannot be read, or is of a later version.
+        StorageError: the store refuses, or does not answer.
+    """
+
+    def __init__(
+        self,
+        home: str,
+        shard: Shard,
+        notify: Callable[[str], None],
+        *,
+        read_only: bool = False,
+        earlier: RecordStore | None = None,
+    ) -> None:
+        self._folder = f"{home.rstrip('/')}/{MANIFEST_NAME}"
+        self._own = f"{self._folder}/{shard.number}-of-{shard.count}"
+        self._shard, self._notify, self._read_only, self._earlier = shard, notify, read_only, earlier
+        self._index = sqlite3.connect("", isolation_level=None)  # in a temporary file beyond its cache of 2 MB
+        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", SCHEMA):
+            self._index.execute(statement)
+        self._waiting: dict[bytes, Record | None] = {}
+        self._written_at = time.monotonic()
+        for name, data in _read_parts(self._folder):
+            self._take(name, data)
+
+    def _take(self, name: str, data: bytes) -> None:
+        try:
+            records = {name: record for name, record in _unpacked(data, self._folder) if self._is_wanted(record)}
+            write_records(self._index, records)
+        except _DAMAGE:
+            self._notify(_DAMAGED.format(name, shown_address(self._folder)))
+
+    def _is_wanted(self, record: Record | None) -> bool:
+        return record is None or self._shard.has(os.fsdecode(record.photo))
+
+    def get(self, name: bytes) -> Record | None:
+        """What is noted of a result."""
+        row = self._index.execute(SELECT, (name,)).fetchone()
+        if row:
+            return record_of(row)
+        return self._earlier.get(name) if self._earlier else None
+
+    def write(self, changes: Mapping[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
+        """Note it; what is begun is on the disk when this returns, the rest with the next part."""
+        write_records(self._index, changes)
+        self._waiting.update(changes)
+        is_announced = any(record is not None and record.state is RecordState.begun for record in changes.values())
+        is_late = time.monotonic() - self._written_at > _PART_S
+        if is_announced or is_late or len(self._waiting) >= PART_RECORDS:
+            self._write_part()
+
+    def _write_part(self) -> None:
+        if self._waiting and not self._read_only:
+            # Parts are read in the order of their names, whichever process wrote them.
+            name = f"{time.time_ns():020d}-{secrets.token_hex(4)}{_SUFFIX}"
+            _write_file(f"{self._own}/{name}", _packed(self._waiting))
+        self._waiting.clear()
+        self._written_at = time.monotonic()
+
+    def close(self) -> None:
+        """Write the last part."""
+        try:
+            self._write_part()
+        finally:
+            self._index.close()
+            if self._earlier:
+                self._earlier.close()
+
+
+class AddressJournal(Journal):
+    """A journal of results at an address: what it notes is all that is known of them."""
+
+    def state(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[ResultState, str]:
+        """What is to be done."""
+        record = self._store.get(stamp.name)
+        if (
+            record is None
+            or (record.photo, record.settings) != (stamp.photo, stamp.settings)
+            or not storage.is_same(stamp.source_state, record.source)
+        ):
+            return ResultState.to_do, target
+        return (ResultState.done if record.state is RecordState.made else ResultState.in_color), target
+
+    def begin(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
+        """Announce nothing: whoever writes the result sees what stands there."""
+
+    def made(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
+        """Note that the result stands there, and what belongs to it."""
+        self._put(stamp, RecordState.made, _THERE)
+
+    def left_in_color(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
+        """Note that the photo has colors already, and no result was made."""
+        self._put(stamp, RecordState.in_color, _THERE)
+
+    def failed(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
+        """Note nothing: what was known before still holds."""
+
+
+# --- parts ---------------------------------------------------------------------------------------------------
+
+
+def _packed(records: Mapping[bytes, Record | None]) -> bytes:
+    lines: list[dict[str, Any]] = [{"type": "colorgan manifest", "version": _VERSION}]
+    for name, record in records.items():
+        line: dict[str, Any] = {"name": os.fsdecode(name)}
+        if record is not None:
+            line |= {
+                "photo": os.fsdecode(record.photo),
+                "source": _values(record.source),
+                "settings": record.settings.hex(),
+                "state": record.state.name,
+                "result": _values(record.result),
+            }
+        lines.append(line)
+    return gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode(), mtime=0)
+
+
+def _values(state: FileState) -> list[int | str]:
+    return [state.size_bytes, state.mtime_ns, state.digest.hex()]
+
+
+def _unpacked(data: bytes, folder: str) -> Iterator[tuple[bytes, Record | None]]:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+        text = packed.read(_MOST_BYTES)
+    first, *lines = map(json.loads, text.splitlines())
+    if first["type"] != "colorgan manifest":
+        raise ValueError
+    if first["version"] > _VERSION:
+        advice = "Use that version of colorgan, or another output folder."
+        raise OutputError(f"a manifest of version {_VERSION} in {folder}", f"version {first['version']}", advice)
+    for line in lines:
+        record = None
+        if "photo" in line:
+            record = Record(
+                os.fsencode(line["photo"]),
+                _state_of(line["source"]),
+                bytes.fromhex(line["settings"]),
+                RecordState[line["state"]],
+                _state_of(line["result"]),
+            )
+        yield os.fsencode(line["name"]), record
+
+
+def _state_of(values: list[Any]) -> FileState:
+    size_bytes, mtime_ns, digest = values
+    return FileState(int(size_bytes), int(mtime_ns), bytes.fromhex(digest))
+
+
+def _read_parts(folder: str) -> Iterator[tuple[str, bytes]]:
+    """The names and bytes of the parts of all processes, in the order in which they were written.
+
+    Raises:
+        OutputError: the disk fails.
+        StorageError: the store refuses, or does not answer.
+    """
+    if is_address(folder):
+        addresses = sorted(storage.find_objects(folder, _SUFFIX), key=lambda address: address.rpartition("/")[2])
+        yield from storage.read_objects(addresses)
+        return
+    try:
+        paths = sorted(Path(folder).rglob(f"*{_SUFFIX}"), key=lambda path: path.name)
+        for path in paths:
+            yield path.name, path.read_bytes()
+    except OSError as error:
+        raise _failed("reading", folder, error) from error
+
+
+def _write_file(path: str, data: bytes) -> None:
+    if is_address(path):
+        storage.put_object(path, data, overwrite=False)
+        return
+    try:
+        with atomic_write(Path(path)) as file:
+            file.write(data)
+    except OSError as error:
+        raise _failed("writing", path, error) from error
+
+
+def _failed(doing: str, path: str, error: OSError) -> OutputError:
+    advice = "Make room there, or name another output folder; then do the same again."
+    return OutputError(
+        f"{doing} the manifest {path}", (error.strerror or str(error)).lower(), advice, parameter="output"
+    )

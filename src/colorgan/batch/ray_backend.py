@@ -1,0 +1,366 @@
+"""Photos colored by the actors of a Ray cluster: one here, one that runs already, or one that is started for the run.
+
+The driver finds, announces and notes photos as ever; an actor is given jobs, and gives back what became of each. Ray
+pickles what goes between its own processes: the one place where that is done, and nothing of a user's is read by it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from colorgan.batch.jobs import Job
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.errors import ColorganError, DeviceError, UsageError
+from colorgan.files import is_address
+
+_ATTEMPTS = 3  # of a photo whose actor dies
+_IN_HAND = 2  # groups of jobs for each actor: one is read or written while another is computed
+_CONNECT_S = 5.0
+_MOST_WAIT_S = 120.0  # for an actor to start, or for one to take the place of the last
+_LOOK_UP_S = 0.2
+_MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights alone
+_GROUP_ON_GPU = 16
+
+
+@dataclass(frozen=True)
+class ActorSetup:
+    """What an actor is made from.
+
+    Attributes:
+        options: of the photos.
+        all_pages: whether each page of a file is a photo of its own.
+        skip_color: leave those out that are in color already.
+        weights_name: the name of the file of the weights.
+        precision: what the network computes in.
+        device: where.
+        cores: of the CPU that are the actor's.
+    """
+
+    options: ColorizeOptions
+    all_pages: bool
+    skip_color: bool
+    weights_name: str
+    precision: str
+    device: str
+    cores: int
+
+
+class ColorizeActor:
+    """Colors photos in a process of its own; told all that it needs.
+
+    Args:
+        setup: says how.
+        weights: the bytes of their file.
+    """
+
+    def __init__(self, setup: ActorSetup, weights: bytes) -> None:
+        from colorgan.batch.worker import PhotoWorker, PixelBudget
+        from colorgan.colorize.colorizer import Colorizer
+
+        self._warnings: list[str] = []
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, setup.weights_name)
+            path.write_bytes(weights)
+            colorizer = Colorizer.load(
+                str(path), device=setup.device, precision=setup.precision, notify=self._warnings.append
+            )
+        self._worker = PhotoWorker(
+            lambda: colorizer,
+            setup.options,
+            all_pages=setup.all_pages,
+            skip_color=setup.skip_color,
+            cores=setup.cores,
+            budget=PixelBudget(),
+        )
+
+    def ready(self) -> None:
+        """Answer, which it does once the model is loaded."""
+
+    def color(self, jobs: Sequence[Job]) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None]:
+        """Color photos and write them.
+
+        Returns:
+            Outcomes by position, what a user should know, and what would meet the next photo too.
+        """
+        outcomes: dict[int, PhotoOutcome] = {}
+        error = None
+        try:
+            self._worker(jobs, outcomes.__setitem__)
+        except ColorganError as raised:
+            error = raised
+        warnings, self._warnings[:] = list(self._warnings), []
+        return outcomes, warnings, error
+
+
+class RayCrew:
+    """The actors of a run. Called with jobs, in as many threads as it says, it has one of them color these.
+
+    An actor that dies is replaced, and its jobs are given to another; a photo that ends three actors fails.
+
+    Args:
+        start: starts an actor.
+        count: of the actors.
+        group: photos that are worth giving to one together.
+        notify: told in words what actors say.
+
+    Attributes:
+        count: of the actors.
+        threads: in which it can be called at the same time.
+        group: photos that are worth giving to an actor together.
+    """
+
+    def __init__(self, start: Callable[[], Any], count: int, group: int, notify: Callable[[str], None]) -> None:
+        self.count, self.threads, self.group = count, _IN_HAND * count, group
+        self._start, self._notify = start, notify
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._changing = threading.Lock()
+        self._actors: set[Any] = set()
+        self._starting = 0
+        self._failure = ""
+        for _ in range(count):
+            self._add()
+
+    def _add(self) -> None:
+        with self._changing:
+            self._starting += 1
+        threading.Thread(target=self._await_start, args=(self._start(),), daemon=True).start()
+
+    def _await_start(self, actor: Any) -> None:
+        """Take an actor in once it answers; where the cluster has no room for it, that may be never."""
+        import ray
+
+        try:
+            ray.get(actor.ready.remote())
+        except Exception as error:  # whatever keeps it from starting is told where no actor is left
+            self._failure = _reason(error)
+        else:
+            self._actors.add(actor)
+            for _ in range(_IN_HAND):
+                self._free.put(actor)
+        with self._changing:
+            self._starting -= 1
+
+    def wait(self, check: Callable[[], None]) -> None:
+        """Wait for the first actor.
+
+        Raises:
+            DeviceError: none starts.
+            Whatever `check` raises.
+        """
+        end = time.monotonic() + _MOST_WAIT_S
+        while self._free.empty():
+            check()
+            if not self._starting or time.monotonic() > end:
+                raise self._no_actor()
+            time.sleep(_LOOK_UP_S)
+
+    def _no_actor(self) -> DeviceError:
+        found = self._failure or f"the cluster has had no room for one in {_MOST_WAIT_S:.0f} seconds"
+        advice = "See that colorgan is installed on its machines in this version, and what else runs there."
+        return DeviceError("actors of Ray that color photos", found, advice, parameter="ray")
+
+    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Have photos colored and written.
+
+        Args:
+            jobs: those of like shape share a batch.
+            put: told the position of a job and its outcome.
+
+        Raises:
+            ColorganError: what would meet the next photo too.
+        """
+        for _ in range(_ATTEMPTS):
+            answer = self._ask(jobs)
+            if answer is not None:
+                outcomes, warnings, error = answer
+                for word in warnings:
+                    self._notify(word)
+                for position, outcome in outcomes.items():
+                    job = jobs[position]
+                    put(position, job.outcome(outcome.status, outcome.words, outcome.parameter))
+                if error is not None:
+                    raise error
+                return
+        if len(jobs) == 1:
+            words = f"{_ATTEMPTS} processes died of it, of a lack of memory or a fault in a decoder"
+            put(0, jobs[0].outcome(PhotoStatus.failed, (words,)))
+            return
+        for position, job in enumerate(jobs):  # one of them may be to blame for all
+            self([job], lambda _, outcome, position=position: put(position, outcome))  # type: ignore[misc]
+
+    def _ask(self, jobs: Sequence[Job]) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] | None:
+        """What an actor answers; None where it died."""
+        import ray
+
+        actor = self._take()
+        try:
+            answer: tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] = ray.get(
+                actor.color.remote([_from_anywhere(job) for job in jobs])
+            )
+        except ray.exceptions.RayError:
+            with self._changing:
+                is_news = actor in self._actors
+                self._actors.discard(actor)
+            if is_news:
+                self._add()
+            return None
+        self._free.put(actor)
+        return answer
+
+    def _take(self) -> Any:
+        """An actor that has room; those that died meanwhile are passed over."""
+        end = time.monotonic() + _MOST_WAIT_S
+        while time.monotonic() < end:
+            try:
+                actor = self._free.get(timeout=_LOOK_UP_S)
+            except queue.Empty:
+                if self._actors:
+                    end = time.monotonic() + _MOST_WAIT_S
+                elif not self._starting:
+                    break
+                continue
+            if actor in self._actors:
+                return actor
+        raise self._no_actor()
+
+    def close(self) -> None:
+        """End the actors."""
+        import ray
+
+        for actor in self._actors:
+            ray.kill(actor)
+
+
+def _from_anywhere(job: Job) -> Job:
+    """The job with paths that hold in any process: an actor has a folder of its own."""
+    source, folder = (
+        path if is_address(path) else os.path.abspath(path)  # noqa: PTH100 (resolving would follow links)
+        for path in (job.source, job.folder)
+    )
+    return replace(job, source=source, folder=folder)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
+
+
+@contextmanager
+def ray_crew(
+    address: str,
+    make_setup: Callable[[str, int], ActorSetup],
+    weights: Path,
+    *,
+    workers: int | None,
+    device: str,
+    notify: Callable[[str], None],
+    check: Callable[[], None],
+) -> Iterator[RayCrew]:
+    """Join or start a cluster, and start the actors.
+
+    Args:
+        address: `auto`, or where a cluster is: HOST:PORT.
+        make_setup: makes it for a device and a number of cores.
+        weights: their file, whose content is shipped to the actors.
+        workers: actors; None takes one for each GPU, or else for each core.
+        device: auto, cpu or cuda.
+        notify: told in words what actors say.
+        check: called while waiting; raises to stop.
+
+    Raises:
+        UsageError: Ray is not installed.
+        DeviceError: no cluster answers, or no actor starts.
+    """
+    with _connected(address) as ray:
+        resources = ray.cluster_resources()
+        cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+        on_gpu = gpus > 0 and device != "cpu"
+        count = min(workers or cores, gpus if on_gpu else cores)
+        each = max(1, cores // count) if on_gpu else 1
+        shipped = ray.put(weights.read_bytes())
+        setup = make_setup("cuda" if on_gpu else "cpu", each)
+        actor = ray.remote(ColorizeActor).options(
+            num_cpus=each, num_gpus=int(on_gpu), max_restarts=0, max_concurrency=_IN_HAND
+        )
+        crew = RayCrew(lambda: actor.remote(setup, shipped), count, _GROUP_ON_GPU if on_gpu else 1, notify)
+        try:
+            crew.wait(check)
+            yield crew
+        finally:
+            crew.close()
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """Ray, connected: to the cluster that this process has joined already, that of the address, or a new one."""
+    # Read when Ray is imported, here and in what it starts; the last keeps its words on dead nodes off standard output.
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "1",
+        "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
+    }
+    try:
+        import ray
+    except ImportError as error:
+        advice = "Install it: pip install 'colorgan[ray]'"
+        raise UsageError("what a Ray cluster needs", "the extra `ray` is not installed", advice) from error
+    if ray.is_initialized():
+        yield ray
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _join(ray, address)
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Ray takes SIGTERM over
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _join(ray: Any, address: str) -> None:
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    where = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    if where:
+        _check_answers(where)
+    try:
+        try:
+            ray.init(address=where or "auto", **quiet)
+        except ConnectionError:
+            if where:
+                raise
+            os.environ.pop("RAY_ADDRESS", None)
+            ray.init(address="local", include_dashboard=False, object_store_memory=_MEMORY_BYTES, **quiet)
+    except Exception as error:
+        found = _reason(error)
+        advice = "Check the address, and that Ray there has this machine's version; or `auto` to start one here."
+        raise DeviceError(f"a Ray cluster at {where or 'this machine'}", found, advice, parameter="ray") from error
+
+
+def _check_answers(address: str) -> None:
+    """Make sure that somebody listens there: Ray itself would try for minutes, and then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    expected = f"a Ray cluster at {address}"
+    if not port.isdecimal():
+        raise UsageError("`auto`, or the address of a Ray cluster", repr(address), "Give HOST:PORT.", parameter="ray")
+    try:
+        socket.create_connection((host.strip("[]") or "127.0.0.1", int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        found = f"nothing answers there ({(error.strerror or str(error)).lower()})"
+        advice = "Start one there with `ray start --head`, or give `auto` to start one here."
+        raise DeviceError(expected, found, advice, parameter="ray") from error

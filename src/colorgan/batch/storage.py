@@ -1,0 +1,413 @@
+"""Photos and results at addresses, such as s3://bucket/photos: listed, read and written through fsspec.
+
+Nothing here keeps an open file or a cache of listings, so that all of it can be called in any process. What a store
+says is put into words of our own: its texts and addresses may hold keys and signatures.
+"""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from colorgan.batch.records import FileState
+from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
+from colorgan.files import is_address, shown_address, split_address
+from colorgan.images.discovery import has_photo_suffix, is_housekeeping
+
+_S3 = ("s3", "s3a")
+_WEB = ("http", "https")
+_MARK = "made-by-colorgan"  # among an object's metadata, where the store has such
+UNKNOWN = FileState(-3, -3)  # of an object that nobody was asked about
+_ATTEMPTS = 3  # to read an object whose bytes break off
+_AT_ONCE = 16  # small objects that are read together
+_GO_ON = "The same command again goes on with the rest."
+# What stores answer, by code or HTTP status: what was found, and what to do.
+_EXPIRED = ("the credentials have expired", f"Get new ones. {_GO_ON}")
+_REFUSED = (
+    "the credentials are refused",
+    "Check those of the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID and the like).",
+)
+_BUSY = ("the store is too busy, or does not answer", f"Take fewer workers, or wait. {_GO_ON}")
+_FULL = ("the store takes no more: its quota is reached", f"Make room there. {_GO_ON}")
+_FORBIDDEN = ("no permission", "Allow it to the credentials of the environment, or take others.")
+_ANSWERS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), _EXPIRED),
+    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure", "401"), _REFUSED),
+    **dict.fromkeys(("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "429", "500", "503"), _BUSY),
+    **dict.fromkeys(("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "507"), _FULL),
+    **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "403"), _FORBIDDEN),
+}
+_NOT_THERE = ("NoSuchKey", "404", "410")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A photo at an address.
+
+    Attributes:
+        key: its path below the folder where it was looked for.
+        state: its size and time, and what tells its content.
+    """
+
+    key: str
+    state: FileState
+
+
+def check_address(address: str) -> None:
+    """Refuse an address that cannot be meant, or for which something is missing here.
+
+    Raises:
+        UsageError: no connection is allowed, the package for it is not installed, or it holds a password.
+    """
+    scheme, rest = split_address(address)
+    if ":" in rest.partition("/")[0].rpartition("@")[0]:
+        advice = "Leave it out: credentials are taken from the environment."
+        raise UsageError("an address without a password", shown_address(address), advice)
+    if scheme != "memory" and os.environ.get("COLORGAN_OFFLINE", "") not in ("", "0"):
+        found = f"{shown_address(address)}, and COLORGAN_OFFLINE is set"
+        raise UsageError("photos on this machine's disks", found, "Unset it, or name a folder.")
+    _file_system(address)
+
+
+def _file_system(address: str) -> Any:
+    scheme = split_address(address)[0]
+    try:
+        import fsspec
+
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError as error:
+        if scheme in (*_S3, *_WEB):
+            found, advice = "the extra `cloud` is not installed", 'Install it: pip install "colorgan[cloud]"'
+        else:
+            found, advice = f"a package for {scheme}:// is missing", f"{error}."
+        raise UsageError(f"what {scheme}:// needs", found, advice) from None
+    except ValueError:
+        advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
+        raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None
+
+
+def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[RemoteFile]:
+    """Find the photos below an address, in the store's own order; no more than a page or a folder is held.
+
+    Args:
+        address: of a folder, or of a prefix that is one.
+        left_out: told of each hidden or housekeeping folder, whose photos are not given.
+
+    Raises:
+        UsageError: no such place.
+        StorageError: the store refuses, or does not answer.
+    """
+    scheme, path = split_address(address)
+    if scheme in _WEB:
+        raise UsageError(
+            "the address of one photo", f"{shown_address(address)}: a web server lists none", "Name a photo."
+        )
+    root = path.rstrip("/") + "/"
+    find = _s3_objects if scheme in _S3 else _folder_by_folder
+    told: set[str] = set()
+    with _explained("listing", address, is_place=True):
+        for path, state in find(_file_system(address), root, told, left_out):
+            yield RemoteFile(path[len(root) :], state)
+
+
+def _s3_objects(
+    store: Any, root: str, told: set[str], left_out: Callable[[str], None]
+) -> Iterator[tuple[str, FileState]]:
+    """Objects of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
+    from fsspec.asyn import sync
+
+    bucket, _, prefix = root.partition("/")
+    sync(store.loop, store.set_session)
+    client = sync(store.loop, store.get_s3, bucket)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **store.req_kw).__aiter__()
+
+    async def next_page() -> dict[str, Any] | None:
+        return await anext(pages, None)
+
+    while (page := sync(store.loop, next_page)) is not None:
+        for entry in page.get("Contents", ()):
+            key = entry["Key"]
+            if not has_photo_suffix(key.rpartition("/")[2]):
+                continue
+            folder = next((part for part in key[len(prefix) :].split("/")[:-1] if is_housekeeping(part)), None)
+            if folder is None:
+                yield f"{bucket}/{key}", _state(entry | {"size": entry["Size"]})
+            elif (place := key[: key.index(f"{folder}/") + len(folder)]) not in told:
+                told.add(place)
+                left_out(place)
+
+
+def _folder_by_folder(
+    store: Any, root: str, told: set[str], left_out: Callable[[str], None]
+) -> Iterator[tuple[str, FileState]]:
+    waiting = [root.rstrip("/")]
+    while waiting:
+        entries = sorted(store.ls(waiting.pop(), detail=True), key=lambda entry: entry["name"])
+        folders = []
+        for entry in entries:
+            path = entry["name"].strip("/")
+            name = path.rpartition("/")[2]
+            if entry["type"] == "directory":
+                folders.append(path) if not is_housekeeping(name) else left_out(path)
+            elif has_photo_suffix(name):
+                yield path, _state(entry)
+        waiting += reversed(folders)
+
+
+def state_of(address: str) -> FileState:
+    """Size, time and what tells the content of one object.
+
+    Raises:
+        UsageError: it is not there.
+        StorageError: the store refuses, or does not answer.
+    """
+    with _explained("looking at", address, is_place=True):
+        return _state(_file_system(address).info(_name(address)))
+
+
+def _name(address: str) -> str:
+    """What a store calls an object: for the web the whole address, for others what follows the scheme."""
+    scheme, path = split_address(address)
+    return address if scheme in _WEB else path
+
+
+def _state(entry: dict[str, Any]) -> FileState:
+    time = next((entry[key] for key in ("LastModified", "last_modified", "mtime", "created") if entry.get(key)), 0)
+    seconds = time.timestamp() if isinstance(time, datetime) else time if isinstance(time, int | float) else 0
+    tag = str(entry.get("ETag") or entry.get("etag") or "").strip('"')
+    return FileState(int(entry.get("size") or 0), round(seconds * 1e9), tag.encode())
+
+
+def is_same(found: FileState, noted: FileState) -> bool:
+    """Whether an object is the one that was noted; one that nobody was asked about is taken to be."""
+    if UNKNOWN in (found, noted):
+        return True
+    if found.digest and noted.digest:
+        return found.digest == noted.digest
+    return found.is_dated_as(noted)
+
+
+def read_object(address: str, expected: FileState) -> bytes:
+    """Read an object whole.
+
+    Args:
+        address: where it is.
+        expected: what was listed.
+
+    Raises:
+        PhotoError: it is gone, may not be read, or was changed since it was listed or while it was read.
+        StorageError: the store refuses, or does not answer.
+    """
+    with _explained("reading", address, is_place=False):
+        store, name = _file_system(address), _name(address)
+        if split_address(address)[0] in _S3:
+            return _read_of_s3(store, name, expected)
+        data: bytes = store.cat_file(name)
+        now = _state(store.info(name)) if expected != UNKNOWN else UNKNOWN
+        if not is_same(now, expected) or (expected.size_bytes > 0 and len(data) != expected.size_bytes):
+            raise _changed()
+        return data
+
+
+def _read_of_s3(store: Any, name: str, expected: FileState) -> bytes:
+    """Read an object in one request, which the store refuses where it is not the one that was listed."""
+    from fsspec.asyn import sync
+
+    bucket, _, key = name.partition("/")
+    only = {"IfMatch": expected.digest.decode()} if expected.digest else {}
+
+    async def read() -> bytes:
+        answer = await store._call_s3("get_object", Bucket=bucket, Key=key, **only, **store.req_kw)
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+            return data
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            return bytes(sync(store.loop, read))
+        except Exception as error:
+            if _code(error) == "PreconditionFailed":
+                raise _changed() from None
+            if _code(error) or attempt == _ATTEMPTS - 1:  # else it broke off
+                raise
+    raise AssertionError
+
+
+def _changed() -> PhotoError:
+    found = "it was changed while it was read; the same command again takes it as it is now"
+    return PhotoError("an object that stays as it is", found, "Do the same again.")
+
+
+def open_photo(source: str, expected: FileState | None) -> Path | io.BytesIO:
+    """What a decoder reads: a path as it is, an object as its bytes.
+
+    Raises:
+        PhotoError: as for `read_object`.
+        StorageError: likewise.
+    """
+    if not is_address(source):
+        return Path(source)
+    return io.BytesIO(read_object(source, UNKNOWN if expected is None else expected))
+
+
+def write_result(target: str, data: bytes, *, overwrite: bool) -> None:
+    """Write a file or an object, whole or not at all.
+
+    Args:
+        target: its path or address.
+        data: all of it.
+        overwrite: replace whatever stands at an address; of a path, whoever calls has looked.
+
+    Raises:
+        PhotoError: something else stands at the address, or the disk knows no such name.
+        OutputError: the place cannot be written.
+        StorageError: the store refuses, or does not answer.
+    """
+    if is_address(target):
+        put_object(target, data, overwrite=overwrite)
+    else:
+        from colorgan.images.encode import write_bytes  # NumPy and Pillow, for which no first word waits
+
+        write_bytes(data, Path(target))
+
+
+def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
+    """Write an object in one piece, whole or not at all; what is not ours is not replaced.
+
+    Args:
+        address: where it is to be.
+        data: all of it.
+        overwrite: replace whatever stands there.
+
+    Raises:
+        PhotoError: something stands there that was not made by colorgan, or was changed since.
+        StorageError: the store refuses, or does not answer.
+    """
+    scheme, _ = split_address(address)
+    with _explained("writing", address, is_place=True):
+        store, name = _file_system(address), _name(address)
+        kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
+        facts = {"Metadata": {_MARK: "1"}, "ContentType": kind} if scheme in _S3 else {}
+        try:
+            store.pipe_file(name, data, mode="overwrite" if overwrite else "create", **facts)
+        except FileExistsError:
+            if not _is_ours(store, name, data, has_marks=bool(facts)):
+                found = (
+                    f"at {shown_address(address)} stands an object that was not made by colorgan, or was changed since"
+                )
+                raise PhotoError(
+                    "a place for a result", f"{found}; overwriting replaces it", "", parameter="overwrite"
+                ) from None
+            store.pipe_file(name, data, **facts)
+
+
+def _is_ours(store: Any, name: str, data: bytes, *, has_marks: bool) -> bool:
+    """Whether an object was made by colorgan; where objects bear no marks, one with the same bytes alone."""
+    if has_marks:
+        bucket, _, key = name.partition("/")
+        return _MARK in store.call_s3("head_object", Bucket=bucket, Key=key).get("Metadata", {})
+    return bool(store.info(name)["size"] == len(data) and store.cat_file(name) == data)
+
+
+def find_objects(address: str, suffix: str) -> list[str]:
+    """The addresses of all objects below one whose names end so; none where there is nothing.
+
+    Raises:
+        StorageError: the store refuses, or does not answer.
+    """
+    scheme, path = split_address(address)
+    with _explained("looking at", address, is_place=True):
+        names = _file_system(address).find(path)
+    return [f"{scheme}://{name.lstrip('/')}" for name in names if name.endswith(suffix)]
+
+
+def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
+    """The addresses and bytes of objects, in their order, some at a time.
+
+    Raises:
+        StorageError: the store refuses, or does not answer.
+    """
+
+    def read(address: str) -> bytes:
+        with _explained("reading", address, is_place=True):
+            data: bytes = _file_system(address).cat_file(_name(address))
+            return data
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for start in range(0, len(addresses), _AT_ONCE):
+            some = addresses[start : start + _AT_ONCE]
+            yield from zip(some, threads.map(read, some), strict=True)
+
+
+# --- what stores answer --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _explained(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
+    """Say in words of our own what a store answered.
+
+    Args:
+        doing: what was tried.
+        address: where.
+        is_place: whether it is that of all photos or results, and not of one photo that can fail alone.
+    """
+    try:
+        yield
+    except ColorganError:
+        raise
+    except Exception as error:
+        # Without what it comes from: a traceback would show addresses with their signatures.
+        raise _error(error, f"{doing} {shown_address(address)}", is_place=is_place) from None
+
+
+def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
+    code = _code(error)
+    if code == "NoSuchBucket":
+        return UsageError(expected, "there is no such bucket", "Check its name.")
+    if code in _NOT_THERE or (not code and isinstance(error, FileNotFoundError)):
+        kind = UsageError if is_place else PhotoError
+        return kind(expected, "there is no such object or folder", "Check the name.")
+    if code in ("AccessDenied", "403") and not is_place:
+        return PhotoError(expected, "no permission to read it", _FORBIDDEN[1])
+    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+        return StorageError(expected, "no credentials in the environment", _REFUSED[1])
+    if not code and _is_no_answer(error):
+        return StorageError(expected, *_BUSY)
+    found, advice = _ANSWERS.get(code, (f"the store answers {code or type(error).__name__}", _GO_ON))
+    return StorageError(expected, found, advice)
+
+
+def _code(error: BaseException | None) -> str:
+    """The code of an answer, as the libraries of stores hand it on; the HTTP status where there is no other."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict) and "Error" in response:
+            return str(response["Error"].get("Code", ""))
+        if isinstance(status := getattr(error, "status", None), int):
+            return str(status)
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _is_no_answer(error: BaseException | None) -> bool:
+    """Whether nothing answered, or not in time."""
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError) or "Timeout" in type(error).__name__:
+            return True
+        if type(error).__name__ in ("EndpointConnectionError", "ConnectionClosedError", "ClientConnectorError"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_one_photo(address: str) -> bool:
+    """Whether an address is that of one photo, going by its name."""
+    return not address.endswith("/") and has_photo_suffix(shown_address(address).rpartition("/")[2])

@@ -1,0 +1,58 @@
+"""`colorgan colorize` as a process against a real S3 server on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from colorizing import command, run
+from processes import DEADLINE_S, running, wait_until
+from stores import check_whole, empty_bucket, photo_bytes, s3_server
+
+pytest.importorskip("s3fs")
+pytestmark = pytest.mark.usefixtures("alone")
+COUNT = 40
+
+
+def test_a_killed_run_repeats_no_result_and_every_photo_is_there_once_and_whole(tiny_model: Path) -> None:
+    with s3_server() as behind, empty_bucket(behind) as store:
+        environment = os.environ | store.environment
+        names = [f"{number:03}.png" for number in range(COUNT)]
+        for number, name in enumerate(names):
+            store.put(f"photos/{name}", photo_bytes(number))
+        arguments = ("s3://bucket/photos", "-o", "s3://bucket/out", "--model", tiny_model, "--workers", 2, "--quiet")
+        killed = command(*arguments)
+        with running(killed, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            wait_until(lambda: len(store.puts("out/")) >= 5, process)
+            process.send_signal(signal.SIGKILL)
+            process.wait(DEADLINE_S)
+        done = run(*arguments, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{COUNT} written, 0 skipped, 0 failed. Results: s3://bucket/out\n"
+        assert [key for key in store.keys("out/") if key.endswith(".png")] == [f"out/{name}" for name in names]
+        for name in names:
+            check_whole(store.get(f"out/{name}"))
+            expected = hashlib.sha256(photo_bytes(int(name[:3]))).hexdigest()
+            assert hashlib.sha256(store.get(f"photos/{name}")).hexdigest() == expected
+        assert not [key for key in store.keys("") if "sqlite" in key]
+        again = run(*arguments, env=environment)
+        assert again.stdout == f"0 written, {COUNT} skipped, 0 failed. Results: s3://bucket/out\n"
+        for text in (done, again):
+            assert "that-is-secret" not in text.stdout + text.stderr
+
+
+def test_a_refusal_is_printed_in_three_parts_and_without_keys(tiny_model: Path, tmp_path: Path) -> None:
+    with s3_server() as behind, empty_bucket(behind) as store:
+        environment = os.environ | store.environment
+        arguments = ("s3://no-such-bucket/photos", "-o", tmp_path / "out", "--model", tiny_model)
+        done = run(*arguments, env=environment)
+        assert done.returncode == 2
+        assert "there is no such bucket" in done.stderr
+        assert "that-is-secret" not in done.stderr
+        offline = run(*arguments, env=environment | {"COLORGAN_OFFLINE": "1"})
+        assert offline.returncode == 2
+        assert "COLORGAN_OFFLINE is set" in offline.stderr
