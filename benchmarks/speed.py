@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from colorgan.callbacks import Callbacks
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.models.loading import NETWORKS, build_network
@@ -29,7 +30,6 @@ from colorgan.training.loop import Loop
 from colorgan.training.options import RunOptions
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, make_loss
-from colorgan.training.watcher import Silent
 
 WARM_UPS = 3
 
@@ -168,7 +168,7 @@ def train(photos: PhotoSet, device: torch.device, args: argparse.Namespace) -> T
         val_photos=args.batch_size,
     )
     with tempfile.TemporaryDirectory() as folder:
-        Loop(stage, photos, Path(folder), options, device, lambda name, trained, figures: None, Silent()).run("")
+        Loop(stage, photos, Path(folder), options, device, lambda name, trained, figures: None, Callbacks()).run()
     return stage
 
 

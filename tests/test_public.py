@@ -36,11 +36,10 @@ def test_each_name_is_what_it_says_in_a_fresh_process_also_after_its_package_was
     assert printed(code) == str(len(NAMES))
 
 
-@pytest.mark.parametrize("verb", ["colorize_files", "prepare", "compare"])
+@pytest.mark.parametrize("verb", ["colorize_files", "prepare", "compare", "finetune", "train"])
 def test_no_package_takes_the_name_of_a_verb(verb: str) -> None:
-    code = (
-        f"import colorgan.batch, colorgan.colorize, colorgan.comparison, colorgan.data\nfrom colorgan import {verb}\n"
-    )
+    packages = "batch, colorgan.colorize, colorgan.comparison, colorgan.data, colorgan.training"
+    code = f"import colorgan.{packages}\nfrom colorgan import {verb}\n"
     assert printed(code + f"print(type({verb}).__name__)") == "function"
 
 

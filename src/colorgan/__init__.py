@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from colorgan.models.loading import load_model
     from colorgan.models.onnx_export import export_onnx
     from colorgan.models.registry import available_models
+    from colorgan.training.launch import TrainingResult
+    from colorgan.training.options import FinetuneOptions, TrainOptions
+    from colorgan.training.verbs import finetune, train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,16 +34,21 @@ __all__ = [
     "ColorizedPhoto",
     "Colorizer",
     "CompareOptions",
+    "FinetuneOptions",
     "Hint",
     "PrepareOptions",
     "Summary",
+    "TrainOptions",
+    "TrainingResult",
     "__version__",
     "available_models",
     "colorize_files",
     "compare",
     "export_onnx",
+    "finetune",
     "load_model",
     "prepare",
+    "train",
 ]
 # Where each of these is: most pull in torch, which takes seconds, and `colorgan --help` must not pay for it.
 _MODULES = {
@@ -51,15 +59,20 @@ _MODULES = {
     "ColorizedPhoto": "colorize.encoded",
     "Colorizer": "colorize.colorizer",
     "CompareOptions": "comparison.options",
+    "FinetuneOptions": "training.options",
     "Hint": "images.hints",
     "PrepareOptions": "data.options",
     "Summary": "batch.run",
+    "TrainOptions": "training.options",
+    "TrainingResult": "training.launch",
     "available_models": "models.registry",
     "colorize_files": "batch.run",
     "compare": "comparison.compare",
     "export_onnx": "models.onnx_export",
+    "finetune": "training.verbs",
     "load_model": "models.loading",
     "prepare": "data.prepare",
+    "train": "training.verbs",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,6 +31,7 @@ class PhotoOutcome:
         words: why it failed, or what a user should know about the photo or its result.
         parameter: the option whose value it failed for, in Python's spelling; or empty.
         had_color: whether the photo was in color already, where it was read.
+        advice: what would let this photo, and all of its kind, be read; or empty.
     """
 
     source: str
@@ -39,6 +41,30 @@ class PhotoOutcome:
     words: tuple[str, ...] = ()
     parameter: str = ""
     had_color: bool = False
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """Where a training stands after a step.
+
+    Attributes:
+        epoch: of the step, from 1.
+        batch: of the epoch, from 1.
+        batches: how many an epoch has.
+        seen_photos: of the whole run, each as often as it was seen.
+        elapsed_s: seconds of training, over all sittings.
+        share: of the run that is done, 0..1.
+        losses: the terms of the loss when they were last read off the device.
+    """
+
+    epoch: int
+    batch: int
+    batches: int
+    seen_photos: int
+    elapsed_s: float
+    share: float
+    losses: Mapping[str, float]
 
 
 class Callbacks:
@@ -78,9 +104,38 @@ class Callbacks:
     def on_photo(self, outcome: PhotoOutcome) -> None:
         """A photo is done, or will not be."""
 
+    def on_step(self, step: TrainingStep) -> None:
+        """A training took a step."""
+
+    def on_validation(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A training measured its validation photos.
+
+        Args:
+            epoch: that is done; 0 for the model that the run starts from.
+            metrics: by name, with `photos`, how many were measured; those that are no numbers are left out.
+        """
+
+    def on_end(self, lines: Sequence[str]) -> None:
+        """The work is over, and this is how it went."""
+
     def should_stop(self) -> int | None:
         """Whether to stop: the number of the signal that came, or None. Asked between two pieces of work."""
         return None
+
+
+class NullCallbacks(Callbacks):
+    """Tell nobody, and ask another whether to stop: what a process has that does not speak for all.
+
+    Args:
+        asked: the other.
+    """
+
+    def __init__(self, asked: Callbacks) -> None:
+        self._asked = asked
+
+    def should_stop(self) -> int | None:
+        """What the other says."""
+        return self._asked.should_stop()
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from colorgan.callbacks import TrainingStep
 from colorgan.cli.console import Console
-from colorgan.cli.training import TrainingBar, _bar
-from colorgan.training.checkpoint import Position
+from colorgan.cli.training import TrainingBar
+from colorgan.signals import SignalWatch
 
 TERMS = {"d_loss": 0.1234, "g_loss": 123.4, "g_adversarial": 1.5, "g_l1": 9.876}
 
@@ -18,16 +19,13 @@ def shown(columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("NO_COLOR", "1")
-    console = Console()
     clock = 0.0
-    with _bar(console) as bar:
-        bar.get_time = lambda: clock
-        painted = TrainingBar(console, bar)
-        for step in range(1, 6):
-            clock = 30.0 * step
-            painted.progressed(Position(12, 1200 + step, step, 480 * step, clock), 1234, 0.05 * step)
-            painted.logged(TERMS)
-        bar.refresh()
+    with TrainingBar(Console(), SignalWatch()) as painted:
+        painted.bar.get_time = lambda: clock
+        for batch in range(1, 6):
+            clock = 30.0 * batch
+            painted.on_step(TrainingStep(12, 1200 + batch, 1234, 480 * batch, clock, 0.05 * batch, TERMS))
+        painted.bar.refresh()
     return re.split(r"[\r\n]", re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", capsys.readouterr().err).strip())[-1]
 
 

@@ -12,6 +12,7 @@ from colorgan.data.cache import PhotoCache
 from colorgan.data.dataset import Augment, Batch
 from colorgan.data.photoset import PhotoSet, Split
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
+from colorgan.errors import Interrupted
 
 CPU = torch.device("cpu")
 AUGMENT = Augment(flip=True, crop_min=0.6, brightness=5.0, contrast=0.2, aged=0.5)
@@ -24,6 +25,11 @@ class Photos(Split):
 
     def __init__(self, photos: Sequence[Image.Image]) -> None:
         self.photos = photos
+
+    @property
+    def index(self) -> Any:
+        sizes = [(photo.height, photo.width) for photo in self.photos]
+        return np.array(sizes, dtype=[("height", np.int64), ("width", np.int64)])
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -52,6 +58,22 @@ def pictures() -> list[Image.Image]:
 @pytest.fixture(scope="module")
 def cache(pictures: list[Image.Image]) -> PhotoCache:
     return cache_of(pictures)
+
+
+def test_photos_are_never_there_twice(pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = cache_of(pictures)
+    monkeypatch.setattr(torch, "cat", lambda parts: pytest.fail("all photos were joined"))
+    cache = cache_of(pictures)
+    assert torch.equal(cache.pixels, expected.pixels)
+    assert int(cache.sizes.prod(1).sum()) == len(cache.pixels)
+
+
+def test_a_signal_is_heard_while_photos_are_decoded(pictures: list[Image.Image]) -> None:
+    def stop() -> None:
+        raise Interrupted(2, "")
+
+    with pytest.raises(Interrupted):
+        PhotoCache.read(Photos(pictures), CPU, 0, check=stop)
 
 
 def plan_of(photos: int, **changes: Any) -> EpochPlan:

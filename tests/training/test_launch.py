@@ -3,14 +3,13 @@
 import importlib.util
 import json
 import re
-import signal
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from listening import Listener
 from safetensors.torch import load_file, save_file
 from standins import standin_lite
 
@@ -21,31 +20,14 @@ from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.checkpoint import Position
 from colorgan.training.finetune_task import FINETUNE, check_bins
-from colorgan.training.launch import _check_shares, launch, resumable_options
+from colorgan.training.launch import _check_shares, launch
 from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions, from_recipe
+from colorgan.training.run_folder import resumable_options
 from colorgan.training.task import TrainingTask
 from colorgan.training.train_task import TRAIN
-from colorgan.training.watcher import Watcher
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
-
-
-class Silent(Watcher):
-    def __init__(self) -> None:
-        self.epochs: list[int] = []
-        self.warnings: list[str] = []
-        self.judgment: Sequence[str] = ()
-
-    def judged(self, lines: Sequence[str]) -> None:
-        self.judgment = lines
-
-    def validated(self, epoch: int, figures: object) -> None:
-        self.epochs.append(epoch)
-
-    def warned(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture
@@ -57,10 +39,10 @@ def place(tmp_path: Path, small_network: Compact, model_info: ModelInfo, monkeyp
     return tmp_path
 
 
-def run(task: TrainingTask, data: Path, options: RunOptions, folder: str = "run") -> Silent:
-    watcher = Silent()
-    launch(task, data, Path(folder), options, watcher, "go on so")
-    return watcher
+def run(task: TrainingTask, data: Path, options: RunOptions, folder: str = "run") -> Listener:
+    listener = Listener()
+    launch(task, data, Path(folder), options, listener)
+    return listener
 
 
 @pytest.mark.parametrize(
@@ -125,21 +107,9 @@ def test_the_result_keeps_the_temperature_of_the_model_that_it_started_from(
 
 def test_a_run_of_the_other_command_is_not_gone_on_with(place: Path, set_folder: Path) -> None:
     run(FINETUNE, set_folder, FinetuneOptions(start="small.safetensors", **SMALL))
-    assert resumable_options(FINETUNE, Path("run"), {"epochs": 2}).epochs == 2
+    assert resumable_options("finetune", FinetuneOptions, Path("run"), {"epochs": 2}).epochs == 2
     with pytest.raises(ColorganError, match="colorgan finetune"):
-        resumable_options(TRAIN, Path("run"), {})
-
-
-class Stopping(Silent):
-    """Sends the signal of Ctrl-C after a step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step = step
-
-    def progressed(self, position: Position, batches: int, share: float) -> None:
-        if position.step == self.step:
-            signal.raise_signal(signal.SIGINT)
+        resumable_options("train", TrainOptions, Path("run"), {})
 
 
 @pytest.mark.parametrize("stop_at", [2, 5])
@@ -154,8 +124,9 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
         from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
     )
     run(task, set_folder, options, "straight")
+    stopping = Listener(lambda: len(stopping.steps) == stop_at - 1)
     with pytest.raises(Interrupted):
-        launch(task, set_folder, Path("stopped"), options, Stopping(stop_at), "")
+        launch(task, set_folder, Path("stopped"), options, stopping)
     run(task, set_folder, options, "stopped")
     # The weights, their average, the optimizers' moments and the random states.
     last = "checkpoints/epoch-002/tensors.safetensors"
@@ -188,7 +159,7 @@ def test_a_run_of_an_older_version_goes_on_as_that_version_did(place: Path, set_
     for name in BEFORE:
         described["options"].pop(name, None)  # as it was before there was any of these
     Path("run/run.json").write_text(json.dumps(described))
-    resumed = resumable_options(replace(FINETUNE, options=Tomorrows), Path("run"), {})
+    resumed = resumable_options("finetune", Tomorrows, Path("run"), {})
     assert (resumed.size_min, resumed.aged, resumed.ema) == (0, 0.0, 0.0)
     assert run(FINETUNE, set_folder, FinetuneOptions(**given | {"epochs": 2})).epochs == [2]
 
@@ -230,7 +201,7 @@ def test_why_a_run_ended_is_told_and_stands_in_its_report(
     place: Path, set_folder: Path, given: dict[str, object], why: str
 ) -> None:
     told = run(FINETUNE, set_folder, FinetuneOptions(**{"start": "small.safetensors"} | SMALL | given))
-    assert told.judgment[0].startswith(why)
+    assert told.ended.startswith(why)
     assert why in (place / "run" / "report.html").read_text()
 
 
@@ -390,9 +361,9 @@ def test_an_encoder_from_nothing_takes_its_own_statistics_and_learns_them_on(pla
 def test_squares_larger_than_most_photos_are_spoken_of(
     place: Path, set_folder: Path, size: int, told: list[str]
 ) -> None:
-    watcher = run(FINETUNE, set_folder, FinetuneOptions(**SMALL | {"start": "small.safetensors", "size": size}))
-    assert [text.split(" and enlarged")[0] for text in watcher.warnings] == told
-    assert all("`size` of up to 32" in text for text in watcher.warnings)
+    listener = run(FINETUNE, set_folder, FinetuneOptions(**SMALL | {"start": "small.safetensors", "size": size}))
+    assert [text.split(" and enlarged")[0] for text in listener.warnings] == told
+    assert all("`size` of up to 32" in text for text in listener.warnings)
 
 
 @pytest.mark.parametrize(

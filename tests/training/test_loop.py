@@ -1,8 +1,7 @@
 import itertools
 import json
 import math
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from listening import Listener
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -21,7 +21,7 @@ from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop, rate_factor
 from colorgan.training.options import RunOptions, TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
@@ -44,39 +44,18 @@ OPTIONS = RunOptions(
 )
 
 
-class Silent:
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.validations: list[int] = []
-
-    def progressed(self, position: Position, batches: int, share: float) -> None:
-        pass
-
-    def logged(self, terms: dict[str, float]) -> None:
-        pass
-
-    def validated(self, epoch: int, figures: MetricValues) -> None:
-        self.validations.append(epoch)
-
-    def warned(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def judged(self, lines: Sequence[str]) -> None:
-        self.verdict = lines
-
-
 class Stopping:
-    """Raises a signal, or spoils the loss, at a given step of its life; mixed into a stage."""
+    """Is to be stopped, or spoils the loss, at a given step of its life; mixed into a stage."""
 
     stop_at = 0
     spoil_at = 0
     taken = 0
+    is_stopped = False
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = super().step(L, ab)  # type: ignore[misc]
         self.taken += 1
-        if self.taken == self.stop_at:
-            signal.raise_signal(signal.SIGINT)
+        self.is_stopped = self.taken == self.stop_at
         return {name: term * math.nan for name, term in terms.items()} if self.taken == self.spoil_at else terms
 
 
@@ -160,7 +139,9 @@ def loop(stage: Stage, photos: PhotoSet, folder: Path, options: RunOptions = OPT
         save_file({name: value.clone() for name, value in generator.state_dict().items()}, path)
 
     folder.mkdir(exist_ok=True)
-    return Loop(stage, photos, folder, options, torch.device("cpu"), save, Silent())
+    return Loop(
+        stage, photos, folder, options, torch.device("cpu"), save, Listener(lambda: getattr(stage, "is_stopped", False))
+    )
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -189,11 +170,11 @@ def test_a_stopped_run_goes_on_to_the_same_networks_and_the_same_log(
 ) -> None:
     options = replace(OPTIONS, **changes)
     ended, begun = make(), make()
-    straight = loop(ended, photo_set, tmp_path / "straight", options).run("")
-    with pytest.raises(Interrupted, match="go on so") as stopped:
-        loop(make(stop_at=stop_at), photo_set, tmp_path / "stopped", options).run("go on so")
+    straight = loop(ended, photo_set, tmp_path / "straight", options).run()
+    with pytest.raises(Interrupted, match="goes on with the run") as stopped:
+        loop(make(stop_at=stop_at), photo_set, tmp_path / "stopped", options).run()
     assert stopped.value.exit_code == 130
-    resumed = loop(begun, photo_set, tmp_path / "stopped", options).run("")
+    resumed = loop(begun, photo_set, tmp_path / "stopped", options).run()
     assert resumed == straight
     for name, network in ended.networks.items():
         for one, other in zip(network.state_dict().values(), begun.networks[name].state_dict().values(), strict=True):
@@ -204,7 +185,7 @@ def test_a_stopped_run_goes_on_to_the_same_networks_and_the_same_log(
 
 
 def test_a_run_leaves_a_log_samples_a_report_weights_and_two_checkpoints(photo_set: PhotoSet, tmp_path: Path) -> None:
-    figures = loop(stage(), photo_set, tmp_path).run("")
+    figures = loop(stage(), photo_set, tmp_path).run()
     entries = lines(tmp_path)
     batches = len(photo_set.train) // 4
     assert [line["step"] for line in entries if line["kind"] == "train"] == list(range(1, 3 * batches + 1))
@@ -219,20 +200,20 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_good_checkpoint(
     photo_set: PhotoSet, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="nan"):
-        loop(stage(spoil_at=7), photo_set, tmp_path).run("")
+        loop(stage(spoil_at=7), photo_set, tmp_path).run()
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
     assert not any(math.isnan(line["loss"]) for line in lines(tmp_path) if line["kind"] == "train")
 
 
 def test_a_finished_run_is_not_trained_again(photo_set: PhotoSet, tmp_path: Path) -> None:
-    figures = loop(stage(), photo_set, tmp_path).run("")
+    figures = loop(stage(), photo_set, tmp_path).run()
     again = stage()
-    assert loop(again, photo_set, tmp_path).run("") == figures
+    assert loop(again, photo_set, tmp_path).run() == figures
     assert again.taken == 0
 
 
 def test_training_learns(photo_set: PhotoSet, tmp_path: Path) -> None:
-    loop(stage(), photo_set, tmp_path).run("")
+    loop(stage(), photo_set, tmp_path).run()
     losses = [line["loss"] for line in lines(tmp_path) if line["kind"] == "train"]
     assert sum(losses[-3:]) < sum(losses[:3])
 
@@ -245,7 +226,7 @@ def test_the_rate_climbs_then_falls_to_nothing() -> None:
 
 
 def test_an_epochs_line_holds_the_mean_of_its_steps(photo_set: PhotoSet, tmp_path: Path) -> None:
-    loop(gan_stage(), photo_set, tmp_path, replace(OPTIONS, size=24)).run("")
+    loop(gan_stage(), photo_set, tmp_path, replace(OPTIONS, size=24)).run()
     entries = lines(tmp_path)
     for line in (line for line in entries if line["kind"] == "epoch"):
         steps = [step for step in entries if step["kind"] == "train" and step["epoch"] == line["epoch"]]
@@ -258,7 +239,7 @@ def test_a_gan_whose_terms_are_no_numbers_stops_and_leaves_the_good_checkpoint(
     photo_set: PhotoSet, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="nan"):
-        loop(gan_stage(spoil_at=6), photo_set, tmp_path, replace(OPTIONS, size=24)).run("")
+        loop(gan_stage(spoil_at=6), photo_set, tmp_path, replace(OPTIONS, size=24)).run()
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
 
 
@@ -274,8 +255,8 @@ def test_epochs_are_validated_as_often_as_asked_and_the_last_always(
     photo_set: PhotoSet, tmp_path: Path, changes: dict[str, int], validated: list[int]
 ) -> None:
     begun = loop(stage(), photo_set, tmp_path, replace(OPTIONS, **changes))
-    begun.run("")
-    assert begun.watcher.validations == [0, *validated]
+    begun.run()
+    assert begun.callbacks.epochs == [0, *validated]
     entries = lines(tmp_path)
     assert [line["epoch"] for line in entries if line["kind"] == "validation"] == [0, *validated]
     assert [line["epoch"] for line in entries if line["kind"] == "epoch"] == list(range(1, changes["epochs"] + 1))
@@ -289,7 +270,7 @@ def test_a_run_that_breaks_off_after_an_epoch_without_validation_goes_on_to_the_
     photo_set: PhotoSet, tmp_path: Path
 ) -> None:
     options = replace(OPTIONS, epochs=4, validate_every=2)
-    straight = loop(stage(), photo_set, tmp_path / "straight", options).run("")
+    straight = loop(stage(), photo_set, tmp_path / "straight", options).run()
     breaking = stage()
     whole_step, batches = breaking.step, len(photo_set.train) // 4
 
@@ -300,9 +281,9 @@ def test_a_run_that_breaks_off_after_an_epoch_without_validation_goes_on_to_the_
 
     breaking.step = step  # type: ignore[method-assign]
     with pytest.raises(KeyError):
-        loop(breaking, photo_set, tmp_path / "broken", options).run("")
+        loop(breaking, photo_set, tmp_path / "broken", options).run()
     assert checkpoints(tmp_path / "broken" / "checkpoints")[-1].name == "epoch-002"
-    assert loop(stage(), photo_set, tmp_path / "broken", options).run("") == straight
+    assert loop(stage(), photo_set, tmp_path / "broken", options).run() == straight
     assert lines(tmp_path / "broken") == lines(tmp_path / "straight")
     for name in ("best.safetensors", "last.safetensors"):
         assert same(tmp_path / "straight" / "weights" / name, tmp_path / "broken" / "weights" / name)
@@ -312,8 +293,8 @@ def test_patience_ends_a_run_at_a_validated_epoch(photo_set: PhotoSet, tmp_path:
     still, unchanged = stage(), stage().generator.eval()
     still.eval_network = lambda: unchanged  # type: ignore[method-assign]
     begun = loop(still, photo_set, tmp_path, replace(OPTIONS, epochs=20, validate_every=2, patience=1))
-    begun.run("")
-    assert begun.watcher.validations == [0, 2, 4]
+    begun.run()
+    assert begun.callbacks.epochs == [0, 2, 4]
     assert [line["epoch"] for line in lines(tmp_path) if line["kind"] == "epoch"] == [1, 2, 3, 4]
 
 
@@ -324,7 +305,7 @@ def test_whenever_time_is_over_the_last_epoch_has_figures(
     clock = itertools.count()
     monkeypatch.setattr("colorgan.training.loop.time", SimpleNamespace(monotonic=lambda: next(clock)))
     options = replace(OPTIONS, epochs=50, max_minutes=ticks / 60, validate_every=7)
-    loop(stage(), photo_set, tmp_path, options).run("")
+    loop(stage(), photo_set, tmp_path, options).run()
     entries = [line for line in lines(tmp_path) if line["kind"] in ("epoch", "validation")]
     assert [line["kind"] for line in entries[-2:]] == ["epoch", "validation"]
     assert entries[-1]["epoch"] == entries[-2]["epoch"] >= 1
@@ -332,12 +313,12 @@ def test_whenever_time_is_over_the_last_epoch_has_figures(
 
 def test_both_rates_follow_the_schedule_also_after_a_stop(photo_set: PhotoSet, tmp_path: Path) -> None:
     straight, stopped, resumed = lite_stage(), lite_stage(stop_at=5), lite_stage()
-    loop(straight, photo_set, tmp_path / "straight").run("")
+    loop(straight, photo_set, tmp_path / "straight").run()
     steps = 3 * (len(photo_set.train) // 4)
     expected = [rate_factor("cosine", 0.1, number / steps) for number in range(steps)]
     assert [rates[0] for rates in straight.rates] == pytest.approx([1e-4 * factor for factor in expected])
     assert [rates[1] for rates in straight.rates] == pytest.approx([1e-3 * factor for factor in expected])
     with pytest.raises(Interrupted):
-        loop(stopped, photo_set, tmp_path / "stopped").run("")
-    loop(resumed, photo_set, tmp_path / "stopped").run("")
+        loop(stopped, photo_set, tmp_path / "stopped").run()
+    loop(resumed, photo_set, tmp_path / "stopped").run()
     assert stopped.rates + resumed.rates == straight.rates

@@ -13,13 +13,13 @@ import pytest
 import torch
 from processes import DEADLINE_S, Process, running, wait_until
 
+from colorgan.callbacks import Callbacks
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
 from colorgan.training.options import TrainOptions, from_recipe
-from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.train_task import TRAIN
-from colorgan.training.watcher import Silent
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.
 GIVEN = {
@@ -116,7 +116,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     assert process.returncode == 0, words
     assert "falling back" not in words
     assert output.count("best.safetensors") == 1
-    launch(TRAIN, set_folder, Path("one"), from_recipe(TrainOptions, given), Silent(), "")
+    launch(TRAIN, set_folder, Path("one"), from_recipe(TrainOptions, given), Callbacks())
     alone, together = log(Path("one"), "train"), log(Path("two"), "train")
     assert [line["step"] for line in together] == [line["step"] for line in alone]
     for one, two in zip(alone, together, strict=True):
@@ -137,15 +137,15 @@ def test_the_mean_over_ranks_meets_each_weight_whatever_the_memory_format(monkey
     others = [torch.randn(4, 3, 3, 3), torch.randn(5)]
     tensors = [others[0].to(memory_format=torch.channels_last), others[1].clone()]
     strides = [tensor.stride() for tensor in tensors]
-    ProcessGroup(0, 2).average(tensors)
+    ProcessGroup(0, 2).all_reduce_mean(tensors)
     assert all(torch.equal(tensor, other) for tensor, other in zip(tensors, others, strict=True))
     assert [tensor.stride() for tensor in tensors] == strides
 
 
 def test_a_process_alone_agrees_with_itself() -> None:
     tensor = torch.tensor([1.0, 2.0])
-    SINGLE.average([tensor])
+    SINGLE.all_reduce_mean([tensor])
     assert tensor.tolist() == [1.0, 2.0]
-    assert SINGLE.highest([2.0, 0.0]) == [2.0, 0.0]
-    assert SINGLE.from_leader({"figures": None}) == {"figures": None}
-    assert SINGLE.leader
+    assert SINGLE.all_reduce_max([2.0, 0.0]) == [2.0, 0.0]
+    assert SINGLE.broadcast({"figures": None}) == {"figures": None}
+    assert SINGLE.is_primary

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class Summary:
         dry_run: whether nothing was done.
         had_color: how many of those that were written were in color already.
         left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
+        other_files: files in the inputs that are no photos by their names, by suffix.
         page: the page to look at, where one was asked for.
     """
 
@@ -49,6 +50,7 @@ class Summary:
     dry_run: bool = False
     had_color: int = 0
     left_out_folders: int = 0
+    other_files: Mapping[str, int] = field(default_factory=dict)
     page: Path | None = None
 
     @property
@@ -101,10 +103,24 @@ def colorize_files(
         raise UsageError("a page of photos that are colored here", "a Ray cluster", "Leave it out.", parameter="page")
     names = [os.fspath(path) for path in inputs]
     text = None if output is None else os.fspath(output)
-    left_out = Counter[str]()
-    plan = _plan(names, text, options, batch, listed, lambda folder: left_out.update(folders=1))
+    passed_over = _PassedOver()
+    plan = _plan(names, text, options, batch, listed, passed_over)
     run = _Run(_at_least_one(plan.jobs, names), plan, options, batch, model, ray, callbacks or Callbacks())
-    return replace(run.go(), left_out_folders=left_out["folders"])
+    return replace(run.go(), left_out_folders=passed_over.folders, other_files=passed_over.files)
+
+
+@dataclass
+class _PassedOver:
+    """What a search met and left: how many hidden and housekeeping folders, and files that are no photos by suffix."""
+
+    folders: int = 0
+    files: Counter[str] = field(default_factory=Counter)
+
+    def folder(self, path: str) -> None:
+        self.folders += 1
+
+    def file(self, suffix: str) -> None:
+        self.files[suffix] += 1
 
 
 @dataclass(frozen=True)
@@ -132,7 +148,7 @@ def _plan(
     options: ColorizeOptions,
     batch: BatchOptions,
     listed: Iterable[str] | None,
-    left_out: Callable[[str], None],
+    passed_over: _PassedOver,
 ) -> _Plan:
     if listed is not None:
         rest = iter(listed)
@@ -147,7 +163,7 @@ def _plan(
                 raise UsageError("photos and results on disks for this", "an address", advice, parameter=name)
         from colorgan.batch.address_planner import home_of, plan_addresses
 
-        jobs = plan_addresses(inputs, output, options.suffix, listed, left_out)
+        jobs = plan_addresses(inputs, output, options.suffix, listed, passed_over.folder)
         return _Plan(jobs, [home_of(inputs, output or "", listed)], inputs)
     rules = OutputRules(
         None if output is None else Path(output),
@@ -162,7 +178,7 @@ def _plan(
     paths = [Path(path) for path in inputs]
     if options.has_hints:
         _check_hints(paths, listed)
-    jobs = plan_outputs(paths, rules, () if listed is None else listed, left_out)
+    jobs = plan_outputs(paths, rules, () if listed is None else listed, passed_over.folder, passed_over.file)
     page_folder = rules.output if batch.page else None
     return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None, page_folder)
 

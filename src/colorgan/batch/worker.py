@@ -256,7 +256,7 @@ def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None
     try:
         yield
     except PhotoError as error:
-        put(position, job.outcome(PhotoStatus.failed, (str(error),), error.parameter))
+        put(position, job.failed(error))
     except ColorganError:
         raise
     except MemoryError:

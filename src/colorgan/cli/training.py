@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from colorgan.cli.console import Console
+from colorgan.callbacks import Callbacks, TrainingStep
+from colorgan.cli.console import Console, DownloadBar
+from colorgan.cli.interrupts import watch_signals
 from colorgan.cli.options import Given, Quiet, command
+from colorgan.errors import Interrupted
 from colorgan.options import FILES, Option
+from colorgan.signals import SignalWatch
 from colorgan.training.options import FinetuneOptions, TrainOptions, from_recipe
 
 if TYPE_CHECKING:
-    from colorgan.metrics import MetricValues
-    from colorgan.training.checkpoint import Position
-    from colorgan.training.launch import RunResult
-    from colorgan.training.options import Options
-    from colorgan.training.task import TrainingTask
+    from colorgan.training.launch import TrainingResult
+    from colorgan.training.options import RunOptions
 
 _BAR_WIDTH = 16  # characters: at 80 columns time left, epoch, speed and a loss stand beside it
 _SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
@@ -45,13 +49,8 @@ def finetune(
     The same command again goes on where it was stopped. The defaults start from the bundled model.
     """
     options = from_recipe(FinetuneOptions, given[FinetuneOptions])
-    console = _console(data, run, quiet)
-    from colorgan.training.finetune_task import FINETUNE
-    from colorgan.training.launch import resumable_options
-
-    if resume:
-        options = resumable_options(FINETUNE, run, given[FinetuneOptions])
-    _run_with_bar(console, FINETUNE, data, run, options, overwrite)
+    resumed = given[FinetuneOptions] if resume else None
+    _run_with_bar("finetune", options, (data, run), resumed, overwrite, quiet)
 
 
 @command(TrainOptions, first="data start recipe max_minutes run resume")
@@ -69,48 +68,55 @@ def train(
     the one to take for results.
     """
     options = from_recipe(TrainOptions, given[TrainOptions])
-    console = _console(data, run, quiet)
-    from colorgan.training.launch import resumable_options
-    from colorgan.training.train_task import TRAIN
-
-    if resume:
-        options = resumable_options(TRAIN, run, given[TrainOptions])
-    _run_with_bar(console, TRAIN, data, run, options, overwrite, _SHOWN)
+    resumed = given[TrainOptions] if resume else None
+    _run_with_bar("train", options, (data, run), resumed, overwrite, quiet, _SHOWN)
 
 
-class TrainingBar:
-    """Draws a run's progress, and prints a line per validation.
+class TrainingBar(Callbacks):
+    """Draws a run's progress, prints a line per validation, and looks for signals; to be used as a context manager.
 
     Args:
         console: where to print.
-        bar: drawn into while entered.
+        watch: of signals.
         shown: the terms of the loss that the bar has room for; empty for all.
     """
 
-    def __init__(self, console: Console, bar: Progress, shown: Sequence[str] = ()) -> None:
-        self.console, self.bar, self.shown = console, bar, shown
-        self.task: TaskID | None = None
-        self._first: tuple[float, int] | None = None
-        self._losses: list[str] = []
+    def __init__(self, console: Console, watch: SignalWatch, shown: Sequence[str] = ()) -> None:
+        self.console, self.watch, self.shown = console, watch, shown
+        self._download = DownloadBar(console)
+        text = TextColumn("{task.description}", table_column=Column(no_wrap=True))
+        share = TextColumn("{task.percentage:>3.0f}%")
+        self.bar = console.bar(BarColumn(_BAR_WIDTH), share, TimeRemainingColumn(), text)
+        self._task: TaskID | None = None
+        self._first: TrainingStep | None = None
 
-    def fetching(self, received: int, total: int | None) -> None:
-        """Show a download, from the moment when there is one."""
-        if self.task is None:
-            self.console.note("Fetching published weights, once for all ...")
-            self.task = self.bar.add_task("", total=1.0)
-        share, whole = (received / total, f" of {total / 1e6:.0f}") if total else (None, "")
-        self.bar.update(self.task, completed=share, description=f"fetching weights: {received / 1e6:.0f}{whole} MB")
+    def __enter__(self) -> TrainingBar:
+        """Nothing is drawn before the first step."""
+        return self
 
-    def progressed(self, position: Position, batches: int, share: float) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bars away."""
+        self._download.close()
+        self.bar.stop()
+
+    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
+        """Show a bar for the file."""
+        self._download.show(name, received_bytes, total_bytes)
+
+    def on_step(self, step: TrainingStep) -> None:
         """Move the bar on."""
-        if self.task is None:
-            self.task = self.bar.add_task("", total=1.0)
-        if self._first is None:
-            self._first = (position.elapsed_s, position.seen_photos)
-        seconds, photos = position.elapsed_s - self._first[0], position.seen_photos - self._first[1]
+        if self._task is None or self._first is None:
+            self._download.close()
+            self.bar.start()
+            self._task, self._first = self.bar.add_task("", total=1.0), step
+        seconds, photos = step.elapsed_s - self._first.elapsed_s, step.seen_photos - self._first.seen_photos
         rate = f"{photos / seconds:.0f} photos/s" if seconds > 0 else ""
-        parts = [f"epoch {position.epoch}, batch {position.batch} of {batches}", rate, *self._losses]
-        self.bar.update(self.task, completed=share, description=self._fitting(parts))
+        names = [name for name in self.shown if name in step.losses] or step.losses
+        losses = [f"{name} {step.losses[name]:.4g}" for name in names]
+        parts = [f"epoch {step.epoch}, batch {step.batch} of {step.batches}", rate, *losses]
+        self.bar.update(self._task, completed=step.share, description=self._fitting(parts))
 
     def _fitting(self, parts: Sequence[str]) -> str:
         """As many of the parts as there is room for, from the first on."""
@@ -127,37 +133,29 @@ class TrainingBar:
         shown = [name for name in self.shown if name in terms] or terms
         self._losses = [f"{name} {terms[name]:.4g}" for name in shown]
 
-    def validated(self, epoch: int, figures: MetricValues) -> None:
-        """Print a validation's figures."""
+    def on_validation(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Print a validation's metrics."""
         when = f"epoch {epoch}" if epoch else "before training"
+        known = defaultdict(lambda: math.nan, metrics)
         self.console.note(
-            f"{when}: ab L1 {figures['ab_l1']:.2f}, PSNR {figures['psnr']:.2f} dB, "
-            f"AuC {figures['auc']:.2f}, rebalanced {figures['auc_rebalanced']:.2f}, "
-            f"colorfulness {figures['cf_hs']:.1f} (true {figures['cf_hs_truth']:.1f}) "
-            f"on {figures.photos} photos"
+            f"{when}: ab L1 {known['ab_l1']:.2f}, PSNR {known['psnr']:.2f} dB, "
+            f"AuC {known['auc']:.2f}, rebalanced {known['auc_rebalanced']:.2f}, "
+            f"colorfulness {known['cf_hs']:.1f} (true {known['cf_hs_truth']:.1f}) "
+            f"on {known['photos']} photos"
         )
 
-    def warned(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         """Print a warning."""
         self.console.warn(text)
 
-    def judged(self, lines: Sequence[str]) -> None:
+    def on_end(self, lines: Sequence[str]) -> None:
         """Print how the run went."""
         for line in lines:
             self.console.note(line)
 
-
-def _console(data: Path, run: Path, quiet: bool) -> Console:
-    """Where a training prints; it says at once what is begun, since torch takes seconds to load.
-
-    Args:
-        data: the set.
-        run: the run folder.
-        quiet: no progress and no notes.
-    """
-    console = Console(quiet or not _leads())
-    console.note(f"Training on the set {data}, with the run folder {run} ...")
-    return console
+    def should_stop(self) -> int | None:
+        """The signal that came, or None."""
+        return self.watch.received
 
 
 def _leads() -> bool:
@@ -166,43 +164,48 @@ def _leads() -> bool:
 
 
 def _run_with_bar(
-    console: Console,
-    task: TrainingTask[Options],
-    data: Path,
-    run: Path,
-    options: Options,
+    verb: Literal["finetune", "train"],
+    options: RunOptions,
+    places: tuple[Path, Path],
+    given: Mapping[str, Any] | None,
     overwrite: bool,
+    quiet: bool,
     shown: Sequence[str] = (),
 ) -> None:
     """Train under a bar, and say where the result is.
 
     Args:
-        console: where to print.
-        task: the way of training.
-        data: the set.
-        run: the run folder.
+        verb: of the library.
         options: what decides the run.
+        places: the set and the run folder.
+        given: go on with the run's own options, and these over them; None to take `options` as they are.
         overwrite: start afresh.
+        quiet: no progress and no notes.
         shown: the terms of the loss that the bar shows; empty for all.
     """
-    from colorgan.training.launch import launch
-
-    advice = (
-        f"The run is saved. Go on with: colorgan {task.command} --resume --data {_quoted(data)} --run {_quoted(run)}"
-    )
-    with _bar(console) as bar:
-        result = launch(task, data, run, options, TrainingBar(console, bar, shown), advice, overwrite)
+    data, run = places
+    console = Console(quiet or not _leads())
+    console.note(f"Training on the set {data}, with the run folder {run} ...")
+    resume = f"Go on with: colorgan {verb} --resume --data {_quoted(data)} --run {_quoted(run)}"
+    with watch_signals(resume) as watch:
+        with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+            from colorgan.training import verbs
+            from colorgan.training.run_folder import resumable_options
+        if given is not None:
+            options = resumable_options(verb, type(options), run, given)
+        try:
+            with TrainingBar(console, watch, shown) as bar:
+                result = getattr(verbs, verb)(data, run, options, overwrite=overwrite, callbacks=bar)
+        except Interrupted as error:
+            saved = (run / "run.json").exists()
+            advice = f"The run is saved. {resume}" if saved else "Nothing was saved; the same command begins anew."
+            raise Interrupted(error.exit_code - 128, advice) from error
     if _leads():
-        _print_result(console, task.result, run, options.start, result)
+        _print_result(console, run, options.start, result)
 
 
-def _bar(console: Console) -> Progress:
-    text = TextColumn("{task.description}", table_column=Column(no_wrap=True))
-    return console.bar(BarColumn(_BAR_WIDTH), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(), text)
-
-
-def _print_result(console: Console, name: str, run: Path, start: str, result: RunResult) -> None:
-    named = f"; its best weights are also in the cache as `{name}`" if result.is_named else ""
+def _print_result(console: Console, run: Path, start: str, result: TrainingResult) -> None:
+    named = f"; its best weights are also in the cache as `{result.name}`" if result.name else ""
     console.note(f"The run is in {run}, with its report.html{named}.")
     console.result(str(result.weights))
     if result.verdict and result.verdict.outcome == "harmed":

@@ -41,6 +41,12 @@ class _WholePhotos(Dataset["list[_Pixels]"]):
         first = item * _READ_AT_ONCE
         return [self._read(number) for number in range(first, min(first + _READ_AT_ONCE, len(self._split)))]
 
+    def sizes(self) -> Tensor:
+        """Heights and widths, (P, 2), int64."""
+        index = self._split.index
+        sizes = torch.from_numpy(np.stack([index["height"], index["width"]], 1).astype(np.int64))
+        return sizes.minimum(_LONGEST * sizes.amin(1, keepdim=True))
+
     def _read(self, number: int) -> _Pixels:
         photo = self._split.read(number)
         longest = _LONGEST * min(photo.size)
@@ -49,11 +55,9 @@ class _WholePhotos(Dataset["list[_Pixels]"]):
         return np.asarray(photo.crop((left, top, left + width, top + height)))
 
 
-def _joined(batch: list[list[_Pixels]]) -> tuple[_Pixels, npt.NDArray[np.int64]]:
-    """The pixels of all photos, (N, 3), and their heights and widths, (P, 2)."""
-    photos = [photo for part in batch for photo in part]
-    pixels = np.concatenate([photo.reshape(-1, 3) for photo in photos])
-    return pixels, np.array([photo.shape[:2] for photo in photos], np.int64)
+def _joined(batch: list[list[_Pixels]]) -> _Pixels:
+    """The pixels of all photos, (N, 3)."""
+    return np.concatenate([photo.reshape(-1, 3) for part in batch for photo in part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,12 @@ class PhotoCache:
 
     @classmethod
     def read(
-        cls, split: Split, device: torch.device, workers: int, warn: Callable[[str], None] = lambda text: None
+        cls,
+        split: Split,
+        device: torch.device,
+        workers: int,
+        warn: Callable[[str], None] = lambda text: None,
+        check: Callable[[], None] = lambda: None,
     ) -> PhotoCache:
         """Decode a split.
 
@@ -81,18 +90,24 @@ class PhotoCache:
             device: where they are to be.
             workers: processes that decode; 0 decodes in this one.
             warn: told where these cannot be started, so that this one decodes.
+            check: called between batches, to raise where a signal came.
 
         Raises:
             SetError: a photo is damaged.
         """
         photos = _WholePhotos(split)
+        sizes = photos.sizes()
+        areas = sizes.prod(1)
+        # Filled as they come: joined at the end, all photos would be there twice.
+        pixels, done = torch.empty(int(areas.sum()), 3, dtype=torch.uint8, device=device), 0
         read = read_batches(
             photos, lambda: ([item] for item in range(len(photos))), _joined, workers=workers, warn=warn
         )
-        parts = [(torch.from_numpy(pixels).to(device), torch.from_numpy(sizes)) for pixels, sizes in read]
-        sizes = torch.cat([part for _, part in parts])
-        areas = sizes.prod(1)
-        return cls(torch.cat([part for part, _ in parts]), (areas.cumsum(0) - areas).to(device), sizes)
+        for part in read:
+            check()
+            pixels[done : done + len(part)] = torch.from_numpy(part)
+            done += len(part)
+        return cls(pixels, (areas.cumsum(0) - areas).to(device), sizes)
 
     def batches(self, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0) -> Batches:
         """Go through an epoch's photos; what is drawn depends on the plan's seed, the epoch and the batch alone.

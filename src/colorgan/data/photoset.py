@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -34,7 +33,7 @@ _ADVICE = "Prepare the set again."
 class Split:
     """The training or the validation photos of a set, by their positions in its index.
 
-    Files are mapped into memory when they are first read, in each process anew, so that it can be pickled.
+    Its index is read when it is first asked for, in each process anew, so that it can be pickled.
 
     Args:
         folder: the set's.
@@ -45,20 +44,19 @@ class Split:
         self._folder = folder
         self._name = name
         self._index: Index | None = None
-        self._shards: dict[int, npt.NDArray[np.uint8]] = {}
 
     @property
     def index(self) -> Index:
         """What the set knows of each photo; see `INDEX_DTYPE`."""
         if self._index is None:
-            self._index = np.load(self._folder / index_name(self._name), mmap_mode="r", allow_pickle=False)
+            self._index = np.load(self._folder / index_name(self._name), allow_pickle=False)
         return self._index
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_folder": self._folder, "_name": self._name, "_index": None, "_shards": {}}
+        return {"_folder": self._folder, "_name": self._name, "_index": None}
 
     def read(self, position: int) -> Image.Image:
         """Decode a photo into RGB.
@@ -67,13 +65,14 @@ class Split:
             SetError: it is damaged.
         """
         row = self.index[position]
-        start, end = int(row["offset"]), int(row["offset"]) + int(row["length"])
-        data = self._shard(int(row["shard"]))[start:end].tobytes()
+        start, path = int(row["offset"]), self._folder / shard_name(self._name, int(row["shard"]))
         try:
+            with path.open("rb") as shard:  # no memory map: not every disk has them
+                shard.seek(start)
+                data = shard.read(int(row["length"]))
             with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
                 return image.convert("RGB")
         except (OSError, ValueError, SyntaxError) as error:
-            path = self._folder / shard_name(self._name, int(row["shard"]))
             raise SetError(f"a photo at byte {start} of {path}", "it is damaged", _ADVICE) from error
 
     def sources(self) -> list[str]:
@@ -94,12 +93,6 @@ class Split:
         if sources.keys() != set(range(len(self))):
             raise SetError(f"a manifest at {path} of {len(self)} photos", f"it names {len(sources)}", _ADVICE)
         return [source for _, source in sorted(sources.items())]
-
-    def _shard(self, number: int) -> npt.NDArray[np.uint8]:
-        if number not in self._shards:
-            path = self._folder / shard_name(self._name, number)
-            self._shards[number] = np.memmap(path, np.uint8, mode="r")
-        return self._shards[number]
 
     def check(self, sha256: str) -> None:
         """Make sure that the index is the one the set was written with, and that all it points to is there.

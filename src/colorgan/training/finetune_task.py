@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from colorgan.errors import UsageError
-from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo, build_network, load_encoder, load_model
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
@@ -15,15 +15,15 @@ from colorgan.training.options import SCRATCH, FinetuneOptions
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.hints import HINT_HEADS, HintStage
 from colorgan.training.stages.supervised import FinetuneStage, make_loss
-from colorgan.training.task import StageContext, TrainingTask
+from colorgan.training.task import Downloaded, StageContext, TrainingTask
 
 
-def _load(options: FinetuneOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
+def _load(options: FinetuneOptions, device: torch.device, downloaded: Downloaded) -> tuple[Generator, ModelInfo | None]:
     if options.encoder:
         return _on_encoder(options, device)
     if options.start == SCRATCH:
         return build_network(options.network, {}).to(device), None
-    model = load_model(options.start, device, fetching)
+    model = load_model(options.start, device, partial(downloaded, options.start))
     return _with_hints(model.generator) if options.hint_branch else model.generator, model.info
 
 
@@ -86,9 +86,9 @@ def _make_stage(options: FinetuneOptions, context: StageContext) -> FinetuneStag
     if options.hint_branch:
         assert isinstance(context.generator, LiteUNet)
         bins_loss = make_loss("bins", context.photos.prior, options.rebalance)
-        return HintStage(context.generator, bins_loss, optimizer, context.temperature, context.ranks)
+        return HintStage(context.generator, bins_loss, optimizer, context.temperature, context.group)
     loss = make_loss(options.loss, context.photos.prior, options.rebalance)
-    return FinetuneStage(context.generator, loss, optimizer, context.temperature, context.ranks)
+    return FinetuneStage(context.generator, loss, optimizer, context.temperature, context.group)
 
 
 FINETUNE = TrainingTask(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from colorgan import __version__
+from colorgan.callbacks import Callbacks, NullCallbacks, StopCheck
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan
-from colorgan.devices import describe_device, has_fast_bf16
-from colorgan.errors import CheckpointError, Interrupted, OutputError, UsageError
+from colorgan.devices import describe_device, has_fast_bf16, resolve_device
+from colorgan.distributed import ProcessGroup, process_group, restarts
+from colorgan.errors import Interrupted, OutputError, UsageError
 from colorgan.files import check_writable
 from colorgan.metrics import MetricValues
-from colorgan.models.download import Progress
 from colorgan.models.loading import NETWORKS, ModelInfo, build_network, cache_folder, install_model, save_model
 from colorgan.models.registry import writing
 from colorgan.networks.generator import Generator
@@ -26,60 +27,33 @@ from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
 from colorgan.training.monitoring.verdict import Verdict
-from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions, recorded_options
-from colorgan.training.ranks import ProcessGroup, joined, restarted
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions
 from colorgan.training.run_folder import FOLDERS, describe_run, hold_run, open_run, read_run
 from colorgan.training.stages.base import Stage
 from colorgan.training.task import StageContext, TrainingTask
-from colorgan.training.watcher import Silent, Watcher
 
 OWN_PHOTOS = "the terms of the photos it was trained on"
 
 
 @dataclass(frozen=True)
-class RunResult:
+class TrainingResult:
     """What a finished run leaves.
 
     Attributes:
-        weights: the best weights.
-        figures: theirs, on the set's validation photos.
-        is_named: whether they are also in the cache, under a name.
-        verdict: how the run went; None in a process that does not lead.
+        weights: the file of the best weights.
+        name: what they are called in the cache too; empty where that could not be written, or another process did it.
+        best_epoch: after which they were taken.
+        metrics: theirs, on the set's validation photos.
+        ended: why no further epoch came: epochs, time or patience.
+        verdict: how the run went; None in a process that does not speak for all.
     """
 
     weights: Path
-    figures: MetricValues
-    is_named: bool = True
-    verdict: Verdict | None = None
-
-
-def resumable_options(task: TrainingTask[Options], folder: Path, given: Mapping[str, Any]) -> Options:
-    """The options of the run in a folder, with those that were given over them.
-
-    Args:
-        task: how that run trains.
-        folder: the run folder.
-        given: options by name.
-
-    Raises:
-        UsageError: there is no run, or one of another command.
-        CheckpointError: its description is damaged.
-    """
-    run = read_run(folder)
-    if run is None:
-        raise UsageError(f"a run to go on with in {folder}", "none", "Leave `resume` out to start one.")
-    if run["command"] != task.command:
-        found = f"one of `colorgan {run['command']}`"
-        raise UsageError(
-            f"a run of `colorgan {task.command}` in {folder}", found, "Give that command, or another `run`."
-        )
-    try:
-        recorded = recorded_options(run["options"], (option.name for option in fields(task.options)))
-        return task.options(**(recorded | dict(given)))
-    except TypeError as error:
-        raise CheckpointError(
-            f"the options of a {task.command} run in {folder}", str(error), "Name another `run`."
-        ) from error
+    name: str
+    best_epoch: int
+    metrics: MetricValues
+    ended: str
+    verdict: Verdict | None
 
 
 def _rebuilt(folder: Path, device: torch.device) -> tuple[Generator, dict[str, Any]]:
@@ -91,10 +65,10 @@ def _rebuilt(folder: Path, device: torch.device) -> tuple[Generator, dict[str, A
 
 
 def _started(
-    task: TrainingTask[Options], options: Options, photos: PhotoSet, device: torch.device, fetching: Progress
+    task: TrainingTask[Options], options: Options, photos: PhotoSet, device: torch.device, check: StopCheck
 ) -> tuple[Generator, dict[str, Any]]:
     """The network that a new run starts from, and what `run.json` is to say of the model."""
-    generator, info = task.load(options, device, fetching)
+    generator, info = task.load(options, device, check.downloaded)
     if generator.network not in NETWORKS:
         advice = "Its weights can be used and compared; start from another model."
         raise UsageError("a network that is trained here", f"{options.start} is of {generator.network}", advice)
@@ -148,13 +122,14 @@ def _check_shares(plan: EpochPlan) -> None:
         )
 
 
-def _warn_of_small_photos(photos: PhotoSet, size: int, watcher: Watcher) -> None:
+def _warn_of_small_photos(photos: PhotoSet, size: int, callbacks: Callbacks) -> None:
     """Say that most squares will be blurred, since a square is at most its photo's short side, enlarged to `size`."""
     short_sides = np.minimum(photos.train.index["height"], photos.train.index["width"])
     smaller = int((short_sides < size).sum())
     if 2 * smaller > len(short_sides):
         advice = f"Prepare larger ones, or give a `size` of up to {int(np.median(short_sides))}."
-        watcher.warned(f"{smaller} of {len(short_sides)} photos are smaller than `size={size}` and enlarged. {advice}")
+        found = f"{smaller} of {len(short_sides)} photos are smaller than `size={size}` and enlarged."
+        callbacks.on_warning(f"{found} {advice}")
 
 
 def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
@@ -202,10 +177,9 @@ def launch(
     data: Path,
     folder: Path,
     options: Options,
-    watcher: Watcher,
-    advice: str,
+    callbacks: Callbacks,
     overwrite: bool = False,
-) -> RunResult:
+) -> TrainingResult:
     """Train a generator on a set, from the start or from where the run in the folder stopped.
 
     Args:
@@ -213,8 +187,7 @@ def launch(
         data: the set.
         folder: the run folder.
         options: what decides the run.
-        watcher: told how it goes.
-        advice: how to go on, said when a signal stops the run.
+        callbacks: are told how it goes, in the process that speaks for all, and asked whether to stop.
         overwrite: start afresh where the folder holds a run.
 
     Returns:
@@ -227,23 +200,34 @@ def launch(
             have, or no TensorBoard for its events.
         CheckpointError: the run's checkpoints or its log cannot be read.
         TrainingError: the loss stopped being a number.
-        Interrupted: a signal came; a checkpoint was saved.
+        Interrupted: `callbacks.should_stop` said so; once there are steps, a checkpoint was saved.
     """
     if options.tensorboard:
         check_tensorboard(folder)
     photos = PhotoSet.open(data)
-    with joined(options.device) as (ranks, device):
+    device = _own_device(options.device)
+    check = StopCheck(callbacks, "The same call begins anew.")
+    with process_group(device, check) as group:
         _check(data, photos, options)
-        told = watcher if ranks.leader else Silent()
+        check = replace(check, callbacks=callbacks if group.is_primary else NullCallbacks(callbacks))
         torch.manual_seed(options.seed)
-        with hold_run(folder, told.warned) if ranks.leader else nullcontext():
-            going_on = ranks.from_leader(
-                ranks.leader and _open(task, folder, options, photos, overwrite and not restarted())
+        with hold_run(folder, callbacks.on_warning) if group.is_primary else nullcontext():
+            going_on = group.broadcast(
+                group.is_primary and _open(task, folder, options, photos, overwrite and not restarts())
             )
-            loop = _loop(task, photos, folder, options, told, going_on, ranks, device)
-            if ranks.leader:
-                _check_places(task, folder, told)
-            return _run(task, loop, folder, advice, told)
+            loop = _loop(task, photos, folder, options, check, going_on, group, device)
+            if group.is_primary:
+                _check_places(task, folder, callbacks)
+            return _run(task, loop, folder)
+
+
+def _own_device(name: str) -> torch.device:
+    """The device of that name; of several processes of a machine each takes a GPU of its own."""
+    device, group = resolve_device(name), ProcessGroup.from_environment()
+    if device.type == "cuda" and group.size > 1:
+        device = resolve_device(f"cuda:{group.local_rank}")
+        torch.cuda.set_device(device)
+    return device
 
 
 def _loop(
@@ -251,13 +235,14 @@ def _loop(
     photos: PhotoSet,
     folder: Path,
     options: Options,
-    told: Watcher,
+    check: StopCheck,
     going_on: bool,
-    ranks: ProcessGroup,
+    group: ProcessGroup,
     device: torch.device,
 ) -> Loop:
     """Put network, stage and loop together, and describe a new run."""
-    generator, model = _rebuilt(folder, device) if going_on else _started(task, options, photos, device, told.fetching)
+    check()
+    generator, model = _rebuilt(folder, device) if going_on else _started(task, options, photos, device, check)
     _prepare_encoder(generator, options)
     bf16 = _use_bf16(options.precision, device)
     if bf16:
@@ -265,15 +250,15 @@ def _loop(
         generator = generator.to(memory_format=torch.channels_last)
     temperature = model.setdefault("temperature", 1.0)
     stage = task.make_stage(
-        options, StageContext(generator, temperature, photos, device, bf16, going_on, ranks, told.fetching)
+        options, StageContext(generator, temperature, photos, device, bf16, going_on, group, check.downloaded)
     )
     if options.compile:
         _compile(stage)
     save_weights = _saver(task, stage, folder, _info(task, options, model))
-    loop = Loop(stage, photos, folder, options, device, save_weights, told, ranks)
+    loop = Loop(stage, photos, folder, options, device, save_weights, check.callbacks, group)
     _check_shares(loop.plan)
-    if ranks.leader and not going_on:
-        _warn_of_small_photos(photos, options.size, told)
+    if group.is_primary and not going_on:
+        _warn_of_small_photos(photos, options.size, check.callbacks)
         describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model)
     return loop
 
@@ -298,21 +283,22 @@ def _saver(task: TrainingTask[Options], stage: Stage, folder: Path, info: ModelI
     return save_weights
 
 
-def _run(task: TrainingTask[Options], loop: Loop, folder: Path, advice: str, told: Watcher) -> RunResult:
+def _run(task: TrainingTask[Options], loop: Loop, folder: Path) -> TrainingResult:
     """Train, and put the best weights into the cache, also where a signal ends it."""
     best = _weights(folder, BEST)
     try:
-        figures = loop.run(advice)
+        metrics = loop.run()
     except Interrupted:
-        if best.exists() and loop.ranks.leader:
-            _remember(task, best, told)
+        if best.exists() and loop.group.is_primary:
+            _install(task, best, loop.callbacks)
         raise
-    is_named = loop.ranks.leader and _remember(task, best, told)
-    loop.ranks.wait()
-    return RunResult(best, figures, is_named, loop.verdict)
+    is_named = loop.group.is_primary and _install(task, best, loop.callbacks)
+    loop.group.barrier()
+    name = task.result if is_named else ""
+    return TrainingResult(best, name, loop.best["epoch"], metrics, loop.ended(), loop.verdict)
 
 
-def _check_places(task: TrainingTask[Options], folder: Path, told: Watcher) -> None:
+def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callbacks) -> None:
     """See before the first step that what comes of the run can be written.
 
     Raises:
@@ -325,18 +311,18 @@ def _check_places(task: TrainingTask[Options], folder: Path, told: Watcher) -> N
         with writing(cache_folder()):
             check_writable(cache_folder())
     except OutputError as error:
-        told.warned(
+        callbacks.on_warning(
             f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{task.result}` "
             f"({error.expected}: {error.found})."
         )
 
 
-def _remember(task: TrainingTask[Options], best: Path, told: Watcher) -> bool:
+def _install(task: TrainingTask[Options], best: Path, callbacks: Callbacks) -> bool:
     """Put weights into the cache; where that cannot be written, they lie in the run folder all the same."""
     try:
         install_model(task.result, best)
     except OutputError as error:
-        told.warned(
+        callbacks.on_warning(
             f"The weights are in {best}, and not in the cache as `{task.result}` ({error.expected}: {error.found})."
         )
         return False

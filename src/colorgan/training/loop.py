@@ -1,7 +1,7 @@
 """The one training loop: steps, logs, validates, saves, resumes, for whatever stage it is given.
 
 It knows no network and no loss; it knows the run folder, the clock and the data. Where several processes train
-together, each runs this loop, takes its share of each batch, and the leader alone writes.
+together, each runs this loop, takes its share of each batch, and the primary one alone writes.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from colorgan.callbacks import Callbacks, StopCheck, TrainingStep
 from colorgan.data.cache import PhotoCache
 from colorgan.data.dataset import Augment, Batch, Batches, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import MetricValues
 from colorgan.networks.generator import Generator
-from colorgan.signals import SignalWatch
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from colorgan.training.monitoring.monitor import Monitor
 from colorgan.training.monitoring.verdict import Verdict
 from colorgan.training.options import RunOptions
-from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.stages.base import Stage
 from colorgan.training.stages.loss_meter import LossMeter
 from colorgan.training.validation import Validation, validate
-from colorgan.training.watcher import Watcher
 
 BEST, LAST = "best", "last"
 # Why a run ends, by the option that says so.
@@ -61,8 +60,8 @@ class Loop:
         options: how long, how fast, how often.
         device: where the stage's networks are.
         save_weights: writes a generator with its figures, as `BEST` or `LAST`.
-        watcher: told how it goes.
-        ranks: the processes that train together.
+        callbacks: are told how it goes, and asked between two steps whether to stop.
+        group: the processes that train together.
     """
 
     def __init__(
@@ -73,33 +72,30 @@ class Loop:
         options: RunOptions,
         device: torch.device,
         save_weights: SaveWeights,
-        watcher: Watcher,
-        ranks: ProcessGroup = SINGLE,
+        callbacks: Callbacks,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.stage, self.photos, self.folder, self.options = stage, photos, folder, options
-        self.device, self.save_weights, self.watcher, self.ranks = device, save_weights, watcher, ranks
+        self.device, self.save_weights, self.callbacks, self.group = device, save_weights, callbacks, group
         self.position = Position()
         self.best: dict[str, Any] = {}
+        self._losses: dict[str, float] = {}
+        self._advice = f"The same call goes on with the run in {folder}."
         weights = source_weights(photos.train.sources(), options.weights) if options.weights else None
         order = PhotoOrder(len(photos.train), weights)
         sides = Sides(options.size, options.size_min)
-        self.plan = EpochPlan(
-            order, options.batch_size, sides, options.seed, ranks.rank, ranks.count, options.drop_last
-        )
+        self.plan = EpochPlan(order, options.batch_size, sides, options.seed, group.rank, group.size, options.drop_last)
         self.batches = len(self.plan)
         self._cache: PhotoCache | None = None
-        self._terms = LossMeter(ranks, device)
+        self._terms = LossMeter(group, device)
         self._rates = {name: [g["lr"] for g in o.param_groups] for name, o in stage.optimizers.items()}
         self._saved_at = self._resumed_at = time.monotonic()
         self._elapsed_before_s = 0.0
         self.monitor: Monitor | None = None
         self.verdict: Verdict | None = None
 
-    def run(self, advice: str) -> MetricValues:
+    def run(self) -> MetricValues:
         """Train to the end.
-
-        Args:
-            advice: how to go on, said when a signal stops the run.
 
         Returns:
             The figures of the best weights.
@@ -110,15 +106,16 @@ class Loop:
             CheckpointError: no checkpoint of the run can be read.
         """
         if self.options.cache == "device":
-            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers, self.watcher.warned)
+            check = StopCheck(self.callbacks, self._advice)
+            warn = self.callbacks.on_warning
+            self._cache = PhotoCache.read(self.photos.train, self.device, self.options.workers, warn, check)
         self._resume()
         try:
-            with SignalWatch() as signals:
-                self._train(signals, advice)
-            ended = _ENDINGS[self._ended()].format(options=self.options, epoch=self.position.epoch)
+            self._train()
+            ended = _ENDINGS[self.ended()].format(options=self.options, epoch=self.position.epoch)
             if self.monitor:
                 self.verdict = self.monitor.finished(self.position, self.best["epoch"], ended)
-                self.watcher.judged([ended, *self.verdict.lines])
+                self.callbacks.on_end([ended, *self.verdict.lines])
         except TrainingError as error:
             if self.monitor:
                 self.monitor.diverged(self.position, self.best.get("epoch", 0), error)
@@ -128,33 +125,33 @@ class Loop:
                 self.monitor.close()
         return MetricValues.from_known(self.best["figures"])
 
-    def _train(self, signals: SignalWatch, advice: str) -> None:
+    def _train(self) -> None:
         if not self.position.step:
             # What the result is compared with at the end.
-            self._tell_figures(0, *self._validate(0, signals, advice))
-        while not self._ended():
+            self._tell_figures(0, *self._validate(0))
+        while not self.ended():
             if self.position.validated:
                 self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
-                self._terms = LossMeter(self.ranks, self.device)
-            self._train_epoch(signals, advice)
-            self._finish_epoch(signals, advice)
+                self._terms = LossMeter(self.group, self.device)
+            self._train_epoch()
+            self._finish_epoch()
 
     def _resume(self) -> None:
-        found = load_checkpoint(self.folder / "checkpoints", self.stage, self.watcher.warned)
+        found = load_checkpoint(self.folder / "checkpoints", self.stage, self.callbacks.on_warning)
         if found:
             self.position, extra = found
             self.best = extra["best"]
             self._terms.restore(extra["terms"])
             self._elapsed_before_s = self.position.elapsed_s
-        self.ranks.wait()  # until all have read it, nobody may write the next one
+        self.group.barrier()  # until all have read it, nobody may write the next one
         # One reader of the log at a time: opening it takes off the half line that a kill can leave.
-        self.monitor = Monitor(self.folder, self.options, self.watcher.warned) if self.ranks.leader else None
+        self.monitor = Monitor(self.folder, self.options, self.callbacks.on_warning) if self.group.is_primary else None
         self._saved_at = self._resumed_at = time.monotonic()
 
     def _out_of_time(self) -> bool:
         return bool(self.options.max_minutes) and self.position.elapsed_s >= 60 * self.options.max_minutes
 
-    def _ended(self) -> str:
+    def ended(self) -> str:
         """Why no further epoch comes, a key of `_ENDINGS`; empty while one does."""
         if not self.position.validated:
             return ""
@@ -180,15 +177,15 @@ class Loop:
         by_time = self.position.elapsed_s / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
-    def _train_epoch(self, signals: SignalWatch, advice: str) -> None:
+    def _train_epoch(self) -> None:
         # Closed, since an error that is kept holds this frame, and with it the processes that read.
         with closing(self._batches()) as batches:
             for batch in batches:
                 if self._out_of_time():
                     return
-                self._learn(batch, signals, advice)
+                self._take_step(batch)
 
-    def _learn(self, batch: Batch, signals: SignalWatch, advice: str) -> None:
+    def _take_step(self, batch: Batch) -> None:
         """Take one step; log it, stop after it or save it, where it is time for that.
 
         Raises:
@@ -198,11 +195,11 @@ class Loop:
         self._set_rates()
         terms = self.stage.step(*batch.to_lab(self.device))
         self._terms.add(terms)
-        received, due = self._advance(signals)
+        received, due = self._advance()
         if self.position.step % self.options.log_every == 0 or self.position.step == 1:
             self._log_terms(terms)
         if received:
-            self._stop(received, advice)
+            self._stop(received)
         if due:
             self._save()
 
@@ -219,7 +216,7 @@ class Loop:
             epoch=position.epoch,
             first_batch=position.batch,
             workers=options.workers,
-            warn=self.watcher.warned,
+            warn=self.callbacks.on_warning,
         )
 
     def _set_rates(self) -> None:
@@ -228,30 +225,35 @@ class Loop:
             for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor
 
-    def _advance(self, signals: SignalWatch) -> tuple[int, bool]:
-        """Count a step; say which signal any rank received, and whether a checkpoint is due."""
-        received, due = self._look_at_the_clock(signals)
+    def _advance(self) -> tuple[int, bool]:
+        """Count a step; say which signal any process received, and whether a checkpoint is due."""
+        received, due = self._look_at_the_clock()
         self.position = replace(
             self.position,
             batch=self.position.batch + 1,
             step=self.position.step + 1,
             seen_photos=self.position.seen_photos + self.plan.photos_in(self.position.batch),
         )
-        self.watcher.progressed(self.position, self.batches, self._share())
+        where, share = self.position, self._share()
+        step = TrainingStep(
+            where.epoch, where.batch, self.batches, where.seen_photos, where.elapsed_s, share, self._losses
+        )
+        self.callbacks.on_step(step)
         return received, due
 
-    def _look_at_the_clock(self, signals: SignalWatch) -> tuple[int, bool]:
-        """Let all ranks agree on the time, on a signal, and on whether to save."""
+    def _look_at_the_clock(self) -> tuple[int, bool]:
+        """Let all processes agree on the time, on a signal, and on whether to save."""
         now = time.monotonic()
         elapsed_s = self._elapsed_before_s + now - self._resumed_at
         due = now - self._saved_at > 60 * self.options.save_minutes
-        received, elapsed_s, due_anywhere = self.ranks.highest([signals.received or 0, elapsed_s, due])
+        own = [self.callbacks.should_stop() or 0, elapsed_s, due]
+        received, elapsed_s, due_anywhere = self.group.all_reduce_max(own)
         self.position = replace(self.position, elapsed_s=elapsed_s)
         return int(received), bool(due_anywhere)
 
     def _log_terms(self, terms: dict[str, Tensor]) -> None:
         read = torch.stack([term.float() for term in terms.values()])
-        self.ranks.average([read])
+        self.group.all_reduce_mean([read])
         values = dict(zip(terms, read.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             found = ", ".join(f"{name} {value}" for name, value in values.items())
@@ -263,14 +265,14 @@ class Loop:
         if self.monitor:
             where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
             self.monitor.log.write("train", self.position.step, where | values)
-        self.watcher.logged(values)
+        self._losses = values
 
-    def _finish_epoch(self, signals: SignalWatch, advice: str) -> None:
-        self._look_at_the_clock(signals)  # first, so that a run whose time is over now does not end unvalidated
-        measured = self._validate(self.position.epoch, signals, advice) if self._due() else None
+    def _finish_epoch(self) -> None:
+        self._look_at_the_clock()  # first, so that a run whose time is over now does not end unvalidated
+        measured = self._validate(self.position.epoch) if self._due() else None
         means = self._terms.means()
         if measured:
-            self._look_at_the_clock(signals)
+            self._look_at_the_clock()
         if self.monitor:
             where = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("epoch", self.position.step, where | means)
@@ -287,8 +289,8 @@ class Loop:
         if self.monitor:
             self.monitor.epoch_done(self.position, self.best["epoch"])
 
-    def _validate(self, epoch: int, signals: SignalWatch, advice: str) -> tuple[MetricValues, dict[str, float]]:
-        """Measure on the leader alone, for all ranks: the figures, and how far the photos' colors are apart.
+    def _validate(self, epoch: int) -> tuple[MetricValues, dict[str, float]]:
+        """Measure in the primary process, for all: the figures, and how far the photos' colors are apart.
 
         Raises:
             Interrupted: a signal came.
@@ -298,13 +300,13 @@ class Loop:
         if self.monitor:
             sheet = self.folder / "samples" / f"epoch-{epoch:03d}.jpg"
             generator, temperature = self.stage.eval_network(), self.stage.temperature
-            measured = validate(generator, temperature, self.photos.val, self.options, sheet, epoch, signals)
+            measured = validate(generator, temperature, self.photos.val, self.options, sheet, epoch, self.callbacks)
             if measured:
                 self.monitor.measured(epoch, measured.photos)
         summary = measured and [measured.figures.known(), measured.spread]
-        received, summary = self.ranks.from_leader([signals.received, summary])
+        received, summary = self.group.broadcast([self.callbacks.should_stop(), summary])
         if summary is None:
-            self._stop(received, advice)
+            self._stop(received)
         figures, spread = MetricValues.from_known(summary[0]), summary[1]
         if not math.isfinite(figures["ab_l1"]):
             raise TrainingError(
@@ -318,25 +320,25 @@ class Loop:
         if self.monitor:
             where = {"epoch": epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("validation", self.position.step, where | figures.known() | spread)
-        self.watcher.validated(epoch, figures)
+        self.callbacks.on_validation(epoch, figures.known())
 
     def _save_weights(self, figures: MetricValues) -> None:
         score = figures["auc_rebalanced"] + figures["auc"]
         better = not self.best or score > self.best["score"]
         if better:
             self.best = {"epoch": self.position.epoch, "score": score, "figures": figures.known()}
-        if self.ranks.leader:
+        if self.group.is_primary:
             for name in [LAST] + [BEST] * better:
                 self.save_weights(name, self.stage.eval_network(), figures)
 
-    def _stop(self, received: int, advice: str) -> NoReturn:
+    def _stop(self, received: int) -> NoReturn:
         self._save()
-        raise Interrupted(received, advice)
+        raise Interrupted(received, self._advice)
 
     def _save(self) -> None:
         extra = {"best": self.best, "terms": self._terms.state()}
-        if self.ranks.leader:
+        if self.group.is_primary:
             checkpoints = self.folder / "checkpoints"
             save_checkpoint(checkpoints, self.stage, self.position, extra, every=self.options.checkpoint_every)
         self._saved_at = time.monotonic()
-        self.ranks.wait()  # a rank that leaves earlier would have torchrun end the leader
+        self.group.barrier()  # a process that leaves earlier would have torchrun end the primary one

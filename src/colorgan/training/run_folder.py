@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError
 from colorgan.files import atomic_write, locked
-from colorgan.training.options import MAY_CHANGE, recorded_options
+from colorgan.training.options import MAY_CHANGE, Options, recorded_options
 
 FORMAT = 1
 _FILE = "run.json"
@@ -166,3 +167,31 @@ def describe_run(
     }
     with atomic_write(folder / _FILE) as file:
         file.write(json.dumps(run, indent=1).encode() + b"\n")
+
+
+def resumable_options(command: str, kind: type[Options], folder: Path, given: Mapping[str, Any]) -> Options:
+    """The options of the run in a folder, with those that were given over them.
+
+    Args:
+        command: the subcommand.
+        kind: of its options.
+        folder: the run folder.
+        given: options by name.
+
+    Raises:
+        UsageError: there is no run, or one of another command.
+        CheckpointError: its description is damaged.
+    """
+    run = read_run(folder)
+    if run is None:
+        raise UsageError(f"a run to go on with in {folder}", "none", "Leave `resume` out to start one.")
+    if run["command"] != command:
+        found = f"one of `colorgan {run['command']}`"
+        raise UsageError(f"a run of `colorgan {command}` in {folder}", found, "Give that command, or another `run`.")
+    try:
+        recorded = recorded_options(run["options"], (option.name for option in fields(kind)))
+        return kind(**(recorded | dict(given)))
+    except TypeError as error:
+        raise CheckpointError(
+            f"the options of a {command} run in {folder}", str(error), "Name another `run`."
+        ) from error

@@ -10,12 +10,13 @@ from typing import Generic
 import torch
 
 from colorgan.data.photoset import PhotoSet
-from colorgan.models.download import Progress
+from colorgan.distributed import ProcessGroup
 from colorgan.models.loading import ModelInfo
 from colorgan.networks.generator import Generator
 from colorgan.training.options import Options
-from colorgan.training.ranks import ProcessGroup
 from colorgan.training.stages.base import Stage
+
+Downloaded = Callable[[str, int, "int | None"], None]
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class StageContext:
         device: where to compute.
         bf16: compute under bfloat16 autocast.
         going_on: a checkpoint will be read into the stage, so that what it starts from does not matter.
-        ranks: the processes that train together.
-        fetching: told of a download.
+        group: the processes that train together.
+        downloaded: told of a download: the file's name, how many bytes have come, and of how many.
     """
 
     generator: Generator
@@ -39,8 +40,8 @@ class StageContext:
     device: torch.device
     bf16: bool
     going_on: bool
-    ranks: ProcessGroup
-    fetching: Progress
+    group: ProcessGroup
+    downloaded: Downloaded
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,6 @@ class TrainingTask(Generic[Options]):
     stage: str
     result: str
     options: type[Options]
-    load: Callable[[Options, torch.device, Progress], tuple[Generator, ModelInfo | None]]
+    load: Callable[[Options, torch.device, Downloaded], tuple[Generator, ModelInfo | None]]
     make_stage: Callable[[Options, StageContext], Stage]
     save_beside: Callable[[Stage, Path, ModelInfo], None] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,7 +10,6 @@ from torch import nn
 
 from colorgan.errors import UsageError, WeightsError
 from colorgan.models.discriminator import load_discriminator, save_discriminator
-from colorgan.models.download import Progress
 from colorgan.models.loading import ModelInfo, available_models, load_encoder_features, load_model, load_vgg19
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
@@ -19,13 +19,13 @@ from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.gan_losses import Perceptual
 from colorgan.training.stages.supervised import BinsLoss
-from colorgan.training.task import StageContext, TrainingTask
+from colorgan.training.task import Downloaded, StageContext, TrainingTask
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _FINETUNED = "finetuned"
 
 
-def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tuple[Generator, ModelInfo | None]:
+def _load(options: TrainOptions, device: torch.device, downloaded: Downloaded) -> tuple[Generator, ModelInfo | None]:
     _check_losses(options)
     for option, side in (("size", options.size), ("size_min", options.size_min or options.size)):
         if side < SMALLEST_PX:
@@ -34,7 +34,7 @@ def _load(options: TrainOptions, device: torch.device, fetching: Progress) -> tu
     if options.start == _FINETUNED and _FINETUNED not in available_models():
         advice = "Run colorgan finetune first, or name another start: `start=compact`, `start=eccv16`, or a path."
         raise WeightsError("a finetuned model to start from", "none in the cache", advice)
-    model = load_model(options.start, device, fetching)
+    model = load_model(options.start, device, partial(downloaded, options.start))
     return model.generator, model.info
 
 
@@ -73,9 +73,8 @@ def _perceptual(options: TrainOptions, context: StageContext) -> Perceptual | No
     if options.perceptual_network == "encoder":
         features = load_encoder_features(Path(options.encoder), context.device)
     else:
-        features = load_vgg19(
-            Path(options.vgg_weights) if options.vgg_weights else None, context.device, context.fetching
-        )
+        path = Path(options.vgg_weights) if options.vgg_weights else None
+        features = load_vgg19(path, context.device, partial(context.downloaded, "VGG19"))
     if context.bf16:
         features = features.to(memory_format=torch.channels_last)
     return Perceptual(features, context.bf16)
@@ -95,7 +94,7 @@ def _make_stage(options: TrainOptions, context: StageContext) -> GanStage:
         _generator_optimizer(options, context.bf16),
         OptimizerOptions(options.d_lr, betas=(options.beta1, options.beta2)),
         context.temperature,
-        context.ranks,
+        context.group,
     )
 
 

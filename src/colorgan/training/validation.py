@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from colorgan.callbacks import Callbacks
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
 from colorgan.metrics import MetricAccumulator, MetricResult, MetricValues
 from colorgan.metrics.bootstrap import Values
 from colorgan.networks.generator import Generator
-from colorgan.signals import SignalWatch
 from colorgan.training.monitoring.sample_sheets import SHEET_PHOTOS, write_sheet
 from colorgan.training.monitoring.verdict import JUDGED, PhotoFigures
 from colorgan.training.options import FinetuneOptions, RunOptions
@@ -57,7 +57,7 @@ def validate(
     options: RunOptions,
     sheet: Path,
     epoch: int,
-    signals: SignalWatch,
+    callbacks: Callbacks,
 ) -> Validation | None:
     """Measure a generator, and draw the first photos.
 
@@ -68,10 +68,10 @@ def validate(
         options: how many of them, and at which size.
         sheet: a JPEG to be.
         epoch: that is named on it.
-        signals: asked between batches.
+        callbacks: asked between batches whether to stop.
 
     Returns:
-        What was measured, or None where a signal came.
+        What was measured, or None where they said so.
     """
     device = next(generator.parameters()).device
     sums = MetricAccumulator()
@@ -79,7 +79,7 @@ def validate(
     means: list[Tensor] = []  # of predicted and true ab, (B, 2, 2) each
     batches = validation_batches(photos, batch_size=options.batch_size, size=options.size, limit=options.val_photos)
     for index, batch in enumerate(batches):
-        if signals.received is not None:
+        if callbacks.should_stop() is not None:
             return None
         L, truth = batch.to_lab(device)
         ab = generator(L, temperature, _given_away(truth, options)).ab

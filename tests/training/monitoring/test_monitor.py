@@ -3,13 +3,13 @@
 import copy
 import importlib.util
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from listening import Listener
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from colorgan.errors import TrainingError
 from colorgan.metrics import MetricValues
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.checkpoint import Position, checkpoints
+from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop
 from colorgan.training.monitoring.diagnosis import NAN
 from colorgan.training.options import RunOptions, TrainOptions
@@ -38,28 +38,6 @@ def changed(**given: Any) -> TrainOptions:
     for name, value in given.items():
         object.__setattr__(options, name, value)
     return options
-
-
-class Listener:
-    """Remembers what the run tells a person."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.ended, self.verdict = "", list[str]()
-
-    def fetching(self, received: int, total: int | None) -> None: ...
-
-    def progressed(self, position: Position, batches: int, share: float) -> None: ...
-
-    def logged(self, terms: dict[str, float]) -> None: ...
-
-    def validated(self, epoch: int, figures: MetricValues) -> None: ...
-
-    def warned(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def judged(self, lines: Sequence[str]) -> None:
-        self.ended, *self.verdict = lines
 
 
 class Tint(Generator):
@@ -114,7 +92,7 @@ def named(folder: Path) -> list[str]:
 
 def test_a_run_without_trouble_gives_no_word_and_a_verdict_of_three_lines(photo_set: PhotoSet, tmp_path: Path) -> None:
     run, listener = loop(photo_set, tmp_path, replace(OPTIONS, lr=5e-3, d_lr=1e-3))
-    run.run("")
+    run.run()
     assert listener.warnings == named(tmp_path) == []
     assert [line[: line.index(" ", 10)] for line in listener.verdict] == [
         "The adversarial",
@@ -143,7 +121,7 @@ def test_a_trouble_is_named_in_the_log_in_the_report_and_to_the_person_once(
     photo_set: PhotoSet, tmp_path: Path, name: str
 ) -> None:
     run, listener = loop(photo_set, tmp_path, changed(**TROUBLES[name]))
-    run.run("")
+    run.run()
     assert named(tmp_path) == [name]
     (line,) = log(tmp_path, "trouble")
     assert line["epoch"] - line["since"] < 2
@@ -157,7 +135,7 @@ def test_a_trouble_of_an_epoch_without_validation_is_named_after_the_next_with_o
     photo_set: PhotoSet, tmp_path: Path
 ) -> None:
     run, listener = loop(photo_set, tmp_path, replace(OPTIONS, d_lr=1e-9, validate_every=3))
-    run.run("")
+    run.run()
     (line,) = log(tmp_path, "trouble")
     assert (line["epoch"], line["step"]) == (2, 9)  # named for the second epoch after the third, of three steps each
     assert len(listener.warnings) == 1
@@ -174,7 +152,7 @@ def test_the_troubles_of_relativistic_pairing_are_provoked_and_named(
     photo_set: PhotoSet, tmp_path: Path, name: str, given: dict[str, Any]
 ) -> None:
     run, listener = loop(photo_set, tmp_path, replace(OPTIONS, adversarial="relativistic", **given))
-    run.run("")
+    run.run()
     assert named(tmp_path) == [name]
     assert "of the pairs of a real and a generated patch" in listener.warnings[0]
     assert "of the pairs of patches" in listener.verdict[1]
@@ -186,7 +164,7 @@ def test_the_troubles_of_relativistic_pairing_are_provoked_and_named(
 def test_a_discriminator_that_learns_alone_may_be_right_about_everything(photo_set: PhotoSet, tmp_path: Path) -> None:
     given = {"lr": 1e-9, "d_lr": 2e-2, "epochs": 8, "d_warmup_steps": 24}  # all of its steps
     run, listener = loop(photo_set, tmp_path, replace(OPTIONS, **given))
-    run.run("")
+    run.run()
     assert log(tmp_path, "epoch")[-1]["d_accuracy_real"] > 0.95
     assert listener.warnings == named(tmp_path) == []
     assert "no epoch was finished in which the generator learned" in listener.verdict[1]
@@ -194,9 +172,9 @@ def test_a_discriminator_that_learns_alone_may_be_right_about_everything(photo_s
 
 def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoSet, tmp_path: Path) -> None:
     run, _ = loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))
-    run.run("")
+    run.run()
     with pytest.raises(TrainingError):
-        loop(photo_set, tmp_path, changed(epochs=2, lambda_l1=1e38))[0].run("")
+        loop(photo_set, tmp_path, changed(epochs=2, lambda_l1=1e38))[0].run()
     assert named(tmp_path) == [NAN]
     assert log(tmp_path, "trouble")[0]["epoch"] == 2
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["epoch-001"]
@@ -216,7 +194,7 @@ def test_a_run_that_was_killed_says_at_its_end_what_an_uninterrupted_one_does(
 ) -> None:
     options = replace(OPTIONS, d_lr=1e-9)
     straight, listener = loop(photo_set, tmp_path / "straight", options)
-    straight.run("")
+    straight.run()
     killed, told = loop(photo_set, tmp_path / "killed", options)
 
     def kill(terms: dict[str, float]) -> None:
@@ -225,10 +203,10 @@ def test_a_run_that_was_killed_says_at_its_end_what_an_uninterrupted_one_does(
 
     told.logged = kill  # type: ignore[method-assign]
     with pytest.raises(StoppedOnceError):
-        killed.run("")
+        killed.run()
     assert "Epoch 3 of 4 is done" in (tmp_path / "killed" / "report.html").read_text()
     resumed, heard = loop(photo_set, tmp_path / "killed", options)
-    resumed.run("")
+    resumed.run()
     assert heard.verdict == listener.verdict
     assert heard.warnings == []  # it was named before
     for kind in ("train", "epoch", "validation", "trouble"):
@@ -242,7 +220,7 @@ def test_a_supervised_run_has_the_same_report_and_a_verdict(photo_set: PhotoSet,
     listener = Listener()
     stage = FinetuneStage(Tint(), l1, OptimizerOptions(lr=1e-2))
     options = RunOptions(epochs=2, batch_size=6, size=32)
-    Loop(stage, photo_set, tmp_path, options, torch.device("cpu"), lambda *_: None, listener).run("")
+    Loop(stage, photo_set, tmp_path, options, torch.device("cpu"), lambda *_: None, listener).run()
     assert listener.verdict[0].startswith("The training ")
     assert len(listener.verdict) == 2
     page = (tmp_path / "report.html").read_text()
@@ -254,8 +232,8 @@ def test_a_supervised_run_has_the_same_report_and_a_verdict(photo_set: PhotoSet,
 def test_tensorboard_events_tell_what_the_log_does(photo_set: PhotoSet, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))[0].run("")
-    loop(photo_set, tmp_path, replace(OPTIONS, epochs=2, tensorboard=True))[0].run("")
+    loop(photo_set, tmp_path, replace(OPTIONS, epochs=1))[0].run()
+    loop(photo_set, tmp_path, replace(OPTIONS, epochs=2, tensorboard=True))[0].run()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     for kind, name in (("train", "d_loss"), ("epoch", "g_l1"), ("validation", "auc")):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from colorgan.training.ranks import ProcessGroup
+from colorgan.distributed import ProcessGroup
 from colorgan.training.stages.diff_augment import DiffAugment
 
 

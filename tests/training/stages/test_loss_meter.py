@@ -1,6 +1,6 @@
 import torch
 
-from colorgan.training.ranks import SINGLE
+from colorgan.distributed import SINGLE
 from colorgan.training.stages.loss_meter import LossMeter
 
 CPU = torch.device("cpu")

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.options import TrainOptions
-from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 from colorgan.training.stages.diff_augment import DiffAugment
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
@@ -79,7 +79,7 @@ class GanStage:
         g_optimizer: how the generator's weights move.
         d_optimizer: how the discriminator's weights move.
         temperature: divides the generator's logits.
-        ranks: the processes that train together.
+        group: the processes that train together.
     """
 
     name = "gan"
@@ -91,17 +91,17 @@ class GanStage:
         g_optimizer: OptimizerOptions,
         d_optimizer: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: ProcessGroup = SINGLE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.generator, self.discriminator = networks.generator, networks.discriminator
         self.perceptual, self.bins = networks.perceptual, networks.bins
         self.options, self.temperature, self.bf16 = options, temperature, g_optimizer.bf16
         self.adversarial = ADVERSARIAL[options.adversarial]
-        self.g_optimized = OptimizedNetwork(self.generator, g_optimizer, ranks)
-        self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, ranks)
+        self.g_optimized = OptimizedNetwork(self.generator, g_optimizer, group)
+        self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, group)
         self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
         self.steps = StepCount()
-        self._ranks = ranks
+        self._group = group
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -173,7 +173,7 @@ class GanStage:
 
     def _augmented(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
         """What the discriminator sees of a batch: L and each of the colors moved and cut alike, where asked for."""
-        return DiffAugment.draw(L, self._ranks)(L, *colors) if self.options.d_augment else (L, *colors)
+        return DiffAugment.draw(L, self._group)(L, *colors) if self.options.d_augment else (L, *colors)
 
     def _penalties(
         self, logits: tuple[Tensor, Tensor], colors: tuple[Tensor, Tensor]
@@ -201,7 +201,7 @@ class GanStage:
             self.d_optimized.step()
             return {}
         accuracy = torch.stack(list(accuracies)).mean()
-        self._ranks.average([accuracy])
+        self._group.all_reduce_mean([accuracy])
         self.accuracy.update(accuracy)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
         # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.

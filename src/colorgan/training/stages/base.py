@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator
-from colorgan.training.ranks import SINGLE, ProcessGroup
 
 
 class Stage(Protocol):
@@ -89,11 +89,11 @@ class OptimizedNetwork:
     Args:
         network: on its device, in the memory format that it is to train in.
         options: how the weights move.
-        ranks: whose gradients are averaged.
+        group: whose gradients are averaged.
     """
 
-    def __init__(self, network: nn.Module, options: OptimizerOptions, ranks: ProcessGroup = SINGLE) -> None:
-        self.network, self.options, self._ranks = network, options, ranks
+    def __init__(self, network: nn.Module, options: OptimizerOptions, group: ProcessGroup = SINGLE) -> None:
+        self.network, self.options, self._group = network, options, group
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(network, options),
             lr=options.lr,
@@ -109,8 +109,8 @@ class OptimizedNetwork:
     def step(self) -> None:
         """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        self._ranks.average(gradients)
-        self._ranks.average([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
+        self._group.all_reduce_mean(gradients)
+        self._group.all_reduce_mean([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
         if self.options.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip_norm)
         self.optimizer.step()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from colorgan.training.ranks import SINGLE, ProcessGroup
+from colorgan.distributed import SINGLE, ProcessGroup
 
 # Both as published (Zhao et al. 2020, appendix B).
 MOST_MOVED = 1 / 8  # of a side
@@ -29,7 +29,7 @@ class DiffAugment:
     cut_px: Tensor
 
     @classmethod
-    def draw(cls, L: Tensor, ranks: ProcessGroup = SINGLE) -> DiffAugment:
+    def draw(cls, L: Tensor, group: ProcessGroup = SINGLE) -> DiffAugment:
         """Draw from torch's global generator for a batch.
 
         Drawn on the CPU, and by each rank for the photos of all: so ranks get what one process would, on any device,
@@ -37,16 +37,16 @@ class DiffAugment:
 
         Args:
             L: (B, 1, H, W), this rank's share of the batch.
-            ranks: each takes every `count`-th photo, as the batches of `data/dataset.py` do.
+            group: each takes every `count`-th photo, as the batches of `data/dataset.py` do.
         """
-        photos, sides = len(L) * ranks.count, L.shape[-2:]
+        photos, sides = len(L) * group.size, L.shape[-2:]
         most = [int(side * MOST_MOVED + 0.5) for side in sides]
         # As published: where the square has no middle pixel, its place may also be one beyond the last.
         places = [side + 1 - _side_of_cut(side) % 2 for side in sides]
         moved = torch.stack([torch.randint(-m, m + 1, (photos,)) for m in most], 1)
         cut = torch.stack([torch.randint(0, p, (photos,)) for p in places], 1)
         # Pageable memory is copied before the call returns, and the device is not waited for.
-        own = (drawn[ranks.rank :: ranks.count].to(L.device, non_blocking=True) for drawn in (moved, cut))
+        own = (drawn[group.rank :: group.size].to(L.device, non_blocking=True) for drawn in (moved, cut))
         return cls(*own)
 
     def __call__(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.bins import decode
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Prediction
 from colorgan.networks.liteunet import LiteUNet
-from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, Loss
 
@@ -109,7 +109,7 @@ class HintStage(FinetuneStage):
         bins_loss: the cross-entropy over the bins.
         options: how the weights move.
         temperature: divides the generator's logits.
-        ranks: the processes that train together.
+        group: the processes that train together.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class HintStage(FinetuneStage):
         bins_loss: Loss,
         options: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: ProcessGroup = SINGLE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         assert generator.hints is not None
         generator.requires_grad_(False)
         generator.hints.requires_grad_(True)
-        super().__init__(generator, bins_loss, options, temperature, ranks)
+        super().__init__(generator, bins_loss, options, temperature, group)
         self._network = generator
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:

@@ -7,19 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from colorgan.training.ranks import ProcessGroup
+from colorgan.distributed import ProcessGroup
 
 
 class LossMeter:
     """Sums each term step by step, for its mean over the steps of the epoch that had it.
 
     Args:
-        ranks: the terms of all of them count.
+        group: the terms of all of them count.
         device: where the terms are.
     """
 
-    def __init__(self, ranks: ProcessGroup, device: torch.device) -> None:
-        self._ranks, self._device = ranks, device
+    def __init__(self, group: ProcessGroup, device: torch.device) -> None:
+        self._group, self._device = group, device
         self._steps: dict[str, int] = {}
         self._sums = torch.zeros(0, device=device)
 
@@ -42,7 +42,7 @@ class LossMeter:
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold, JSON-serializable; all ranks have to ask."""
         sums = self._sums.clone()
-        self._ranks.average([sums])
+        self._group.all_reduce_mean([sums])
         return {"names": list(self._steps), "sums": sums.tolist(), "steps": list(self._steps.values())}
 
     def restore(self, state: dict[str, Any]) -> None:

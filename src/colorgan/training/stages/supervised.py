@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from colorgan.color.bins import nearest_bin, soft_targets
+from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.training.ranks import SINGLE, ProcessGroup
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 
 Loss = Callable[[Prediction, Tensor], Tensor]
@@ -89,7 +89,7 @@ class FinetuneStage:
         loss: one of the above.
         options: how the weights move.
         temperature: divides the generator's logits.
-        ranks: the processes that train together.
+        group: the processes that train together.
     """
 
     name = "finetune"
@@ -100,13 +100,13 @@ class FinetuneStage:
         loss: Loss,
         options: OptimizerOptions,
         temperature: float = 1.0,
-        ranks: ProcessGroup = SINGLE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.generator = generator
         self.loss = loss
         self.options = options
         self.temperature = temperature
-        self.optimized = OptimizedNetwork(generator, options, ranks)
+        self.optimized = OptimizedNetwork(generator, options, group)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
