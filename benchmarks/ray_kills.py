@@ -78,6 +78,7 @@ def one_run(seed: int, count: int, model: str) -> None:
                     os.kill(moments.choice(killable), signal.SIGKILL)
                 printed, words = process.communicate(timeout=DEADLINE_S)
             assert process.returncode == 0, (printed, words)
+            assert printed == f"{count} written, 0 skipped, 0 failed. Results: {out}\n", printed
             assert sorted(hashes(out)) == sorted(before), "photos are missing"
             for path in out.glob("*.png"):
                 with Image.open(path) as image:

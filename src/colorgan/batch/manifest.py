@@ -13,6 +13,7 @@ import os
 import secrets
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ _SUFFIX = ".jsonl.gz"
 _VERSION = 1
 _MOST_BYTES = 1 << 28  # of a part, unpacked; ours have a thousandth of it
 _THERE = FileState(0, 0)  # of a result at an address
+_DAMAGE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, ArithmeticError, RecursionError)
 _DAMAGED = "{} of the manifest {} is damaged, and left out: what it noted is made again, unless it stands in the way."
 
 
@@ -73,10 +75,9 @@ class ManifestStore:
     def _take(self, name: str, data: bytes) -> None:
         try:
             records = {name: record for name, record in _unpacked(data, self._folder) if self._is_wanted(record)}
-        except (OSError, EOFError, ValueError, KeyError, TypeError, ArithmeticError):
+            write_records(self._index, records)
+        except _DAMAGE:
             self._notify(_DAMAGED.format(name, shown_address(self._folder)))
-            return
-        write_records(self._index, records)
 
     def _is_wanted(self, record: Record | None) -> bool:
         return record is None or self._shard.has(os.fsdecode(record.photo))

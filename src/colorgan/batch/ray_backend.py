@@ -305,9 +305,13 @@ def ray_crew(
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
     """Ray, connected: to the cluster that this process has joined already, that of the address, or a new one."""
-    # Read when Ray is imported, here and in what it starts.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Read when Ray is imported, here and in what it starts; the last keeps its words on dead nodes off standard output.
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "1",
+        "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
+    }
     try:
         import ray
     except ImportError as error:
