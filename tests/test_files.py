@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -206,3 +207,30 @@ def test_where_photos_have_to_lie_on_a_disk_an_address_is_refused_with_a_way_out
     refuse_addresses(["photos"], "a set")
     with pytest.raises(UsageError, match=r"photos on a disk for a set: the address s3://bucket/photos.*aws s3 sync"):
         refuse_addresses([path], "a set")
+
+
+class HeldOpenError(PermissionError):
+    """What Windows raises where another program holds a file open."""
+
+    winerror = 32
+
+
+@pytest.mark.parametrize(("failures", "is_written"), [(2, True), (99, False)])
+def test_a_place_that_a_viewer_holds_open_is_tried_again_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, is_written: bool
+) -> None:
+    target, tries, replace = tmp_path / "a.jpg", [], Path.replace
+    target.write_bytes(b"old")
+
+    def held(self: Path, place: Path) -> Path:
+        tries.append(place)
+        if len(tries) <= failures:
+            raise HeldOpenError(13, "The process cannot access the file")
+        return replace(self, place)
+
+    monkeypatch.setattr(Path, "replace", held)
+    monkeypatch.setattr(files, "_WAITS_S", (0.01, 0.01, 0.01))
+    with contextlib.nullcontext() if is_written else pytest.raises(PermissionError), atomic_write(target) as file:
+        file.write(b"new")
+    assert (target.read_bytes(), len(tries)) == ((b"new", 3) if is_written else (b"old", 4))
+    assert list(tmp_path.iterdir()) == [target]

@@ -31,6 +31,7 @@ class PhotoOutcome:
         words: why it failed, or what a user should know about the photo or its result.
         parameter: the option whose value it failed for, in Python's spelling; or empty.
         had_color: whether the photo was in color already, where it was read.
+        advice: what would let this photo, and all of its kind, be read; or empty.
     """
 
     source: str
@@ -40,6 +41,7 @@ class PhotoOutcome:
     words: tuple[str, ...] = ()
     parameter: str = ""
     had_color: bool = False
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ class PhotoError(ColorganError):
         return self.found
 
 
+class MissingExtraError(PhotoError):
+    """A photo of a kind that needs a package which is not installed; how to install it is the same for all of them."""
+
+
 class DamagedPhotoError(PhotoError):
     """A photo's bytes are not what its format says: it is cut off, or overwritten."""
 

@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ else:
 
 _UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
 _UNFINISHED_END = ".tmp"
+_HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
+_WAITS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _under_way: set[Path] = set()
 _HELD_BY_ANOTHER = {
     errno.EACCES,
@@ -145,15 +148,28 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield handle
             sync(handle)
             if sys.platform != "win32":  # the lock holds until the file has its name
-                temporary.replace(path)
+                _replace(temporary, path)
         if sys.platform == "win32":  # an open file cannot be renamed
-            temporary.replace(path)
+            _replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
         _under_way.discard(temporary)
     sync_folder(path.parent)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Give a file its name; where Windows says that a viewer or a scanner holds the place open, again for a while."""
+    for wait_s in (*_WAITS_S, 0.0):
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN or not wait_s:
+                raise
+            time.sleep(wait_s)
+        else:
+            return
 
 
 def _unfinished_file(folder: Path) -> IO[bytes]:

@@ -110,7 +110,7 @@ def test_json_lines_end_with_a_summary(photos, tmp_path, tiny_model):
         "summary",
     ]
     assert lines[0]["photo"] == "broken.png"
-    assert "Copies of photos that are measured already, and so left out: 1." in [line.get("text") for line in lines]
+    assert "1 photo is a copy of another, pixel by pixel, and counted once." in [line.get("text") for line in lines]
     assert (lines[-1]["photos"], lines[-1]["failed"]) == (4, 1)
 
 

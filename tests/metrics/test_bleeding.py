@@ -61,9 +61,10 @@ def test_edges_of_lightness_without_a_change_of_true_color_do_not_count() -> Non
 
 
 def test_photos_too_small_for_both_sides_have_no_figure() -> None:
-    value, weight = color_bleeding(L[..., :24, :24], TRUTH[..., :24, :24], TRUTH[..., :24, :24])
-    assert bool(value.isnan())
-    assert weight.tolist() == [0]
+    for side in range(1, 25):
+        value, weight = color_bleeding(L[..., :side, :side], TRUTH[..., :side, :side], TRUTH[..., :side, :side])
+        assert bool(value.isnan())
+        assert weight.tolist() == [0]
 
 
 def halves(width: int, edge: int, left: float, right: float, height: int = 10) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorgan.batch.records import FileState
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.errors import MissingExtraError, PhotoError
 from colorgan.files import is_address, shown_address
 from colorgan.images.discovery import HINTS_SUFFIXES, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES
@@ -111,6 +112,11 @@ class Job:
 
     def _path(self, name: str) -> str:
         return f"{self.folder}/{name}" if is_address(self.folder) else os.path.join(self.folder, name)
+
+    def failed(self, error: PhotoError) -> PhotoOutcome:
+        """Why it could not be done."""
+        outcome = self.outcome(PhotoStatus.failed, (str(error),), error.parameter)
+        return replace(outcome, advice=error.advice) if isinstance(error, MissingExtraError) else outcome
 
     def outcome(self, status: PhotoStatus, words: tuple[str, ...] = (), parameter: str = "") -> PhotoOutcome:
         """What became of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,14 @@ from colorgan.batch.jobs import (
 )
 from colorgan.errors import UsageError
 from colorgan.images.discovery import HINTS_SUFFIXES, Listing, PathSet, collision_key, find_photos, split_name
-from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
+from colorgan.images.formats import (
+    FORMATS,
+    PHOTO_SUFFIXES,
+    advice_for,
+    kind_by_suffix,
+    kind_of,
+    written_suffix,
+)
 
 
 def plan_outputs(
@@ -28,6 +36,7 @@ def plan_outputs(
     rules: OutputRules,
     listed: Iterable[str] = (),
     left_out: Callable[[str], None] = lambda folder: None,
+    others: Callable[[str], None] = lambda suffix: None,
 ) -> Iterator[Job]:
     """Find the photos of files and folders, and give each a place for its result.
 
@@ -40,6 +49,7 @@ def plan_outputs(
         rules: how results are named.
         listed: paths of further photos, as many as there are.
         left_out: told of each hidden or housekeeping folder, which is not searched.
+        others: told the suffix of each file in a folder that is no photo by its name.
 
     Returns:
         The jobs, found while they are asked for.
@@ -49,7 +59,8 @@ def plan_outputs(
     """
     for path in inputs:
         if not os.path.lexists(path):
-            raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")
+            advice = name_with_spaces([str(each) for each in inputs]) or "Check the name."
+            raise UsageError(f"a photo or a folder at {path}", "it does not exist", advice)
     output = rules.output
     if rules.is_for_one_file and not listed:
         return iter([_file_job(inputs, rules)])
@@ -57,7 +68,7 @@ def plan_outputs(
         _check_output_folder(inputs, output)
         if rules.has_unknown_suffix and not listed and len(inputs) == 1 and not inputs[0].is_dir():
             raise _unknown_suffix(output)
-    return _Planner(inputs, rules, left_out).jobs(listed)
+    return _Planner(inputs, rules, left_out, others).jobs(listed)
 
 
 def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
@@ -83,7 +94,23 @@ def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
     if (suffix := written_suffix(output.suffix)) != output.suffix:
         raise UsageError("an output that can be written", f"{output.suffix} is only read", f"Name it {suffix}.")
     hints = hints_beside(str(source)) if rules.hints is None else rules.hints
-    return Job(str(source), _identity(source), str(output.parent), output.name, hints=hints)
+    problem = _other_kind(str(source), source.suffix)
+    return Job(str(source), _identity(source), str(output.parent), output.name, hints=hints, problem=problem)
+
+
+def _other_kind(source: str, suffix: str) -> str:
+    """What a file is that has no photo's suffix, with what to do; empty where nothing is known of it."""
+    if suffix.lower() in PHOTO_SUFFIXES or not os.path.isfile(source):
+        return ""
+    kind = kind_by_suffix(suffix)
+    if not kind:
+        try:
+            with open(source, "rb") as file:
+                kind = kind_of(file.read(256))
+        except OSError:  # as whoever reads it says
+            return ""
+    advice = advice_for(kind)
+    return f"{kind}, and no photo that is read here{advice and f'; {advice}'}" if kind else ""
 
 
 def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
@@ -102,6 +129,14 @@ def _unknown_suffix(output: Path) -> UsageError:
     found = f"{output} has the suffix {output.suffix}"
     advice = f"Name a file in one of the formats {written}, or end the name in a slash to make it a folder."
     return UsageError("an output in a format that can be written, or a folder", found, advice)
+
+
+def name_with_spaces(words: Sequence[str]) -> str:
+    """Advice to quote a name, where words of a command line are one that stands there; else empty."""
+    for start, end in itertools.combinations(range(len(words) + 1), 2):
+        if end - start > 1 and os.path.lexists(name := " ".join(words[start:end])):
+            return f'A name with spaces needs quotes: "{name}".'
+    return ""
 
 
 # --- places --------------------------------------------------------------------------------------------------
@@ -156,8 +191,14 @@ class _Planner:
     Of a million photos it holds the hashes of their places, and the names of the folder that is being planned.
     """
 
-    def __init__(self, inputs: Sequence[Path], rules: OutputRules, left_out: Callable[[str], None]) -> None:
-        self._rules, self._left_out = rules, left_out
+    def __init__(
+        self,
+        inputs: Sequence[Path],
+        rules: OutputRules,
+        left_out: Callable[[str], None],
+        others: Callable[[str], None],
+    ) -> None:
+        self._rules, self._left_out, self._others = rules, left_out, others
         self._output = None if rules.output is None else str(rules.output)
         self._output_place = None if rules.output is None else os.path.realpath(rules.output)
         self._folders = [path for path in inputs if path.is_dir()]
@@ -200,7 +241,7 @@ class _Planner:
             entered.add(self._output_place)
         for given in self._folders:
             root = os.path.basename(os.path.realpath(given))
-            for listing in find_photos(str(given), entered, self._left_out):
+            for listing in find_photos(str(given), entered, self._left_out, self._others):
                 yield from self._listing(listing, root)
         for path in listed:
             yield from self._listed_photo(path)
@@ -249,7 +290,7 @@ class _Planner:
         hints = hints if self._rules.hints is None else self._rules.hints
         hints = hints_beside(source) if hints is None else hints
         stem, suffix = split_name(os.path.basename(source))
-        problem = folder.problem
+        problem = folder.problem or _other_kind(source, suffix)
         if not problem and not self._rules.suffix and suffix.lower() not in PHOTO_SUFFIXES:
             known = " ".join(PHOTO_SUFFIXES)
             problem = f"its name has none of the suffixes {known}; name the output file, or choose a format"

@@ -22,7 +22,6 @@ from colorgan.batch.records import FileState
 from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping
-from colorgan.images.encode import write_bytes
 
 _S3 = ("s3", "s3a")
 _WEB = ("http", "https")
@@ -87,7 +86,7 @@ def _file_system(address: str) -> Any:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
         if scheme in (*_S3, *_WEB):
-            found, advice = "the extra `cloud` is not installed", "Install it: pip install 'colorgan[cloud]'"
+            found, advice = "the extra `cloud` is not installed", 'Install it: pip install "colorgan[cloud]"'
         else:
             found, advice = f"a package for {scheme}:// is missing", f"{error}."
         raise UsageError(f"what {scheme}:// needs", found, advice) from None
@@ -276,6 +275,8 @@ def write_result(target: str, data: bytes, *, overwrite: bool) -> None:
     if is_address(target):
         put_object(target, data, overwrite=overwrite)
     else:
+        from colorgan.images.encode import write_bytes  # NumPy and Pillow, for which no first word waits
+
         write_bytes(data, Path(target))
 
 

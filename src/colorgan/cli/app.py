@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import warnings
 from collections import UserDict
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -15,7 +17,7 @@ import typer.main
 
 from colorgan.cli.options import Command
 from colorgan.cli.streams import Results, checked_results, open_missing_streams
-from colorgan.errors import EXIT_SIGINT, ColorganError, limit_reached
+from colorgan.errors import EXIT_SIGINT, ColorganError, UsageError, limit_reached
 
 # The subcommands in the order of the help, each a function of that name, with an example of its use, which stands at
 # the end of its help and is run by the tests.
@@ -52,6 +54,18 @@ class _Group(typer.core.TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, for which nothing is imported."""
         return list(self.commands)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; of a photo or a folder in its place, say how it is colored."""
+        if args[0] not in self.commands and not ctx.resilient_parsing:
+            from colorgan.images.discovery import has_photo_suffix
+
+            names = (" ".join(args[:end]) for end in range(1, len(args) + 1))
+            name = next((name for name in names if Path(name).exists()), "")
+            if name or has_photo_suffix(args[0]):
+                advice = f"Color it: colorgan colorize {shlex.quote(name or args[0])}"
+                raise UsageError("a command", f"a photo or a folder, {name or args[0]}", advice)
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
@@ -130,6 +130,8 @@ class PlainReporter(Reporter):
         if summary.left_out_folders:
             left_out = summary.left_out_folders
             self._console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
+        if summary.other_files:
+            self._console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
         if summary.page:
             self._console.note(f"The page to look at: {printable(summary.page)}")
 
@@ -184,6 +186,7 @@ class JsonReporter(Reporter):
             dry_run=summary.dry_run,
             had_color=summary.had_color,
             left_out_folders=summary.left_out_folders,
+            other_files=dict(summary.other_files),
             page=None if summary.page is None else str(summary.page),
         )
 
@@ -202,6 +205,12 @@ _PLANNED = {
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "would fail",
 }
+
+
+def _by_suffix(files: Mapping[str, int]) -> str:
+    """How many files of each suffix, the most first."""
+    rows = sorted(files.items(), key=lambda row: (-row[1], row[0]))
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in rows)
 
 
 def _source(outcome: PhotoOutcome) -> str:
@@ -297,6 +306,7 @@ class ReportingCallbacks(Callbacks):
         self.counts: Counter[PhotoStatus] = Counter()
         self._console, self._reporter, self._watch = console, reporter, watch
         self._inputs, self._model, self._dry_run, self._count = inputs, model, dry_run, count
+        self._advices: set[str] = set()
         self._bar, self._download = ExitStack(), DownloadBar(console)
         self._advance: Callable[[], None] | None = None
 
@@ -342,11 +352,19 @@ class ReportingCallbacks(Callbacks):
         self.counts[outcome.status] += 1
         if self._dry_run:
             self._reporter.planned(outcome)
+            self._advise(outcome.advice)
             return
         if self._advance is None:
             self._advance = self._bar.enter_context(photo_bar(self._console, self._count))
         self._reporter.outcome(outcome)
+        self._advise(outcome.advice)
         self._advance()
+
+    def _advise(self, advice: str) -> None:
+        """Say once what would help all photos of a kind."""
+        if advice and advice not in self._advices:
+            self._advices.add(advice)
+            self._console.warn(advice)
 
     def should_stop(self) -> int | None:
         """The signal that came, or None."""

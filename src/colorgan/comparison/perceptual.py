@@ -42,7 +42,7 @@ def check_perceptual(photos: int) -> None:
         found = f"{photos}, and under {FEWEST_PHOTOS} FID, KID and LPIPS say nothing"
         raise UsageError("photos enough for FID and KID", found, "Give more, or leave it out.")
     if any(importlib.util.find_spec(name) is None for name in ("torch_fidelity", "torchmetrics")):
-        advice = "Install it: pip install 'colorgan[metrics]'"
+        advice = 'Install it: pip install "colorgan[metrics]"'
         raise UsageError("what FID, KID and LPIPS need", "the extra `metrics` is not installed", advice)
 
 

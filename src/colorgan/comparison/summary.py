@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from colorgan.comparison.evaluate import Accumulator, RowMetrics
-from colorgan.comparison.formatting import difference_in_words, is_significant, number
+from colorgan.comparison.formatting import difference_in_words, is_significant, number, photos_in_words
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import FEW_PHOTOS, FEWEST_TO_JUDGE, GRAY, ORIGINAL, Difference, PhotoName, Row
 from colorgan.metrics import METRICS
@@ -97,13 +97,17 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
     elif FEWEST_TO_JUDGE <= photos < FEW_PHOTOS:
         notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
     if enlarged:
-        notes.append(f"Smaller than the square that is measured, and so enlarged: {enlarged} of the photos.")
+        are, were = ("is", "was") if enlarged == 1 else ("are", "were")
+        notes.append(
+            f"{photos_in_words(enlarged)} {are} smaller than the square that is measured, and {were} enlarged."
+        )
     return notes
 
 
 def notes_on_copies(copies: int) -> list[str]:
     """What was left out since it is the same photo once more, in words."""
-    return [f"Copies of photos that are measured already, and so left out: {copies}."] if copies else []
+    are = "is a copy" if copies == 1 else "are copies"
+    return [f"{photos_in_words(copies)} {are} of another, pixel by pixel, and counted once."] if copies else []
 
 
 def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:

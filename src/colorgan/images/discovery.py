@@ -27,6 +27,7 @@ _HOUSEKEEPING = {
     "system volume information",
 }
 HINTS_SUFFIXES = (".hints.png", ".hints.json")  # behind the stem of a photo beside it
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
 
 
@@ -72,7 +73,10 @@ def is_housekeeping(name: str) -> bool:
 
 
 def find_photos(
-    folder: str, entered: PathSet | None = None, left_out: Callable[[str], None] = lambda folder: None
+    folder: str,
+    entered: PathSet | None = None,
+    left_out: Callable[[str], None] = lambda folder: None,
+    others: Callable[[str], None] = lambda suffix: None,
 ) -> Iterator[Listing]:
     """Search a folder and all below it: its own photos first, then its folders in the order of their names.
 
@@ -80,6 +84,7 @@ def find_photos(
         folder: where to begin; it is searched whatever its name is.
         entered: real paths of folders to leave out; those searched are added, so that links cannot lead in circles.
         left_out: told of each hidden or housekeeping folder, which is not searched.
+        others: told the suffix, in small letters, of each file that is no photo by its name; hidden ones are nobody's.
 
     Yields:
         The folders that hold photos, and those that could not be searched.
@@ -91,7 +96,7 @@ def find_photos(
         if not entered.add(os.path.realpath(place)):
             continue
         try:
-            names, folders, hints = _entries(place)
+            names, folders, hints = _entries(place, others)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             yield Listing(place, relative, [], f"the folder cannot be searched: {reason}")
@@ -105,7 +110,7 @@ def find_photos(
                 waiting.append((os.path.join(place, name), os.path.join(relative, name)))
 
 
-def _entries(folder: str) -> tuple[list[str], list[str], frozenset[str]]:
+def _entries(folder: str, others: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:
     """The names of photos and of folders in a folder, both sorted, and those of files of hints."""
     names, folders, hints = [], [], []
     with os.scandir(folder) as listing:
@@ -116,6 +121,8 @@ def _entries(folder: str) -> tuple[list[str], list[str], frozenset[str]]:
                 names.append(entry.name)
             elif is_hints_file(entry.name):
                 hints.append(entry.name)
+            elif not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
+                others(split_name(entry.name)[1].lower())
     names.sort()
     folders.sort()
     return names, folders, frozenset(hints)

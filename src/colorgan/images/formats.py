@@ -98,7 +98,32 @@ _OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\0\5\x16\7", "what macOS keeps beside a file"),
     (0, b"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
 )
+# What turns a kind into photos.
+_WHAT_TO_DO = (
+    (("a PDF document", "a DjVu document"), "take its pictures out first, such as with `pdfimages -all`"),
+    (("a zip archive", "a RAR archive", "a 7-Zip archive", "a gzip archive"), "unpack it first, and name the folder"),
+    (("a raw photo of a camera",), "develop it into a TIFF first, such as with darktable or RawTherapee"),
+    (("a video", "a video, or a picture of an unknown kind,"), "take pictures out of it first, such as with ffmpeg"),
+    (
+        ("a JPEG 2000 picture", "a JPEG XL picture", "a Photoshop document", "a GIMP document"),
+        "save it as a TIFF first",
+    ),
+)
+_RAW_SUFFIXES = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf"),
+    *(".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f"),
+)
 _TEXTS = ((b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<svg", "an SVG drawing"))
+
+
+def advice_for(kind: str) -> str:
+    """What makes photos of a file of that kind, as an order; empty where nothing is known to."""
+    return next((advice for kinds, advice in _WHAT_TO_DO if kind in kinds), "")
+
+
+def kind_by_suffix(suffix: str) -> str:
+    """What a file is whose bytes look like a photo's, and whose name says otherwise; empty of any other."""
+    return "a raw photo of a camera" if suffix.lower() in _RAW_SUFFIXES else ""
 
 
 def kind_of(start: bytes) -> str:

@@ -47,7 +47,7 @@ def described(format_name: str, metadata: Metadata, model: str | None) -> tuple[
     if too_long:
         warnings.append(f"more {' and '.join(too_long)} than a {format_name} can hold, left out")
     if no_place:
-        warnings.append(f"{format_name} has no place for {' and '.join(no_place)}; left out")
+        warnings.append(f"the result is without {' and '.join(no_place)}, for which {format_name} has no place")
     return arguments, warnings
 
 

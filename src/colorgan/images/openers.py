@@ -20,9 +20,9 @@ from PIL import (
 )
 from PIL.ExifTags import IFD
 
-from colorgan.errors import DamagedPhotoError, PhotoError
+from colorgan.errors import DamagedPhotoError, MissingExtraError, PhotoError
 from colorgan.images import profiles, xmp
-from colorgan.images.formats import kind_of
+from colorgan.images.formats import advice_for, kind_of
 from colorgan.images.pixels import UNNAMED_CHANNEL
 from colorgan.images.profiles import Meaning
 
@@ -213,7 +213,7 @@ def _heif(file: BinaryIO) -> ImageFile.ImageFile:
         from pillow_heif import HeifImageFile
     except ImportError as error:
         found = "a HEIC photo, for which pillow-heif is not installed"
-        raise PhotoError(A_PHOTO, found, "Install it: pip install 'colorgan[heif]'") from error
+        raise MissingExtraError(A_PHOTO, found, 'To read HEIC photos: pip install "colorgan[heif]"') from error
     return _with_code_points(HeifImageFile, file)
 
 
@@ -293,5 +293,6 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
             reason = f"damaged or incomplete ({str(error) or type(error).__name__})"
     if not reason and (kind := kind_of(start)):
-        raise PhotoError(A_PHOTO, f"{kind}, not {_KNOWN}", advice)
+        what_to_do = advice_for(kind)
+        raise PhotoError(A_PHOTO, f"{kind}, not {_KNOWN}{what_to_do and f'; {what_to_do}'}", advice)
     raise DamagedPhotoError(A_PHOTO, reason or f"not {_KNOWN}, or damaged from its start", advice)

@@ -14,7 +14,7 @@ from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from colorgan.errors import OutputError, PhotoError
+from colorgan.errors import MissingExtraError, OutputError, PhotoError
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, Samples
 from colorgan.images.metadata import encoded
@@ -44,12 +44,15 @@ _KINDS = {
 }
 
 
+_INSTALL = 'To read and write deep and rare TIFFs: pip install "colorgan[tiff]"'
+
+
 def _library() -> Any:
     try:
         import tifffile
     except ImportError as error:
         found = "needs tifffile, which is not installed"
-        raise PhotoError("a TIFF of this kind", found, "Install it: pip install 'colorgan[tiff]'") from error
+        raise MissingExtraError("a TIFF of this kind", found, _INSTALL) from error
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of odd files, reasons say here
     return tifffile
 
@@ -159,7 +162,7 @@ def _decoded(page: Any) -> NDArray[Any]:
             raise
         compression = getattr(page.compression, "name", str(page.compression))
         found = f"{page.bitspersample} bits a channel, {compression}: needs imagecodecs, which is not installed"
-        raise PhotoError("a TIFF of this kind", found, "Install it: pip install 'colorgan[tiff]'") from error
+        raise MissingExtraError("a TIFF of this kind", found, _INSTALL) from error
     return values
 
 

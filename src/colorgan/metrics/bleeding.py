@@ -45,8 +45,6 @@ def color_bleeding(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor
 def _along_rows(L: Tensor, ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """The contrast that is lacking near edges that rows cross, and the contrast there; both summed, (B,)."""
     lacking, contrasts = torch.zeros(2, len(L), device=L.device)
-    if L.shape[-1] <= 2 * FAR_PX:
-        return lacking, contrasts
     edges = _crests(L[:, 0])
     true_near, true_far = _step(truth, edges, NEAR_PX), _step(truth, edges, FAR_PX)
     change = _length(true_far)

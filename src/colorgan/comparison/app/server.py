@@ -78,7 +78,7 @@ def check_app() -> None:
         UsageError: its extra is not installed.
     """
     if importlib.util.find_spec("streamlit") is None:
-        advice = "Install it: pip install 'colorgan[app]'"
+        advice = 'Install it: pip install "colorgan[app]"'
         raise UsageError("what the app needs", "the extra `app` is not installed", advice)
 
 
