@@ -66,7 +66,7 @@ def command(*kinds: type, first: str) -> Callable[[Callable[..., None]], Callabl
         spellings = _PARAMETERS | {name: _spelling(each) for name, each in options.items()}
         parameters = {each.name: each for each in own}
         for name, each in options.items():
-            parameters[name] = _parameter(each, spelled(_help(each), spellings), is_first=name in first.split())
+            parameters[name] = _parameter(each, spelled(each.help, spellings), is_first=name in first.split())
 
         @wraps(function)
         def run(ctx: typer.Context, **values: Any) -> None:
@@ -191,12 +191,6 @@ def _metavar(each: Described) -> str:
     if each.kinds == (bool,):
         return ""
     return "NAME" if each.choices else "NUMBER" if each.is_number else "TEXT"
-
-
-def _help(each: Described) -> str:
-    """What an option does, and what values there are."""
-    values = f" ({words})" if (words := each.words()) else ""
-    return each.option.help.rstrip(".") + values + "."
 
 
 def _spelling(each: Described) -> str:
