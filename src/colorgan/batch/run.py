@@ -21,7 +21,7 @@ from colorgan.batch.planner import plan_outputs
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.errors import EXIT_SOME_FAILED, Interrupted, PhotoError, UsageError
 from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.ordered_pool import Pending
@@ -183,6 +183,18 @@ def _plan(
     return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None, page_folder)
 
 
+def _looked_at(job: Job) -> PhotoOutcome:
+    """What would become of a photo that is to do, as far as can be told without decoding it."""
+    if not is_address(job.source):
+        from colorgan.images.decode import check_start
+
+        try:
+            check_start(Path(job.source))
+        except PhotoError as error:
+            return job.failed(error)
+    return job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+
+
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
     """Refuse hints for several photos, since the places of one are not those of another."""
     if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
@@ -304,8 +316,7 @@ class _Run:
         for step in todo.steps():
             self._check()
             if isinstance(step, Pending):
-                job = step.task
-                yield job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+                yield _looked_at(step.task)
             else:
                 yield step
 
