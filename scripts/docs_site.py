@@ -1,7 +1,7 @@
 """MkDocs hooks: the pages of the site that the program itself writes, and those that lie beside `docs/`.
 
-`python scripts/docs_site.py` writes the reference of each command from the command itself; the pages are committed, for
-who reads them without the site, and a test says when they are stale. mkdocs.yml uses the rest.
+`python scripts/docs_site.py` writes the references of commands and options from these themselves; the pages are
+committed, for who reads them without the site, and a test says when they are stale. mkdocs.yml uses the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 
 import typer.main
 
+import colorgan
 from colorgan.cli.app import app
+from colorgan.options import options_of
 
 CHECKOUT = Path(__file__).parents[1]
 # Pages that must lie at the top of the repository, and where they stand in the site.
@@ -57,10 +59,11 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
     return output
 
 
-def command_pages() -> Iterator[tuple[Path, str]]:
-    """The reference of each command: where it lies, and its text."""
+def reference_pages() -> Iterator[tuple[Path, str]]:
+    """The references that the program writes: where each lies, and its text."""
     for name in _group().commands:
         yield CHECKOUT / "docs" / "reference" / f"{name}.md", command_page(name)
+    yield CHECKOUT / "docs" / "reference" / "options.md", options_page()
 
 
 def _group() -> Any:
@@ -81,6 +84,25 @@ def command_page(name: str) -> str:
         panels.setdefault(option.rich_help_panel or "Options", []).append(option.get_help_record(context))
     for panel, rows in panels.items():
         parts += [f"## {panel}", _table(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def options_page() -> str:
+    """Write the reference of the options that functions take, class by class."""
+    parts = [
+        "# Options in Python",
+        "Each is a frozen dataclass; a value that an option does not have is a `ValueError`.",
+    ]
+    for kind in (getattr(colorgan, name) for name in colorgan.__all__ if name.endswith("Options")):
+        what = kind.__doc__.partition("\n")[0]
+        rows = [
+            (
+                f"{name}={each.default!r}",
+                f"{each.help} Left out: {each.option.unset}." if each.option.unset else each.help,
+            )
+            for name, each in options_of(kind).items()
+        ]
+        parts += [f"## {kind.__name__}", what, _table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -108,5 +130,5 @@ def site_links(markdown: str, place: str) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in command_pages():
+    for path, text in reference_pages():
         path.write_text(text, encoding="utf-8", newline="\n")

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from browsing import chromium
 from coverage_files import drop_torn_coverage
 from standins import drawn, standin_norm
 
-from colorgan.models.loading import ModelInfo, save_model
+from colorgan.models.loading import ModelInfo, load_model, save_model
 from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
+from colorgan.networks.liteunet import LiteUNet
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -164,6 +166,19 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         temperature=0.2,
     )
     save_model(path, network.eval(), info)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_liteunet(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The file of a network with random weights that also tells regions apart."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = LiteUNet((8,) * 7, (1,) * 7, 8, channels=(16, 12, 8), blocks=(1, 1, 1))
+        torch.nn.init.normal_(network.head.bins.weight, std=2.0)
+    path = tmp_path_factory.mktemp("model") / "tiny-liteunet.safetensors"
+    info = load_model(str(tiny_model), torch.device("cpu")).info
+    save_model(path, network.eval(), replace(info, name="tiny-liteunet", render_size=64, temperature=0.4))
     return path
 
 

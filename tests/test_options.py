@@ -54,3 +54,8 @@ def test_another_default_keeps_what_was_said_of_the_option():
     assert list(options_of(More)) == ["size", "rate", "weight", "fit", "flip", "extra"]
     assert options_of(More)["size"].option is options_of(Some)["size"].option
     assert options_of(More)["size"].default == 64
+
+
+def test_the_docstring_says_of_each_option_what_it_does_and_what_values_there_are():
+    assert "Options:\n    size: Side (16 to 1024 pixels).\n    rate: Step (above 0, at most 1)." in Some.__doc__
+    assert "extra: Extra (at most 3)." in More.__doc__

@@ -6,9 +6,9 @@ The dataclasses of options check themselves by it, `cli` makes its parameters of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, MISSING, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, dataclass, fields, replace
 from functools import cache
-from inspect import get_annotations
+from inspect import cleandoc, get_annotations
 from math import isnan
 from numbers import Integral, Real
 from types import NoneType
@@ -85,6 +85,12 @@ class Described:
         return self.kinds in ((int,), (float,))
 
     @property
+    def help(self) -> str:
+        """What it does, and what values there are."""
+        values = f" ({words})" if (words := self.words()) else ""
+        return self.option.help.rstrip(".") + values + "."
+
+    @property
     def spellings(self) -> list[str]:
         """How it is spelled on the command line; a switch as --on/--off."""
         if self.option.flags:
@@ -97,9 +103,11 @@ class Described:
         """The words of a command line that give it a value.
 
         Args:
-            value: one that it has, and not one of several.
+            value: one that it has; several of one that may be repeated.
         """
         on, _, off = self.spellings[0].partition("/")
+        if self.option.repeated:
+            return [word for each in value for word in (on, str(each))]
         return [on if value else off] if self.kinds == (bool,) else [on, str(value)]
 
     def words(self) -> str:
@@ -172,22 +180,31 @@ def options_of(kind: type) -> dict[str, Described]:
     Args:
         kind: the dataclass.
     """
-    hints = {
-        name: hint
-        for base in reversed(kind.__mro__)
-        for name, hint in get_annotations(base, eval_str=True).items()
-        if described(name, hint)
-    }
-    found = {}
+    known, found = _described_in(kind), {}
     for field in fields(kind):
-        default = field.default if field.default_factory is MISSING else field.default_factory()
-        if each := described(field.name, hints.get(field.name), default):
-            found[field.name] = each
+        if each := known.get(field.name):
+            default = field.default if field.default_factory is MISSING else field.default_factory()
+            found[field.name] = replace(each, default=default)
     return found
 
 
+def _described_in(kind: type) -> dict[str, Described]:
+    """What the annotations of a class and of those that it comes from say."""
+    hints = (each for base in reversed(kind.__mro__) for each in get_annotations(base, eval_str=True).items())
+    return {name: each for name, hint in hints if (each := described(name, hint))}
+
+
 class Checked:
-    """What dataclasses of options come from: their values are looked at when they are made."""
+    """What dataclasses of options come from: their values are looked at when they are made.
+
+    What the metadata says of the fields is added to their docstrings.
+    """
+
+    def __init_subclass__(cls) -> None:
+        """Write the docstring on."""
+        super().__init_subclass__()
+        lines = [f"    {name}: {each.help}" for name, each in _described_in(cls).items()]
+        cls.__doc__ = "\n".join([cleandoc(cls.__doc__ or ""), "", "Options:", *lines])
 
     def __post_init__(self) -> None:
         """Look at the values.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from colorgan.batch.gallery import Gallery, command_of
 from colorgan.batch.jobs import Job
 from colorgan.batch.records import LocalFiles
 from colorgan.errors import UsageError
+from colorgan.images.hints import Hint
 
 PAGE = BatchOptions(page=True, device="cpu", workers=1)
 
@@ -105,11 +107,15 @@ def test_every_option_of_a_photo_is_in_its_command_as_the_command_line_takes_it(
     options = ColorizeOptions(
         0.5, 0.7, 64, "square", True, 2, 3, True, 9.0, "png", 80, keep_metadata=False, mark=False, unsure="gray"
     )
+    options = replace(
+        options, like="red one.jpg", hints=(Hint(1, 2, "navy"), Hint(3, 4, (1, 2, 255))), hints_file="h.png"
+    )
     words = shlex.split(command_of(Job("it's.jpg", "", "out", "a.png"), options, "m.safetensors"))
     assert words[2:] == [
         *("it's.jpg", "-o", "out/a.png", "--model", "m.safetensors", "--saturation", "0.5", "--temperature", "0.7"),
         *("--render-size", "64", "--fit", "square", "--confidence", "--variants", "2", "--seed", "3", "--edges"),
         *("--max-megapixels", "9.0", "--quality", "80", "--strip-metadata", "--no-mark", "--unsure", "gray"),
+        *("--like", "red one.jpg", "--hint", "1,2=navy", "--hint", "3,4=#0102ff", "--hints", "h.png"),
         "--overwrite",
     ]
 
@@ -132,6 +138,18 @@ def test_without_an_output_folder_there_is_no_place_for_it(photos: Path, tiny_mo
     target = None if output is None else photos.parent / output
     with pytest.raises(UsageError, match="an output folder for the page"):
         colorize_files([photos / "a.jpg"], target, batch=PAGE, model=str(tiny_model))
+
+
+def test_only_what_was_asked_for_is_written_beside_the_results(photos: Path, tiny_model: Path) -> None:
+    out = color(photos, tiny_model)
+    assert list(out.rglob("*-confidence.png")) == []
+
+
+def test_a_photo_of_an_album_says_that_its_album_is_made_again(photos: Path, tiny_liteunet: Path) -> None:
+    out = color(photos, tiny_liteunet, replace(PAGE, album=True))
+    assert commands_on(out / "index.html") == []
+    assert "with --overwrite" in (out / "index.html").read_text("utf-8")
+    assert "Colors likely right" in (out / "index.html").read_text("utf-8")
 
 
 def test_the_command_says_where_it_is_and_json_too(photos: Path, tiny_model: Path, call: Call) -> None:

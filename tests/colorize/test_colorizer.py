@@ -321,3 +321,51 @@ def test_variants_of_a_network_without_bins_are_refused(painter: Colorizer) -> N
 def test_confidence_is_a_small_gray_picture(tiny: Colorizer) -> None:
     sure = tiny.confidence(half_and_half())
     assert (sure.mode, sure.size) == ("L", (16, 8))
+
+
+def ab_at(image: Image.Image, x: int, y: int) -> Tensor:
+    return rgb_to_lab(torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0) / 255)[1:, y, x]
+
+
+def ab_of(red: int, green: int, blue: int) -> Tensor:
+    return rgb_to_lab(torch.tensor([red, green, blue])[:, None, None] / 255)[1:, 0, 0]
+
+
+@pytest.mark.parametrize("saturation", [0.6, 1.0])
+@pytest.mark.parametrize("edges", [False, True])
+def test_a_hint_holds_at_its_place_with_any_network_and_stops_at_an_edge(
+    painter: Colorizer, saturation: float, edges: bool
+) -> None:
+    hint = colorgan.Hint(150, 50, (150, 190, 140))
+    plain = painter.colorize(half_and_half(), saturation=saturation, edges=edges)
+    result = painter.colorize(half_and_half(), saturation=saturation, edges=edges, hints=[hint])
+    assert (ab_at(result, 150, 50) - ab_of(150, 190, 140)).abs().max() < 2
+    assert (ab_at(result, 165, 60) - ab_of(150, 190, 140)).norm() < (
+        ab_at(plain, 165, 60) - ab_of(150, 190, 140)
+    ).norm()
+    assert (ab_at(result, 60, 50) - ab_at(plain, 60, 50)).abs().max() < 2
+    assert (lightness(result) - lightness(half_and_half())).abs().max() < 1.5
+
+
+def test_hints_that_contradict_each_other_each_hold_at_their_own_place_in_all_variants(tiny: Colorizer) -> None:
+    hints = [colorgan.Hint(120, 30, (190, 150, 140)), colorgan.Hint(160, 70, (140, 160, 200))]
+    for result in tiny.colorize_variants(half_and_half(), 2, hints=hints, saturation=0.9):
+        for hint in hints:
+            assert (ab_at(result, hint.x, hint.y) - ab_of(*hint.rgb)).abs().max() < 3
+
+
+def test_what_variants_and_confidence_are_told_is_what_colorize_is_told(tiny: Colorizer) -> None:
+    photo = half_and_half()
+    told: dict[str, Any] = {"temperature": 0.5, "render_size": 48, "fit": "square"}
+    (one,) = tiny.colorize_variants(photo, 1, saturation=0.5, edges=True, **told)
+    assert one.tobytes() == tiny.colorize(photo, saturation=0.5, edges=True, **told).tobytes()
+    assert tiny.confidence(photo, **told).size == (12, 12)
+
+
+def test_a_hint_outside_of_the_photo_is_refused(tiny: Colorizer) -> None:
+    with pytest.raises(PhotoError, match="200,3 lies outside of its 200 x 100 pixels"):
+        tiny.colorize(half_and_half(), hints=[colorgan.Hint(200, 3, "navy")])
+    with pytest.raises(UsageError, match="a color for a hint"):
+        colorgan.Hint(1, 1, "reddish")
+    with pytest.raises(UsageError, match="whole pixels"):
+        colorgan.Hint(-1, 1, "navy")

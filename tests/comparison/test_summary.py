@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from colorgan.comparison.results import GRAY, PhotoName, Row
-from colorgan.comparison.summary import notes_on_weights
+from colorgan.comparison.summary import notes_on_copies, notes_on_photos, notes_on_weights
 from colorgan.metrics.bootstrap import Interval
 
 
@@ -27,3 +27,14 @@ def test_a_photo_that_decides_a_figure_is_named_with_its_share_and_what_the_othe
 @pytest.mark.parametrize("weights", [[1.0] * 40, [0.0] * 40, [1.0, 9.0]])
 def test_even_weights_none_and_a_handful_of_photos_are_not_worth_a_word(weights: list[float]) -> None:
     assert notes_on_weights([row(GRAY, weights, [50.0] * len(weights))], names(len(weights))) == []
+
+
+def test_few_small_and_doubled_photos_are_said() -> None:
+    assert notes_on_photos(40, 0) == notes_on_copies(0) == []
+    assert notes_on_photos(0, 0) == ["No photo has true colors to compare with: there are no metrics."]
+    assert notes_on_photos(9, 1) == ["1 photo is smaller than the square that is measured, and was enlarged."]
+    assert notes_on_photos(10, 2) == [
+        "With 10 photos the intervals come out too narrow: take 30 or more.",
+        "2 photos are smaller than the square that is measured, and were enlarged.",
+    ]
+    assert notes_on_copies(1) == ["1 photo is a copy of another, pixel by pixel, and counted once."]

@@ -21,7 +21,7 @@ def docs_site():
 
 
 def test_the_committed_references_are_those_of_the_commands(docs_site):
-    stale = [path.name for path, text in docs_site.command_pages() if path.read_text(encoding="utf-8") != text]
+    stale = [path.name for path, text in docs_site.reference_pages() if path.read_text(encoding="utf-8") != text]
     assert not stale, "python scripts/docs_site.py writes them anew"
 
 

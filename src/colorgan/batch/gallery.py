@@ -48,7 +48,7 @@ class Entry:
         width: of its small pictures, pixels.
         height: likewise.
         pictures: the small pictures' names in the page's folder, by what they show.
-        command: that makes the result again.
+        command: that makes the result again; empty for one of an album.
         settings: the digest that it was made with, in hexadecimal digits.
         photo: size in bytes and time of change of the photo's file.
     """
@@ -72,12 +72,14 @@ class Gallery:
         options: of the run's photos.
         model: of the run, as it was named.
         settings: a digest of both.
+        is_album: whether the photos share a palette, so that none is made again alone.
     """
 
     output: Path
     options: ColorizeOptions
     model: str
     settings: bytes
+    is_album: bool = False
 
     @property
     def folder(self) -> Path:
@@ -110,7 +112,7 @@ class Gallery:
             width=width,
             height=height,
             pictures=names,
-            command=command_of(job, self.options, self.model),
+            command="" if self.is_album else command_of(job, self.options, self.model),
             settings=self.settings.hex(),
             photo=_stamp(state),
         )

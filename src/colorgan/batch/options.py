@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.options import DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
+from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
-# Of a file of hints, its content counts.
-_NO_CHANGE = ("max_megapixels", "format", "hints_file")
+# Of a file of hints, and of a reference, the content counts.
+_NO_CHANGE = ("max_megapixels", "format", "hints_file", "like")
 # The groups and names under which the digests of all journals have the options of the first version.
 _COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
 _WRITING = ("quality", "keep_metadata", "bit_depth")
@@ -66,6 +66,10 @@ class BatchOptions(Checked):
             unset="all, or the Slurm array's",
         ),
     ] = ""
+    album: Annotated[
+        bool,
+        Option("One palette for all of the photos: what is like in them, a coat or a wall, gets like colors.", COLORS),
+    ] = False
     page: Annotated[
         bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
     ] = False

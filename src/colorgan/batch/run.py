@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import threading
@@ -18,15 +19,19 @@ from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.journals import Journals
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
+from colorgan.batch.records import LocalFiles
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, PhotoError, UsageError
-from colorgan.files import is_address, shown_address
+from colorgan.files import is_address, sha256_of, shown_address
+from colorgan.images.discovery import stable_hash
 from colorgan.images.formats import PHOTO_SUFFIXES
-from colorgan.ordered_pool import Pending
+from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 if TYPE_CHECKING:
+    from colorgan.batch.album import Album
+    from colorgan.batch.worker import PhotoWorker
     from colorgan.colorize.colorizer import Colorizer
 
 _LOOK_UP_S = 0.1
@@ -99,8 +104,11 @@ def colorize_files(
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
     check_is_alone()
-    if ray and batch.page:
-        raise UsageError("a page of photos that are colored here", "a Ray cluster", "Leave it out.", parameter="page")
+    for name, is_wanted in (("page", batch.page), ("album", batch.album)):
+        if ray and is_wanted:
+            raise UsageError(f"photos that are colored here for `{name}`", "Ray", "Leave it out.", parameter=name)
+    if options.like and not Path(options.like).is_file():
+        raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
     names = [os.fspath(path) for path in inputs]
     text = None if output is None else os.fspath(output)
     passed_over = _PassedOver()
@@ -133,6 +141,7 @@ class _Plan:
         inputs: as they were given.
         is_beside: whether results stand beside their photos.
         page_folder: where a page is to be; None without one.
+        album_folder: where the palette of an album is to be; None without one.
     """
 
     jobs: Iterator[Job]
@@ -140,6 +149,7 @@ class _Plan:
     inputs: Sequence[str]
     is_beside: bool = False
     page_folder: Path | None = None
+    album_folder: Path | None = None
 
 
 def _plan(
@@ -157,7 +167,13 @@ def _plan(
     else:
         first = []
     if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
-        for name, is_wanted in (("all_pages", batch.all_pages), ("page", batch.page), ("hints", options.has_hints)):
+        unknown = {
+            "all_pages": batch.all_pages,
+            "page": batch.page,
+            "album": batch.album,
+            "hints": options.has_hints,
+        }
+        for name, is_wanted in unknown.items():
             if is_wanted:
                 advice = "Leave it out, or name folders."
                 raise UsageError("photos and results on disks for this", "an address", advice, parameter=name)
@@ -173,6 +189,8 @@ def _plan(
         pages=_count_pages if batch.all_pages else None,
         hints=options.hints_files if options.has_hints else None,
     )
+    if batch.album:
+        _check_album(rules, batch)
     if batch.page:
         check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
     paths = [Path(path) for path in inputs]
@@ -180,7 +198,19 @@ def _plan(
         _check_hints(paths, listed)
     jobs = plan_outputs(paths, rules, () if listed is None else listed, passed_over.folder, passed_over.file)
     page_folder = rules.output if batch.page else None
-    return _Plan(jobs, _journal_homes(paths, rules, listed), inputs, rules.output is None, page_folder)
+    album_folder = rules.output if batch.album else None
+    homes = _journal_homes(paths, rules, listed)
+    return _Plan(jobs, homes, inputs, rules.output is None, page_folder, album_folder)
+
+
+def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
+    """Refuse an album of which a process does a part, or that has no folder of its own."""
+    if Shard.resolve(batch.shard).count > 1:
+        advice = "Color it in one process; the others could not know its palette."
+        raise UsageError("an album in one process", "a shard of it", advice, parameter="shard")
+    if rules.output is None or rules.is_for_one_file:
+        found = "one photo's file" if rules.output else "results beside their photos"
+        raise UsageError("an output folder for an album", found, "Name a folder as `output`.", parameter="album")
 
 
 def _looked_at(job: Job) -> PhotoOutcome:
@@ -247,7 +277,7 @@ class _Run:
         callbacks: Callbacks,
     ) -> None:
         self._jobs, self._homes, self._is_beside = jobs, plan.homes, plan.is_beside
-        self._page_folder = plan.page_folder
+        self._page_folder, self._album_folder = plan.page_folder, plan.album_folder
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
         self._ray = ray
         self._shard = Shard.resolve(batch.shard)
@@ -258,6 +288,7 @@ class _Run:
         self._counts: Counter[PhotoStatus] = Counter()
         self._had_color = 0
         self._gallery: Gallery | None = None
+        self._album: Album | None = None
 
     def go(self) -> Summary:
         """Do it."""
@@ -273,9 +304,13 @@ class _Run:
             read_only=read_only,
             check=self._check,
         ) as journals:
-            settings = settings_digest(self._options, f"{self._model_digest()} {self._batch.precision}")
+            settings = self._settings()
+            if self._album_folder:
+                settings = self._share_palette(settings, self._album_folder)
             if self._page_folder and not read_only:
-                self._gallery = Gallery(self._page_folder, self._options, self._model, settings)
+                self._gallery = Gallery(
+                    self._page_folder, self._options, self._model, settings, self._album is not None
+                )
             todo = Backlog(
                 self._jobs,
                 journals,
@@ -292,8 +327,56 @@ class _Run:
                     self._counts[outcome.status] += 1
                     self._had_color += outcome.had_color
                     self._callbacks.on_photo(outcome)
+        if self._album:
+            self._album.forget_predictions()
         page = self._gallery.write() if self._gallery else None
         return Summary(self._counts, self._batch.dry_run, self._had_color, page=page)
+
+    def _settings(self) -> bytes:
+        """What tells results of this run from those of others."""
+        words = [self._model_digest(), self._batch.precision]
+        if self._options.like:
+            words.append(sha256_of(Path(self._options.like)))
+        return settings_digest(self._options, " ".join(words))
+
+    def _share_palette(self, settings: bytes, folder: Path) -> bytes:
+        """Find the palette of an album, or make it by a first pass; what tells its results from others.
+
+        An album of one photo has no palette to share.
+        """
+        jobs = list(self._jobs)
+        self._jobs = iter(jobs)
+        photos = [job for job in jobs if not job.problem]
+        if len(photos) < 2:
+            return settings
+        from colorgan.batch.album import Album
+
+        album = Album(folder, settings)
+        if not self._batch.overwrite and album.open():
+            later = [job for job in photos if stable_hash(job.identity) not in album.numbers]
+            if later:
+                self._callbacks.on_warning(
+                    f"Photos that came after the album's palette was made, and take it as it is: {len(later)}. "
+                    "Overwriting colors all of the album anew."
+                )
+        elif self._batch.dry_run or not self._first_pass(album, photos):
+            return settings
+        self._album = album
+        return hashlib.blake2b(settings + album.digest, digest_size=16).digest()
+
+    def _first_pass(self, album: Album, photos: Sequence[Job]) -> bool:
+        """Run the network on all photos, and tell whether a palette could be made of what it says."""
+        from colorgan.batch.worker import PredictionKeeper
+
+        self._callbacks.on_log("looking", f"Looking at {len(photos)} photos for one palette ...")
+        states = [(job, LocalFiles().state(job.source)) for job in photos]
+        worker = self._worker(PredictionKeeper, album)
+        with Workers(worker.threads, worker) as started:
+            pool = OrderedPool(started, group=self._group, before=self._load_model, check=self._check)
+            steps = (Pending(job) for job, state in states if not album.has(job, state))
+            for done, _ in enumerate(pool.results(steps), start=1):
+                self._callbacks.on_progress(done, len(photos))
+        return album.make(states)
 
     def _say_shard(self) -> None:
         """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
@@ -321,9 +404,15 @@ class _Run:
                 yield step
 
     def _color(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
-        from colorgan.batch.worker import PhotoWorker, PixelBudget
+        from colorgan.batch.worker import PhotoWorker
 
-        worker = PhotoWorker(
+        crew = nullcontext(self._worker(PhotoWorker, self._album))
+        return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
+
+    def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
+        from colorgan.batch.worker import PixelBudget
+
+        return kind(
             self._loading.get,
             self._options,
             all_pages=self._batch.all_pages,
@@ -331,9 +420,8 @@ class _Run:
             cores=self._workers,
             budget=PixelBudget(),
             gallery=self._gallery,
+            album=album,
         )
-        crew = nullcontext(worker)
-        return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
 
     def _color_on_ray(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
         from colorgan.batch.ray_backend import ActorSetup, RayCrew, ray_crew
@@ -397,6 +485,8 @@ class _Run:
         threads = f"{self._workers} thread{'s' * (self._workers > 1)}"
         where = f"cpu ({threads})" if device == "cpu" else describe_device(colorizer.device)
         self._callbacks.on_log("computing", f"Computing on {where}.", device=device)
+        if self._options.like:
+            colorizer.palette_of(self._options.like)  # a wrong reference is refused before any photo is read
 
     def _load(self) -> Colorizer:
         from colorgan.colorize.colorizer import Colorizer

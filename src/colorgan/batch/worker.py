@@ -29,6 +29,7 @@ from colorgan.images.xmp import is_marked
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from colorgan.batch.album import Album
     from colorgan.colorize.colorizer import Colorizer, PredictedColors
 
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
@@ -97,6 +98,7 @@ class PhotoWorker:
         skip_color: leave those out that are in color already.
         cores: of the CPU that are this process's; the threads share them.
         gallery: the page that photos are put on; None without one.
+        album: by whose palette photos are colored; None without one.
         budget: of the photos that are in memory at the same time.
 
     Attributes:
@@ -113,10 +115,11 @@ class PhotoWorker:
         cores: int,
         budget: PixelBudget,
         gallery: Gallery | None = None,
+        album: Album | None = None,
     ) -> None:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
-        self._all_pages, self._gallery = all_pages, gallery
+        self._all_pages, self._gallery, self._album = all_pages, gallery, album
         self.threads = cores
         self._cores, self._budget = cores, budget
         self._busy = 0
@@ -203,12 +206,41 @@ class PhotoWorker:
                 self._budget.give_back(one.megapixels)
 
     def _predict(self, alike: list[_Held]) -> list[PredictedColors | PhotoError]:
+        if self._album is None:
+            return self._compute(alike)
+        failed = self._keep(alike)
+        info = self._colorizer().info
+        with_edges = info.edges if self._options.edges is None else self._options.edges
+        return [
+            failed.get(one.position) or self._album.colors(one.job, one.L, with_edges, self._options) for one in alike
+        ]
+
+    def _keep(self, alike: list[_Held]) -> dict[int, PhotoError]:
+        """Keep what the network says of photos of an album, unless it is kept; those that failed by their position."""
+        assert self._album is not None
+        states = {one.position: LocalFiles().state(one.job.source) for one in alike}
+        missing = [one for one in alike if not self._album.has(one.job, states[one.position])]
+        failed = {}
+        for one, colors in zip(missing, self._compute(missing) if missing else (), strict=True):
+            if isinstance(colors, PhotoError):
+                failed[one.position] = colors
+            else:
+                self._album.keep(one.job, states[one.position], colors)
+        return failed
+
+    def _compute(self, alike: list[_Held]) -> list[PredictedColors | PhotoError]:
+        """Run the network; photos of an album are steered by its palette later."""
         import torch
 
         colorizer = self._colorizer()
+        options = self._options if self._album is None else replace(self._options, unsure="keep", like="")
         with nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
-            L = torch.stack([one.L for one in alike])
-            return colorizer.predict_batch(L, self._options, with_confidence=self._gallery is not None)
+            return colorizer.predict_batch(
+                torch.stack([one.L for one in alike]),
+                options,
+                with_confidence=self._gallery is not None or self._album is not None,
+                with_regions=self._album is not None,
+            )
 
     def _write(self, one: _Held, colors: PredictedColors | PhotoError) -> PhotoOutcome:
         """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
@@ -234,6 +266,21 @@ class PhotoWorker:
         sure = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)
         pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
         self._gallery.add(one.job, LocalFiles().state(one.job.source), sure, pictures)
+
+
+class PredictionKeeper(PhotoWorker):
+    """Runs the network on the photos of an album and keeps what it says; writes no results."""
+
+    def _finish(self, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
+        while held:
+            alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
+            failed = self._keep(alike)
+            for one in alike:
+                put(
+                    one.position, one.job.outcome(PhotoStatus.failed if one.position in failed else PhotoStatus.written)
+                )
+                held.remove(one)
+                self._budget.give_back(one.megapixels)
 
 
 def small_pictures(

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix, with_hints
 from colorgan.colorize.engine import CPU, Engine, Results
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
-from colorgan.colorize.pictures import Picture, given
+from colorgan.colorize.palette import (
+    Palette,
+    Regions,
+    features_of,
+    log_shares_of,
+    recolor,
+    regions_of,
+    with_true_colors,
+)
+from colorgan.colorize.pictures import Given, Picture, color_image, given
 from colorgan.colorize.steering import hint_planes, hold
 from colorgan.colorize.uncertainty import confidence, confidence_image, fade_unsure, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
@@ -31,6 +43,10 @@ from colorgan.models.download import Progress
 from colorgan.models.loading import Model, ModelInfo, load_model
 from colorgan.networks.generator import Prediction
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_LEAST_CHROMA = 2.0  # Lab units, on average: below it a photo is gray, as for `prepare`
 _MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
 
 
@@ -43,17 +59,32 @@ class PredictedColors:
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
         guide: (h, w), the L that it saw, where its colors are to end at the photo's edges; else None.
         steered_by: (4, h, w), L and hints as it saw them, of a photo with hints; else None.
+        regions: of the photo, where they were asked for; else None.
     """
 
     variants: Tensor
     confidence: Tensor | None = None
     guide: Tensor | None = None
     steered_by: Tensor | None = None
+    regions: Regions | None = None
 
     @property
     def ab(self) -> Tensor:
         """The plain prediction, (2, h, w), Lab units."""
         return self.variants[0]
+
+
+class ColorKeywords(TypedDict, total=False):
+    """What `Colorizer.colorize` takes beside the picture."""
+
+    saturation: float
+    temperature: float | None
+    render_size: int | None
+    fit: Fit
+    edges: bool | None
+    unsure: Unsure
+    hints: Sequence[Hint]
+    like: Picture | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +100,7 @@ class Colorizer:
 
     info: ModelInfo
     engine: Engine
+    _palettes: dict[str, Palette] = field(default_factory=dict, init=False)
 
     @classmethod
     def load(
@@ -130,6 +162,7 @@ class Colorizer:
         edges: bool | None = None,
         unsure: Unsure = "keep",
         hints: Sequence[Hint] = (),
+        like: Picture | None = None,
     ) -> Any:
         """Color a picture.
 
@@ -143,6 +176,7 @@ class Colorizer:
             edges: whether colors end at the photo's edges; the model's own choice where None.
             unsure: keep, or gray to leave regions gray whose colors the network does not know.
             hints: colors for places of it.
+            like: a picture in color: what is like something in it takes its colors.
 
         Returns:
             For an array one of (H, W, 3) of its type. Else a PIL image of the same size, upright where EXIF said that
@@ -157,7 +191,8 @@ class Colorizer:
             saturation, temperature, render_size, fit, edges=edges, unsure=unsure, hints=tuple(hints)
         )
         picture = given(image, rendering.hints)
-        return picture.give_back(self.colorize_photo(picture.photo, rendering, picture.bit_depth))
+        colors = self.predict(picture.photo, rendering, None if like is None else self.palette_of(like))
+        return picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth))
 
     def colorize_bytes(
         self, data: bytes, *, name: str = "", options: ColorizeOptions = ColorizeOptions()
@@ -182,45 +217,56 @@ class Colorizer:
         colors = self.predict(photo, options)
         return encode_result(self, photo, colors, options, result_suffix(name, photo, options))
 
-    def colorize_variants(self, image: Picture, count: int, *, seed: int = 0, hints: Sequence[Hint] = ()) -> list[Any]:
+    def colorize_variants(
+        self, image: Picture, count: int, *, seed: int = 0, **options: Unpack[ColorKeywords]
+    ) -> list[Any]:
         """Color a picture in several plausible ways, out of one forward pass.
 
         Args:
             image: as for `colorize`, which also says what is given back.
             count: how many, 1..16; the first is what `colorize` gives.
             seed: of the others; the same seed gives the same ones.
-            hints: as for `colorize`; they hold in each.
+            options: all others of `colorize`; hints hold in each.
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        rendering = ColorizeOptions(variants=count, seed=seed, hints=tuple(hints))
-        picture = given(image, rendering.hints)
-        colors = self.predict(picture.photo, rendering)
+        picture, colors, rendering = self._predicted(image, options, variants=count, seed=seed)
         return [
             picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
             for number in range(count)
         ]
 
-    def confidence(self, image: Picture, *, hints: Sequence[Hint] = ()) -> Image.Image:
+    def confidence(self, image: Picture, **options: Unpack[ColorKeywords]) -> Image.Image:
         """Tell how sure the network is of a picture's colors.
 
         Args:
             image: as for `colorize`.
-            hints: likewise; where they reach, it is surer.
+            options: all others of `colorize`; where hints reach, it is surer.
 
         Returns:
-            A small gray picture of like shape: how likely the true color is within 10 ab units of the one shown, from
-            black (never) to white (always).
+            A small gray picture of like shape: how likely the true color is within 10 ab units of the predicted one,
+            from black (never) to white (always).
 
         Raises:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
-            UsageError: a network without bins.
+            UsageError: a value out of its range, or a network without bins.
         """
-        sure = self.predict(given(image, hints).photo, ColorizeOptions(confidence=True)).confidence
-        assert sure is not None
-        return confidence_image(sure)
+        _, colors, _ = self._predicted(image, options, confidence=True)
+        assert colors.confidence is not None
+        return confidence_image(colors.confidence)
+
+    def _predicted(
+        self, image: Picture, keywords: ColorKeywords, **more: Any
+    ) -> tuple[Given, PredictedColors, ColorizeOptions]:
+        """A picture, its colors, and the options of both."""
+        options: dict[str, Any] = {**keywords, "hints": tuple(keywords.get("hints", ()))}
+        like = options.pop("like", None)
+        rendering = ColorizeOptions(**options, **more)
+        picture = given(image, rendering.hints)
+        palette = None if like is None else self.palette_of(like)
+        return picture, self.predict(picture.photo, rendering, palette), rendering
 
     def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
         """Color a photo as it was read.
@@ -240,18 +286,46 @@ class Colorizer:
         """
         return self.finish(photo, self.predict(photo, rendering), rendering, bit_depth)
 
-    def predict(self, photo: Photo, rendering: ColorizeOptions) -> PredictedColors:
-        """Predict the colors of one photo.
+    def predict(self, photo: Photo, rendering: ColorizeOptions, palette: Palette | None = None) -> PredictedColors:
+        """Predict the colors of one photo; by a palette where one is given.
 
         Raises:
             PhotoError: memory does not suffice.
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colors.
         """
-        (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering)
+        (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering, palette=palette)
         if isinstance(colors, PhotoError):
             raise colors
         return colors
+
+    def palette_of(self, reference: Picture) -> Palette:
+        """The palette of a picture in color, for `like`; that of a path is kept.
+
+        Raises:
+            UsageError: it cannot be read or has no colors, or the network tells no regions apart.
+        """
+        key = str(reference) if isinstance(reference, str | os.PathLike) else ""
+        if key in self._palettes:
+            return self._palettes[key]
+        advice = "Name a photo whose colors are to be taken."
+        try:
+            image = color_image(reference)
+        except PhotoError as error:
+            raise UsageError("a reference that can be read", f"{key}: {error}", advice, parameter="like") from error
+        height, width = network_size(image.height, image.width, self.info.render_size)
+        small = torch.from_numpy(np.array(image.resize((width, height), Image.Resampling.BICUBIC)))
+        lab = rgb_to_lab(small.movedim(-1, 0)[None].float() / 255)[0]
+        if float(lab[1:].norm(dim=0).mean()) < _LEAST_CHROMA:
+            raise UsageError("a reference in color", f"{key or 'it'} is gray", advice, parameter="like")
+        (colors,) = self.predict_batch(lab[:1][None], ColorizeOptions(), with_regions=True)
+        if isinstance(colors, PhotoError):
+            raise colors
+        assert colors.regions is not None
+        palette = Palette.of([with_true_colors(colors.regions, lab[1:])], is_reference=True)
+        if key:
+            self._palettes[key] = palette
+        return palette
 
     def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
@@ -273,7 +347,13 @@ class Colorizer:
         return torch.cat([L, hint_planes(photo.hints, photo.lightness.shape, *size)])
 
     def predict_batch(
-        self, L: Tensor, rendering: ColorizeOptions, *, with_confidence: bool = False
+        self,
+        L: Tensor,
+        rendering: ColorizeOptions,
+        *,
+        with_confidence: bool = False,
+        with_regions: bool = False,
+        palette: Palette | None = None,
     ) -> list[PredictedColors | PhotoError]:
         """Predict the colors of photos that share a `network_size`.
 
@@ -283,41 +363,57 @@ class Colorizer:
             L: (B, 1, h, w), 0..100, on the CPU; or (B, 4, h, w), as `shrink` gives it.
             rendering: its saturation is left to `finish`.
             with_confidence: tell how sure the network was, where it has bins; with `rendering.confidence` it must.
+            with_regions: divide each photo into regions of like features.
+            palette: that their colors are to be of; that of `rendering.like` where None.
 
         Returns:
             One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
             elsewhere they differ by rounding. In place of a photo that memory does not suffice for: the reason.
 
         Raises:
-            UsageError: something that needs bins, of a network that has none.
+            UsageError: something that needs bins, or regions, of a network that has none.
             WeightsError: the network gives no finite colors.
         """
         temperature = self.info.temperature if rendering.temperature is None else rendering.temperature
 
+        if palette is None and rendering.like:
+            palette = self.palette_of(rendering.like)
+        with_regions = with_regions or palette is not None
+        is_sure_wanted = with_confidence or rendering.confidence or rendering.unsure == "gray"
+
         def read(prediction: Prediction) -> Results:
-            self._check(prediction, rendering)
+            self._check(prediction, rendering, with_regions)
             colored = variants(prediction, temperature, rendering.variants, rendering.seed)
-            if prediction.logits is None or not (with_confidence or rendering.confidence or rendering.unsure == "gray"):
-                return (colored,)
-            sure = confidence(prediction.logits, prediction.ab, self.info.confidence_temperature)
-            return fade_unsure(colored, sure) if rendering.unsure == "gray" else colored, sure
+            sure: tuple[Tensor, ...] = ()
+            if prediction.logits is not None and is_sure_wanted:
+                sure = (confidence(prediction.logits, prediction.ab, self.info.confidence_temperature),)
+            if not with_regions or prediction.logits is None:
+                return colored, *sure
+            return colored, features_of(prediction), log_shares_of(prediction.logits, temperature), *sure
 
         with_edges = self.info.edges if rendering.edges is None else rendering.edges
 
         def colors(seen: Tensor, results: Results) -> PredictedColors:
-            return PredictedColors(
-                results[0],
-                results[1] if len(results) > 1 else None,
+            colored, *others = results
+            regions = regions_of(others.pop(0), others.pop(0)) if with_regions else None
+            predicted = PredictedColors(
+                colored,
+                others[0] if others else None,
                 seen[0] if with_edges else None,
                 seen if len(seen) > 1 else None,
+                regions,
             )
+            return steered(predicted, rendering, palette)
 
         results = self.engine.run(L, temperature, read)
         return [
             part if isinstance(part, PhotoError) else colors(seen, part) for seen, part in zip(L, results, strict=True)
         ]
 
-    def _check(self, prediction: Prediction, rendering: ColorizeOptions) -> None:
+    def _check(self, prediction: Prediction, rendering: ColorizeOptions, with_regions: bool) -> None:
+        if with_regions and not prediction.levels:
+            found = f"{self.info.name} is of the network {self.info.network}"
+            raise UsageError("a model that tells regions apart, such as compact", found, "Choose another model.")
         if prediction.logits is None:
             wanted = {
                 "temperature": rendering.temperature is not None,
@@ -377,6 +473,25 @@ class Colorizer:
         width, height = photo.size
         found = f"not enough memory for a result of {width} x {height}"
         raise PhotoError("enough memory", found, "Make the photo smaller, or end other programs.")
+
+
+def steered(
+    colors: PredictedColors, rendering: ColorizeOptions, palette: Palette | None, photo: int = -1
+) -> PredictedColors:
+    """Colors of a palette, and gray where the network knew too little.
+
+    Args:
+        colors: as predicted; with regions where there is a palette.
+        rendering: says what becomes of unsure regions.
+        palette: whose colors they are to be; None keeps them.
+        photo: the photo's number in the palette.
+    """
+    ab = colors.variants
+    if palette is not None and colors.regions is not None:
+        ab = recolor(ab, colors.regions, palette.colors(colors.regions, photo))
+    if rendering.unsure == "gray" and colors.confidence is not None:
+        ab = fade_unsure(ab[None], colors.confidence[None])[0]
+    return replace(colors, variants=ab)
 
 
 def network_size(height: int, width: int, render_size: int) -> tuple[int, int]:

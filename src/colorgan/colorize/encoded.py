@@ -107,7 +107,7 @@ def encode_result(
     paint = partial(colorizer.finish, photo, colors, options, depth)
     save = partial(encode, format_name, alpha=photo.alpha, metadata=photo.metadata, options=how)
     sidecars = {}
-    if colors.confidence is not None:
+    if options.confidence and colors.confidence is not None:
         gray = (colors.confidence.numpy() * 255).round().astype(np.uint8)
         sidecars[CONFIDENCE] = bytes(encode("PNG", np.repeat(gray[..., None], 3, axis=2))[0])
     for variant, name in enumerate(options.variant_suffixes, start=1):

@@ -111,6 +111,15 @@ class ColorizeOptions(Checked):
     unsure: Annotated[
         Unsure, Option("Keep the colors of regions where the network does not know them, or leave those gray.", COLORS)
     ] = "keep"
+    like: Annotated[
+        str,
+        Option(
+            "A photo in color: what is like something in it takes its colors.",
+            COLORS,
+            metavar="REFERENCE",
+            unset="none",
+        ),
+    ] = ""
     hints: Annotated[
         tuple[Hint, ...],
         Option(

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.errors import UsageError
-from colorgan.images.decode import read
+from colorgan.images.decode import read, read_rgb
 from colorgan.images.hint_files import photo_hints
 from colorgan.images.hints import Hint
 from colorgan.images.icc import SRGB8, SRGB16, SRGB_PROFILE
 from colorgan.images.lightness import Samples
 from colorgan.images.metadata import Metadata
-from colorgan.images.photo import Photo, assembled, from_image, to_image
+from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, to_image
 from colorgan.images.pixels import Raster
 
 Picture: TypeAlias = "Image.Image | str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any]"
@@ -76,6 +76,27 @@ def _given(picture: Picture) -> Given:
     if hasattr(picture, "read") and hasattr(picture, "seek"):
         return _of_photo(read(picture))
     raise TypeError(f"{_TAKEN}: that is what can be colored, not {type(picture).__name__}")
+
+
+def color_image(picture: Picture) -> Image.Image:
+    """A picture of any kind that Python has in its colors, RGB.
+
+    Raises:
+        As `given`.
+    """
+    if isinstance(picture, np.ndarray):
+        taken = _of_array(picture)
+        deepest = _MOST[taken.bit_depth] if picture.dtype.kind == "u" else 1.0
+        return Image.fromarray(np.rint(picture * (255 / deepest)).astype(np.uint8).squeeze()).convert("RGB")
+    if isinstance(picture, Image.Image):
+        return rgb_from_image(picture)
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return read_rgb(io.BytesIO(picture))
+    if isinstance(picture, str | os.PathLike):
+        return read_rgb(Path(picture))
+    if hasattr(picture, "read") and hasattr(picture, "seek"):
+        return read_rgb(picture)
+    raise TypeError(f"{_TAKEN}: that is what has colors, not {type(picture).__name__}")
 
 
 def _of_photo(photo: Photo) -> Given:

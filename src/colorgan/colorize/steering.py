@@ -26,7 +26,8 @@ _REACH, _REACH_ALONE = 0.06, 0.25
 _LIGHTNESS = 8.0
 # Two hints at one place that contradict each other meet in the middle.
 _RIDGE = 1e-3
-_ROUNDS = 2  # the guided filter smooths what is corrected, so that it is corrected again
+# The guided filter smooths what is corrected, so that it is corrected again, until so many Lab units are missing.
+_ENOUGH, _MOST_ROUNDS = 0.5, 6
 _MOST_CENTERS = 100  # of a painted picture, evenly taken; its other cells hold by being set
 
 
@@ -97,8 +98,11 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
     near += _RIDGE * torch.eye(len(near))
     spread = torch.cat([_likeness(anchors, *cells, reach) for cells in _strips(L)])  # (h w, N)
     shown = _shown(ab, guide, anchors)
-    for _ in range(_ROUNDS):
-        moved = (spread @ torch.linalg.solve(near, (anchors.ab - shown).T)).T.reshape(ab.shape)
+    for _ in range(_MOST_ROUNDS):
+        missing = anchors.ab - shown
+        if missing.abs().amax() < _ENOUGH:
+            break
+        moved = (spread @ torch.linalg.solve(near, missing.T)).T.reshape(ab.shape)
         ab, shown = ab + moved, shown + _shown(moved, guide, anchors)
     return ab
 

@@ -53,6 +53,10 @@ class Hint:
             raise UsageError("a hint as X,Y=COLOR", repr(text[:80]), COUNT_FROM, parameter="hints")
         return cls(int(match[1]), int(match[2]), match[3])
 
+    def __str__(self) -> str:
+        color = self.color if isinstance(self.color, str) else "#{:02x}{:02x}{:02x}".format(*self.color)
+        return f"{self.x},{self.y}={color}"
+
     @property
     def rgb(self) -> tuple[int, int, int]:
         """Red, green and blue, 0..255; gray for what is to stay gray."""

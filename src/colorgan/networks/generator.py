@@ -20,10 +20,13 @@ class Prediction:
     Attributes:
         ab: (B, 2, H, W), Lab units.
         logits: (B, 313, ceil(H/4), ceil(W/4)) over the bins, or None for a network without them.
+        levels: by what the network told regions apart, (B, C, h, w) at 1/16 and 1/8 of its padded input; empty for a
+            network that does not give it.
     """
 
     ab: Tensor
     logits: Tensor | None
+    levels: tuple[Tensor, ...] = ()
 
 
 class Generator(nn.Module, ABC):
@@ -85,7 +88,7 @@ class Generator(nn.Module, ABC):
         ab = prediction.ab[..., :height, :width]
         if prediction.logits is None:
             return Prediction(ab, None)
-        return Prediction(ab, self.cropped(prediction.logits, L.shape[-2:]))
+        return Prediction(ab, self.cropped(prediction.logits, L.shape[-2:]), prediction.levels)
 
     def padded(self, x: Tensor, mode: str = "replicate") -> Tensor:
         """At the right and the bottom, up to what `compute` takes."""

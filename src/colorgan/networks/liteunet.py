@@ -136,7 +136,7 @@ class LiteUNet(Generator):
         decoded = self.run_decoder(L)
         logits = decoded.logits if hints is None else self.steer(decoded, hints)
         ab = F.interpolate(decode(logits, temperature), scale_factor=4.0, mode="bilinear", align_corners=False)
-        return Prediction(ab, logits)
+        return Prediction(ab, logits, tuple(decoded.levels[:2]))
 
     def run_decoder(self, L: Tensor) -> Decoded:
         """What it says of L as `compute` takes it, without hints."""
