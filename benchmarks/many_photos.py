@@ -105,8 +105,8 @@ def s3(place: Path, count: int) -> Iterator[str]:
         for path in (place / "photos").rglob("*.jpg"):
             store.put(f"photos/{path.relative_to(place / 'photos')}", path.read_bytes())
         direct = store.environment | {"AWS_ENDPOINT_URL": server}
-        for word in ("colored", "skipped"):
-            took, peak = colorize("s3://bucket/photos", "-o", "s3://bucket/out", **direct)
+        for word, output, *options in (("plain", "out"), ("again", "out"), ("ray", "ray", "--ray", "auto")):
+            took, peak = colorize("s3://bucket/photos", "-o", f"s3://bucket/{output}", *options, **direct)
             yield f"{word}: {took:.1f} s, {count / took:.1f} photos a second, {peak / 1e6:.0f} MB"
 
 

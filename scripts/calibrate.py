@@ -21,10 +21,11 @@ from torch.nn import functional as F
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.guided_filter import apply_linear_model, lines
-from colorgan.colorize.uncertainty import SURE_WITHIN, confidence
+from colorgan.colorize.uncertainty import confidence
 from colorgan.data.photoset import PhotoSet
 from colorgan.files import atomic_write
 from colorgan.images.lightness import Lightness
+from colorgan.metrics.calibration import WITHIN
 from colorgan.models.file_format import file_bytes, info_from, read_tensors
 
 _COARSE, _FINE = torch.arange(0.2, 3.01, 0.2), torch.arange(-0.18, 0.19, 0.02)
@@ -44,7 +45,7 @@ def observed(colorizer: Colorizer, image: Image.Image) -> tuple[Tensor, Tensor, 
         large = apply_linear_model(lab[0], lines(seen, ab))
     else:
         large = F.interpolate(ab[None], (side, side), mode="bilinear", align_corners=False)[0]
-    came_true = ((large - lab[1:]).norm(dim=0) <= SURE_WITHIN).float()
+    came_true = ((large - lab[1:]).norm(dim=0) <= WITHIN).float()
     cells = logits.shape[-2:]
     shown = F.interpolate(ab[None], cells, mode="area")[0].flatten(1).T
     hits = F.interpolate(came_true[None, None], cells, mode="area").flatten()

@@ -51,11 +51,13 @@ class Store:
     Attributes:
         address: of the proxy before it.
         requests: method and path of each that came.
+        stored: keys that were put and taken, as often as they were.
         behavior: what to answer in place of the server; asked anew for each request.
     """
 
     address: str
     requests: list[tuple[str, str]] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
     behavior: Behavior | None = None
 
     @property
@@ -107,6 +109,8 @@ class _Proxy(BaseHTTPRequestHandler):
         store.requests.append((self.command, self.path))
         told = store.behavior(request) if store.behavior else None
         status, headers, data = (told[0], {}, told[1]) if told else self._ask_behind(store.behind, body)
+        if self.command == "PUT" and status == 200:
+            store.stored.append(self.path.removeprefix("/bucket/"))
         self.send_response(status)
         for name, value in headers.items():
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):

@@ -80,14 +80,9 @@ def test_a_damaged_part_is_left_out_with_a_word_and_the_others_hold(tmp_path: Pa
         noted.close()
     damaged, _ = parts(tmp_path)
     whole = damaged.read_bytes()
-    for content in (
-        b"",
-        whole[:40],
-        b"no gzip",
-        gzip.compress(b'{"type": "else"}'),
-        gzip.compress(b"[1]\n"),
-        whole[::-1],
-    ):
+    others = [gzip.compress(text) for text in (b'{"type": "else"}', b"[1]\n", b"[" * 100_000, b"")]
+    flipped = [whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :] for place in range(12, len(whole), 5)]
+    for content in (b"", whole[:40], b"no gzip", *others, *flipped):
         damaged.write_bytes(content)
         words: list[str] = []
         known = ManifestStore(str(tmp_path), Shard(), words.append)

@@ -32,6 +32,8 @@ def test_a_killed_run_repeats_no_result_and_every_photo_is_there_once_and_whole(
             process.wait(DEADLINE_S)
         done = run(*arguments, env=environment)
         assert done.returncode == 0, done.stderr
+        results = [key for key in store.stored if key.startswith("out/") and key.endswith(".png")]
+        assert sorted(results) == [f"out/{name}" for name in names], "a result was stored twice"
         assert done.stdout == f"{COUNT} written, 0 skipped, 0 failed. Results: s3://bucket/out\n"
         assert [key for key in store.keys("out/") if key.endswith(".png")] == [f"out/{name}" for name in names]
         for name in names:

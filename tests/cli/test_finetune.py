@@ -222,6 +222,7 @@ def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorg
         (["--weight", "photos=nan"], 2, "--weight SOURCE=TIMES"),
         (["--weight", "slides=2"], 2, "a source named slides"),
         (["--encoder", "lite0.pth"], 2, "--encoder with --from scratch"),
+        (["--from", "scratch", "--freeze-encoder", "2"], 2, "random ones"),
         (["--encoder-lr", "1e-4"], 2, "pretrained encoder"),
     ],
 )
@@ -234,7 +235,7 @@ def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, wor
 
 
 def test_without_the_published_weights_the_error_says_how_to_give_them_and_what_needs_none(place, colorgan):
-    done = colorgan("finetune")
+    done = colorgan("finetune", "--recipe", "report")
     assert done.returncode == 4
     assert "colorization_release_v2-9b330a0b.pth" in done.stderr
     assert "compact" in done.stderr

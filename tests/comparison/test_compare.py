@@ -1,4 +1,5 @@
 import json
+import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,6 +48,11 @@ def test_every_photo_goes_through_every_model(
         assert len(row.chroma) == CHROMA_BINS
         assert sum(row.chroma) == pytest.approx(1)
     assert found.row("gray").chroma[0] == 1
+    assert math.isnan(found.row("gray").ece)
+    for row in found.models:
+        assert 0 <= row.ece <= 100
+        assert sum(share for share, _, _ in row.reliability) == pytest.approx(1)
+        assert row.ece == pytest.approx(100 * sum(part * abs(sure - true) for part, sure, true in row.reliability))
     assert found.protocol.photos == 6
     assert watching.progress[-1] == (6, 6)
 

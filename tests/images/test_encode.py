@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +198,20 @@ def test_the_same_picture_gives_the_same_bytes() -> None:
             for stream in streams:
                 write(stream, name, RGB, options=WriteOptions(mark="compact", bit_depth=bit_depth))
             assert streams[0].getvalue() == streams[1].getvalue()
+
+
+def test_avif_is_written_at_a_speed_that_a_person_would_choose() -> None:
+    features = pytest.importorskip("PIL.features")
+    if not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    rgb = np.asarray(Image.fromarray(noise).resize((640, 480)))
+
+    def took_s(write_it: Callable[[io.BytesIO], object]) -> float:
+        begun = time.process_time()
+        write_it(io.BytesIO())
+        return time.process_time() - begun
+
+    ours = took_s(lambda file: write(file, "AVIF", rgb))
+    usual = took_s(lambda file: Image.fromarray(rgb).save(file, "AVIF", quality=95, subsampling="4:4:4"))
+    assert ours < usual / 2

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ GIVEN = {
     "g_norm": "frozen",
     "d_target_accuracy": 0.9,
     "lr": 5e-5,
+    "drop_last": True,
     "d_lr": 2e-5,
     "batch_size": 4,
     "size": 24,
@@ -58,6 +61,27 @@ TERMS = (
     "d_accuracy",
     "d_pairs",
 )
+
+
+# The command, which says when it begins to wait.
+WAITING = """
+import sys
+from colorgan import distributed
+meet = distributed._meet
+def waiting(*given):
+    print("waiting", flush=True)
+    return meet(*given)
+distributed._meet = waiting
+from colorgan.cli.app import main
+sys.argv = ["colorgan", "train", "--data", sys.argv[1], "--run", "run", "--device", "cpu", "--from", "none"]
+main()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
 
 
 def log(folder: Path, kind: str) -> list[dict[str, Any]]:
@@ -149,3 +173,25 @@ def test_a_process_alone_agrees_with_itself() -> None:
     assert SINGLE.all_reduce_max([2.0, 0.0]) == [2.0, 0.0]
     assert SINGLE.broadcast({"figures": None}) == {"figures": None}
     assert SINGLE.is_primary
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals between processes")
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_waits_for_the_others_hears_signals(
+    tmp_path: Path, set_folder: Path, monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": "2"}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    command = [sys.executable, "-c", WAITING, str(set_folder)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running(command, env=os.environ | names | address, **streams) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "waiting"
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, words = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 143, words
+        assert time.monotonic() - begun < 10
+    assert not Path("run").exists()

@@ -127,6 +127,8 @@ class RayCrew:
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._changing = threading.Lock()
         self._actors: set[Any] = set()
+        self._waiting: list[threading.Thread] = []
+        self._is_over = threading.Event()
         self._starting = 0
         self._failure = ""
         for _ in range(count):
@@ -135,14 +137,21 @@ class RayCrew:
     def _add(self) -> None:
         with self._changing:
             self._starting += 1
-        threading.Thread(target=self._await_start, args=(self._start(),), daemon=True).start()
+            waiting = threading.Thread(target=self._await_start, args=(self._start(),), daemon=True)
+            self._waiting.append(waiting)
+        waiting.start()
 
     def _await_start(self, actor: Any) -> None:
         """Take an actor in once it answers; where the cluster has no room for it, that may be never."""
         import ray
 
+        answer = actor.ready.remote()
         try:
-            ray.get(actor.ready.remote())
+            while not ray.wait([answer], timeout=_LOOK_UP_S)[0]:
+                if self._is_over.is_set():  # whoever still waits when Ray is shut down ends the process
+                    ray.kill(actor)
+                    return
+            ray.get(answer)
         except Exception as error:  # whatever keeps it from starting is told where no actor is left
             self._failure = _reason(error)
         else:
@@ -239,6 +248,9 @@ class RayCrew:
         """End the actors."""
         import ray
 
+        self._is_over.set()
+        for thread in self._waiting:
+            thread.join()
         for actor in self._actors:
             ray.kill(actor)
 

@@ -6,6 +6,7 @@ says is put into words of our own: its texts and addresses may hold keys and sig
 
 from __future__ import annotations
 
+import hashlib
 import io
 import mimetypes
 import os
@@ -299,22 +300,27 @@ def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
         try:
             store.pipe_file(name, data, mode="overwrite" if overwrite else "create", **facts)
         except FileExistsError:
-            if not _is_ours(store, name, data, has_marks=bool(facts)):
-                found = (
-                    f"at {shown_address(address)} stands an object that was not made by colorgan, or was changed since"
-                )
-                raise PhotoError(
-                    "a place for a result", f"{found}; overwriting replaces it", "", parameter="overwrite"
-                ) from None
-            store.pipe_file(name, data, **facts)
+            is_ours, is_same = _standing(store, name, data, has_marks=bool(facts))
+            if not is_ours:
+                what = "an object that was not made by colorgan, or was changed since"
+                found = f"at {shown_address(address)} stands {what}; overwriting replaces it"
+                raise PhotoError("a place for a result", found, "Overwrite it.", parameter="overwrite") from None
+            if not is_same:
+                store.pipe_file(name, data, **facts)
 
 
-def _is_ours(store: Any, name: str, data: bytes, *, has_marks: bool) -> bool:
-    """Whether an object was made by colorgan; where objects bear no marks, one with the same bytes alone."""
+def _standing(store: Any, name: str, data: bytes, *, has_marks: bool) -> tuple[bool, bool]:
+    """Whether an object was made by colorgan, and whether it has the bytes that it is to have.
+
+    Where objects bear no marks, one with these bytes alone is known to be colorgan's.
+    """
     if has_marks:
         bucket, _, key = name.partition("/")
-        return _MARK in store.call_s3("head_object", Bucket=bucket, Key=key).get("Metadata", {})
-    return bool(store.info(name)["size"] == len(data) and store.cat_file(name) == data)
+        answer = store.call_s3("head_object", Bucket=bucket, Key=key)
+        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()  # a large object's is made otherwise, and differs
+        return _MARK in answer.get("Metadata", {}), answer["ETag"].strip('"') == tag
+    is_same = bool(store.info(name)["size"] == len(data) and store.cat_file(name) == data)
+    return is_same, is_same
 
 
 def find_objects(address: str, suffix: str) -> list[str]:

@@ -78,11 +78,11 @@ class TrainingBar(Callbacks):
     Args:
         console: where to print.
         watch: of signals.
-        shown: the terms of the loss that the bar has room for; empty for all.
+        losses: the terms of the loss that the bar has room for; empty for all.
     """
 
-    def __init__(self, console: Console, watch: SignalWatch, shown: Sequence[str] = ()) -> None:
-        self.console, self.watch, self.shown = console, watch, shown
+    def __init__(self, console: Console, watch: SignalWatch, losses: Sequence[str] = ()) -> None:
+        self.console, self.watch, self.losses = console, watch, losses
         self._download = DownloadBar(console)
         text = TextColumn("{task.description}", table_column=Column(no_wrap=True))
         share = TextColumn("{task.percentage:>3.0f}%")
@@ -113,7 +113,7 @@ class TrainingBar(Callbacks):
             self._task, self._first = self.bar.add_task("", total=1.0), step
         seconds, photos = step.elapsed_s - self._first.elapsed_s, step.seen_photos - self._first.seen_photos
         rate = f"{photos / seconds:.0f} photos/s" if seconds > 0 else ""
-        names = [name for name in self.shown if name in step.losses] or step.losses
+        names = [name for name in self.losses if name in step.losses] or step.losses
         losses = [f"{name} {step.losses[name]:.4g}" for name in names]
         parts = [f"epoch {step.epoch}, batch {step.batch} of {step.batches}", rate, *losses]
         self.bar.update(self._task, completed=step.share, description=self._fitting(parts))
@@ -130,7 +130,7 @@ class TrainingBar(Callbacks):
 
     def logged(self, terms: dict[str, float]) -> None:
         """Remember the loss for the bar."""
-        shown = [name for name in self.shown if name in terms] or terms
+        shown = [name for name in self.losses if name in terms] or terms
         self._losses = [f"{name} {terms[name]:.4g}" for name in shown]
 
     def on_validation(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -170,7 +170,7 @@ def _run_with_bar(
     given: Mapping[str, Any] | None,
     overwrite: bool,
     quiet: bool,
-    shown: Sequence[str] = (),
+    losses: Sequence[str] = (),
 ) -> None:
     """Train under a bar, and say where the result is.
 
@@ -181,7 +181,7 @@ def _run_with_bar(
         given: go on with the run's own options, and these over them; None to take `options` as they are.
         overwrite: start afresh.
         quiet: no progress and no notes.
-        shown: the terms of the loss that the bar shows; empty for all.
+        losses: the terms of the loss that the bar shows; empty for all.
     """
     data, run = places
     console = Console(quiet or not _leads())
@@ -194,7 +194,7 @@ def _run_with_bar(
         if given is not None:
             options = resumable_options(verb, type(options), run, given)
         try:
-            with TrainingBar(console, watch, shown) as bar:
+            with TrainingBar(console, watch, losses) as bar:
                 result = getattr(verbs, verb)(data, run, options, overwrite=overwrite, callbacks=bar)
         except Interrupted as error:
             saved = (run / "run.json").exists()

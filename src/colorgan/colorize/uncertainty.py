@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.bins import bin_centers
+from colorgan.metrics.calibration import WITHIN
 from colorgan.networks.generator import Prediction
 
-SURE_WITHIN = 10.0  # ab units
 _CELLS_AT_ONCE = 1 << 14  # of 313 distances each: 20 MB
 # What `unsure=gray` leaves gray, and what it leaves as it is: between them colors fade smoothly. Below a quarter the
 # true color is elsewhere three times in four (a reliability diagram of `compare` says how far that holds).
@@ -42,7 +42,7 @@ def confidence(logits: Tensor, ab: Tensor, temperature: float) -> Tensor:
         shown.movedim(1, -1).flatten(0, 2).split(_CELLS_AT_ONCE),
         strict=True,
     )
-    near = [(part * (torch.cdist(at, centers) <= SURE_WITHIN)).sum(dim=1) for part, at in cells]
+    near = [(part * (torch.cdist(at, centers) <= WITHIN)).sum(dim=1) for part, at in cells]
     return torch.cat(near).view(shares.shape[:3]).clamp(0.0, 1.0)
 
 

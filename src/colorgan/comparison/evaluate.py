@@ -19,6 +19,7 @@ from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL
 from colorgan.data.sources import Entry, Source
 from colorgan.errors import PhotoError
 from colorgan.metrics import METRICS, ImageBatch, MetricResult, measure
+from colorgan.metrics.calibration import Reliability
 
 _GROUND_TRUTH_METRICS = tuple(name for name, metric in METRICS.items() if metric.defined_for_ground_truth)
 
@@ -31,11 +32,13 @@ class RowMetrics:
         values: by metric, one per photo.
         weights: likewise, of the metrics that are ratios of sums.
         chroma: pixels by chroma, (CHROMA_BINS,).
+        reliability: how often what it was sure of came true.
     """
 
     values: dict[str, list[float]] = field(default_factory=dict)
     weights: dict[str, list[float]] = field(default_factory=dict)
     chroma: Tensor = field(default_factory=lambda: torch.zeros(CHROMA_BINS, dtype=torch.int64))
+    reliability: Reliability = field(default_factory=Reliability)
 
     def add(self, measured: Mapping[str, MetricResult], ab: Tensor) -> None:
         """Take in the metrics and the colors of a batch."""
@@ -196,7 +199,7 @@ def _measure_batch(
 ) -> None:
     rgb = torch.from_numpy(np.stack([crop.rgb for crop in batch]))
     lab = rgb_to_lab(rgb.permute(0, 3, 1, 2).float() / 255)
-    predicted = {model.name: model.predict(lab[:, :1]) for model in models}
+    predicted = {model.name: model.predict_with_confidence(lab[:, :1]) for model in models}
     measured = []
     for number, crop in enumerate(batch):
         error = next((part[number] for part in predicted.values() if isinstance(part[number], PhotoError)), None)
@@ -209,7 +212,12 @@ def _measure_batch(
         log.enlarged += crop.enlarged
     if measured:
         accumulator.add(lab[measured], {name: _stacked(part, measured) for name, part in predicted.items()})
+    for name, part in predicted.items():
+        for number in measured:
+            found = part[number]
+            if not isinstance(found, PhotoError) and found[1] is not None:
+                accumulator.rows[name].reliability.add(found[1], found[0], lab[number, 1:])
 
 
-def _stacked(predicted: Sequence[Tensor | PhotoError], chosen: Sequence[int]) -> Tensor:
-    return torch.stack([ab for number in chosen if isinstance(ab := predicted[number], Tensor)])
+def _stacked(predicted: Sequence[tuple[Tensor, Tensor | None] | PhotoError], chosen: Sequence[int]) -> Tensor:
+    return torch.stack([found[0] for number in chosen if not isinstance(found := predicted[number], PhotoError)])

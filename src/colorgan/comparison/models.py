@@ -51,14 +51,18 @@ class ComparedModel:
         Returns:
             (2, S, S) each, Lab units; in place of a photo that memory does not suffice for: the reason.
         """
+        return [part if isinstance(part, PhotoError) else part[0] for part in self.predict_with_confidence(L)]
+
+    def predict_with_confidence(self, L: Tensor) -> list[tuple[Tensor, Tensor | None] | PhotoError]:
+        """The same, with (h, w) of how sure it was, at the network's own size; None where it does not say."""
         side = self.options.render_size or self.colorizer.info.render_size
         reduced = [Lightness.from_plane(crop.numpy()).reduced(side, side) for crop in L[:, 0]]
         small = torch.from_numpy(np.stack(reduced))[:, None]
         start = time.perf_counter()
-        predicted = self.colorizer.predict_batch(small, self.options)
+        predicted = self.colorizer.predict_batch(small, self.options, with_confidence=True)
         self.network_s += time.perf_counter() - start
         return [
-            part if isinstance(part, PhotoError) else _enlarged(part, crop[0])
+            part if isinstance(part, PhotoError) else (_enlarged(part, crop[0]), part.confidence)
             for crop, part in zip(L, predicted, strict=True)
         ]
 

@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -130,6 +131,9 @@ class Row:
             whose results have none.
         network_s: seconds that the network took, all photos together.
         perceptual: fid, kid, kid_std and lpips of the set, where they were asked for.
+        ece: the expected calibration error, points; NaN where the model does not say how sure it is.
+        reliability: of each tenth of confidence the share of all pixels, their mean confidence, and the share of them
+            whose true color was within 10 ab units; empty likewise.
     """
 
     name: str
@@ -141,6 +145,8 @@ class Row:
     chroma: list[float]
     network_s: float = 0.0
     perceptual: dict[str, float] = field(default_factory=dict)
+    ece: float = math.nan
+    reliability: list[list[float]] = field(default_factory=list)
 
     def values_of(self, metric: str) -> Values:
         """A metric of each photo, (N,)."""

@@ -16,6 +16,7 @@ from colorgan.errors import UsageError
 from colorgan.files import atomic_write
 from colorgan.metrics import METRICS, with_current_names
 from colorgan.metrics.bootstrap import Interval
+from colorgan.metrics.calibration import BINS
 
 FORMAT, READABLE_FORMATS = 2, (1, 2)
 _MOST_NAME = 80  # letters of a foreign row's name
@@ -108,6 +109,8 @@ def _previous_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
             chroma=_numbers(row["chroma"], CHROMA_BINS),
             network_s=float(row["network_s"]),
             perceptual={str(name): float(value) for name, value in row["perceptual"].items()},
+            ece=_numbers([row.get("ece")], 1)[0],
+            reliability=[_numbers(part, 3) for part in row.get("reliability", [])[:BINS]],
         )
 
 

@@ -61,6 +61,8 @@ def _row(name: str, measured: RowMetrics, model: ComparedModel | None, perceptua
         chroma=measured.chroma_shares(),
         network_s=model.network_s if model else 0.0,
         perceptual=perceptual,
+        ece=measured.reliability.error(),
+        reliability=measured.reliability.bins(),
     )
 
 

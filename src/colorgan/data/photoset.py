@@ -25,7 +25,7 @@ from colorgan.data.shards import (
     shard_name,
 )
 from colorgan.errors import SetError
-from colorgan.files import sha256_of
+from colorgan.files import refuse_addresses, sha256_of
 
 _ADVICE = "Prepare the set again."
 
@@ -144,7 +144,9 @@ class PhotoSet:
 
         Raises:
             SetError: there is none, or a part of it is missing, damaged or of another version.
+            UsageError: it is an address.
         """
+        refuse_addresses([folder], "a training")
         description = read_description(folder)
         try:
             identity = str(description["identity"])

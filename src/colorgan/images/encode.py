@@ -27,7 +27,7 @@ _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 # Further arguments of Pillow's encoders. Colors at half resolution would bleed over the photo's own edges.
 _ENCODING: dict[str, dict[str, Any]] = {
     "JPEG": {"subsampling": "4:4:4"},
-    "AVIF": {"subsampling": "4:4:4"},
+    "AVIF": {"subsampling": "4:4:4", "speed": 9},  # an eighth of the usual speed's time, for 9% more bytes
     "TIFF": {"compression": "tiff_lzw"},
 }
 

@@ -86,8 +86,8 @@ class Compact(Generator):
         levels_up = list(zip(channels[:0:-1], channels[-2:0:-1], decoder_blocks, strict=False))
         self.up = nn.ModuleList(_conv(coarse, fine) for coarse, fine, _ in levels_up)
         self.skip = nn.ModuleList(nn.Conv2d(fine, fine, 1) for _, fine, _ in levels_up)
-        # Files of its weights name it so (old spelling).
-        self.merge = nn.ModuleList(nn.Sequential(*(Residual(fine) for _ in range(n))) for _, fine, n in levels_up)
+        fusing = (nn.Sequential(*(Residual(fine) for _ in range(n))) for _, fine, n in levels_up)
+        self.merge = nn.ModuleList(fusing)  # as files of weights name it: old spelling
         self.head = nn.Sequential(_conv(channels[1], 2 * channels[1]), nn.Conv2d(2 * channels[1], BINS, 1))
 
     @property

@@ -72,15 +72,16 @@ def _started(
     if generator.network not in NETWORKS:
         advice = "Its weights can be used and compared; start from another model."
         raise UsageError("a network that is trained here", f"{options.start} is of {generator.network}", advice)
-    trained_on, licence = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
+    trained_on, terms = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
     if info:
-        trained_on, licence = f"{info.trained_on}; then {trained_on}", f"{info.licence}; and {OWN_PHOTOS}"
+        trained_on = f"{info.trained_on}; then {trained_on}"
+        terms = f"{info.licence}; and {OWN_PHOTOS}"  # old spelling
     return generator, {
         "network": generator.network,
         "options": generator.options,
         "started_from": options.start,
         "trained_on": trained_on,
-        "licence": licence,
+        "licence": terms,  # old spelling
         "temperature": info.temperature if info else 1.0,
         "edges": info.edges if info else False,
     }
@@ -92,7 +93,7 @@ def _info(task: TrainingTask[Options], options: Options, model: Mapping[str, Any
         network=model["network"],
         options=model["options"],
         stage=task.stage,
-        licence=model["licence"],
+        licence=model["licence"],  # old spelling
         made_by=f"colorgan {__version__}",
         trained_on=model["trained_on"],
         figures={},

@@ -39,9 +39,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         run = json.loads(path.read_bytes())
         if run["format"] != FORMAT:
             raise ValueError(f"format {run['format']}")
-        if not isinstance(run["options"], dict) or not {"network", "options", "trained_on", "licence"} <= set(
-            run["model"]
-        ):
+        needed = {"network", "options", "trained_on", "licence"}  # old spelling
+        if not isinstance(run["options"], dict) or not needed <= set(run["model"]):
             raise TypeError("its options or its model are no tables")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

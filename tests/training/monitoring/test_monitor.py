@@ -13,6 +13,7 @@ from listening import Listener
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from colorgan.callbacks import TrainingStep
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import TrainingError
 from colorgan.metrics import MetricValues
@@ -197,11 +198,11 @@ def test_a_run_that_was_killed_says_at_its_end_what_an_uninterrupted_one_does(
     straight.run()
     killed, told = loop(photo_set, tmp_path / "killed", options)
 
-    def kill(terms: dict[str, float]) -> None:
+    def kill(step: TrainingStep) -> None:
         if len(log(tmp_path / "killed", "train")) > 10:  # in the fourth epoch, of three steps each
             raise StoppedOnceError
 
-    told.logged = kill  # type: ignore[method-assign]
+    told.on_step = kill  # type: ignore[method-assign]
     with pytest.raises(StoppedOnceError):
         killed.run()
     assert "Epoch 3 of 4 is done" in (tmp_path / "killed" / "report.html").read_text()

@@ -40,7 +40,7 @@ def stage(
 
 
 def values(terms: dict[str, torch.Tensor]) -> dict[str, float]:
-    return {name: float(term) for name, term in terms.items()}
+    return {name: float(term.detach()) for name, term in terms.items()}
 
 
 GOLDEN = {
@@ -73,6 +73,35 @@ def test_the_losses_of_four_steps_are_those_that_they_always_were(recipe: str) -
         terms = trained.step(*batch(number))
         losses.append((float(terms["d_loss"]), float(terms["g_loss"])))
     assert losses == [pytest.approx(pair, rel=1e-3) for pair in golden]
+
+
+def test_two_steps_move_both_networks_as_the_reports_pseudo_code_does() -> None:
+    ours, plain = (stage(g_twice=True, real_label=0.9) for _ in range(2))
+    generator, discriminator, perceptual = plain.generator.train(), plain.discriminator, plain.perceptual
+    assert perceptual is not None
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-3, betas=(0.5, 0.999))
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    bce = F.binary_cross_entropy_with_logits
+    for number in range(2):
+        L, ab = batch(number)
+        terms = values(ours.step(L, ab))
+        real, fake = discriminator(L, ab), discriminator(L, generator(L).ab.detach())
+        d_loss = 0.5 * (bce(real, torch.full_like(real, 0.9)) + bce(fake, torch.zeros_like(fake)))
+        d_optimizer.zero_grad()
+        d_loss.backward()
+        d_optimizer.step()
+        colors = generator(L).ab
+        logits = discriminator(L, colors)
+        fooled, l1 = bce(logits, torch.ones_like(logits)), F.l1_loss(colors, ab)
+        g_loss = fooled + 10 * l1 + 10 * perceptual(L, colors, ab)
+        g_optimizer.zero_grad()
+        g_loss.backward()
+        g_optimizer.step()
+        expected = values({"d_loss": d_loss, "g_loss": g_loss, "g_adversarial": fooled, "g_l1": l1})
+        assert {name: terms[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    for name in ("generator", "discriminator"):
+        for key, value in ours.networks[name].state_dict().items():
+            torch.testing.assert_close(value, plain.networks[name].state_dict()[key], rtol=1e-4, atol=2e-5, msg=key)
 
 
 def test_the_reports_two_steps_show_the_generators_batch_norms_each_batch_twice() -> None:

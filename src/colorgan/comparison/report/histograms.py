@@ -11,7 +11,7 @@ from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, ORIGINAL, Comp
 from colorgan.html.axes import Axis, ticks
 
 WIDTH, HEIGHT = 380, 190
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _draw(row: Row, original: Row, most: float) -> Markup:
     bars = Markup('<path class="bars" d="{}Z"/>').format(_steps(row.chroma, x, y))
     outline = Markup('<path class="outline" d="{}"/>').format(_steps(original.chroma, x, y))
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, _grid(x, y) + bars + outline
+        WIDTH, HEIGHT, label, grid(x, y) + bars + outline
     )
 
 
@@ -73,12 +73,19 @@ def _steps(shares: Sequence[float], x: Axis, y: Axis) -> str:
     return f"M{x(0)},{y(0)} {tops} V{y(0)}"
 
 
-def _grid(x: Axis, y: Axis) -> Markup:
+def grid(x: Axis, y: Axis, unit: str = "") -> Markup:
+    """Lines and numbers behind a drawing.
+
+    Args:
+        x: of the drawing.
+        y: likewise, percent.
+        unit: behind the numbers below it.
+    """
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
-    text = Markup('<text class="tick" x="{}" y="{}" text-baseline="{}">{}</text>')
+    text = Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>')
     rows = [
         line.format(LEFT, WIDTH - RIGHT, y(v), y(v)) + text.format(LEFT - 6, y(v) + 4, "end", f"{v:.4g}%")
         for v in ticks(y.low, y.high, 4)
     ]
-    columns = [text.format(x(v), HEIGHT - 9, "middle", f"{v:.0f}") for v in ticks(x.low, x.high, 6)]
+    columns = [text.format(x(v), HEIGHT - 9, "middle", f"{v:.0f}{unit}") for v in ticks(x.low, x.high, 6)]
     return Markup("").join(rows + columns)

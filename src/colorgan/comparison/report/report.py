@@ -11,6 +11,7 @@ from pathlib import Path
 from colorgan.comparison.answer import wins_of
 from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
 from colorgan.comparison.report.histograms import histograms
+from colorgan.comparison.report.reliability import diagrams
 from colorgan.comparison.results import GRAY, Comparison, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
@@ -63,6 +64,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         groups=list(_groups(folder, comparison.examples)),
         number=number,
         histograms=histograms(comparison),
+        diagrams=diagrams(comparison),
         licenses=_licenses(comparison),
     )
 

@@ -137,8 +137,8 @@ class GanStage:
         self.generator.train(not (self.options.g_norm == "frozen" or alone))
         with self._autocast(L), torch.set_grad_enabled(not (alone or self.options.g_twice)):
             prediction = self.generator(L, self.temperature)
-        shown = _as_coarse(ab, prediction) if self.options.downsample_real else ab
-        terms = self._discriminator_step(L, shown, prediction.ab.detach())
+        seen = _as_coarse(ab, prediction) if self.options.downsample_real else ab
+        terms = self._discriminator_step(L, seen, prediction.ab.detach())
         if self.options.d_warmup_steps:
             terms["d_alone"] = torch.full((), float(alone), device=L.device)
         if alone:
@@ -146,7 +146,7 @@ class GanStage:
         if self.options.g_twice:
             with self._autocast(L):
                 prediction = self.generator(L, self.temperature)
-        return terms | self._generator_step(L, ab, shown, prediction)
+        return terms | self._generator_step(L, ab, seen, prediction)
 
     def _discriminator_alone(self) -> bool:
         return bool(self.options.d_warmup_steps) and self.steps.next() <= self.options.d_warmup_steps
@@ -183,8 +183,8 @@ class GanStage:
         counted = [kind for kind in kinds if kind[1]]
         if not counted:
             return {}
-        names, weights, judged, shown = zip(*counted, strict=True)
-        penalties = gradient_penalties(judged, shown)
+        names, weights, judged, seen = zip(*counted, strict=True)
+        penalties = gradient_penalties(judged, seen)
         return dict(zip(names, zip(weights, penalties, strict=True), strict=True))
 
     def _logits_of_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,11 +210,11 @@ class GanStage:
         self.d_optimized.step()
         return {"d_updates": 1 - rests}
 
-    def _generator_step(self, L: Tensor, ab: Tensor, shown: Tensor, prediction: Prediction) -> dict[str, Tensor]:
+    def _generator_step(self, L: Tensor, ab: Tensor, seen: Tensor, prediction: Prediction) -> dict[str, Tensor]:
         # A leaf: each term's gradient stops here, so that its size is known and only their sum goes through the
         # generator, and none reaches the discriminator's weights.
         colors = prediction.ab.detach().requires_grad_()
-        weighted, terms = self._generator_terms(L, ab, shown, colors)
+        weighted, terms = self._generator_terms(L, ab, seen, colors)
         total, norms = torch.zeros_like(colors), {}
         for name, (weight, term) in weighted.items():
             (gradient,) = torch.autograd.grad(weight * term, colors)
@@ -232,13 +232,13 @@ class GanStage:
         return {"g_loss": loss} | terms | norms
 
     def _generator_terms(
-        self, L: Tensor, ab: Tensor, shown: Tensor, colors: Tensor
+        self, L: Tensor, ab: Tensor, seen: Tensor, colors: Tensor
     ) -> tuple[dict[str, tuple[float, Tensor]], dict[str, Tensor]]:
         """Each term on the predicted ab with its weight, and the same as they are logged."""
         options = self.options
         weighted: dict[str, tuple[float, Tensor]] = {}
         if options.lambda_adversarial:
-            weighted["adversarial"] = options.lambda_adversarial, self._adversarial_loss(L, shown, colors)
+            weighted["adversarial"] = options.lambda_adversarial, self._adversarial_loss(L, seen, colors)
         if options.lambda_l1:
             weighted["l1"] = options.lambda_l1, F.l1_loss(colors, ab)
         if self.perceptual:

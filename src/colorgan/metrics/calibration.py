@@ -1,0 +1,48 @@
+"""Whether a network is right as often as it says: confidence against what came true (Guo et al. 2017, section 2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BINS = 10  # of confidence, of equal width
+WITHIN = 10.0  # ab units: what confidence is the probability of
+
+
+class Reliability:
+    """Gathers pixels by how sure a network was of them; its memory does not grow with the photos."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(3, BINS, dtype=torch.float64)  # pixels, their confidence, and how many came true
+
+    def add(self, confidence: Tensor, ab: Tensor, truth: Tensor) -> None:
+        """Take in a photo.
+
+        Args:
+            confidence: (h, w), 0..1.
+            ab: shown, (2, H, W), Lab units.
+            truth: likewise.
+        """
+        sure = F.interpolate(confidence[None, None], ab.shape[-2:], mode="bilinear", align_corners=False).flatten()
+        came_true = ((ab - truth).norm(dim=0) <= WITHIN).flatten()
+        place = (sure * BINS).long().clamp(0, BINS - 1)
+        for row, weights in zip(self._sums, (torch.ones_like(sure), sure, came_true), strict=True):
+            row += torch.bincount(place, weights.double(), minlength=BINS)
+
+    def bins(self) -> list[list[float]]:
+        """Of each bin the share of all pixels, their mean confidence, and the share of them that came true.
+
+        Empty without pixels; the last two are 0 for a bin without any.
+        """
+        pixels, sure, came_true = self._sums
+        if not pixels.sum():
+            return []
+        of_bins = torch.stack([pixels / pixels.sum(), sure / pixels.clamp(min=1), came_true / pixels.clamp(min=1)], 1)
+        found: list[list[float]] = of_bins.tolist()
+        return found
+
+    def error(self) -> float:
+        """The expected calibration error (ECE), percent: how far confidence is from what comes true."""
+        pixels, sure, came_true = self._sums
+        return float(100.0 * (sure - came_true).abs().sum() / pixels.sum())
