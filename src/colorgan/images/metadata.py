@@ -132,7 +132,7 @@ def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
     if not data:
         return None
     block = ExifBlock(data)
-    block.make_true(turned=turned)
+    block.normalize(turned=turned)
     return None if block.is_empty else block.tobytes()
 
 
