@@ -11,7 +11,7 @@ import typer
 import typer.main
 from typer.testing import CliRunner
 
-from colorgan.cli.options import Command, Given, command, spelled
+from colorgan.cli.options import Command, Given, command, spelled, with_options
 from colorgan.errors import UsageError
 from colorgan.options import Checked, Option
 
@@ -37,7 +37,7 @@ def some(given: Given, most: Annotated[int, Option("Most.", "Panel", maximum=9)]
 
 
 APP = typer.Typer()
-APP.command(cls=Command)(some)
+APP.command(cls=Command)(with_options(some))
 
 
 def run(*arguments: str) -> tuple[object, ...]:

@@ -31,6 +31,7 @@ GIVEN = {
     "g_norm": "frozen",
     "d_target_accuracy": 0.9,
     "lr": 5e-5,
+    "drop_last": True,
     "d_lr": 2e-5,
     "batch_size": 4,
     "size": 24,

@@ -23,7 +23,7 @@ from colorgan.batch.records import LocalFiles
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.errors import EXIT_SOME_FAILED, Interrupted, PhotoError, UsageError
 from colorgan.files import is_address, sha256_of, shown_address
 from colorgan.images.discovery import stable_hash
 from colorgan.images.formats import PHOTO_SUFFIXES
@@ -213,6 +213,18 @@ def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
         raise UsageError("an output folder for an album", found, "Name a folder as `output`.", parameter="album")
 
 
+def _looked_at(job: Job) -> PhotoOutcome:
+    """What would become of a photo that is to do, as far as can be told without decoding it."""
+    if not is_address(job.source):
+        from colorgan.images.decode import check_start
+
+        try:
+            check_start(Path(job.source))
+        except PhotoError as error:
+            return job.failed(error)
+    return job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+
+
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
     """Refuse hints for several photos, since the places of one are not those of another."""
     if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
@@ -386,8 +398,7 @@ class _Run:
         for step in todo.steps():
             self._check()
             if isinstance(step, Pending):
-                job = step.task
-                yield job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+                yield _looked_at(step.task)
             else:
                 yield step
 

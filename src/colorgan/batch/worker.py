@@ -24,6 +24,7 @@ from colorgan.images import decode
 from colorgan.images.discovery import split_name
 from colorgan.images.lightness import Lightness
 from colorgan.images.photo import Photo
+from colorgan.images.xmp import is_marked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -189,7 +190,9 @@ class PhotoWorker:
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
                 photo = with_hints(photo, self._options, job.hints)
-                if self._skip_color and photo.had_color:
+                if not job.is_named and is_marked(photo.metadata.xmp):
+                    put(position, job.outcome(PhotoStatus.own))
+                elif self._skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
                     L = self._colorizer().shrink(photo, self._options)

@@ -15,7 +15,7 @@ import typer
 import typer.core
 import typer.main
 
-from colorgan.cli.options import Command
+from colorgan.cli.options import Command, with_options
 from colorgan.cli.streams import Results, checked_results, open_missing_streams
 from colorgan.errors import EXIT_SIGINT, ColorganError, UsageError, limit_reached
 
@@ -24,7 +24,7 @@ from colorgan.errors import EXIT_SIGINT, ColorganError, UsageError, limit_reache
 _EXAMPLES = {
     "colorize": "colorgan colorize photos -o out",
     "prepare": "colorgan prepare photos -o data",
-    "finetune": "colorgan finetune --data data --from compact --loss bins --max-minutes 60",
+    "finetune": "colorgan finetune --data data --max-minutes 60",
     "train": ("colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"),
     "compare": "colorgan compare photos -o comparison",
 }
@@ -39,7 +39,7 @@ class _Commands(UserDict[str, Any]):
         if self.data[name] is None:
             function = getattr(importlib.import_module(f"colorgan.cli.{_MODULES.get(name, name)}"), name)
             alone = typer.Typer(add_completion=False, **_TEXTS)
-            alone.command(name, cls=Command, epilog=f"Example: {_EXAMPLES[name]}")(function)
+            alone.command(name, cls=Command, epilog=f"Example: {_EXAMPLES[name]}")(with_options(function))
             self.data[name] = typer.main.get_command(alone)
         return self.data[name]
 

@@ -17,6 +17,7 @@ import typer.core
 from colorgan.cli.completion import complete_model, complete_models, complete_start
 from colorgan.options import RUNNING, Described, Option, described, options_of
 
+_Function = Callable[..., None]
 # What a user gave of each class of options: values by name. Defaults and checks are the class's own.
 Given = Mapping[type, dict[str, Any]]
 
@@ -51,40 +52,50 @@ Quiet = Annotated[bool, Option("Print results, warnings and errors only.", RUNNI
 Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs describe.", RUNNING, flags="--json")]
 
 
-def command(*kinds: type, first: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make options of what stands in annotations as `Option`: of a function's parameters, and of fields of dataclasses.
+def command(*kinds: type, first: str) -> Callable[[_Function], _Function]:
+    """Say where a command's options come from; `with_options` makes them when the command is asked for.
 
     Args:
-        kinds: the dataclasses; what a user gave of them comes to the function as its first argument, as `Given`.
+        kinds: dataclasses; what a user gave of them comes to the function as its first argument, as `Given`.
         first: names of what most people need, which the help shows before its panels, in this order.
     """
 
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        _, *own = inspect.signature(function, eval_str=True).parameters.values()
-        options = {each.name: found for each in own if (found := described(each.name, each.annotation, each.default))}
-        options |= {name: each for kind in kinds for name, each in options_of(kind).items()}
-        spellings = _PARAMETERS | {name: _spelling(each) for name, each in options.items()}
-        parameters = {each.name: each for each in own}
-        for name, each in options.items():
-            parameters[name] = _parameter(each, spelled(each.help, spellings), is_first=name in first.split())
+    def declare(function: _Function) -> _Function:
+        vars(function)["declared"] = kinds, first.split()
+        return function
 
-        @wraps(function)
-        def run(ctx: typer.Context, **values: Any) -> None:
-            given = _given(ctx, values, options)
-            of_kinds = {kind: {name: given[name] for name in options_of(kind) if name in given} for kind in kinds}
-            function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+    return declare
 
-        running = {name for name, each in options.items() if each.option.panel == RUNNING}
-        order = [*first.split(), *(name for name in parameters if name not in first.split())]
-        order.sort(key=lambda name: name in running and name not in first.split())
-        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        signature = [context, *(parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in order)]
-        run.__annotations__ = {each.name: each.annotation for each in signature}
-        vars(run)["__signature__"] = inspect.Signature(signature)
-        vars(run)["hidden"] = {name: list(map(_dashed, each.option.formerly)) for name, each in options.items()}
-        return run
 
-    return decorate
+def with_options(function: _Function) -> _Function:
+    """Make a command's function as Typer takes it: with a parameter for each `Option`, its own or a dataclass's.
+
+    Args:
+        function: declared by `command`.
+    """
+    kinds, first = vars(function)["declared"]
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    options = {each.name: found for each in own if (found := described(each.name, each.annotation, each.default))}
+    options |= {name: each for kind in kinds for name, each in options_of(kind).items()}
+    spellings = _PARAMETERS | {name: _spelling(each) for name, each in options.items()}
+    parameters = {each.name: each for each in own}
+    for name, each in options.items():
+        parameters[name] = _parameter(each, spelled(each.help, spellings), is_first=name in first)
+
+    @wraps(function)
+    def run(ctx: typer.Context, **values: Any) -> None:
+        given = _given(ctx, values, options)
+        of_kinds = {kind: {name: given[name] for name in options_of(kind) if name in given} for kind in kinds}
+        function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+
+    rest = [name for name in parameters if name not in first]
+    rest.sort(key=lambda name: name in options and options[name].option.panel == RUNNING)
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    ordered = [context, *(parameters[name].replace(kind=context.kind) for name in (*first, *rest))]
+    run.__annotations__ = {each.name: each.annotation for each in ordered}
+    vars(run)["__signature__"] = inspect.Signature(ordered)
+    vars(run)["hidden"] = {name: list(map(_dashed, each.option.formerly)) for name, each in options.items()}
+    return run
 
 
 class Command(typer.core.TyperCommand):

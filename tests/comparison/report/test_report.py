@@ -94,6 +94,17 @@ def test_figures_stand_with_their_intervals_and_pairs_in_words(page: Browser, wr
     assert page.run("return document.querySelectorAll('#doubt ~ .panels svg[role=img]').length") == 2
 
 
+def test_every_number_of_a_histogram_stands_inside_its_drawing(page: Browser) -> None:
+    beyond = page.run(
+        "return [...document.querySelectorAll('.panel svg text')].filter((text) => {"
+        "const [own, all] = [text, text.ownerSVGElement].map((each) => each.getBoundingClientRect());"
+        "return own.left < all.left || own.right > all.right || own.bottom > all.bottom;})"
+        ".map((text) => text.textContent)"
+    )
+    assert beyond == []
+    assert page.run("return document.querySelectorAll('.panel svg text').length") > 0
+
+
 def test_a_slider_follows_the_arrow_keys_and_the_pointer(page: Browser) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By

@@ -75,7 +75,7 @@ def run_folder(folder: Path, epochs: int = 4, saturated: bool = False, **names: 
 
 
 def report(folder: Path, objective: Objective | None = OBJECTIVE, **changes: Any) -> Page:
-    status = RunStatus(**({"epoch": 4, "epochs": 4, "kept": 3} | changes))
+    status = RunStatus(**({"epoch": 4, "epochs": 4, "best_epoch": 3} | changes))
     write_report(folder, MetricsLog(folder / "metrics.jsonl").read(), status, objective)
     return Page(folder / "report.html")
 
@@ -139,7 +139,7 @@ def test_a_supervised_run_has_the_same_page_without_a_discriminator(tmp_path: Pa
     for epoch in (1, 2):
         log.write("train", 5 * epoch, {"epoch": epoch, "loss": 1.0 / epoch})
         log.write("validation", 5 * epoch, {"epoch": epoch, "photos": 2, "auc": 88.0})
-    page = report(folder, None, epoch=2, kept=2)
+    page = report(folder, None, epoch=2, best_epoch=2)
     assert "Discriminator" not in page.text
     assert [svg.get("aria-label") for svg in page.all("svg") if svg.get("role") == "img"] == [
         "AuC, %. predicted: from 88 to 88, least 88, most 88",

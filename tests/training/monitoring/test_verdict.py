@@ -53,7 +53,7 @@ LOG = log([148.0, 149.0, 151.0, 150.5, 150.0], [0.6, 0.7, 0.8, 0.75])
 def test_whether_it_helped_is_said_by_the_figures_whose_interval_excludes_no_difference(
     shifts: dict[str, float], outcome: str, words: list[str]
 ) -> None:
-    verdict = judge(photos(), photos(**shifts), LOG, BCE, kept_epoch=2)
+    verdict = judge(photos(), photos(**shifts), LOG, BCE, best_epoch=2)
     assert verdict.outcome == outcome
     assert all(word in verdict.lines[0] for word in words), verdict.lines[0]
     for name, shift in shifts.items():
@@ -64,17 +64,27 @@ def test_whether_it_helped_is_said_by_the_figures_whose_interval_excludes_no_dif
 def test_a_difference_that_chance_explains_is_not_claimed() -> None:
     kept = photos()
     kept["auc"] = kept["auc"][0] + np.random.default_rng(2).normal(0.0, 5.0, PHOTOS), kept["auc"][1]
-    assert judge(photos(), kept, LOG, BCE, kept_epoch=2).outcome == "no difference"
+    assert judge(photos(), kept, LOG, BCE, best_epoch=2).outcome == "no difference"
+
+
+def test_under_ten_photos_nothing_is_called_better() -> None:
+    few, better = (
+        {name: (values[:9], weights[:9]) for name, (values, weights) in made.items()}
+        for made in (photos(), photos(auc=20.0))
+    )
+    verdict = judge(few, better, LOG, BCE, best_epoch=2)
+    assert verdict.outcome == "no difference"
+    assert verdict.lines[0].endswith("no difference that 9 photos can show.")
 
 
 def test_a_difference_too_small_to_print_is_none() -> None:
     kept = photos()
     kept["auc"] = kept["auc"][0] + 0.001, kept["auc"][1]
-    assert judge(photos(), kept, LOG, BCE, kept_epoch=2).outcome == "no difference"
+    assert judge(photos(), kept, LOG, BCE, best_epoch=2).outcome == "no difference"
 
 
 def test_whether_the_discriminator_lived_is_its_epochs_without_trouble_and_its_later_accuracy() -> None:
-    verdict = judge(photos(), photos(), log([148.0] * 5, [0.6, 0.7, 0.8, 0.996]), BCE, kept_epoch=1)
+    verdict = judge(photos(), photos(), log([148.0] * 5, [0.6, 0.7, 0.8, 0.996]), BCE, best_epoch=1)
     assert verdict.alive_share == 0.75
     assert verdict.lines[1] == (
         "The discriminator was alive in 3 of 4 epochs (75%); over the second half it was right about 80% to 100% "
@@ -87,7 +97,7 @@ def test_of_a_relativistic_run_the_pairs_of_patches_are_told() -> None:
     for epoch, accuracy in enumerate((0.7, 0.8), start=1):
         terms = {"d_loss": 0.9, "d_pairs": 0.5, "d_accuracy": accuracy}
         lines.append({"kind": "epoch", "step": epoch, "epoch": epoch} | terms)
-    verdict = judge(photos(), photos(), lines, Objective("relativistic"), kept_epoch=1)
+    verdict = judge(photos(), photos(), lines, Objective("relativistic"), best_epoch=1)
     assert verdict.lines[1] == (
         "The discriminator was alive in 2 of 2 epochs (100%); over the second half it was right about 80% of the pairs "
         "of patches."
@@ -95,7 +105,7 @@ def test_of_a_relativistic_run_the_pairs_of_patches_are_told() -> None:
 
 
 def test_which_epoch_was_kept_is_said_with_the_reason() -> None:
-    lines = judge(photos(), photos(), LOG, BCE, kept_epoch=2).lines
+    lines = judge(photos(), photos(), LOG, BCE, best_epoch=2).lines
     assert lines[2] == (
         "Epoch 2 was kept: its sum of AuC and rebalanced AuC is the highest of 4, 151.00 (the last epoch's 150.00, "
         "the start's 148.00)."
@@ -104,15 +114,15 @@ def test_which_epoch_was_kept_is_said_with_the_reason() -> None:
 
 def test_a_run_ends_with_one_judgment_and_an_advice_that_fits_it() -> None:
     history = log([152.0, 149.0, 148.0], [0.7, 0.7])
-    judgment, _, kept = judge(photos(), photos(cf_hs_error=-3.0), history, BCE, kept_epoch=1).lines
+    judgment, _, kept = judge(photos(), photos(cf_hs_error=-3.0), history, BCE, best_epoch=1).lines
     assert "helped" in judgment
     assert kept.endswith("149.00 (the last epoch's 148.00, the start's 152.00).")  # a figure, and no second judgment
-    judgment, _, _ = judge(photos(), photos(auc=-2.0), history, BCE, kept_epoch=1).lines
+    judgment, _, _ = judge(photos(), photos(auc=-2.0), history, BCE, best_epoch=1).lines
     assert judgment.endswith(". Go on with the model that it started from.")
 
 
 def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:
-    verdict = judge(photos(), photos(auc=2.0), log([148.0, 149.0], []), None, kept_epoch=1)
+    verdict = judge(photos(), photos(auc=2.0), log([148.0, 149.0], []), None, best_epoch=1)
     assert verdict.alive_share is None
     assert verdict.lines == (
         verdict.lines[0],
@@ -136,7 +146,7 @@ def test_photos_figures_come_back_as_they_were(tmp_path: Path) -> None:
 def test_without_readable_figures_of_the_start_the_rest_is_said(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "start.json").write_text(text)
-    verdict = judge(read_photo_figures(tmp_path / "start.json"), photos(), LOG, BCE, kept_epoch=2)
+    verdict = judge(read_photo_figures(tmp_path / "start.json"), photos(), LOG, BCE, best_epoch=2)
     assert verdict.outcome == "unknown"
     assert "cannot be told" in verdict.lines[0]
     assert len(verdict.lines) == 3
@@ -145,7 +155,7 @@ def test_without_readable_figures_of_the_start_the_rest_is_said(tmp_path: Path, 
 def test_a_verdict_on_one_photo_claims_nothing_and_is_json(tmp_path: Path) -> None:
     one = {name: (values[:1], weights[:1]) for name, (values, weights) in photos().items()}
     other = {name: (values + 5, weights) for name, (values, weights) in one.items()}
-    verdict = judge(one, other, LOG, BCE, kept_epoch=2)
+    verdict = judge(one, other, LOG, BCE, best_epoch=2)
     write_verdict(tmp_path / "verdict.json", verdict)
     written = json.loads((tmp_path / "verdict.json").read_text(), parse_constant=lambda word: pytest.fail(word))
     assert written["outcome"] == "no difference"

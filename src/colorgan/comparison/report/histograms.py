@@ -11,7 +11,7 @@ from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, ORIGINAL, Comp
 from colorgan.html.axes import Axis, ticks
 
 WIDTH, HEIGHT = 380, 190
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def grid(x: Axis, y: Axis, unit: str = "") -> Markup:
         unit: behind the numbers below it.
     """
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
-    text = Markup('<text class="tick" x="{}" y="{}" text-baseline="{}">{}</text>')
+    text = Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>')
     rows = [
         line.format(LEFT, WIDTH - RIGHT, y(v), y(v)) + text.format(LEFT - 6, y(v) + 4, "end", f"{v:.4g}%")
         for v in ticks(y.low, y.high, 4)

@@ -53,12 +53,12 @@ class Monitor:
         """
         write_photo_figures(self._photo_figures(epoch), figures)
 
-    def epoch_done(self, position: Position, kept: int) -> None:
+    def epoch_done(self, position: Position, best_epoch: int) -> None:
         """Look for troubles in the epochs whose lines are in the log, and write the report.
 
         Args:
             position: where the run stands.
-            kept: the epoch whose weights are the best so far.
+            best_epoch: the epoch whose weights are the best so far.
         """
         if self.objective:
             lines = self.log.read()
@@ -68,32 +68,32 @@ class Monitor:
                 if trouble.epoch <= position.epoch and (trouble.name, trouble.epoch) not in told:
                     self.log.write("trouble", position.step, asdict(trouble))
                     self.warn(str(trouble))
-        self._report(RunStatus(position.epoch, self.options.most_epochs, kept))
+        self._report(RunStatus(position.epoch, self.options.most_epochs, best_epoch))
 
-    def diverged(self, position: Position, kept: int, error: TrainingError) -> None:
+    def diverged(self, position: Position, best_epoch: int, error: TrainingError) -> None:
         """Write down that a loss or weight was no number any more, which ends the run.
 
         Args:
             position: where the run stands.
-            kept: the epoch whose weights are the best so far, 0 for none.
+            best_epoch: the epoch whose weights are the best so far, 0 for none.
             error: what the loop raises, and so what a person is told.
         """
         self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
         ended = "The run was stopped: see its troubles."
-        self._report(RunStatus(position.epoch - 1, self.options.most_epochs, kept, ended))
+        self._report(RunStatus(position.epoch - 1, self.options.most_epochs, best_epoch, ended))
 
-    def finished(self, position: Position, kept: int, ended: str) -> Verdict:
+    def finished(self, position: Position, best_epoch: int, ended: str) -> Verdict:
         """Judge the run, and write `verdict.json` and the report.
 
         Args:
             position: where the run ended.
-            kept: the epoch whose weights are the run's result.
+            best_epoch: the epoch whose weights are the run's result.
             ended: why it did.
         """
-        start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, kept))
-        verdict = judge(start, best, self.log.read(), self.objective, kept)
+        start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, best_epoch))
+        verdict = judge(start, best, self.log.read(), self.objective, best_epoch)
         write_verdict(self.folder / "verdict.json", verdict)
-        self._report(RunStatus(position.epoch, self.options.most_epochs, kept, ended, verdict.lines))
+        self._report(RunStatus(position.epoch, self.options.most_epochs, best_epoch, ended, verdict.lines))
         return verdict
 
     def close(self) -> None:

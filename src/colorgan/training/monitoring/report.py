@@ -26,14 +26,14 @@ class RunStatus:
     Attributes:
         epoch: the last that is done.
         epochs: how many there are to be, at most; None where time alone ends the run.
-        kept: the epoch whose weights are the best so far, 0 for none yet.
+        best_epoch: the epoch whose weights are the best so far, 0 for none yet.
         ended: why no further epoch comes, or empty.
         verdict: how it went, in lines, once it is known.
     """
 
     epoch: int
     epochs: int | None
-    kept: int
+    best_epoch: int
     ended: str = ""
     verdict: Sequence[str] = ()
 
@@ -65,7 +65,7 @@ def _page(folder: Path, lines: Sequence[dict[str, Any]], status: RunStatus, obje
         troubles=[line for line in lines if line["kind"] == "trouble"],
         adversarial=objective is not None,
         milestones=_milestones(validations, status),
-        sheets=embed_sheets(folder / "samples", status.kept),
+        sheets=embed_sheets(folder / "samples", status.best_epoch),
         groups=_groups(curves, objective),
         table=_table(curves),
         run=_described(folder),
@@ -79,10 +79,10 @@ def _milestones(validations: Mapping[int, dict[str, Any]], status: RunStatus) ->
     """The validations worth comparing: before the first step, of the kept weights, the last."""
     wanted = {
         0: "start",
-        status.kept: f"epoch {status.kept}, kept",
+        status.best_epoch: f"epoch {status.best_epoch}, kept",
         status.epoch: f"epoch {status.epoch}, last",
     }
-    if status.kept == status.epoch != 0:
+    if status.best_epoch == status.epoch != 0:
         wanted[status.epoch] = f"epoch {status.epoch}, last and kept"
     return [(word, validations[epoch]) for epoch, word in sorted(wanted.items()) if epoch in validations]
 

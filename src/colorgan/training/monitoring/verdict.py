@@ -18,6 +18,8 @@ from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, e
 # What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colors are.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
 
+FEWEST_PHOTOS = 10  # under so many, intervals of resampled photos are too narrow, and nothing is called better
+
 # A figure's values over the photos, and how much each of them counts.
 PhotoFigures = Mapping[str, tuple[Values, Values]]
 
@@ -32,14 +34,14 @@ class Verdict:
         lines: the same and the rest, in words.
         differences: of each judged figure, the kept weights less the model that the run started from.
         alive_share: the share of epochs in which the discriminator taught something, None in a supervised run.
-        kept: the epoch whose weights are the run's result.
+        best_epoch: the epoch whose weights are the run's result.
     """
 
     outcome: str
     lines: tuple[str, ...]
     differences: dict[str, Interval]
     alive_share: float | None
-    kept: int
+    best_epoch: int
 
 
 def judge(
@@ -47,7 +49,7 @@ def judge(
     kept: PhotoFigures | None,
     lines: Iterable[Mapping[str, Any]],
     objective: Objective | None,
-    kept_epoch: int,
+    best_epoch: int,
 ) -> Verdict:
     """Say how a run went.
 
@@ -56,14 +58,14 @@ def judge(
         kept: those of the same photos under the kept weights.
         lines: of `metrics.jsonl`.
         objective: what the discriminator learns by, None in a supervised run.
-        kept_epoch: the epoch of the kept weights.
+        best_epoch: the epoch of the kept weights.
     """
     epochs = epochs_of(lines)
     differences = _differences(start, kept) if start and kept else {}
     outcome, helped = _help(differences, "adversarial stage" if objective else "training")
     alive, lived = _life(epochs, objective) if objective else (None, "")
-    words = tuple(line for line in (helped, lived, _keeping(epochs, kept_epoch)) if line)
-    return Verdict(outcome, words, differences, alive, kept_epoch)
+    words = tuple(line for line in (helped, lived, _choice(epochs, best_epoch)) if line)
+    return Verdict(outcome, words, differences, alive, best_epoch)
 
 
 # --- did it help ---------------------------------------------------------------------------------------------
@@ -109,7 +111,9 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
 
 
 def _tells(name: str, difference: Interval) -> bool:
-    """Whether a difference can be told from none, and is not too small to be printed."""
+    """Whether a difference can be told from none, by photos enough, and is not too small to be printed."""
+    if difference.photos < FEWEST_PHOTOS:
+        return False
     return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -METRICS[name].decimals
 
 
@@ -145,19 +149,19 @@ def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, 
 # --- which epoch was kept ------------------------------------------------------------------------------------
 
 
-def _keeping(epochs: Sequence[Epoch], kept: int) -> str:
+def _choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
     scores = {
         epoch.number: epoch.terms["auc"] + epoch.terms["auc_rebalanced"]
         for epoch in epochs
         if {"auc", "auc_rebalanced"} <= set(epoch.terms)
     }
     start = scores.pop(0, None)
-    if kept not in scores:
-        return f"Epoch {kept} was kept."
-    best = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
-    others = {"the last epoch's": scores[max(scores)] if max(scores) != kept else None, "the start's": start}
+    if best_epoch not in scores:
+        return f"Epoch {best_epoch} was kept."
+    rank = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
+    others = {"the last epoch's": scores[max(scores)] if max(scores) != best_epoch else None, "the start's": start}
     told = ", ".join(f"{whose} {score:.2f}" for whose, score in others.items() if score is not None)
-    words = f"Epoch {kept} was kept: its sum of AuC and rebalanced AuC is {best}{scores[kept]:.2f}"
+    words = f"Epoch {best_epoch} was kept: its sum of AuC and rebalanced AuC is {rank}{scores[best_epoch]:.2f}"
     return f"{words} ({told})." if told else f"{words}."
 
 
@@ -197,6 +201,7 @@ def read_photo_figures(path: Path) -> PhotoFigures | None:
 def write_verdict(path: Path, verdict: Verdict) -> None:
     """Write `verdict.json`; an end that an interval of one photo does not have is null."""
     entry = asdict(verdict)
+    entry["kept"] = entry.pop("best_epoch")  # as it has been in files from the beginning
     for difference in entry["differences"].values():
         for name, value in difference.items():
             difference[name] = value if np.isfinite(value) else None
