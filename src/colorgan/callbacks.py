@@ -15,6 +15,7 @@ class PhotoStatus(str, Enum):
     written = "written"
     skipped = "skipped"
     in_color = "in colour"  # as the JSON Lines of `colorize` have said it from the beginning
+    own = "own result"
     changed = "changed"
     failed = "failed"
 

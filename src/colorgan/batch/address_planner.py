@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from colorgan.batch.jobs import Job
@@ -138,7 +139,8 @@ def _placed(source: str, key: str, output: str, suffix: str, state: FileState | 
         problem = f"its name has none of the suffixes {' '.join(PHOTO_SUFFIXES)}"
         return Job(source, key, output, key, problem=problem)
     folder, _, name = result_key(key, suffix).rpartition("/")
-    return _job(source, f"{root}/{key}" if root else key, f"{output}/{folder}" if folder else output, name, state)
+    job = _job(source, f"{root}/{key}" if root else key, f"{output}/{folder}" if folder else output, name, state)
+    return replace(job, is_named=not root)
 
 
 def _job(source: str, identity: str, folder: str, name: str, state: FileState | None = None) -> Job:

@@ -89,6 +89,8 @@ class Backlog:
     def _step(self, job: Job) -> PhotoOutcome | Pending[Job]:
         if job.problem:
             return job.outcome(PhotoStatus.failed, (job.problem,))
+        if not job.is_named and not is_address(job.source) and self.journals.has_made(job.source):
+            return job.outcome(PhotoStatus.own)
         self._clean(job.folder)
         journal, name = self.journals.of(job)
         source = self.files.state(job.source) if job.source_state is None else job.source_state
@@ -130,6 +132,7 @@ class Backlog:
         note = {
             PhotoStatus.written: journal.made,
             PhotoStatus.in_color: journal.left_in_color,
+            PhotoStatus.own: journal.left_in_color,
             PhotoStatus.failed: journal.failed,
         }[outcome.status]
         note(stamp, outcome.target, others)

@@ -79,6 +79,7 @@ class Job:
         source_state: of the photo, where a listing said it; else whoever needs it looks.
         overwrite: replace at an address whatever stands there.
         hints: the files of hints that belong to it.
+        is_named: whether it was named itself, and not found in a folder; what colorgan made is only then colored again.
         already: what became of it without work, where it is only to be put on a page; else None.
     """
 
@@ -92,6 +93,7 @@ class Job:
     source_state: FileState | None = None
     overwrite: bool = False
     hints: tuple[str, ...] = ()
+    is_named: bool = True
     already: PhotoOutcome | None = None
 
     @property

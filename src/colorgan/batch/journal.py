@@ -117,6 +117,13 @@ class Journal:
         is_done = all(standing is _Standing.current for standing in standings)
         return (ResultState.done if is_done else ResultState.to_do), target
 
+    def has_made(self, name: bytes, path: str) -> bool:
+        """Whether a file is a result of this journal, as it was made."""
+        record = self._store.get(name)
+        if record is None or record.state is not RecordState.made:
+            return False
+        return self._is_same(self._files.state(path), record.result, path)
+
     def _is_left_in_color(self, stamp: Stamp, target: str) -> bool:
         record = self._store.get(stamp.name)
         if record is None or record.state is not RecordState.in_color or not self._is_current(record, stamp):

@@ -47,6 +47,8 @@ class Journals:
         self._notify, self._read_only, self._check = notify, read_only, check
         self._open: dict[str, Journal] = {}
         self._folder, self._found = "", ("", b"")
+        self._elsewhere: dict[str, Journal] = {}
+        self._source_folder, self._source_home = "", ("", b"")
 
     def of(self, job: Job) -> tuple[Journal, bytes]:
         """The journal of a job's result, and the result's name in it."""
@@ -55,6 +57,19 @@ class Journals:
             self._folder, self._found = job.folder, find(job.folder)
         home, prefix = self._found
         return self._journal(home), prefix + os.fsencode(job.name)
+
+    def has_made(self, path: str) -> bool:
+        """Whether a file is a result that the nearest journal in its folder or above it knows."""
+        folder, name = os.path.split(path)
+        if folder != self._source_folder:
+            self._source_folder, self._source_home = folder, _home_above(os.path.realpath(folder))
+        home, prefix = self._source_home
+        if not home:
+            return False
+        if home not in self._open and home not in self._elsewhere:
+            self._elsewhere[home] = Journal(SqliteStore(Path(home), self._notify, read_only=True), read_only=True)
+        journal = self._open.get(home) or self._elsewhere[home]
+        return journal.has_made(prefix + os.fsencode(name), path)
 
     def _find_address(self, folder: str) -> tuple[str, bytes]:
         (home,) = self._homes
@@ -72,8 +87,7 @@ class Journals:
                 place = fallback or folder
                 break
             place = above
-        relative = os.path.relpath(folder, place)
-        return place, b"" if relative == "." else os.fsencode(relative.replace(os.sep, "/") + "/")
+        return place, _way(place, folder)
 
     def _has_journal(self, folder: str) -> bool:
         names = (JOURNAL_NAME, MANIFEST_NAME)
@@ -129,8 +143,24 @@ class Journals:
         """Write what was noted, and close them; an error under way is not hidden by another."""
         hidden = (OutputError, StorageError, Interrupted) if kind else ()
         with contextlib.suppress(*hidden), contextlib.ExitStack() as closing:
-            for journal in self._open.values():
+            for journal in (*self._open.values(), *self._elsewhere.values()):
                 closing.callback(journal.close, in_a_hurry=kind is not None)
+
+
+def _home_above(folder: str) -> tuple[str, bytes]:
+    """The nearest folder with a journal, a folder's own or one above it, and the way from there; empty without one."""
+    place = folder
+    while not os.path.exists(os.path.join(place, JOURNAL_NAME)):
+        if place == os.path.dirname(place):
+            return "", b""
+        place = os.path.dirname(place)
+    return place, _way(place, folder)
+
+
+def _way(home: str, folder: str) -> bytes:
+    """A folder's path below another, as names in a journal have it before them."""
+    relative = os.path.relpath(folder, home)
+    return b"" if relative == "." else os.fsencode(relative.replace(os.sep, "/") + "/")
 
 
 def _nearest_folder(folder: Path) -> Path:

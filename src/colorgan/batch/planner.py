@@ -256,7 +256,8 @@ class _Planner:
         for name in names:
             if not self._files or place + name not in self._files:
                 source = os.path.join(listing.folder, name)
-                yield from self._photo(source, prefix + name, folder, _hints_among(listing, name))
+                for job in self._photo(source, prefix + name, folder, _hints_among(listing, name)):
+                    yield replace(job, is_named=False)
 
     def _listed_photo(self, path: str) -> Iterator[Job]:
         place = _place(path)

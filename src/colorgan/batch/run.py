@@ -23,7 +23,7 @@ from colorgan.batch.records import LocalFiles
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.errors import EXIT_SOME_FAILED, Interrupted, UsageError
+from colorgan.errors import EXIT_SOME_FAILED, Interrupted, PhotoError, UsageError
 from colorgan.files import is_address, sha256_of, shown_address
 from colorgan.images.discovery import stable_hash
 from colorgan.images.formats import PHOTO_SUFFIXES
@@ -213,6 +213,18 @@ def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
         raise UsageError("an output folder for an album", found, "Name a folder as `output`.", parameter="album")
 
 
+def _looked_at(job: Job) -> PhotoOutcome:
+    """What would become of a photo that is to do, as far as can be told without decoding it."""
+    if not is_address(job.source):
+        from colorgan.images.decode import check_start
+
+        try:
+            check_start(Path(job.source))
+        except PhotoError as error:
+            return job.failed(error)
+    return job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+
+
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
     """Refuse hints for several photos, since the places of one are not those of another."""
     if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
@@ -269,9 +281,8 @@ class _Run:
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
         self._ray = ray
         self._shard = Shard.resolve(batch.shard)
-        # Some wait for a store while others compute.
-        waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
-        self._workers = batch.workers or waits * available_cores()
+        self._is_far = any(is_address(str(place)) for place in (*plan.homes, *plan.inputs))
+        self._workers = batch.workers or available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
         self._had_color = 0
@@ -387,8 +398,7 @@ class _Run:
         for step in todo.steps():
             self._check()
             if isinstance(step, Pending):
-                job = step.task
-                yield job.outcome(PhotoStatus.written, (job.note,) if job.note else ())
+                yield _looked_at(step.task)
             else:
                 yield step
 
@@ -399,7 +409,7 @@ class _Run:
         return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
 
     def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
-        from colorgan.batch.worker import PixelBudget
+        from colorgan.batch.worker import THREADS_A_CORE, THREADS_A_CORE_FAR, PixelBudget
 
         return kind(
             self._loading.get,
@@ -407,6 +417,7 @@ class _Run:
             all_pages=self._batch.all_pages,
             skip_color=self._batch.skip_color,
             cores=self._workers,
+            threads_a_core=THREADS_A_CORE_FAR if self._is_far else THREADS_A_CORE,
             budget=PixelBudget(),
             gallery=self._gallery,
             album=album,

@@ -31,10 +31,11 @@ _SUMS = {
     PhotoStatus.written: "written",
     PhotoStatus.skipped: "skipped",
     PhotoStatus.in_color: "in_colour",
+    PhotoStatus.own: "own_results",
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "failed",
 }
-_ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.changed)
+_ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus.changed)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
@@ -96,7 +97,7 @@ class PlainReporter(Reporter):
     def planned(self, outcome: PhotoOutcome) -> None:
         """Print where the result would go, or why there would be none."""
         words = "; ".join(outcome.words)
-        is_left = outcome.status in (PhotoStatus.failed, PhotoStatus.changed)
+        is_left = outcome.status in (PhotoStatus.failed, PhotoStatus.changed, PhotoStatus.own)
         target = "" if is_left else f" -> {printable(outcome.target)}"
         source = printable(outcome.source)
         self._console.result(f"{_PLANNED[outcome.status]}: {source}{target}{f' ({words})' if words else ''}")
@@ -123,6 +124,10 @@ class PlainReporter(Reporter):
         self._console.result(f"{sums}. Results: {where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
+        if summary.dry_run and counts.get(PhotoStatus.written):
+            self._console.note("Of what is to do, sizes and first bytes were looked at; nothing was decoded.")
+        if counts.get(PhotoStatus.own):
+            self._console.note("Colorgan's own results are colored again only where they are named themselves.")
         if summary.had_color:
             self._console.note(
                 f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out."
@@ -195,6 +200,7 @@ _DONE = {
     PhotoStatus.written: "written",
     PhotoStatus.skipped: "skipped",
     PhotoStatus.in_color: "in color",
+    PhotoStatus.own: "own results",
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "failed",
 }
@@ -202,6 +208,7 @@ _PLANNED = {
     PhotoStatus.written: "to do",
     PhotoStatus.skipped: "done before",
     PhotoStatus.in_color: "in color",
+    PhotoStatus.own: "own results",
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "would fail",
 }

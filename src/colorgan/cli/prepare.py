@@ -51,7 +51,7 @@ def prepare(
     if report.ignored:
         console.result(f"no photos, and so not counted: {report.ignored} other files, links or devices")
     console.note(f"The set is in {output}; its manifest.jsonl says what became of each photo.")
-    console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))} --from compact --loss bins")
+    console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))}")
 
 
 def _prepare(

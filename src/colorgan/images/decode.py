@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar, cast
 from PIL import Image, ImageFile
 
 from colorgan.errors import DamagedPhotoError, PhotoError
-from colorgan.images import tiff
+from colorgan.images import openers, tiff
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
 from colorgan.images.jpeg import WITHOUT_END, completed
@@ -111,6 +111,16 @@ def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> 
                 size = image.size
         _check_size(options.max_megapixels, *size)
         return size
+
+
+def check_start(path: Path) -> None:
+    """See whether a file can be a photo, as far as its size and its first bytes tell: nothing is decoded.
+
+    Raises:
+        PhotoError: it is none, or what reads it is missing.
+    """
+    with _reasons(), _open_file(path) as file:
+        openers.check_start(file.read(openers.MAGIC_BYTES))
 
 
 def is_damaged(path: Path) -> bool:

@@ -52,7 +52,7 @@ def described(format_name: str, metadata: Metadata, model: str | None) -> tuple[
 
 
 def _marked(packet: bytes | None, model: str, warnings: list[str]) -> bytes:
-    software = f"colorgan, model {model}"
+    software = xmp.MADE_BY + model
     try:
         return xmp.marked(packet, software, __version__)
     except ValueError:

@@ -28,7 +28,8 @@ from colorgan.images.profiles import Meaning
 
 A_PHOTO = "a photo that can be read"
 _KNOWN = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
-_MAGIC_BYTES = 256
+_ELSEWHERE = "See whether another program opens it, and save it from there."
+MAGIC_BYTES = 256
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _NOT_MINE = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # how plugins say so
 _GRAY_MODES = ("1", "L", "LA", "I;16", "I")
@@ -209,12 +210,16 @@ def _take_meaning(image: Any, meaning: Meaning) -> None:
 
 
 def _heif(file: BinaryIO) -> ImageFile.ImageFile:
+    return _with_code_points(_heif_reader(), file)
+
+
+def _heif_reader() -> Any:
     try:
         from pillow_heif import HeifImageFile
     except ImportError as error:
         found = "a HEIC photo, for which pillow-heif is not installed"
         raise MissingExtraError(A_PHOTO, found, 'To read HEIC photos: pip install "colorgan[heif]"') from error
-    return _with_code_points(HeifImageFile, file)
+    return HeifImageFile
 
 
 def _avif(file: BinaryIO) -> ImageFile.ImageFile:
@@ -277,8 +282,7 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
         UnknownTiffError: what it says.
         Exception: whatever a plugin raises on damaged bytes.
     """
-    start = file.read(_MAGIC_BYTES)
-    advice = "See whether another program opens it, and save it from there."
+    start = file.read(MAGIC_BYTES)
     reason = ""
     for accepts, factory in _OPENERS:
         if not accepts(start):
@@ -292,7 +296,28 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
             if factory is TiffFile:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
             reason = f"damaged or incomplete ({str(error) or type(error).__name__})"
-    if not reason and (kind := kind_of(start)):
-        what_to_do = advice_for(kind)
-        raise PhotoError(A_PHOTO, f"{kind}, not {_KNOWN}{what_to_do and f'; {what_to_do}'}", advice)
-    raise DamagedPhotoError(A_PHOTO, reason or f"not {_KNOWN}, or damaged from its start", advice)
+    raise DamagedPhotoError(A_PHOTO, reason, _ELSEWHERE) if reason else _unknown(start)
+
+
+def check_start(start: bytes) -> None:
+    """See whether a file can be one of the known formats, as far as its first bytes tell.
+
+    Args:
+        start: at least 256 bytes, or all there are.
+
+    Raises:
+        PhotoError: it is of another kind, or what reads it is missing.
+    """
+    factory = next((factory for accepts, factory in _OPENERS if accepts(start)), None)
+    if factory is None:
+        raise _unknown(start)
+    if factory is _heif:
+        _heif_reader()
+
+
+def _unknown(start: bytes) -> PhotoError:
+    kind = kind_of(start)
+    if not kind:
+        return DamagedPhotoError(A_PHOTO, f"not {_KNOWN}, or damaged from its start", _ELSEWHERE)
+    advice = advice_for(kind)
+    return PhotoError(A_PHOTO, f"{kind}, not {_KNOWN}{advice and f'; {advice}'}", _ELSEWHERE)

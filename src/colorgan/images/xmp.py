@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
+MADE_BY = "colorgan, model "  # and the model's name
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"  # IPTC Photo Metadata Standard 2025.1, Extension
@@ -147,6 +148,11 @@ def marked(packet: bytes | None, software: str, version: str) -> bytes:
     packet = _spliced(packet, [(slice(shape.end, shape.end), description.encode()), *shape.changes()])
     _Shape(packet, lambda _: False)  # as above
     return packet
+
+
+def is_marked(packet: bytes | None) -> bool:
+    """Whether a packet says that colorgan colored the photo."""
+    return MADE_BY.encode() in (packet or b"")
 
 
 def _as_utf8(packet: bytes) -> bytes:
