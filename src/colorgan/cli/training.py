@@ -35,7 +35,7 @@ Resume = Annotated[bool, Option("Go on with the run's own options where none is 
 Overwrite = Annotated[bool, Option("Remove the run in the run folder and start afresh.", FILES)]
 
 
-@command(FinetuneOptions, first="data start loss max_minutes run resume")
+@command(FinetuneOptions, first="data start recipe max_minutes run resume")
 def finetune(
     given: Given,
     data: Set = Path("data"),
