@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from colorgan.batch.records import FileState
+from colorgan.batch.journals.records import FileState
 from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping

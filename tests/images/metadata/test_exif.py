@@ -10,7 +10,7 @@ from pictures import ARTIST, ORIENTATION
 from PIL import Image
 from PIL.ExifTags import IFD
 
-from colorgan.images.exif import ExifBlock
+from colorgan.images.metadata.exif import ExifBlock
 
 MAKER_NOTE, COLOR_SPACE = 0x927C, 0xA001
 
