@@ -24,7 +24,7 @@ from colorgan.errors import EXIT_SIGINT, ColorganError, UsageError, limit_reache
 _EXAMPLES = {
     "colorize": "colorgan colorize photos -o out",
     "prepare": "colorgan prepare photos -o data",
-    "finetune": "colorgan finetune --data data --from compact --loss bins --max-minutes 60",
+    "finetune": "colorgan finetune --data data --max-minutes 60",
     "train": ("colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"),
     "compare": "colorgan compare photos -o comparison",
 }

@@ -51,7 +51,7 @@ def prepare(
     if report.ignored:
         console.result(f"no photos, and so not counted: {report.ignored} other files, links or devices")
     console.note(f"The set is in {output}; its manifest.jsonl says what became of each photo.")
-    console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))} --from compact --loss bins")
+    console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))}")
 
 
 def _prepare(
@@ -60,7 +60,7 @@ def _prepare(
     """Write the set under a progress bar."""
     with console.bar("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task("Looking for photos", total=None)
-        with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+        with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.data.prepare import prepare as prepare_set
 
         def progress(done: int, total: int | None) -> None:

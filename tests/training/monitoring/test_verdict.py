@@ -67,6 +67,16 @@ def test_a_difference_that_chance_explains_is_not_claimed() -> None:
     assert judge(photos(), kept, LOG, BCE, best_epoch=2).outcome == "no difference"
 
 
+def test_under_ten_photos_nothing_is_called_better() -> None:
+    few, better = (
+        {name: (values[:9], weights[:9]) for name, (values, weights) in made.items()}
+        for made in (photos(), photos(auc=20.0))
+    )
+    verdict = judge(few, better, LOG, BCE, best_epoch=2)
+    assert verdict.outcome == "no difference"
+    assert verdict.lines[0].endswith("no difference that 9 photos can show.")
+
+
 def test_a_difference_too_small_to_print_is_none() -> None:
     kept = photos()
     kept["auc"] = kept["auc"][0] + 0.001, kept["auc"][1]

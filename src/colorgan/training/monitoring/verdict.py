@@ -18,6 +18,8 @@ from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, e
 # What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colors are.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
 
+FEWEST_PHOTOS = 10  # under so many, intervals of resampled photos are too narrow, and nothing is called better
+
 # A figure's values over the photos, and how much each of them counts.
 PhotoFigures = Mapping[str, tuple[Values, Values]]
 
@@ -109,7 +111,9 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
 
 
 def _tells(name: str, difference: Interval) -> bool:
-    """Whether a difference can be told from none, and is not too small to be printed."""
+    """Whether a difference can be told from none, by photos enough, and is not too small to be printed."""
+    if difference.photos < FEWEST_PHOTOS:
+        return False
     return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -METRICS[name].decimals
 
 
