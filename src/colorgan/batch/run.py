@@ -420,6 +420,7 @@ class _Run:
             cores=self._workers,
             budget=PixelBudget(),
             gallery=self._gallery,
+            with_confidence=self._batch.page,
             album=album,
         )
 

@@ -98,6 +98,7 @@ class PhotoWorker:
         skip_color: leave those out that are in color already.
         cores: of the CPU that are this process's; the threads share them.
         gallery: the page that photos are put on; None without one.
+        with_confidence: tell how sure the network was, for a page that there may be.
         album: by whose palette photos are colored; None without one.
         budget: of the photos that are in memory at the same time.
 
@@ -115,11 +116,13 @@ class PhotoWorker:
         cores: int,
         budget: PixelBudget,
         gallery: Gallery | None = None,
+        with_confidence: bool = False,
         album: Album | None = None,
     ) -> None:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
         self._all_pages, self._gallery, self._album = all_pages, gallery, album
+        self._is_sure_wanted = with_confidence or options.confidence or options.unsure == "gray"
         self.threads = cores
         self._cores, self._budget = cores, budget
         self._busy = 0
@@ -238,7 +241,7 @@ class PhotoWorker:
             return colorizer.predict_batch(
                 torch.stack([one.L for one in alike]),
                 options,
-                with_confidence=self._gallery is not None or self._album is not None,
+                with_confidence=self._is_sure_wanted,
                 with_regions=self._album is not None,
             )
 
