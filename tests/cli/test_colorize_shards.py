@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from colorizing import Call, check_whole, make_photos, run, tree
+from colorizing import Call, check_whole, command, make_photos, run, tree
+from processes import DEADLINE_S, running, wait_until
 
 from colorgan.batch.shards import Shard
 
@@ -51,15 +52,38 @@ def test_the_first_json_line_says_the_shard_and_what_made_it(
 def test_shards_at_the_same_time_in_one_folder_do_all_photos_once(tiny_model: Path, tmp_path: Path) -> None:
     photos, out = tmp_path / "in", tmp_path / "out"
     make_photos(photos, *NAMES)
-    command = [sys.executable, "-m", "colorgan", "colorize", photos, "-o", out, "--model", tiny_model, "--quiet"]
+    arguments = (photos, "-o", out, "--model", tiny_model, "--quiet", "--shard")
     tasks = [
-        subprocess.Popen([*command, "--shard", f"{number}/2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(command(*arguments, f"{number}/2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for number in (1, 2)
     ]
     printed = [task.communicate(timeout=120)[0].decode() for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0]
     assert sum(int(line.split()[0]) for line in printed) == 20
     assert tree(out) == NAMES
+    check_whole(out)
+
+
+def test_a_task_that_is_killed_ends_no_other_and_the_same_command_does_the_rest(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "in", tmp_path / "out"
+    names = [f"{number:03}.png" for number in range(120)]
+    make_photos(photos, *names)
+    arguments = (photos, "-o", out, "--model", tiny_model, "--quiet", "--shard")
+    with (
+        running(command(*arguments, "1/2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as killed,
+        running(command(*arguments, "2/2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other,
+    ):
+        wait_until(lambda: any(Shard(1, 2).has(f"in/{name}") for name in (tree(out) if out.exists() else [])), killed)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait(DEADLINE_S)
+        other.communicate(timeout=DEADLINE_S)
+    assert other.returncode == 0
+    left = len(names) - len(tree(out))
+    done = run(*arguments, "1/1")
+    assert done.stdout == f"{left} written, {len(names) - left} skipped, 0 failed. Results: {out}\n", done.stderr
+    assert tree(out) == names
     check_whole(out)
 
 

@@ -174,3 +174,31 @@ def test_a_gpu_gives_the_cpus_colors_but_for_rounding(small_network: Generator, 
     for index, result in enumerate(results):
         assert not isinstance(result, PhotoError)
         assert (result[0] - wanted[index]).abs().mean() < 0.3
+
+
+class Overflowing(Generator):
+    """Gives each photo's mean as its a; what is bright is no number in bfloat16, and what is black in no precision."""
+
+    network = "overflowing"
+    multiple = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Conv2d(1, 1, 1)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
+        mean = L.mean(dim=(2, 3), keepdim=True)
+        is_lost = (mean == 0) | ((mean > 50) & (self.weight.weight.dtype is torch.bfloat16))
+        return Prediction(mean.where(~is_lost, torch.nan).expand(-1, 2, *L.shape[2:]), None)
+
+
+def test_what_is_no_number_in_half_precision_is_computed_once_more_in_float32_and_fails_alone() -> None:
+    photos = torch.tensor([10.0, 90.0, 0.0, 20.0]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    for dtype in (torch.bfloat16, torch.float32):
+        results = Engine.start(Overflowing(), CPU, dtype, pytest.fail).run(photos, 1.0, ab)
+        means = [None if isinstance(result, PhotoError) else result[0].mean().item() for result in results]
+        assert means == [10, 90, None, 20]

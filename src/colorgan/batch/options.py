@@ -35,11 +35,11 @@ class BatchOptions(Checked):
     workers: Annotated[
         int | None,
         Option(
-            "Threads that read, color and write.",
+            "Photos that are computed at the same time; as many again are read and written.",
             RUNNING,
             minimum=1,
             maximum=256,
-            unset="one per core, two with addresses",
+            unset="one per core",
         ),
     ] = None
     batch_size: Annotated[

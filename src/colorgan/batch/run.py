@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from colorgan.batch.backlog import Backlog, color_all
 from colorgan.batch.gallery import Gallery, check_place
 from colorgan.batch.jobs import Job, OutputRules
-from colorgan.batch.journals import Journals
+from colorgan.batch.journals.journals import Journals
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
-from colorgan.batch.records import LocalFiles
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
@@ -281,9 +281,8 @@ class _Run:
         self._options, self._batch, self._model, self._callbacks = options, batch, model, callbacks
         self._ray = ray
         self._shard = Shard.resolve(batch.shard)
-        # Some wait for a store while others compute.
-        waits = 1 + any(is_address(str(home)) for home in (*plan.homes, *plan.inputs))
-        self._workers = batch.workers or waits * available_cores()
+        self._is_far = any(is_address(str(place)) for place in (*plan.homes, *plan.inputs))
+        self._workers = batch.workers or available_cores()
         self._loading = _Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
         self._had_color = 0
@@ -410,7 +409,7 @@ class _Run:
         return color_all(todo, crew, group=self._group, before=self._load_model, check=self._check)
 
     def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
-        from colorgan.batch.worker import PixelBudget
+        from colorgan.batch.worker import THREADS_A_CORE, THREADS_A_CORE_FAR, PixelBudget
 
         return kind(
             self._loading.get,
@@ -418,6 +417,7 @@ class _Run:
             all_pages=self._batch.all_pages,
             skip_color=self._batch.skip_color,
             cores=self._workers,
+            threads_a_core=THREADS_A_CORE_FAR if self._is_far else THREADS_A_CORE,
             budget=PixelBudget(),
             gallery=self._gallery,
             with_confidence=self._batch.page,

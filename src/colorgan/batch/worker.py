@@ -13,7 +13,7 @@ from PIL import Image
 
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import LocalFiles
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options, with_hints
@@ -23,8 +23,8 @@ from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
 from colorgan.images.lightness import Lightness
+from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.photo import Photo
-from colorgan.images.xmp import is_marked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from colorgan.batch.album import Album
     from colorgan.colorize.colorizer import Colorizer, PredictedColors
 
+# One of them reads, writes and flushes while another computes; stores of objects are waited for longer.
+THREADS_A_CORE, THREADS_A_CORE_FAR = 2, 4
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
 
 
@@ -96,7 +98,8 @@ class PhotoWorker:
         options: of the photos.
         all_pages: whether each page of a file is a photo of its own.
         skip_color: leave those out that are in color already.
-        cores: of the CPU that are this process's; the threads share them.
+        cores: of the CPU that are this process's; so many threads compute at the same time.
+        threads_a_core: that call it, and mostly wait.
         gallery: the page that photos are put on; None without one.
         with_confidence: tell how sure the network was, for a page that there may be.
         album: by whose palette photos are colored; None without one.
@@ -114,6 +117,7 @@ class PhotoWorker:
         all_pages: bool = False,
         skip_color: bool = False,
         cores: int,
+        threads_a_core: int = THREADS_A_CORE,
         budget: PixelBudget,
         gallery: Gallery | None = None,
         with_confidence: bool = False,
@@ -123,8 +127,9 @@ class PhotoWorker:
         self._options, self._skip_color = options, skip_color
         self._all_pages, self._gallery, self._album = all_pages, gallery, album
         self._is_sure_wanted = with_confidence or options.confidence or options.unsure == "gray"
-        self.threads = cores
+        self.threads = threads_a_core * cores
         self._cores, self._budget = cores, budget
+        self._permits = threading.BoundedSemaphore(cores)
         self._busy = 0
         self._counting = threading.Lock()
         self._device_turn = threading.Lock()
@@ -144,44 +149,47 @@ class PhotoWorker:
         def tell(position: int, outcome: PhotoOutcome) -> None:
             put(position, jobs[position].already or outcome)  # which stands, even where it cannot be put on a page
 
-        with self._sharing_cores():
-            try:
-                for position, job in enumerate(jobs):
-                    source = None
-                    with _saying_why(position, job, tell):
-                        source = open_photo(job.source, job.source_state)
-                    if source is None:
-                        continue
-                    megapixels = decode.measure(source)
-                    if not self._budget.take(megapixels, wait=not held):
-                        self._finish(held, tell)
-                        self._budget.take(megapixels, wait=True)
-                    self._read(_Opened(position, job, source, megapixels), held, tell)
-                self._finish(held, tell)
-            finally:
-                for photo in held:
-                    self._budget.give_back(photo.megapixels)
+        try:
+            for position, job in enumerate(jobs):
+                source = None
+                with _saying_why(position, job, tell):
+                    source = open_photo(job.source, job.source_state)
+                if source is None:
+                    continue
+                megapixels = decode.measure(source)
+                if not self._budget.take(megapixels, wait=not held):
+                    self._finish(held, tell)
+                    self._budget.take(megapixels, wait=True)
+                self._read(_Opened(position, job, source, megapixels), held, tell)
+            self._finish(held, tell)
+        finally:
+            for photo in held:
+                self._budget.give_back(photo.megapixels)
 
     @contextmanager
-    def _sharing_cores(self) -> Iterator[None]:
-        """Give this thread's tensors as many of the cores as the other busy threads leave."""
+    def _computing(self) -> Iterator[None]:
+        """Wait for a core, and give this thread's tensors as many as the other computing threads leave.
+
+        Not held while a photo waits for a disk, a store or other photos' memory: then another is computed.
+        """
         import torch
 
-        with self._counting:
-            self._busy += 1
-            torch.set_num_threads(max(1, self._cores // self._busy))
-        try:
-            yield
-        finally:
+        with self._permits:
             with self._counting:
-                self._busy -= 1
+                self._busy += 1
+                torch.set_num_threads(max(1, self._cores // self._busy))
+            try:
+                yield
+            finally:
+                with self._counting:
+                    self._busy -= 1
 
     def _read(self, opened: _Opened, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
         """Read a photo and hold it, or say why not and give its pixels back."""
         position, job, megapixels = opened.position, opened.job, opened.megapixels
         is_held = False
         try:
-            with _saying_why(position, job, put):
+            with _saying_why(position, job, put), self._computing():
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
                 photo = with_hints(photo, self._options, job.hints)
@@ -237,7 +245,7 @@ class PhotoWorker:
 
         colorizer = self._colorizer()
         options = self._options if self._album is None else replace(self._options, unsure="keep", like="")
-        with nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
+        with self._computing(), nullcontext() if colorizer.device.type == "cpu" else self._device_turn:
             return colorizer.predict_batch(
                 torch.stack([one.L for one in alike]),
                 options,
@@ -253,7 +261,8 @@ class PhotoWorker:
         if job.already:
             self._show(one, colors)
             return job.already
-        result = encode_result(self._colorizer(), one.photo, colors, self._options, split_name(job.name)[1].lower())
+        with self._computing():
+            result = encode_result(self._colorizer(), one.photo, colors, self._options, split_name(job.name)[1].lower())
         for suffix, data in result.sidecars.items():
             write_result(job.sidecar(suffix), data, overwrite=job.overwrite)
         write_result(job.target, result.data, overwrite=job.overwrite)
@@ -267,7 +276,8 @@ class PhotoWorker:
         if self._gallery is None:
             return
         sure = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)
-        pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
+        with self._computing():
+            pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
         self._gallery.add(one.job, LocalFiles().state(one.job.source), sure, pictures)
 
 

@@ -99,7 +99,20 @@ def with_options(function: _Function) -> _Function:
 
 
 class Command(typer.core.TyperCommand):
-    """A command that also takes the spellings that its options had before, which it does not show."""
+    """A command that takes the spellings that its options had before and does not show them, nor Python's types."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        for parameter in self.params:
+            if parameter.param_type_name == "argument":
+                vars(parameter)["display_type_rich"] = lambda ctx: None  # or the help says <list[Path]>
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option --help, without a type."""
+        option = super().get_help_option(ctx)
+        if option:
+            option.metavar = ""
+        return option
 
     def make_parser(self, ctx: Any) -> Any:
         """Make the parser, which knows them all."""

@@ -34,7 +34,7 @@ from colorgan.colorize.pictures import Given, Picture, color_image, given
 from colorgan.colorize.steering import hint_planes, hold
 from colorgan.colorize.uncertainty import confidence, confidence_image, fade_unsure, variants
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
-from colorgan.errors import PhotoError, UsageError, WeightsError
+from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import read
 from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
@@ -424,12 +424,6 @@ class Colorizer:
             for name in (name for name, is_wanted in wanted.items() if is_wanted):
                 found = f"{self.info.name} has no bins, and so no {name}"
                 raise UsageError("a model that decodes bins", found, f"Leave {name} out, or choose another model.")
-        if not bool(prediction.ab.isfinite().all()):
-            if self.engine.place.dtype is torch.float32:
-                advice = "The weights are damaged or were trained to nothing: choose another model."
-            else:
-                advice = "Compute with the precision fp32; if that fails too, the weights are damaged."
-            raise WeightsError(f"finite colors from {self.info.name}", "values that are no numbers", advice)
 
     def finish(
         self, photo: Photo, colors: PredictedColors, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0

@@ -76,12 +76,14 @@ class Engine:
         reserve: the CPU with float32, for when `place` has too little memory; None where `place` is the CPU.
         notify: told in words what memory was too short for.
         most: photos that are worth computing together.
+        exact: float32, for photos of which `place` makes no numbers in half precision; None where it is that itself.
     """
 
     place: Place
     reserve: Place | None
     notify: Callable[[str], None]
     most: int
+    exact: Place | None = None
     # What did not fit once is not tried again: pixels of a whole batch.
     _too_many_px: float = field(default=float("inf"), init=False)
 
@@ -90,10 +92,13 @@ class Engine:
         cls, generator: Generator, device: torch.device, dtype: torch.dtype, notify: Callable[[str], None]
     ) -> Engine:
         """Make an engine of a float32 generator on the CPU, which is the engine's own from then on."""
-        if device.type == "cpu":
+        if device.type == "cpu" and dtype is torch.float32:
             return cls(place(generator, device, dtype), None, notify, most=1)
         own = place(copy.deepcopy(generator), device, dtype)
-        return cls(own, place(generator, CPU, torch.float32), notify, most=16)
+        exact = place(generator, CPU, torch.float32)
+        if device.type == "cpu":
+            return cls(own, None, notify, most=1, exact=exact)
+        return cls(own, exact, notify, most=16, exact=exact)
 
     def run(self, L: Tensor, temperature: float, read: Read) -> list[Results | PhotoError]:
         """Compute a batch.
@@ -104,24 +109,32 @@ class Engine:
             read: what is wanted of a prediction for a part of the batch, still on the device: tensors of (B, ...).
 
         Returns:
-            For each photo its part of the results, without the first dimension; or, where memory did not suffice for
-            it alone on the CPU, why not.
+            For each photo its part of the results, without the first dimension; or why not: memory did not suffice for
+            it alone on the CPU, or the first of the results are no numbers in float32 either.
         """
         if len(L) > self.most:
             return [result for part in L.split(self.most) for result in self.run(part, temperature, read)]
         if L.numel() < self._too_many_px:
             results = self._try(self.place, L, temperature, read)
             if results is not None:
-                return list(zip(*results, strict=True))
+                parts = zip(L.split(1), zip(*results, strict=True), strict=True)
+                return [self._with_numbers(one, part, temperature, read) for one, part in parts]
             self._note(L)
         if len(L) > 1:
             return [result for part in L.split((len(L) + 1) // 2) for result in self.run(part, temperature, read)]
         results = self._try(self.reserve, L, temperature, read) if self.reserve else None
         if results is not None:
-            return list(zip(*results, strict=True))
+            return [_checked(part) for part in zip(*results, strict=True)]
         height, width = L.shape[-2:]
         found = f"not enough memory to compute its colors at {width} x {height}"
         return [PhotoError("enough memory", found, "Lower the render size, or end other programs.")]
+
+    def _with_numbers(self, L: Tensor, part: Results, temperature: float, read: Read) -> Results | PhotoError:
+        """A photo's results, computed once more where they are no numbers: half precision has a narrow range."""
+        if _is_finite(part) or self.exact is None:
+            return _checked(part)
+        again = self._try(self.exact, L, temperature, read)
+        return _checked(part if again is None else tuple(result[0] for result in again))
 
     def _try(self, place: Place, L: Tensor, temperature: float, read: Read) -> Results | None:
         try:
@@ -144,3 +157,16 @@ class Engine:
         else:
             return
         self._too_many_px = L.numel()
+
+
+def _is_finite(part: Results) -> bool:
+    return bool(part[0].isfinite().all())
+
+
+def _checked(part: Results) -> Results | PhotoError:
+    if _is_finite(part):
+        return part
+    found = "the network made no numbers of it, in float32 either"
+    return PhotoError(
+        "finite colors", found, "Choose another model; where no photo comes out, its weights are damaged."
+    )
