@@ -19,8 +19,8 @@ from colorizing import Call, make_photos, run, tree
 from processes import Start
 from trees import needs_links
 
-from colorgan.batch.manifest import MANIFEST_NAME
-from colorgan.batch.sqlite_store import JOURNAL_NAME, SqliteStore
+from colorgan.batch.journals.manifest import MANIFEST_NAME
+from colorgan.batch.journals.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.data.sources import open_source
 from colorgan.errors import OutputError
 
@@ -105,7 +105,7 @@ def test_a_wait_for_a_locked_journal_is_said_and_hears_a_signal(
 def test_a_journal_that_stays_locked_is_an_error_that_says_so(
     locked_journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("colorgan.batch.sqlite_store._PATIENCE_S", 0.1)
+    monkeypatch.setattr("colorgan.batch.journals.sqlite_store._PATIENCE_S", 0.1)
     with pytest.raises(OutputError, match="another process has it locked") as error:
         SqliteStore(locked_journal, print)
     assert "Make room" not in error.value.advice

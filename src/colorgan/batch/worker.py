@@ -13,7 +13,7 @@ from PIL import Image
 
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import LocalFiles
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options, with_hints
@@ -23,8 +23,8 @@ from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
 from colorgan.images.lightness import Lightness
+from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.photo import Photo
-from colorgan.images.xmp import is_marked
 
 if TYPE_CHECKING:
     from torch import Tensor

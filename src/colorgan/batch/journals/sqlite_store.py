@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from colorgan.batch.records import FileState, Record, RecordState
+from colorgan.batch.journals.records import FileState, Record, RecordState
 from colorgan.errors import OutputError
 from colorgan.files import Disk
 
