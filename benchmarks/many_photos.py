@@ -26,8 +26,8 @@ _NAMES = """
 import resource, sys, time
 from colorgan.batch import address_planner
 from colorgan.batch.backlog import Backlog
-from colorgan.batch.journals import Journals
-from colorgan.batch.records import FileState
+from colorgan.batch.journals.journals import Journals
+from colorgan.batch.journals.records import FileState
 from colorgan.batch.storage import RemoteFile
 from colorgan.callbacks import PhotoStatus
 

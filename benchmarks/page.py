@@ -22,7 +22,7 @@ from browsing import chromium
 
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import LocalFiles
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.colorize.options import ColorizeOptions
 
 _SEEN = """

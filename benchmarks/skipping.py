@@ -22,11 +22,11 @@ from pathlib import Path
 from PIL import Image
 
 from colorgan.batch.jobs import OutputRules
-from colorgan.batch.journal import Stamp
-from colorgan.batch.journals import Journals
+from colorgan.batch.journals.journal import Stamp
+from colorgan.batch.journals.journals import Journals
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.options import settings_digest
 from colorgan.batch.planner import plan_outputs
-from colorgan.batch.records import LocalFiles
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.models.registry import model_digest
 

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 from processes import DEADLINE_S
 
-from colorgan.batch.manifest import MANIFEST_NAME
-from colorgan.batch.sqlite_store import JOURNAL_NAME
+from colorgan.batch.journals.manifest import MANIFEST_NAME
+from colorgan.batch.journals.sqlite_store import JOURNAL_NAME
 
 Call = Callable[..., tuple[int, str, str]]  # to exit code, standard output, standard error
 

@@ -16,9 +16,9 @@ import torch
 from PIL import Image, TiffImagePlugin
 
 from colorgan import files
+from colorgan.batch.journals.sqlite_store import JOURNAL_NAME
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.run import colorize_files
-from colorgan.batch.sqlite_store import JOURNAL_NAME
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer

@@ -135,8 +135,13 @@ def test_from_a_bucket_to_a_folder_and_from_a_folder_to_a_bucket(
         assert run(tiny_model, output=out)[0].counts == Counter({status: 3})
     (tmp_path / "out" / "a.png").write_bytes(b"")
     assert run(tiny_model, output=out)[0].counts == Counter({PhotoStatus.skipped: 2, PhotoStatus.written: 1})
+    (tmp_path / "gray" / "x").mkdir(parents=True)
+    for number, name in enumerate(NAMES):
+        (tmp_path / "gray" / name).write_bytes(photo_bytes(number))
     for status in (PhotoStatus.written, PhotoStatus.skipped):
-        assert run(tiny_model, source=out, output="s3://bucket/back")[0].counts == Counter({status: 3})
+        summary, _ = run(tiny_model, source=f"{tmp_path / 'gray'}", output="s3://bucket/back")
+        assert summary.counts == Counter({status: 3})
+    assert store.keys("back/x/") == ["back/x/b.png", "back/x/c.png"]
     summary, _ = run(tiny_model, source="s3://bucket/photos/x/b.png", output="s3://bucket/one.jpg")
     assert summary.counts == Counter({PhotoStatus.written: 1})
     assert store.get("one.jpg")[:2] == b"\xff\xd8"

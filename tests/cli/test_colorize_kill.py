@@ -22,7 +22,7 @@ from nursery import Nursery, nursery
 from PIL import Image
 from processes import wait_until
 
-from colorgan.batch.sqlite_store import JOURNAL_NAME
+from colorgan.batch.journals.sqlite_store import JOURNAL_NAME
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork"),

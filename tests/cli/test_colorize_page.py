@@ -18,7 +18,7 @@ from colorgan import BatchOptions, ColorizeOptions, colorize_files
 from colorgan.batch import gallery
 from colorgan.batch.gallery import Gallery, command_of
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import LocalFiles
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.errors import UsageError
 from colorgan.images.hints import Hint
 

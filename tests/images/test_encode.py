@@ -20,7 +20,7 @@ from colorgan.images.decode import read
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.lightness import Plane
-from colorgan.images.metadata import Metadata
+from colorgan.images.metadata.read import Metadata
 
 RGB = np.stack([RAMP, RAMP[:, ::-1], 255 - RAMP], axis=-1)
 

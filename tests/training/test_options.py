@@ -1,11 +1,11 @@
 from dataclasses import fields
 
-from colorgan.training.options import BEFORE, FinetuneOptions, TrainOptions, from_recipe
+from colorgan.training.options import BEFORE, FinetuneOptions, TrainOptions
 
 
 def test_the_reports_recipe_is_the_default_and_exact() -> None:
-    options = from_recipe(TrainOptions, {})
-    assert options == TrainOptions() == from_recipe(TrainOptions, {"recipe": "report"})
+    options = TrainOptions.from_recipe({})
+    assert options == TrainOptions() == TrainOptions.from_recipe({"recipe": "report"})
     assert (options.lr, options.d_lr, options.beta1, options.beta2) == (2e-4, 1e-4, 0.5, 0.999)
     assert (options.lambda_adversarial, options.lambda_l1, options.lambda_perceptual) == (1.0, 10.0, 10.0)
     assert (options.most_epochs, options.batch_size, options.size, options.checkpoint_every) == (50, 16, 256, 5)
@@ -15,7 +15,7 @@ def test_the_reports_recipe_is_the_default_and_exact() -> None:
 
 def test_finetuning_starts_from_the_bundled_model_and_by_recipe_as_the_report_did() -> None:
     assert (FinetuneOptions().start, FinetuneOptions().loss) == ("compact", "bins")
-    options = from_recipe(FinetuneOptions, {"recipe": "report"})
+    options = FinetuneOptions.from_recipe({"recipe": "report"})
     assert (options.start, options.loss, options.lr, options.batch_size) == ("eccv16", "mse", 1e-4, 16)
     assert (options.most_epochs, options.size, options.schedule, options.ema) == (3, 256, "constant", 0.0)
     assert (options.flip, options.crop_min, options.precision, options.drop_last) == (False, 1.0, "fp32", False)
@@ -28,7 +28,7 @@ def test_minutes_alone_end_a_run_that_was_given_no_epochs() -> None:
 
 def test_what_is_given_goes_before_the_recipe() -> None:
     given = {"recipe": "balanced", "lambda_l1": 3.5}
-    options = from_recipe(TrainOptions, given)
+    options = TrainOptions.from_recipe(given)
     for name, value in (TrainOptions.recipes["balanced"] | given).items():
         assert getattr(options, name) == value
 

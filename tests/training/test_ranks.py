@@ -20,7 +20,7 @@ from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.compact import Compact
 from colorgan.training.launch import launch
-from colorgan.training.options import TrainOptions, from_recipe
+from colorgan.training.options import TrainOptions
 from colorgan.training.train_task import TRAIN
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.
@@ -140,7 +140,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     assert process.returncode == 0, words
     assert "falling back" not in words
     assert output.count("best.safetensors") == 1
-    launch(TRAIN, set_folder, Path("one"), from_recipe(TrainOptions, given), Callbacks())
+    launch(TRAIN, set_folder, Path("one"), TrainOptions.from_recipe(given), Callbacks())
     alone, together = log(Path("one"), "train"), log(Path("two"), "train")
     assert [line["step"] for line in together] == [line["step"] for line in alone]
     for one, two in zip(alone, together, strict=True):

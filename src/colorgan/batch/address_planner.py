@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import FileState
+from colorgan.batch.journals.records import FileState
 from colorgan.batch.storage import UNKNOWN, check_address, is_one_photo, list_photos, state_of
 from colorgan.errors import UsageError
 from colorgan.files import is_address, shown_address, split_address

@@ -21,8 +21,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colorgan.batch.jobs import Job
+from colorgan.batch.journals.records import FileState
 from colorgan.batch.options import with_hints
-from colorgan.batch.records import FileState
 from colorgan.colorize.colorizer import PredictedColors, steered
 from colorgan.colorize.palette import Palette, Regions
 from colorgan.errors import OutputError

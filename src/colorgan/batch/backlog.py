@@ -12,10 +12,10 @@ from typing import Protocol
 
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.journal import Journal, ResultState, Stamp
-from colorgan.batch.journals import Journals
+from colorgan.batch.journals.journal import Journal, ResultState, Stamp
+from colorgan.batch.journals.journals import Journals
+from colorgan.batch.journals.records import FileProbe, LocalFiles
 from colorgan.batch.options import with_hints
-from colorgan.batch.records import FileProbe, LocalFiles
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.files import is_address, remove_leftovers

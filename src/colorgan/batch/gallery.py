@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import FileState
+from colorgan.batch.journals.records import FileState
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import OutputError, UsageError
 from colorgan.files import atomic_write

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from colorgan.batch.records import FileState
+from colorgan.batch.journals.records import FileState
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.errors import MissingExtraError, PhotoError
 from colorgan.files import is_address, shown_address

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from colorgan.batch.backlog import Backlog, color_all
 from colorgan.batch.gallery import Gallery, check_place
 from colorgan.batch.jobs import Job, OutputRules
-from colorgan.batch.journals import Journals
+from colorgan.batch.journals.journals import Journals
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
-from colorgan.batch.records import LocalFiles
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
@@ -420,6 +420,7 @@ class _Run:
             threads_a_core=THREADS_A_CORE_FAR if self._is_far else THREADS_A_CORE,
             budget=PixelBudget(),
             gallery=self._gallery,
+            with_confidence=self._batch.page,
             album=album,
         )
 

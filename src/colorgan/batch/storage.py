@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from colorgan.batch.records import FileState
+from colorgan.batch.journals.records import FileState
 from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping
@@ -100,7 +100,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
 
     Args:
         address: of a folder, or of a prefix that is one.
-        left_out: told of each hidden or housekeeping folder, whose photos are not given.
+        left_out: reported of each hidden or housekeeping folder, whose photos are not given.
 
     Raises:
         UsageError: no such place.
@@ -113,14 +113,14 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
         )
     root = path.rstrip("/") + "/"
     find = _s3_objects if scheme in _S3 else _folder_by_folder
-    told: set[str] = set()
+    reported: set[str] = set()
     with _explained("listing", address, is_place=True):
-        for path, state in find(_file_system(address), root, told, left_out):
+        for path, state in find(_file_system(address), root, reported, left_out):
             yield RemoteFile(path[len(root) :], state)
 
 
 def _s3_objects(
-    store: Any, root: str, told: set[str], left_out: Callable[[str], None]
+    store: Any, root: str, reported: set[str], left_out: Callable[[str], None]
 ) -> Iterator[tuple[str, FileState]]:
     """Objects of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
     from fsspec.asyn import sync
@@ -141,13 +141,13 @@ def _s3_objects(
             folder = next((part for part in key[len(prefix) :].split("/")[:-1] if is_housekeeping(part)), None)
             if folder is None:
                 yield f"{bucket}/{key}", _state(entry | {"size": entry["Size"]})
-            elif (place := key[: key.index(f"{folder}/") + len(folder)]) not in told:
-                told.add(place)
+            elif (place := key[: key.index(f"{folder}/") + len(folder)]) not in reported:
+                reported.add(place)
                 left_out(place)
 
 
 def _folder_by_folder(
-    store: Any, root: str, told: set[str], left_out: Callable[[str], None]
+    store: Any, root: str, reported: set[str], left_out: Callable[[str], None]
 ) -> Iterator[tuple[str, FileState]]:
     waiting = [root.rstrip("/")]
     while waiting:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.records import LocalFiles
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options, with_hints
@@ -23,8 +23,8 @@ from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
 from colorgan.images.lightness import Lightness
+from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.photo import Photo
-from colorgan.images.xmp import is_marked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,6 +101,7 @@ class PhotoWorker:
         cores: of the CPU that are this process's; so many threads compute at the same time.
         threads_a_core: that call it, and mostly wait.
         gallery: the page that photos are put on; None without one.
+        with_confidence: tell how sure the network was, for a page that there may be.
         album: by whose palette photos are colored; None without one.
         budget: of the photos that are in memory at the same time.
 
@@ -119,11 +120,13 @@ class PhotoWorker:
         threads_a_core: int = THREADS_A_CORE,
         budget: PixelBudget,
         gallery: Gallery | None = None,
+        with_confidence: bool = False,
         album: Album | None = None,
     ) -> None:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
         self._all_pages, self._gallery, self._album = all_pages, gallery, album
+        self._is_sure_wanted = with_confidence or options.confidence or options.unsure == "gray"
         self.threads = threads_a_core * cores
         self._cores, self._budget = cores, budget
         self._permits = threading.BoundedSemaphore(cores)
@@ -246,7 +249,7 @@ class PhotoWorker:
             return colorizer.predict_batch(
                 torch.stack([one.L for one in alike]),
                 options,
-                with_confidence=self._gallery is not None or self._album is not None,
+                with_confidence=self._is_sure_wanted,
                 with_regions=self._album is not None,
             )
 

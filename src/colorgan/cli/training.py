@@ -21,7 +21,7 @@ from colorgan.cli.options import Given, Quiet, command
 from colorgan.errors import Interrupted
 from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
-from colorgan.training.options import FinetuneOptions, TrainOptions, from_recipe
+from colorgan.training.options import FinetuneOptions, TrainOptions
 
 if TYPE_CHECKING:
     from colorgan.training.launch import TrainingResult
@@ -48,7 +48,7 @@ def finetune(
 
     The same command again goes on where it was stopped. The defaults start from the bundled model.
     """
-    options = from_recipe(FinetuneOptions, given[FinetuneOptions])
+    options = FinetuneOptions.from_recipe(given[FinetuneOptions])
     resumed = given[FinetuneOptions] if resume else None
     _run_with_bar("finetune", options, (data, run), resumed, overwrite, quiet)
 
@@ -67,7 +67,7 @@ def train(
     The same command again goes on where it was stopped. The defaults are the published recipe; --recipe balanced is
     the one to take for results.
     """
-    options = from_recipe(TrainOptions, given[TrainOptions])
+    options = TrainOptions.from_recipe(given[TrainOptions])
     resumed = given[TrainOptions] if resume else None
     _run_with_bar("train", options, (data, run), resumed, overwrite, quiet, _SHOWN)
 
@@ -188,7 +188,7 @@ def _run_with_bar(
     console.note(f"Training on the set {data}, with the run folder {run} ...")
     resume = f"Go on with: colorgan {verb} --resume --data {_quoted(data)} --run {_quoted(run)}"
     with watch_signals(resume) as watch:
-        with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+        with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.training import verbs
             from colorgan.training.run_folder import resumable_options
         if given is not None:

@@ -19,7 +19,7 @@ from colorgan.images.hint_files import photo_hints
 from colorgan.images.hints import Hint
 from colorgan.images.icc import SRGB8, SRGB16, SRGB_PROFILE
 from colorgan.images.lightness import Samples
-from colorgan.images.metadata import Metadata
+from colorgan.images.metadata.read import Metadata
 from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, to_image
 from colorgan.images.pixels import Raster
 

@@ -14,15 +14,16 @@ from typing import BinaryIO, TypeVar, cast
 from PIL import Image, ImageFile
 
 from colorgan.errors import DamagedPhotoError, PhotoError
-from colorgan.images import openers, tiff
+from colorgan.images import openers
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
 from colorgan.images.jpeg import WITHOUT_END, completed
-from colorgan.images.metadata import of_tags, orientation_of
+from colorgan.images.metadata.read import of_tags, orientation_of
 from colorgan.images.openers import A_PHOTO, UnknownTiffError, open_image
 from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, rgb_from_raster
 from colorgan.images.pixels import Raster
-from colorgan.images.tiff_pages import StartingAt, largest_instead, photos_of
+from colorgan.images.tiff import samples
+from colorgan.images.tiff.pages import StartingAt, largest_instead, photos_of
 
 MAX_MEGAPIXELS = 500.0
 _ICC_TAG = 34675
@@ -302,8 +303,8 @@ def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> t
     """The samples of such a TIFF, what they stand for, and its tags."""
     file = place.file
     file.seek(0)
-    raster = tiff.read(file, place.index, partial(_check_size, options.max_megapixels), warnings)
-    tags = tiff.tags_at(file, place.directory)
+    raster = samples.read(file, place.index, partial(_check_size, options.max_megapixels), warnings)
+    tags = samples.tags_at(file, place.directory)
     return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 

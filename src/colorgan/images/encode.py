@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.files import atomic_write
-from colorgan.images import tiff
 from colorgan.images.formats import FORMATS, Format
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, strips
-from colorgan.images.metadata import Metadata
-from colorgan.images.metadata_encode import described
+from colorgan.images.metadata.read import Metadata
+from colorgan.images.metadata.write import described
 from colorgan.images.photo import to_image
+from colorgan.images.tiff import samples
 
 # What is wrong with one name alone; every other failure to write would meet the next photo too.
 _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
@@ -180,12 +180,12 @@ def _encoded(
     buffer = io.BytesIO()
     nested = arguments.pop("nested", {})
     if how.bit_depth == 16 and target.name == "TIFF":
-        tiff.write(buffer, _with_depth(rgb, np.uint16), alpha, arguments)
+        samples.write(buffer, _with_depth(rgb, np.uint16), alpha, arguments)
     else:
         arguments |= _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
         picture = to_image(_with_depth(rgb, np.uint8), alpha)
         picture.save(buffer, target.name, icc_profile=SRGB_PROFILE, **arguments)
-    tiff.append_directories(buffer, nested)
+    samples.append_directories(buffer, nested)
     return buffer.getbuffer()
 
 

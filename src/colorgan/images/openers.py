@@ -21,8 +21,9 @@ from PIL import (
 from PIL.ExifTags import IFD
 
 from colorgan.errors import DamagedPhotoError, MissingExtraError, PhotoError
-from colorgan.images import profiles, xmp
+from colorgan.images import profiles
 from colorgan.images.formats import advice_for, kind_of
+from colorgan.images.metadata import xmp
 from colorgan.images.pixels import UNNAMED_CHANNEL
 from colorgan.images.profiles import Meaning
 

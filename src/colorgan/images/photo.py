@@ -23,7 +23,7 @@ from colorgan.images.lightness import (
     codes_of_lightness,
     strips,
 )
-from colorgan.images.metadata import Metadata, metadata_of, orientation_in
+from colorgan.images.metadata.read import Metadata, metadata_of, orientation_in
 from colorgan.images.pixels import Raster, common_raster, planes_of
 from colorgan.images.toning import Toning, toning_of
 

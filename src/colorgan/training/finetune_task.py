@@ -22,11 +22,12 @@ def _load(options: FinetuneOptions, device: torch.device, downloaded: Downloaded
     if options.encoder:
         return _on_encoder(options, device)
     if options.start == SCRATCH:
-        if options.freeze_encoder:
+        fresh = build_network(options.network, {})
+        if options.freeze_encoder and fresh.pretrained_encoder() is not None:
             advice = "Give the `encoder` that they are to come from, or leave `freeze_encoder` out."
             expected = f"blocks that were trained, for `freeze_encoder` with `start={SCRATCH}`"
             raise UsageError(expected, "random ones", advice, parameter="freeze_encoder")
-        return build_network(options.network, {}).to(device), None
+        return fresh.to(device), None
     model = load_model(options.start, device, partial(downloaded, options.start))
     return _with_hints(model.generator) if options.hint_branch else model.generator, model.info
 

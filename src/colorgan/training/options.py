@@ -53,6 +53,9 @@ def parse_weights(given: Sequence[str]) -> dict[str, float]:
     return weights
 
 
+Options = TypeVar("Options", bound="RunOptions")
+
+
 @dataclass(frozen=True)
 class RunOptions(Checked):
     """What every training run has.
@@ -256,13 +259,20 @@ class RunOptions(Checked):
         ),
     ] = 1
 
+    @classmethod
+    def from_recipe(cls: type[Options], given: Mapping[str, Any]) -> Options:
+        """The options of a recipe, with those that are given over them.
+
+        Args:
+            given: by name; without a `recipe` among them it is the class's default.
+        """
+        return cls(**{**cls.recipes[given.get("recipe", cls.recipe)], **given})
+
     @property
     def most_epochs(self) -> int | None:
         """After how many epochs the run ends, or None where time alone ends it."""
         return self.epochs or (None if self.max_minutes else self.usual_epochs)
 
-
-Options = TypeVar("Options", bound=RunOptions)
 
 _Rebalance = Annotated[
     float,
@@ -533,13 +543,3 @@ def recorded_options(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[
     """
     known = {_RENAMED.get(name, name): value for name, value in recorded.items()}
     return {name: BEFORE[name] for name in names if name in BEFORE} | known
-
-
-def from_recipe(kind: type[Options], given: Mapping[str, Any]) -> Options:
-    """The options of a recipe, with those that were given over them.
-
-    Args:
-        kind: of options.
-        given: by name; without a `recipe` among them it is the kind's default.
-    """
-    return kind(**{**kind.recipes[given.get("recipe", kind.recipe)], **given})

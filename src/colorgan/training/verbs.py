@@ -57,7 +57,7 @@ def train(
     Args:
         data: the set that `prepare` wrote.
         run: the run folder.
-        options: what decides the run; `from_recipe(TrainOptions, {"recipe": "balanced"})` has those of a recipe.
+        options: what decides the run; `TrainOptions.from_recipe({"recipe": "balanced"})` has those of a recipe.
         overwrite: start afresh where the folder holds a run.
         callbacks: are told how it goes, and say when to stop.
 

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from colorgan.errors import MissingExtraError, OutputError, PhotoError
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, Samples
-from colorgan.images.metadata import encoded
+from colorgan.images.metadata.read import encoded
 from colorgan.images.pixels import UNNAMED_CHANNEL, Raster, Scale, Strip, extremes, scale_of
 
 _DESCRIPTION, _SOFTWARE, _DATE_TIME = 270, 305, 306

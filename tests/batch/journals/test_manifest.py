@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from colorgan.batch import manifest
-from colorgan.batch.manifest import MANIFEST_NAME, ManifestStore
-from colorgan.batch.records import FileState, Record, RecordState
+from colorgan.batch.journals import manifest
+from colorgan.batch.journals.manifest import MANIFEST_NAME, ManifestStore
+from colorgan.batch.journals.records import FileState, Record, RecordState
 from colorgan.batch.shards import Shard
 from colorgan.errors import OutputError
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.batch import storage
-from colorgan.batch.journal import Journal, ResultState, Stamp
-from colorgan.batch.records import FileState, Record, RecordState, RecordStore
+from colorgan.batch.journals.journal import Journal, ResultState, Stamp
+from colorgan.batch.journals.records import FileState, Record, RecordState, RecordStore
+from colorgan.batch.journals.sqlite_store import SCHEMA, SELECT, record_of, write_records
 from colorgan.batch.shards import Shard
-from colorgan.batch.sqlite_store import SCHEMA, SELECT, record_of, write_records
 from colorgan.errors import OutputError
 from colorgan.files import atomic_write, is_address, shown_address
 

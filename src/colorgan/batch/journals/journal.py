@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from colorgan.batch.records import (
+from colorgan.batch.journals.records import (
     ABSENT,
     FileProbe,
     FileState,

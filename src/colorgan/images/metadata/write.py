@@ -11,8 +11,8 @@ from PIL.ExifTags import IFD
 from PIL.PngImagePlugin import PngInfo
 
 from colorgan import __version__
-from colorgan.images import xmp
-from colorgan.images.metadata import Metadata, encoded
+from colorgan.images.metadata import xmp
+from colorgan.images.metadata.read import Metadata, encoded
 
 _XMP_TAG, _IPTC_TAG = 700, 33723
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.journal import Journal
-from colorgan.batch.manifest import MANIFEST_NAME, PART_RECORDS, AddressJournal, ManifestStore
+from colorgan.batch.journals.journal import Journal
+from colorgan.batch.journals.manifest import MANIFEST_NAME, PART_RECORDS, AddressJournal, ManifestStore
+from colorgan.batch.journals.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.batch.shards import Shard
-from colorgan.batch.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.errors import Interrupted, OutputError, StorageError
 from colorgan.files import Disk, is_address
 

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from colorgan import __version__
 from colorgan.images.decode import read
 from colorgan.images.encode import WriteOptions, write
-from colorgan.images.metadata import Metadata
+from colorgan.images.metadata.read import Metadata
 from colorgan.images.photo import from_image
 
 

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from colorgan.batch.jobs import Job
-from colorgan.batch.journal import Journal, ResultState, Stamp
-from colorgan.batch.journals import Journals
-from colorgan.batch.records import FileState, LocalFiles, Record, RecordState
-from colorgan.batch.sqlite_store import JOURNAL_NAME, SqliteStore
+from colorgan.batch.journals.journal import Journal, ResultState, Stamp
+from colorgan.batch.journals.journals import Journals
+from colorgan.batch.journals.records import FileState, LocalFiles, Record, RecordState
+from colorgan.batch.journals.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.errors import OutputError
 
 HOUR_NS = 3_600_000_000_000

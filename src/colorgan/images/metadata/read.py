@@ -11,8 +11,8 @@ from PIL import Image
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as ExifTag
 
-from colorgan.images import xmp
-from colorgan.images.exif import ExifBlock
+from colorgan.images.metadata import xmp
+from colorgan.images.metadata.exif import ExifBlock
 
 _XMP, _PHOTOSHOP_IPTC = 700, 0x0404
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
@@ -96,7 +96,7 @@ def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
     if not packet:
         return None
     try:
-        kept, losses = xmp.made_true(packet)
+        kept, losses = xmp.normalized(packet)
     except ValueError:
         warnings.append("damaged XMP data, left out")
         return None
@@ -132,7 +132,7 @@ def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
     if not data:
         return None
     block = ExifBlock(data)
-    block.make_true(turned=turned)
+    block.normalize(turned=turned)
     return None if block.is_empty else block.tobytes()
 
 

@@ -1,0 +1,1 @@
+"""What was made of which photo: what is noted, and where that is kept."""
