@@ -82,7 +82,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
 
     Args:
         address: of a folder, or of a prefix that is one.
-        left_out: told of each hidden or housekeeping folder, whose photos are not given.
+        left_out: reported of each hidden or housekeeping folder, whose photos are not given.
 
     Raises:
         UsageError: no such place.
@@ -95,14 +95,14 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
         )
     root = path.rstrip("/") + "/"
     find = _s3_objects if scheme in _S3 else _folder_by_folder
-    told: set[str] = set()
+    reported: set[str] = set()
     with explained("listing", address, is_place=True):
-        for path, state in find(_file_system(address), root, told, left_out):
+        for path, state in find(_file_system(address), root, reported, left_out):
             yield RemoteFile(path[len(root) :], state)
 
 
 def _s3_objects(
-    store: Any, root: str, told: set[str], left_out: Callable[[str], None]
+    store: Any, root: str, reported: set[str], left_out: Callable[[str], None]
 ) -> Iterator[tuple[str, FileState]]:
     """Objects of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
     from fsspec.asyn import sync
@@ -123,13 +123,13 @@ def _s3_objects(
             folder = next((part for part in key[len(prefix) :].split("/")[:-1] if is_housekeeping(part)), None)
             if folder is None:
                 yield f"{bucket}/{key}", _state(entry | {"size": entry["Size"]})
-            elif (place := key[: key.index(f"{folder}/") + len(folder)]) not in told:
-                told.add(place)
+            elif (place := key[: key.index(f"{folder}/") + len(folder)]) not in reported:
+                reported.add(place)
                 left_out(place)
 
 
 def _folder_by_folder(
-    store: Any, root: str, told: set[str], left_out: Callable[[str], None]
+    store: Any, root: str, reported: set[str], left_out: Callable[[str], None]
 ) -> Iterator[tuple[str, FileState]]:
     waiting = [root.rstrip("/")]
     while waiting:

@@ -131,7 +131,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     try:
         if request.is_stream:
             # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
-            with watch.leaving():
+            with watch.exiting_at_once():
                 return colorize_stream(request, console, reporter)
         if request.from_file:
             listed = _read_list(request.from_file, partial(watch.check, RESUME_ADVICE))

@@ -125,6 +125,7 @@ def test_a_step_on_a_gpu_waits_for_nothing() -> None:
     training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
+        terms = training.step(*Batch(rgb, light).to_lab(torch.device("cuda")))
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert bool(torch.isfinite(terms["loss"]))

@@ -2,10 +2,13 @@ import pytest
 import torch
 
 from colorgan.color.bins import BINS, nearest_bin, prior
+from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Prediction
-from colorgan.training.stages.supervised import PRIOR_FLOOR, BinsLoss, make_loss
+from colorgan.training.stages.base import OptimizerOptions
+from colorgan.training.stages.supervised import PRIOR_FLOOR, BinsLoss, FinetuneStage, make_loss
 
 COMMON, RARE = (0.0, 0.0), (70.0, 60.0)
+GOLDEN_MSE = (790.2616, 771.1913)
 
 
 def flat(ab: tuple[float, float]) -> torch.Tensor:
@@ -54,3 +57,24 @@ def test_a_network_without_bins_is_told_so() -> None:
 def test_the_plain_losses_are_in_lab_units(name: str, expected: float) -> None:
     prediction = Prediction(flat((4.0, -4.0)), None)
     assert float(make_loss(name, prior(), 0.0)(prediction, flat((0.0, 0.0)))) == pytest.approx(expected)
+
+
+def test_the_reports_first_stage_is_adam_on_the_mean_squared_error() -> None:
+    made = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        made.append(Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)).train())
+    ours, plain = made
+    stage = FinetuneStage(ours, make_loss("mse", prior(), 0.0), OptimizerOptions(lr=1e-4))
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-4)
+    random = torch.Generator().manual_seed(0)
+    for golden in GOLDEN_MSE:
+        L, ab = 100 * torch.rand(4, 1, 32, 32, generator=random), 25 * torch.randn(4, 2, 32, 32, generator=random)
+        loss = (plain(L).ab - ab).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert float(stage.step(L, ab)["loss"]) == pytest.approx(float(loss.detach()), rel=1e-6)
+        assert float(loss.detach()) == pytest.approx(golden, rel=1e-4)
+    for name, value in ours.state_dict().items():
+        torch.testing.assert_close(value, plain.state_dict()[name], rtol=1.3e-6, atol=1e-6, msg=name)
