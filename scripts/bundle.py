@@ -83,7 +83,7 @@ def main() -> None:
     info: ModelInfo = replace(
         model.info,
         name=arguments.name,
-        licence=arguments.license,
+        license=arguments.license,
         trained_on=arguments.trained_on,
         temperature=arguments.temperature,
         render_size=arguments.render_size,

@@ -40,7 +40,7 @@ def test_the_model_that_colors_where_none_is_named_comes_with_the_package():
 def test_it_says_what_it_is(name):
     info = load_model(name, torch.device("cpu")).info
     assert (info.name, info.network, info.stage) == (name, *BUNDLED[name])
-    assert "non-commercial" in info.licence
+    assert "non-commercial" in info.license
     assert "ImageNet" in info.trained_on
     assert info.figures["auc"] > 80
 

@@ -58,12 +58,12 @@ def test_a_command_leaves_at_a_second_sigint_with_the_code_of_the_first_signal()
 
 def test_what_cannot_be_asked_is_left_at_the_first_signal_also_at_one_that_came_before():
     with SignalWatch(leave) as watch:
-        with watch.leaving(), pytest.raises(Left):
+        with watch.exiting_at_once(), pytest.raises(Left):
             signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Left), watch.leaving():
+        with pytest.raises(Left), watch.exiting_at_once():
             pytest.fail("it was not left")
     with SignalWatch(leave) as watch:
-        with watch.leaving():
+        with watch.exiting_at_once():
             pass
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted):

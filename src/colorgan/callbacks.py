@@ -14,7 +14,7 @@ class PhotoStatus(str, Enum):
 
     written = "written"
     skipped = "skipped"
-    in_color = "in colour"  # as the JSON Lines of `colorize` have said it from the beginning
+    in_color = "in colour"  # old spelling, of the JSON Lines of `colorize`
     own = "own result"
     changed = "changed"
     failed = "failed"

@@ -38,17 +38,17 @@ class SignalWatch:
     Outside the main thread, where Python allows no handlers, it watches nothing.
 
     Args:
-        leave: ends the process, told the first signal's number; called at a second SIGINT. Without it that raises
+        exit_now: ends the process, told the first signal's number; called at a second SIGINT. Without it that raises
             KeyboardInterrupt.
 
     Attributes:
         received: the number of the first signal, or None.
     """
 
-    def __init__(self, leave: Callable[[int], NoReturn] | None = None) -> None:
+    def __init__(self, exit_now: Callable[[int], NoReturn] | None = None) -> None:
         self.received: int | None = None
-        self._leave = leave
-        self._is_leaving = False
+        self._exit_now = exit_now
+        self._exits_at_once = False
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> SignalWatch:
@@ -70,21 +70,21 @@ class SignalWatch:
     def _remember(self, number: int, frame: FrameType | None) -> None:
         again = self.received is not None and number == signal.SIGINT
         self.received = self.received or number
-        if self._leave is not None and (again or self._is_leaving):
-            self._leave(self.received)
+        if self._exit_now is not None and (again or self._exits_at_once):
+            self._exit_now(self.received)
         if again:
             raise KeyboardInterrupt
 
     @contextmanager
-    def leaving(self) -> Iterator[None]:
+    def exiting_at_once(self) -> Iterator[None]:
         """Let the first signal end the process too: for what leaves nothing half done and cannot be asked between."""
-        self._is_leaving = True
+        self._exits_at_once = True
         try:
-            if self.received is not None and self._leave is not None:
-                self._leave(self.received)
+            if self.received is not None and self._exit_now is not None:
+                self._exit_now(self.received)
             yield
         finally:
-            self._is_leaving = False
+            self._exits_at_once = False
 
     def check(self, advice: str) -> None:
         """Raise if a signal came.

@@ -77,7 +77,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
             network="compact",
             options={},
             stage="scratch",
-            licence="MIT",
+            license="MIT",
             made_by="the tests",
             trained_on="nothing",
             figures={},

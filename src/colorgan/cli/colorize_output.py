@@ -30,7 +30,7 @@ _OWN_MODELS = ("finetuned", "gan")
 _SUMS = {
     PhotoStatus.written: "written",
     PhotoStatus.skipped: "skipped",
-    PhotoStatus.in_color: "in_colour",
+    PhotoStatus.in_color: "in_colour",  # old spelling
     PhotoStatus.own: "own_results",
     PhotoStatus.changed: "changed",
     PhotoStatus.failed: "failed",

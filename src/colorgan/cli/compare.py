@@ -92,7 +92,7 @@ def _check_models(console: Console, options: CompareOptions) -> None:
     """Load the models once, so that one that cannot be had is an error here, and one to be fetched shows a bar."""
     console.note("Loading the models ...")
     with watch_signals(STOPPED) as watch:
-        with watch.leaving():  # torch takes seconds to load
+        with watch.exiting_at_once():  # torch takes seconds to load
             from colorgan.comparison.models import load_models
 
         with _Callbacks(console, watch) as callbacks:
@@ -105,7 +105,7 @@ def _compare(
 ) -> Comparison:
     """Compare under a progress bar."""
     console.note("Loading the models ...")
-    with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+    with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
         from colorgan.comparison.compare import compare as compare_models
 
     with _Callbacks(console, watch) as callbacks:

@@ -60,7 +60,7 @@ def _prepare(
     """Write the set under a progress bar."""
     with console.bar("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task("Looking for photos", total=None)
-        with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+        with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.data.prepare import prepare as prepare_set
 
         def progress(done: int, total: int | None) -> None:

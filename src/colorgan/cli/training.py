@@ -188,7 +188,7 @@ def _run_with_bar(
     console.note(f"Training on the set {data}, with the run folder {run} ...")
     resume = f"Go on with: colorgan {verb} --resume --data {_quoted(data)} --run {_quoted(run)}"
     with watch_signals(resume) as watch:
-        with watch.leaving():  # torch takes seconds to load, and nothing is written yet
+        with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.training import verbs
             from colorgan.training.run_folder import resumable_options
         if given is not None:

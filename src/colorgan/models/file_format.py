@@ -82,6 +82,9 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+_KEYS = {"license": "licence"}  # old spelling, under which files are checked
+
+
 def digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     """The SHA-256 of all that a file says, so that a single changed byte is noticed.
 
@@ -119,7 +122,7 @@ def _metadata_of(info: ModelInfo, tensors: Mapping[str, Tensor]) -> dict[str, st
     metadata = {_FORMAT_KEY: FORMAT_VERSION}
     for field in fields(ModelInfo):
         value = getattr(info, field.name)
-        metadata[field.name] = _plain(value) if isinstance(value, str) else json.dumps(value)
+        metadata[_KEYS.get(field.name, field.name)] = _plain(value) if isinstance(value, str) else json.dumps(value)
     return {**metadata, _DIGEST_KEY: digest(metadata, tensors)}
 
 
@@ -139,14 +142,15 @@ def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
         raise bad_weights(path, f"format {version!r}, where this colorgan knows {FORMAT_VERSION}", "Update colorgan.")
     values = {}
     for field in fields(ModelInfo):
-        if field.name not in metadata and field.default is not MISSING:
+        key = _KEYS.get(field.name, field.name)
+        if key not in metadata and field.default is not MISSING:
             continue  # a file from before there was such a field
         try:
-            values[field.name] = _READERS.get(field.name, _plain)(metadata[field.name])
+            values[field.name] = _READERS.get(key, _plain)(metadata[key])
         except KeyError:
-            raise bad_weights(path, f"its description lacks {field.name!r}", COPY_AGAIN) from None
+            raise bad_weights(path, f"its description lacks {key!r}", COPY_AGAIN) from None
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            found = f"{field.name} is {metadata[field.name][:80]!r}: {error}"
+            found = f"{key} is {metadata[key][:80]!r}: {error}"
             raise bad_weights(path, found, COPY_AGAIN) from error
     return ModelInfo(**values)
 

@@ -32,7 +32,7 @@ class ModelInfo:
     network: str
     options: dict[str, Any]
     stage: str
-    licence: str
+    license: str
     made_by: str
     trained_on: str
     figures: dict[str, float]

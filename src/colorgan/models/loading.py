@@ -251,7 +251,7 @@ def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
         network=LiteUNet.network,
         options=encoder.shape,
         stage="scratch",
-        licence=_ENCODER_LICENSE,
+        license=_ENCODER_LICENSE,
         made_by="EfficientNet-Lite",
         trained_on=_ENCODER_TRAINED_ON,
         figures={},

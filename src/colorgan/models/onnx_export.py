@@ -137,7 +137,7 @@ def _metadata(model: Model) -> dict[str, str]:
     return {
         "name": info.name,
         "network": info.network,
-        "license": info.licence,
+        "license": info.license,
         "made_by": info.made_by,
         "trained_on": info.trained_on,
         "render_size": str(info.render_size),

@@ -94,7 +94,7 @@ def _info(path: Path) -> ModelInfo:
         network=DDColor.network,
         options={},
         stage="published",
-        licence="unknown: see where the file came from",
+        license="unknown: see where the file came from",
         made_by="unknown; read by spandrel",
         trained_on="unknown",
         figures={},

@@ -74,7 +74,7 @@ def _started(
     trained_on, terms = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
     if info:
         trained_on = f"{info.trained_on}; then {trained_on}"
-        terms = f"{info.licence}; and {OWN_PHOTOS}"  # old spelling
+        terms = f"{info.license}; and {OWN_PHOTOS}"  # old spelling
     return generator, {
         "network": generator.network,
         "options": generator.options,
@@ -92,7 +92,7 @@ def _info(task: TrainingTask[Options], options: Options, model: Mapping[str, Any
         network=model["network"],
         options=model["options"],
         stage=task.stage,
-        licence=model["licence"],  # old spelling
+        license=model["licence"],  # old spelling
         made_by=f"colorgan {__version__}",
         trained_on=model["trained_on"],
         figures={},

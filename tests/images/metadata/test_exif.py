@@ -53,7 +53,7 @@ def test_only_what_became_untrue_is_changed(order: str, turned: bool) -> None:
     before = block(order)
     changed = ExifBlock(before)
     assert fields(before)[ORIENTATION] == 6
-    changed.make_true(turned=turned)
+    changed.normalize(turned=turned)
     after = changed.tobytes()
     size = (480, 640) if turned else (640, 480)
     wanted = fields(before) | {COLOR_SPACE: 1, 0xA002: size[0], 0xA003: size[1]}
@@ -67,7 +67,7 @@ def test_only_what_became_untrue_is_changed(order: str, turned: bool) -> None:
 def test_the_thumbnail_is_taken_out(order: str) -> None:
     picture = b"\xff\xd8 a small gray picture \xff\xd9"
     changed = ExifBlock(block(order, picture))
-    changed.make_true(turned=False)
+    changed.normalize(turned=False)
     assert b"small gray" not in changed.tobytes()
     exif = Image.Exif()
     exif.load(changed.tobytes())
@@ -79,7 +79,7 @@ def test_a_block_of_the_orientation_alone_is_empty_without_it() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 3
     changed = ExifBlock(exif.tobytes())
-    changed.make_true(turned=False)
+    changed.normalize(turned=False)
     assert changed.is_empty
 
 
@@ -95,7 +95,7 @@ def test_what_describes_the_gray_pixels_goes(turned: bool) -> None:
     directory = exif.get_ifd(IFD.Exif)
     directory.update({0x9101: b"\1\0\0\0", 0x9102: 2.0, 0xA500: 1.0, 36867: "1936:05:01 10:00:00"})
     changed = ExifBlock(exif.tobytes())
-    changed.make_true(turned=turned)
+    changed.normalize(turned=turned)
     width, height = (480, 640) if turned else (640, 480)
     after = fields(changed.tobytes())
     after.pop(0x8769)
@@ -107,7 +107,7 @@ def test_a_block_that_says_adobe_rgb_without_a_profile_no_longer_does() -> None:
         exif = Image.Exif()
         exif.get_ifd(IFD.Exif)[0xA005] = {1: index}
         changed = ExifBlock(exif.tobytes())
-        changed.make_true(turned=False)
+        changed.normalize(turned=False)
         return changed.tobytes()
 
     assert 0xA005 not in fields(told("R03"))
@@ -122,7 +122,7 @@ def test_changed_and_cut_bytes_are_refused_or_give_a_block(changes: list[tuple[i
         data[place % len(data)] = value
     try:
         changed = ExifBlock(bytes(data[:length]))
-        changed.make_true(turned=True)
+        changed.normalize(turned=True)
     except (ValueError, struct.error):
         return
     assert io.BytesIO(changed.tobytes()).read(6) == b"Exif\0\0"

@@ -73,7 +73,7 @@ def _licenses(comparison: Comparison) -> dict[str, list[str]]:
     """Each license once, with the models under it."""
     found: dict[str, list[str]] = {}
     for row in comparison.models:
-        terms = row.model.get("licence", "unknown")  # old spelling, of the weights' files
+        terms = row.model.get("license", row.model.get("licence", "unknown"))  # old spelling, of earlier results
         found.setdefault(str(terms), []).append(row.name)
     return found
 

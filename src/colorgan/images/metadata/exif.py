@@ -99,7 +99,7 @@ class ExifBlock:
             return None
         return self._read("H" if entry.type == _SHORT else "I", entry.place + 8)
 
-    def make_true(self, *, turned: bool) -> None:
+    def normalize(self, *, turned: bool) -> None:
         """Take out what is true of the gray file alone, and say what the colored photo is.
 
         Args:

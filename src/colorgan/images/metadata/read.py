@@ -96,7 +96,7 @@ def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
     if not packet:
         return None
     try:
-        kept, losses = xmp.made_true(packet)
+        kept, losses = xmp.normalized(packet)
     except ValueError:
         warnings.append("damaged XMP data, left out")
         return None
@@ -132,7 +132,7 @@ def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
     if not data:
         return None
     block = ExifBlock(data)
-    block.make_true(turned=turned)
+    block.normalize(turned=turned)
     return None if block.is_empty else block.tobytes()
 
 
