@@ -4,8 +4,8 @@
 
 Each photo gives two crops that share a part; one is made darker, the other lighter. All are colored by
 `colorize --album`, and each alone. Of the shared parts: the mean distance of the two crops' ab at the same places, and
-the chroma, without and with the album; the seconds of both runs in turn, each with a model loaded anew; and the bytes
-that the first pass keeps of a photo.
+the chroma, without and with the album; the seconds of a core that both runs take in turn, each with a model loaded
+anew; and the bytes that the first pass keeps of a photo.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Weighing(Callbacks):
 
 
 def color(photos: Path, output: Path, *, as_album: bool) -> tuple[float, list[int]]:
-    """Color a folder, and give the seconds that it took, and the bytes that were kept of each photo."""
-    begun = time.perf_counter()
+    """Color a folder, and give the seconds of a core that it took, and the bytes that were kept of each photo."""
+    begun = time.process_time()
     batch = BatchOptions(album=as_album, overwrite=True, device="cpu", workers=1)
     weighing = Weighing(output)
     colorize_files([photos], output, ColorizeOptions(format="png"), batch=batch, callbacks=weighing)
-    return time.perf_counter() - begun, weighing.sizes
+    return time.process_time() - begun, weighing.sizes
 
 
 def ab_of(path: Path, place: tuple[slice, slice]) -> Tensor:
@@ -103,7 +103,7 @@ def main() -> None:
                 chromas.append(float((one.norm(dim=0).mean() + other.norm(dim=0).mean()) / 2))
             print(f"{way}: ab {np.mean(distances):.2f} apart, chroma {np.mean(chromas):.1f}")
         alone, together = (min(seconds) for seconds in times.values())
-        print(f"{alone:.1f} s alone, {together:.1f} s as an album: {together / alone:.2f} times")
+        print(f"{alone:.1f} s of a core alone, {together:.1f} s as an album: {together / alone:.2f} times")
         print(f"kept between the passes: {np.mean(kept) / 1000:.0f} kB a photo")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from processes import Start
 from trees import needs_links
 
 from colorgan.batch.journals.manifest import MANIFEST_NAME
+from colorgan.batch.journals.records import FileState, Record, RecordState
 from colorgan.batch.journals.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.data.sources import open_source
 from colorgan.errors import OutputError
@@ -135,6 +137,24 @@ def test_what_a_user_put_in_a_results_place_stays_there(tiny_model: Path, tmp_pa
     code, _, words = call("-", "-o", link, "--model", tiny_model)
     assert (code, link.is_symlink()) == (2, True)
     assert "stands there already" in words
+
+
+def test_a_new_folder_without_locks_on_a_disk_that_has_some_is_waited_for_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+    monkeypatch.setattr("colorgan.files.fcntl.lockf", _refuse)
+    store = SqliteStore(tmp_path / "new", words.append)
+    record = Record(b"in/a.jpg", FileState(1, 2), b"s", RecordState.made, FileState(3, 4))
+    store.write({b"a.jpg": record})
+    assert store.get(b"a.jpg") == record
+    store.close()
+    assert len(words) == 1
+    assert "has no locks" in words[0]
+
+
+def _refuse(*arguments: object) -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def test_a_retouched_result_is_left_alone_counted_and_named(tiny_model: Path, tmp_path: Path, call: Call) -> None:

@@ -133,3 +133,9 @@ def test_a_parameter_is_spelled_in_one_way_in_every_command():
         for name, each in options_of(kind).items():
             spellings.setdefault(name, set()).add(each.spellings[0])
     assert {name: found for name, found in spellings.items() if len(found) > 1} == {}
+
+
+def test_an_option_that_was_renamed_is_taken_by_its_old_name_which_no_help_shows():
+    context = GROUP.commands["train"].make_context("train", ["--coarse-truth"])
+    assert context.params["downsample_real"] is True
+    assert "coarse-truth" not in shown("train")

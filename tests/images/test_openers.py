@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from pictures import RAMP, RAMP16, lab_lightness, lightness_of, png_bytes, tiff_bytes
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -234,3 +235,55 @@ def test_a_file_of_another_kind_is_called_by_its_kind(start: bytes, kind: str) -
         photo_of(start + bytes(300))
     assert kind in str(caught.value)
     assert "damaged" not in str(caught.value)
+
+
+_TURNED = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
+_WIDE = np.tile(np.arange(40, 216, 4, dtype=np.uint8), (20, 1))
+
+
+def test_a_tiff_that_says_in_xmp_alone_how_it_lies_is_turned_upright() -> None:
+    file = io.BytesIO()
+    Image.fromarray(_WIDE).save(file, "TIFF", tiffinfo={700: _TURNED})
+    assert read(file).size == (20, 44)
+
+
+def test_a_bigtiff_is_turned_by_its_tags_and_keeps_what_they_say() -> None:
+    file = io.BytesIO()
+    tags = [(274, 3, 1, 6, True), (315, 2, 9, b"somebody\0", True)]
+    tifffile.imwrite(file, _WIDE, photometric="minisblack", bigtiff=True, extratags=tags)
+    photo = read(file)
+    assert photo.size == (20, 44)
+    assert b"somebody" in (photo.metadata.exif or b"")
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "lightness", "word"),
+    [(1, 13, 50.4, ""), (1, 8, 74.0, ""), (9, 16, 64.7, "HDR (PQ)")],
+    ids=["sRGB", "linear", "PQ"],
+)
+def test_what_an_avif_says_in_code_points_is_what_its_pixels_mean(
+    primaries: int, transfer: int, lightness: float, word: str
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(_WIDE).convert("RGB").save(file, "AVIF", quality=100)
+    data = bytearray(file.getvalue())
+    place = data.index(b"colrnclx") + 8
+    data[place : place + 4] = primaries.to_bytes(2, "big") + transfer.to_bytes(2, "big")
+    photo = read(io.BytesIO(data))
+    assert photo.lightness.rows(slice(0, 1))[0, 20] == pytest.approx(lightness, abs=1.0)
+    assert word in " ".join(photo.warnings)
+
+
+def test_a_page_that_may_be_a_scanners_infrared_channel_is_read_with_a_word_where_every_page_is() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as pages:
+        pages.write(np.dstack([_WIDE] * 3), photometric="rgb")
+        pages.write(255 - _WIDE, photometric="minisblack")
+        pages.write(255 - _WIDE, photometric="minisblack")
+    words = [read(file, ReadOptions(page=page, every_page=True)).warnings for page in range(3)]
+    assert ["infrared" in " ".join(each) for each in words] == [False, True, False]
+    assert read(file).warnings == ("more than one picture inside; the first was taken, not all pages",)

@@ -420,6 +420,7 @@ class _Run:
             threads_a_core=THREADS_A_CORE_FAR if self._is_far else THREADS_A_CORE,
             budget=PixelBudget(),
             gallery=self._gallery,
+            with_confidence=self._batch.page,
             album=album,
         )
 

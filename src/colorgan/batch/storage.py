@@ -12,14 +12,14 @@ import mimetypes
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from colorgan.batch.journals.records import FileState
-from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
+from colorgan.batch.storage_errors import code_of, explained
+from colorgan.errors import PhotoError, UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping
 
@@ -29,24 +29,6 @@ _MARK = "made-by-colorgan"  # among an object's metadata, where the store has su
 UNKNOWN = FileState(-3, -3)  # of an object that nobody was asked about
 _ATTEMPTS = 3  # to read an object whose bytes break off
 _AT_ONCE = 16  # small objects that are read together
-_GO_ON = "The same command again goes on with the rest."
-# What stores answer, by code or HTTP status: what was found, and what to do.
-_EXPIRED = ("the credentials have expired", f"Get new ones. {_GO_ON}")
-_REFUSED = (
-    "the credentials are refused",
-    "Check those of the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID and the like).",
-)
-_BUSY = ("the store is too busy, or does not answer", f"Take fewer workers, or wait. {_GO_ON}")
-_FULL = ("the store takes no more: its quota is reached", f"Make room there. {_GO_ON}")
-_FORBIDDEN = ("no permission", "Allow it to the credentials of the environment, or take others.")
-_ANSWERS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), _EXPIRED),
-    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure", "401"), _REFUSED),
-    **dict.fromkeys(("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "429", "500", "503"), _BUSY),
-    **dict.fromkeys(("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "507"), _FULL),
-    **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "403"), _FORBIDDEN),
-}
-_NOT_THERE = ("NoSuchKey", "404", "410")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +96,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
     root = path.rstrip("/") + "/"
     find = _s3_objects if scheme in _S3 else _folder_by_folder
     reported: set[str] = set()
-    with _explained("listing", address, is_place=True):
+    with explained("listing", address, is_place=True):
         for path, state in find(_file_system(address), root, reported, left_out):
             yield RemoteFile(path[len(root) :], state)
 
@@ -170,7 +152,7 @@ def state_of(address: str) -> FileState:
         UsageError: it is not there.
         StorageError: the store refuses, or does not answer.
     """
-    with _explained("looking at", address, is_place=True):
+    with explained("looking at", address, is_place=True):
         return _state(_file_system(address).info(_name(address)))
 
 
@@ -207,7 +189,7 @@ def read_object(address: str, expected: FileState) -> bytes:
         PhotoError: it is gone, may not be read, or was changed since it was listed or while it was read.
         StorageError: the store refuses, or does not answer.
     """
-    with _explained("reading", address, is_place=False):
+    with explained("reading", address, is_place=False):
         store, name = _file_system(address), _name(address)
         if split_address(address)[0] in _S3:
             return _read_of_s3(store, name, expected)
@@ -235,9 +217,9 @@ def _read_of_s3(store: Any, name: str, expected: FileState) -> bytes:
         try:
             return bytes(sync(store.loop, read))
         except Exception as error:
-            if _code(error) == "PreconditionFailed":
+            if code_of(error) == "PreconditionFailed":
                 raise _changed() from None
-            if _code(error) or attempt == _ATTEMPTS - 1:  # else it broke off
+            if code_of(error) or attempt == _ATTEMPTS - 1:  # else it broke off
                 raise
     raise AssertionError
 
@@ -293,7 +275,7 @@ def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
         StorageError: the store refuses, or does not answer.
     """
     scheme, _ = split_address(address)
-    with _explained("writing", address, is_place=True):
+    with explained("writing", address, is_place=True):
         store, name = _file_system(address), _name(address)
         kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
         facts = {"Metadata": {_MARK: "1"}, "ContentType": kind} if scheme in _S3 else {}
@@ -330,7 +312,7 @@ def find_objects(address: str, suffix: str) -> list[str]:
         StorageError: the store refuses, or does not answer.
     """
     scheme, path = split_address(address)
-    with _explained("looking at", address, is_place=True):
+    with explained("looking at", address, is_place=True):
         names = _file_system(address).find(path)
     return [f"{scheme}://{name.lstrip('/')}" for name in names if name.endswith(suffix)]
 
@@ -343,7 +325,7 @@ def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
     """
 
     def read(address: str) -> bytes:
-        with _explained("reading", address, is_place=True):
+        with explained("reading", address, is_place=True):
             data: bytes = _file_system(address).cat_file(_name(address))
             return data
 
@@ -351,67 +333,6 @@ def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
         for start in range(0, len(addresses), _AT_ONCE):
             some = addresses[start : start + _AT_ONCE]
             yield from zip(some, threads.map(read, some), strict=True)
-
-
-# --- what stores answer --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _explained(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
-    """Say in words of our own what a store answered.
-
-    Args:
-        doing: what was tried.
-        address: where.
-        is_place: whether it is that of all photos or results, and not of one photo that can fail alone.
-    """
-    try:
-        yield
-    except ColorganError:
-        raise
-    except Exception as error:
-        # Without what it comes from: a traceback would show addresses with their signatures.
-        raise _error(error, f"{doing} {shown_address(address)}", is_place=is_place) from None
-
-
-def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
-    code = _code(error)
-    if code == "NoSuchBucket":
-        return UsageError(expected, "there is no such bucket", "Check its name.")
-    if code in _NOT_THERE or (not code and isinstance(error, FileNotFoundError)):
-        kind = UsageError if is_place else PhotoError
-        return kind(expected, "there is no such object or folder", "Check the name.")
-    if code in ("AccessDenied", "403") and not is_place:
-        return PhotoError(expected, "no permission to read it", _FORBIDDEN[1])
-    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
-        return StorageError(expected, "no credentials in the environment", _REFUSED[1])
-    if not code and _is_no_answer(error):
-        return StorageError(expected, *_BUSY)
-    found, advice = _ANSWERS.get(code, (f"the store answers {code or type(error).__name__}", _GO_ON))
-    return StorageError(expected, found, advice)
-
-
-def _code(error: BaseException | None) -> str:
-    """The code of an answer, as the libraries of stores hand it on; the HTTP status where there is no other."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        if isinstance(response, dict) and "Error" in response:
-            return str(response["Error"].get("Code", ""))
-        if isinstance(status := getattr(error, "status", None), int):
-            return str(status)
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def _is_no_answer(error: BaseException | None) -> bool:
-    """Whether nothing answered, or not in time."""
-    while error is not None:
-        if isinstance(error, ConnectionError | TimeoutError) or "Timeout" in type(error).__name__:
-            return True
-        if type(error).__name__ in ("EndpointConnectionError", "ConnectionClosedError", "ClientConnectorError"):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def is_one_photo(address: str) -> bool:

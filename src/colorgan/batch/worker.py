@@ -101,6 +101,7 @@ class PhotoWorker:
         cores: of the CPU that are this process's; so many threads compute at the same time.
         threads_a_core: that call it, and mostly wait.
         gallery: the page that photos are put on; None without one.
+        with_confidence: tell how sure the network was, for a page that there may be.
         album: by whose palette photos are colored; None without one.
         budget: of the photos that are in memory at the same time.
 
@@ -119,11 +120,13 @@ class PhotoWorker:
         threads_a_core: int = THREADS_A_CORE,
         budget: PixelBudget,
         gallery: Gallery | None = None,
+        with_confidence: bool = False,
         album: Album | None = None,
     ) -> None:
         self._colorizer = colorizer
         self._options, self._skip_color = options, skip_color
         self._all_pages, self._gallery, self._album = all_pages, gallery, album
+        self._is_sure_wanted = with_confidence or options.confidence or options.unsure == "gray"
         self.threads = threads_a_core * cores
         self._cores, self._budget = cores, budget
         self._permits = threading.BoundedSemaphore(cores)
@@ -246,7 +249,7 @@ class PhotoWorker:
             return colorizer.predict_batch(
                 torch.stack([one.L for one in alike]),
                 options,
-                with_confidence=self._gallery is not None or self._album is not None,
+                with_confidence=self._is_sure_wanted,
                 with_regions=self._album is not None,
             )
 

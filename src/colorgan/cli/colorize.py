@@ -36,7 +36,6 @@ def colorize(
         list[str] | None,
         typer.Argument(
             metavar="INPUT",
-            parser=given_name,
             help="Photos, folders, or their addresses (s3://bucket/photos); - reads one photo from standard input.",
             show_default=False,
         ),
@@ -91,7 +90,7 @@ def colorize(
     if not inputs and not from_file:
         raise UsageError("photos to color", "no INPUT and no --from-file", "Name photos or folders of them.")
     request = Request(
-        inputs=inputs or [],
+        inputs=[given_name(text) for text in inputs or []],
         output=output,
         from_file=from_file,
         options=ColorizeOptions(**given[ColorizeOptions]),

@@ -20,7 +20,7 @@ from colorgan.color.bins import BINS, bin_centers, soft_targets
 from colorgan.networks.generator import Prediction
 
 REGIONS = 20  # of a photo
-_ROUNDS = 6  # of the clustering
+_ROUNDS = 4  # of the clustering
 _DIMENSIONS = 96  # that features are projected to; distances keep to 7%
 # Distances between features: of two levels, each of length 1.
 _BLEND = 0.22  # how like two regions have to be to share a place
@@ -57,11 +57,18 @@ def features_of(prediction: Prediction) -> Tensor:
     """
     assert prediction.logits is not None
     coarse, fine = (F.normalize(level.float(), dim=1) for level in prediction.levels)
-    coarse = F.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
+    directions = _projection(coarse.shape[1] + fine.shape[1]).to(fine.device)
+    small = _projected(coarse, directions[: coarse.shape[1]])
+    large = F.interpolate(small, fine.shape[-2:], mode="bilinear", align_corners=False)
     height, width = prediction.logits.shape[-2:]
-    both = torch.cat([coarse, fine], dim=1)[..., : -(-height // 2), : -(-width // 2)]
-    projected: Tensor = torch.einsum("bchw,cd->bdhw", both, _projection(both.shape[1]).to(both.device))
-    return projected
+    both = large + _projected(fine, directions[coarse.shape[1] :])
+    return both[..., : -(-height // 2), : -(-width // 2)]
+
+
+def _projected(level: Tensor, directions: Tensor) -> Tensor:
+    """(B, C, h, w) along (C, D): (B, D, h, w)."""
+    projected: Tensor = directions.T @ level.flatten(2)
+    return projected.reshape(len(level), -1, *level.shape[-2:])
 
 
 @cache
@@ -73,7 +80,7 @@ def _projection(channels: int) -> Tensor:
 
 def log_shares_of(logits: Tensor, temperature: float) -> Tensor:
     """The distributions over the bins at the size of `features_of`: (B, 313, h, w) to half the height and width."""
-    return F.avg_pool2d((logits.float() / temperature).log_softmax(dim=1), 2, ceil_mode=True)
+    return F.avg_pool2d(logits.float() / temperature, 2, ceil_mode=True).log_softmax(dim=1)
 
 
 def with_true_colors(regions: Regions, ab: Tensor) -> Regions:
@@ -102,9 +109,12 @@ def regions_of(features: Tensor, log_shares: Tensor) -> Regions:
 
 def _k_means(cells: Tensor, count: int) -> Tensor:
     """Means of (n, D), (count, D): started far apart, so that nothing is drawn at random."""
-    means = cells[(cells - cells.mean(dim=0)).square().sum(dim=1).argmax()][None]
+    chosen = [(cells - cells.mean(dim=0)).square().sum(dim=1).argmax()]
+    nearest = torch.full((len(cells),), torch.inf)
     for _ in range(count - 1):
-        means = torch.cat([means, cells[torch.cdist(cells, means).amin(dim=1).argmax()][None]])
+        nearest = torch.minimum(nearest, (cells - cells[chosen[-1]]).square().sum(dim=1))
+        chosen.append(nearest.argmax())
+    means = cells[torch.stack(chosen)]
     for _ in range(_ROUNDS):
         members = F.one_hot(torch.cdist(cells, means).argmin(dim=1), count).float()
         sizes = members.sum(dim=0)[:, None]

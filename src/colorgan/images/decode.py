@@ -260,6 +260,9 @@ def _located(file: BinaryIO, options: ReadOptions) -> _Place:
         which = "first" if page is photos[0] else "largest"
         warnings = (f"more than one picture inside; the {which} was taken, not all pages",)
     size = (page.width, page.height)
+    before = photos[options.page - 1] if options.every_page and options.page else page
+    if page.is_gray and not before.is_gray and size == (before.width, before.height):
+        warnings = ("gray and as large as the page in color before it: perhaps a scanner's infrared channel",)
     if page.index is None:
         return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, size, warnings)
     return _Place(file, page.index, page.place, size, warnings)

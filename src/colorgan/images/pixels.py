@@ -131,12 +131,12 @@ class Scale:
         return codes
 
 
-def scale_of(lowest: float, highest: float, kind: str, bits: int, warnings: list[str]) -> Scale:
-    """The values that stand for black and white where a file doesn't say it, of the lowest and highest one.
+def scale_of(least: float, greatest: float, kind: str, bits: int, warnings: list[str]) -> Scale:
+    """The values that stand for black and white where a file doesn't say it, of the least and greatest one.
 
     Args:
-        lowest: value of the picture.
-        highest: likewise.
+        least: value of the picture.
+        greatest: likewise.
         kind: of the numbers, as NumPy has it: u, i or f.
         bits: of each.
         warnings: to which is added what was taken.
@@ -146,12 +146,12 @@ def scale_of(lowest: float, highest: float, kind: str, bits: int, warnings: list
         name, fulls = "float", ((2.0, 1.0), (256.0, 255.0), (65536.0, 65535.0))
     else:
         name, full = f"{'signed ' if kind == 'i' else ''}{bits}-bit", 2.0 ** (bits - (kind == "i")) - 1
-        if kind == "i" and lowest < -_FAINT * max(highest, 1.0):  # values about zero, as of a scan less 32768
+        if kind == "i" and least < -_FAINT * max(greatest, 1.0):  # values about zero, as of a scan less 32768
             warnings.append(f"{name} values, read with {-full - 1:g} as black and {full:g} as white")
             return Scale(-full - 1, full)
         # All bits, where the picture uses most of them; else 16 bits, unless it shows more.
-        fulls = ((full, full),) if bits <= 16 or highest > _MOST_OF * full else ((65535.0, 65535.0),)
-    white = next((white for limit, white in fulls if highest <= limit), highest)
+        fulls = ((full, full),) if bits <= 16 or greatest > _MOST_OF * full else ((65535.0, 65535.0),)
+    white = next((white for limit, white in fulls if greatest <= limit), greatest)
     warnings.append(f"{name} values, read with {white:g} as white")
     return Scale(0.0, white if white > 0 else 1.0)
 

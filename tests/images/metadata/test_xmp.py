@@ -186,7 +186,7 @@ def test_what_is_true_of_the_gray_file_alone_goes(fact: str, loss: str, style: s
     else:
         city = f"{'q' if prefix == 'photoshop' else 'photoshop'}:City"
         before = described(f'q:{name}="17" {city}="Rome"', **{prefix: "q"})
-    after, losses = xmp.made_true(before)
+    after, losses = xmp.normalized(before)
     assert b"17" not in after
     assert b"Rome" in after
     assert TITLE in after
@@ -196,4 +196,4 @@ def test_what_is_true_of_the_gray_file_alone_goes(fact: str, loss: str, style: s
 
 def test_a_packet_without_such_facts_stays_byte_for_byte() -> None:
     before = described('photoshop:City="Rome" xmp:CreateDate="1911" GCamera:BurstID="7"')
-    assert xmp.made_true(before) == (before, [])
+    assert xmp.normalized(before) == (before, [])

@@ -100,6 +100,10 @@ class SqliteStore:
             what = f"a folder for results at {self._path.parent}"
             raise OutputError.of(what, error, "name another output folder", parameter="output") from error
         disk = Disk.of(self._path.parent)
+        if (
+            not disk.has_locks
+        ):  # a folder that was just made: in one that stands there a manifest takes the journal's place
+            self._notify(f"The disk of {self._path.parent} has no locks: see that no other colorgan writes there.")
         try:
             return self._patiently(lambda: self._open_here(disk))
         except sqlite3.DatabaseError as error:
@@ -113,7 +117,7 @@ class SqliteStore:
     def _open_here(self, disk: Disk) -> sqlite3.Connection:
         with self._saying_why(), self._path.open("ab"):
             pass  # with the rights that a new file gets in that folder, of which SQLite knows nothing
-        database = self._open(self._path.absolute().as_uri(), upgrade=True)
+        database = self._open(f"{self._path.absolute().as_uri()}?nolock={int(not disk.has_locks)}", upgrade=True)
         if not disk.can_flush:
             database.execute("PRAGMA synchronous = OFF")
         return database

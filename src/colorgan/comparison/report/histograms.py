@@ -11,7 +11,7 @@ from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, ORIGINAL, Comp
 from colorgan.html.axes import Axis, ticks
 
 WIDTH, HEIGHT = 380, 190
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 44, 18, 10, 26
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
     if not packet:
         return None
     try:
-        kept, losses = xmp.made_true(packet)
+        kept, losses = xmp.normalized(packet)
     except ValueError:
         warnings.append("damaged XMP data, left out")
         return None

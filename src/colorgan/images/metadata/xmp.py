@@ -98,7 +98,7 @@ def orientation_of(packet: bytes | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def made_true(packet: bytes) -> tuple[bytes, list[str]]:
+def normalized(packet: bytes) -> tuple[bytes, list[str]]:
     """The packet without what is true of the gray file alone, such as that it lies on its side.
 
     Returns:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 _NEW_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _SUB_DIRECTORIES = 254, 255, 256, 257, 262, 330
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+_WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # of PhotometricInterpretation
 _OLD_REDUCED, _TRANSPARENCY_MASK = 2, 4  # of SubfileType, and of PhotometricInterpretation
 _KINDS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # of integers, as `struct` has them
 _MOST_DIRECTORIES, _MOST_VALUES = 100_000, 64
@@ -26,6 +27,7 @@ class TiffPage:
         width: pixels.
         height: pixels.
         is_part: whether it is a smaller copy or the mask of another picture.
+        is_gray: whether its samples are gray.
     """
 
     place: int
@@ -33,6 +35,7 @@ class TiffPage:
     width: int
     height: int
     is_part: bool
+    is_gray: bool
 
     @property
     def pixels(self) -> int:
@@ -94,7 +97,8 @@ def _page(fields: Fields, place: int, index: int | None) -> TiffPage:
 
     is_part = bool(value(_NEW_SUBFILE) & (_REDUCED | _MASK))
     is_part |= value(_OLD_SUBFILE) == _OLD_REDUCED or value(_PHOTOMETRIC) == _TRANSPARENCY_MASK
-    return TiffPage(place, index, value(_WIDTH), value(_HEIGHT), is_part)
+    is_gray = value(_PHOTOMETRIC) in (_WHITE_IS_ZERO, _BLACK_IS_ZERO)
+    return TiffPage(place, index, value(_WIDTH), value(_HEIGHT), is_part, is_gray)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""What stores of objects answer, in words of our own: their texts and addresses may hold keys and signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
+from colorgan.files import shown_address
+
+_GO_ON = "The same command again goes on with the rest."
+# What stores answer, by code or HTTP status: what was found, and what to do.
+_EXPIRED = ("the credentials have expired", f"Get new ones. {_GO_ON}")
+_REFUSED = (
+    "the credentials are refused",
+    "Check those of the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID and the like).",
+)
+_BUSY = ("the store is too busy, or does not answer", f"Take fewer workers, or wait. {_GO_ON}")
+_FULL = ("the store takes no more: its quota is reached", f"Make room there. {_GO_ON}")
+_FORBIDDEN = ("no permission", "Allow it to the credentials of the environment, or take others.")
+_ANSWERS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), _EXPIRED),
+    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure", "401"), _REFUSED),
+    **dict.fromkeys(("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "429", "500", "503"), _BUSY),
+    **dict.fromkeys(("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "507"), _FULL),
+    **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "403"), _FORBIDDEN),
+}
+_NOT_THERE = ("NoSuchKey", "404", "410")
+
+
+@contextmanager
+def explained(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
+    """Say in words of our own what a store answered.
+
+    Args:
+        doing: what was tried.
+        address: where.
+        is_place: whether it is that of all photos or results, and not of one photo that can fail alone.
+    """
+    try:
+        yield
+    except ColorganError:
+        raise
+    except Exception as error:
+        # Without what it comes from: a traceback would show addresses with their signatures.
+        raise _error(error, f"{doing} {shown_address(address)}", is_place=is_place) from None
+
+
+def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
+    code = code_of(error)
+    if code == "NoSuchBucket":
+        return UsageError(expected, "there is no such bucket", "Check its name.")
+    if code in _NOT_THERE or (not code and isinstance(error, FileNotFoundError)):
+        kind = UsageError if is_place else PhotoError
+        return kind(expected, "there is no such object or folder", "Check the name.")
+    if code in ("AccessDenied", "403") and not is_place:
+        return PhotoError(expected, "no permission to read it", _FORBIDDEN[1])
+    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+        return StorageError(expected, "no credentials in the environment", _REFUSED[1])
+    if not code and _is_no_answer(error):
+        return StorageError(expected, *_BUSY)
+    found, advice = _ANSWERS.get(code, (f"the store answers {code or type(error).__name__}", _GO_ON))
+    return StorageError(expected, found, advice)
+
+
+def code_of(error: BaseException | None) -> str:
+    """The code of an answer, as the libraries of stores hand it on; the HTTP status where there is no other."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict) and "Error" in response:
+            return str(response["Error"].get("Code", ""))
+        if isinstance(status := getattr(error, "status", None), int):
+            return str(status)
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _is_no_answer(error: BaseException | None) -> bool:
+    """Whether nothing answered, or not in time."""
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError) or "Timeout" in type(error).__name__:
+            return True
+        if type(error).__name__ in ("EndpointConnectionError", "ConnectionClosedError", "ClientConnectorError"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
