@@ -19,9 +19,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
 
 DEADLINE_S = 600.0
 
@@ -39,12 +43,14 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.png"))}
 
 
-def actors() -> list[int]:
-    """The processes of actors that color photos."""
+def actors(cluster: Cluster) -> list[int]:
+    """The processes of the cluster's actors that color photos."""
+    own = {info.process.pid for node in cluster.list_all_nodes() for info in node.all_processes["raylet"]}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cmdline").read_bytes().startswith(b"ray::ColorizeActor"):
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent in own and (process / "cmdline").read_bytes().startswith(b"ray::ColorizeActor"):
                 found.append(int(process.name))
         except OSError:  # it has just ended
             continue
@@ -74,8 +80,10 @@ def one_run(seed: int, count: int, model: str) -> None:
                     time.sleep(0.05)
                 cluster.remove_node(doomed[moments.randrange(2)], allow_graceful=False)
                 time.sleep(moments.uniform(0, 2))
-                if killable := actors():
-                    os.kill(moments.choice(killable), signal.SIGKILL)
+                killed = 0
+                if killable := actors(cluster):
+                    killed = moments.choice(killable)
+                    os.kill(killed, signal.SIGKILL)
                 printed, words = process.communicate(timeout=DEADLINE_S)
             assert process.returncode == 0, (printed, words)
             assert printed == f"{count} written, 0 skipped, 0 failed. Results: {out}\n", printed
@@ -86,7 +94,7 @@ def one_run(seed: int, count: int, model: str) -> None:
             assert hashes(photos) == before, "a source was changed"
             again = subprocess.run([*command[:-3], "--quiet"], capture_output=True, text=True, check=True)
             assert again.stdout.startswith(f"0 written, {count} skipped, 0 failed"), again.stdout
-            print(f"seed {seed}: {printed.strip()}", flush=True)
+            print(f"seed {seed}: killed {killed}; {printed.strip()}", flush=True)
         finally:
             cluster.shutdown()
 

@@ -1,6 +1,7 @@
 """Put the branch of hints that a run trained into a bundled model, beside its weights, which stay as they are.
 
 python scripts/add_hints.py runs/hints/weights/last.safetensors --to compact
+python scripts/add_hints.py runs/hints/weights/last.safetensors --to compact-gan --anyway
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="of a run of `colorgan finetune --hint-branch`")
     parser.add_argument("--to", default="compact", help="the model's name (default: compact)")
+    parser.add_argument("--anyway", action="store_true", help="also to a model that was trained on from that one")
     parser.add_argument("--further", type=float, default=0.0, help="spread by so much less doubt that a hint applies")
     arguments = parser.parse_args()
     target = ASSETS / f"{arguments.to}.safetensors"
     (_, trained), (metadata, bundled) = read_tensors(arguments.weights), read_tensors(target)
     kept = {name: tensor.clone() for name, tensor in bundled.items() if not name.startswith(BRANCH)}
     moved = [name for name, tensor in kept.items() if not torch.equal(trained[name], tensor.to(trained[name].dtype))]
-    if moved:
+    if moved and not arguments.anyway:
         raise SystemExit(f"trained on other weights than {target} has, such as {moved[0]}")
     branch = {name: tensor.clone() for name, tensor in trained.items() if name.startswith(BRANCH)}
     branch[f"{BRANCH}elsewhere"] += arguments.further

@@ -35,4 +35,11 @@ colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safete
 python "$here/bundle.py" "$work/third/weights/last.safetensors" "$unseen" --name compact-gan --license "$terms" \
     --trained-on "$set_of" --render-size 192 --temperature 0.4 --edges
 
+# The branch that takes hints, beside weights that stay as they are; it serves the second model too, which is near the first.
+colorgan finetune --hint-branch --data "$work/set" --run "$work/hints" --from "$assets/compact.safetensors" --rebalance 0.25 --size 128 \
+    --size-min 112 --crop-min 0.6 --brightness 5 --contrast 0.2 --aged 0.1 --batch-size 16 --lr 3e-3 --warmup 0.02 --schedule cosine \
+    --ema 0.99 --epochs 10000 --validate-every 10000 --max-minutes "${HINTS:-84}"
+python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact
+python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact-gan --anyway
+
 colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures" --overwrite

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +13,8 @@ import typer
 import typer.main
 from typer.testing import CliRunner
 
-from colorgan.cli.options import Command, Given, command, spelled, with_options
+import colorgan
+from colorgan.cli.options import Command, Given, all_spellings, command, spelled, with_options
 from colorgan.errors import UsageError
 from colorgan.options import Checked, Option
 
@@ -80,3 +83,27 @@ def test_a_value_that_there_is_not_is_refused_before_the_command(arguments: list
 def test_parameters_in_a_text_of_the_library_are_spelled_as_options() -> None:
     text = "Try a lower `lr`, `clip_norm=1` or `start=compact`; `gan` is a model, `weights` are many."
     assert spelled(text) == ("Try a lower --lr, --clip-norm 1 or --from compact; `gan` is a model, --weight are many.")
+
+
+def _strings_of(path: Path) -> list[str]:
+    """The texts of a module that are neither docstrings nor an option's own flags."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    left_out |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "flags"}
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in left_out]
+    return [node.value for node in nodes if isinstance(node.value, str)]
+
+
+def test_no_message_of_the_library_spells_an_option() -> None:
+    sources = Path(colorgan.__file__).parent
+    known = {spelling for spelling in all_spellings().values() if spelling.startswith("--")}
+    spelling = {
+        (path.relative_to(sources).as_posix(), option)
+        for path in sources.rglob("*.py")
+        if path.relative_to(sources).parts[0] != "cli"
+        for text in _strings_of(path)
+        for option in re.findall(r"--[a-z][\w-]+", text)
+        if option in known
+    }
+    # The page of a run over many photos shows the command that makes each result anew.
+    assert {name for name, _ in spelling} <= {"batch/gallery.py"}

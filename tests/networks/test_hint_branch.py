@@ -9,18 +9,31 @@ from colorgan.networks.hint_branch import HintBranch
 from colorgan.networks.liteunet import LiteUNet
 
 
+def load(name: str) -> LiteUNet:
+    generator = load_model(name, torch.device("cpu")).generator
+    assert isinstance(generator, LiteUNet)
+    return generator.eval()
+
+
 @pytest.fixture(scope="module")
 def shipped() -> LiteUNet:
-    generator = load_model("compact", torch.device("cpu")).generator
-    assert isinstance(generator, LiteUNet)
-    return generator
+    return load("compact")
 
 
 @pytest.fixture(scope="module")
-def hinted(shipped: LiteUNet) -> LiteUNet:
-    """The shipped network with a branch whose every weight is drawn, so that each has a say."""
+def without(shipped: LiteUNet) -> LiteUNet:
+    """The shipped weights in a network that has no branch."""
+    network = LiteUNet(**{**shipped.options, "hint_heads": 0})
+    own = {name: tensor for name, tensor in shipped.state_dict().items() if not name.startswith("hints.")}
+    network.load_state_dict(own)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def drawn(without: LiteUNet) -> LiteUNet:
+    """The same with a branch whose every weight is drawn, so that each has a say."""
     torch.manual_seed(0)
-    network = shipped.with_hints(8)
+    network = without.with_hints(8)
     assert network.hints is not None
     for parameter in network.hints.parameters():
         nn.init.normal_(parameter, std=0.3)
@@ -39,29 +52,32 @@ def hint(color: tuple[float, float], row: int = 20, column: int = 30) -> Tensor:
 
 
 @pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("which", ["shipped", "drawn"])
 @torch.inference_mode()
-def test_without_hints_the_shipped_networks_say_what_they_said_to_the_bit(
-    shipped: LiteUNet, hinted: LiteUNet, half: bool
+def test_without_hints_the_shipped_network_says_what_it_said_to_the_bit(
+    without: LiteUNet, which: str, half: bool, request: pytest.FixtureRequest
 ) -> None:
+    network = request.getfixturevalue(which)
+    assert network.takes_hints
     L = photos(3)
     some = torch.stack([torch.zeros(3, 50, 70), hint((40.0, 30.0)), torch.zeros(3, 50, 70)])
     with torch.autocast("cpu", torch.bfloat16) if half else nullcontext():
-        before = shipped(L, 0.4)
-        for without in (hinted(L, 0.4), hinted(L, 0.4, torch.zeros_like(some))):
-            assert torch.equal(without.ab, before.ab)
-            assert torch.equal(without.logits, before.logits)
-        mixed = hinted(L, 0.4, some)
+        before = without(L, 0.4)
+        for plain in (network(L, 0.4), network(L, 0.4, torch.zeros_like(some))):
+            assert torch.equal(plain.ab, before.ab)
+            assert torch.equal(plain.logits, before.logits)
+        mixed = network(L, 0.4, some)
     assert torch.equal(mixed.ab[[0, 2]], before.ab[[0, 2]])
     assert torch.equal(mixed.logits[[0, 2]], before.logits[[0, 2]].float())
     assert not torch.equal(mixed.ab[1], before.ab[1])
 
 
-def test_a_fresh_branch_changes_nothing_and_has_no_bias(shipped: LiteUNet) -> None:
-    fresh = shipped.with_hints(8).eval()
+def test_a_fresh_branch_changes_nothing_and_has_no_bias(without: LiteUNet) -> None:
+    fresh = without.with_hints(8).eval()
     assert fresh.hints is not None
     assert not any("bias" in name for name, _ in fresh.hints.named_parameters())
     with torch.inference_mode():
-        given, plain = fresh(photos(1), 1.0, hint((40.0, 30.0))[None]), shipped(photos(1), 1.0)
+        given, plain = fresh(photos(1), 1.0, hint((40.0, 30.0))[None]), without(photos(1), 1.0)
     torch.testing.assert_close(given.ab, plain.ab)
 
 

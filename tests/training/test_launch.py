@@ -20,8 +20,9 @@ from colorgan.networks.compact import Compact
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
+from colorgan.training.checks import check_shares
 from colorgan.training.finetune_task import FINETUNE, check_bins
-from colorgan.training.launch import _check_shares, launch
+from colorgan.training.launch import launch
 from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions
 from colorgan.training.run_folder import resumable_options
 from colorgan.training.task import TrainingTask
@@ -375,7 +376,7 @@ def test_ranks_get_equal_shares_of_the_photos_that_are_drawn_or_none_begins(
 ) -> None:
     plan = EpochPlan(PhotoOrder(14, np.full(14, weight)), batch_size, Sides(16), 0, rank=0, ranks=ranks)
     if fine:
-        _check_shares(plan)
+        check_shares(plan)
         return
     with pytest.raises(UsageError, match="that 2 processes can share"):
-        _check_shares(plan)
+        check_shares(plan)

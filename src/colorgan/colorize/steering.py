@@ -26,8 +26,10 @@ _REACH, _REACH_ALONE = 0.06, 0.25
 _LIGHTNESS = 8.0
 # Two hints at one place that contradict each other meet in the middle.
 _RIDGE = 1e-3
-# The guided filter smooths what is corrected, so that it is corrected again, until so many Lab units are missing.
-_ENOUGH, _MOST_ROUNDS = 0.5, 6
+# The guided filter smooths what is corrected, so that it is corrected again, until so many Lab units are missing; by as
+# much more as the filter takes away, within bounds.
+_ENOUGH, _MOST_ROUNDS = 1.5, 3
+_LEAST_KEPT = 0.25
 _MOST_CENTERS = 100  # of a painted picture, evenly taken; its other cells hold by being set
 
 
@@ -103,7 +105,9 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
         if missing.abs().amax() < _ENOUGH:
             break
         moved = (spread @ torch.linalg.solve(near, missing.T)).T.reshape(ab.shape)
-        ab, shown = ab + moved, shown + _shown(moved, guide, anchors)
+        gained = _shown(moved, guide, anchors)
+        kept = ((gained * missing).sum() / missing.square().sum()).clamp(_LEAST_KEPT, 1.0)
+        ab, shown = ab + moved / kept, shown + gained / kept
     return ab
 
 

@@ -64,8 +64,10 @@ class HintBranch(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             spread = torch.cat([self._spread(*photo) for photo in zip(embedded, said, _reduced(hints), strict=True)])
         hidden = F.relu(self.mix(spread) * torch.sigmoid(self.gate(x)))
+        inside = self.out(hidden)
         trust = torch.sigmoid(self.trust(x)) * (_PULL * self.weight)[:, None, None]
-        return self.out(hidden), self._pull(spread, said, trust.float())
+        with torch.autocast(x.device.type, enabled=False):  # half precision is too coarse for logits that add up
+            return inside, self._pull(spread, said, trust.float())
 
     def _embed(self, levels: list[Tensor]) -> Tensor:
         """Where each place is in the learned space, (B, heads, WIDTH, h, w)."""
@@ -121,9 +123,8 @@ class HintBranch(nn.Module):
         toward = (by_color * color + by_move * (moved + share * said[:, None])).sum(1)  # (B, 2, h, w)
         narrow = ((by_color + by_move) * share).sum(1)  # (B, 1, h, w)
         centers = centers_on(said.device) / _AB_UNIT  # (313, 2)
-        half_squares = 0.5 * centers.square().sum(1)
-        bins_last = toward.movedim(1, -1) @ centers.T - narrow.movedim(1, -1) * half_squares
-        return bins_last.movedim(-1, 1)
+        by_bin = torch.cat([centers, -0.5 * centers.square().sum(1, keepdim=True)], 1).T  # (3, 313)
+        return (torch.cat([toward, narrow], 1).movedim(1, -1) @ by_bin).movedim(-1, 1)
 
 
 def _reduced(hints: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -165,8 +164,9 @@ class LiteUNet(Generator):
         if not len(hinted):
             return decoded.logits
         if len(hinted) < len(hints):
-            steered = self.steer(decoded.chosen(hinted), hints[hinted])
-            return decoded.logits.float().index_copy(0, hinted, steered)
+            chosen = self.steer(decoded.chosen(hinted), hints[hinted])
+            return decoded.logits.float().index_copy(0, hinted, chosen)
         inside, pull = self.hints(decoded.levels, decoded.logits, hints)
         _, bins = self.head
-        return torch.add(bins(decoded.inside + inside).float(), pull)
+        steered: Tensor = pull.add_(bins(decoded.inside + inside))
+        return steered

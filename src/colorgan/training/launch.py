@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from colorgan import __version__
 from colorgan.callbacks import Callbacks, NullCallbacks, StopCheck
 from colorgan.data.photoset import PhotoSet
-from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
@@ -24,10 +22,11 @@ from colorgan.models.loading import NETWORKS, ModelInfo, build_network, cache_fo
 from colorgan.models.registry import writing
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
+from colorgan.training.checks import check_options, check_shares, warn_of_small_photos
 from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
 from colorgan.training.monitoring.verdict import Verdict
-from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions
+from colorgan.training.options import SCRATCH, Options, RunOptions
 from colorgan.training.run_folder import FOLDERS, describe_run, hold_run, open_run, read_run
 from colorgan.training.stages.base import Stage
 from colorgan.training.task import StageContext, TrainingTask
@@ -101,36 +100,6 @@ def _info(task: TrainingTask[Options], options: Options, model: Mapping[str, Any
         temperature=model["temperature"],
         edges=model.get("edges", False),
     )
-
-
-def _check(data: Path, photos: PhotoSet, options: RunOptions) -> None:
-    if not len(photos.val):
-        raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger `val_fraction`.")
-    if options.size_min and not SMALLEST_SIDE_PX <= options.size_min <= options.size:
-        expected = f"a `size_min` of {SMALLEST_SIDE_PX} up to the `size`, {options.size}"
-        raise UsageError(expected, str(options.size_min), "Give 0 for squares of one size.", parameter="size_min")
-
-
-def _check_shares(plan: EpochPlan) -> None:
-    """Refuse batches of which a process would get another number of photos than the others, or none."""
-    drawn = len(plan.order)
-    if plan.ranks > 1 and (plan.batch_size % plan.ranks or drawn < plan.batch_size):
-        raise UsageError(
-            f"a `batch_size` that {plan.ranks} processes can share, of at most {drawn} photos",
-            str(plan.batch_size),
-            f"Give a multiple of {plan.ranks}; it counts the photos of all processes together.",
-            parameter="batch_size",
-        )
-
-
-def _warn_of_small_photos(photos: PhotoSet, size: int, callbacks: Callbacks) -> None:
-    """Say that most squares will be blurred, since a square is at most its photo's short side, enlarged to `size`."""
-    short_sides = np.minimum(photos.train.index["height"], photos.train.index["width"])
-    smaller = int((short_sides < size).sum())
-    if 2 * smaller > len(short_sides):
-        advice = f"Prepare larger ones, or give a `size` of up to {int(np.median(short_sides))}."
-        found = f"{smaller} of {len(short_sides)} photos are smaller than `size={size}` and enlarged."
-        callbacks.on_warning(f"{found} {advice}")
 
 
 def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
@@ -209,7 +178,7 @@ def launch(
     device = _own_device(options.device)
     check = StopCheck(callbacks, "The same call begins anew.")
     with process_group(device, check) as group:
-        _check(data, photos, options)
+        check_options(data, photos, options)
         check = replace(check, callbacks=callbacks if group.is_primary else NullCallbacks(callbacks))
         torch.manual_seed(options.seed)
         with hold_run(folder, callbacks.on_warning) if group.is_primary else nullcontext():
@@ -257,9 +226,9 @@ def _loop(
         _compile(stage)
     save_weights = _saver(task, stage, folder, _info(task, options, model))
     loop = Loop(stage, photos, folder, options, device, save_weights, check.callbacks, group)
-    _check_shares(loop.plan)
+    check_shares(loop.plan)
     if group.is_primary and not going_on:
-        _warn_of_small_photos(photos, options.size, check.callbacks)
+        warn_of_small_photos(photos, options.size, check.callbacks)
         describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model)
     return loop
 
