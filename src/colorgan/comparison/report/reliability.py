@@ -41,7 +41,8 @@ def _in_words(row: Row) -> str:
 
 
 def _draw(row: Row) -> Markup:
-    x, y = Axis(0, 100, LEFT, WIDTH - RIGHT), Axis(0, 100, HEIGHT - BOTTOM, TOP)
+    # Half of "100%" stands to the right of the last line.
+    x, y = Axis(0, 100, LEFT, WIDTH - 2 * RIGHT), Axis(0, 100, HEIGHT - BOTTOM, TOP)
     width = 100 / len(row.reliability)
     bar = Markup('<path class="bars" d="M{},{} V{} H{} V{}Z"/>')
     bars = [
