@@ -29,6 +29,7 @@ BESIDE_DOCS = {
 }
 # Of mkdocstrings and snippets: in a comment, so that who reads the page without the site does not see them.
 _HIDDEN_MACRO = re.compile(r"^<!-- ((?::::|--8<-- \").*) -->$", re.M)
+_NOT_RUN = "<!-- not run in the tests: a test of its own runs the example that ends the help -->"
 # What would make a reader's browser fetch something from elsewhere.
 _LOADS = re.compile(
     r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?(?:https?:)?//"""
@@ -76,7 +77,7 @@ def command_page(name: str) -> str:
     command = group.commands[name]
     context = type(group.make_context("colorgan", [], resilient_parsing=True))(command, info_name=name)
     example = command.epilog.removeprefix("Example: ")
-    parts = [f"# colorgan {name}", command.help, f"```sh\n{example}\n```"]
+    parts = [f"# colorgan {name}", command.help, f"{_NOT_RUN}\n```sh\n{example}\n```"]
     if arguments := [(p.metavar or p.name, p.help) for p in command.params if _is_argument(p)]:
         parts += ["## Arguments", _table(arguments)]
     panels: dict[str, list[tuple[str, str]]] = {}

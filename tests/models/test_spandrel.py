@@ -12,6 +12,7 @@ from PIL import Image
 from processes import DEADLINE_S
 from safetensors.torch import save_file
 
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.errors import UsageError, WeightsError
@@ -105,7 +106,7 @@ def test_a_photo_is_colored_by_it_like_any_other(ddcolor):
 def test_it_is_not_trained_here(ddcolor):
     options = FinetuneOptions(start=str(ddcolor))
     with pytest.raises(UsageError, match="a network that is trained here"):
-        launch._started(FINETUNE, options, None, CPU, lambda received, total: None)
+        launch._started(FINETUNE, options, None, CPU, StopCheck(Callbacks(), "again"))
 
 
 def test_loading_draws_no_random_numbers(ddcolor):
@@ -163,4 +164,4 @@ def test_without_the_extra_our_files_load_and_for_others_the_error_names_it(tmp_
     command = [sys.executable, "-c", WITHOUT_THE_EXTRA, str(tiny_model), str(foreign)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.stdout == "loaded\n"
-    assert "pip install 'colorgan[peers]'" in done.stderr
+    assert 'pip install "colorgan[peers]"' in done.stderr
