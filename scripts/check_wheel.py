@@ -36,8 +36,14 @@ WANTED = (
     ".dist-info/entry_points.txt",
 )
 # Beside Python, these kinds of files only, and those only where the table says.
-_PAGES = (".j2", ".css", ".js")
-DATA_SUFFIXES = {"assets": (".safetensors", ".csv"), "comparison": _PAGES, "html": _PAGES, "training": _PAGES}
+_PAGES = (".j2", ".css", ".js", ".html")
+DATA_SUFFIXES = {
+    "assets": (".safetensors", ".csv"),
+    "batch": _PAGES,
+    "comparison": _PAGES,
+    "html": _PAGES,
+    "training": _PAGES,
+}
 # Imported by the fresh environment's Python before anything else.
 FORBID_NETWORK = """
 import sys
