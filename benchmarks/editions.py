@@ -73,9 +73,8 @@ def photos(folder: Path, count: int) -> Path:
 def colorize(model: str, source: Path, output: Path) -> None:
     """Color a folder by the command."""
     command = [sys.executable, "-m", "colorgan", "colorize", source, "-o", output, "--model", model]
-    subprocess.run(
-        [*map(str, command), "--overwrite", "--quiet"], check=True, env=os.environ | {"COLORGAN_OFFLINE": "1"}
-    )
+    environment = os.environ | {"COLORGAN_OFFLINE": "1"}
+    subprocess.run([*map(str, command), "--overwrite", "--quiet"], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
