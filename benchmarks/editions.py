@@ -72,9 +72,9 @@ def photos(folder: Path, count: int) -> Path:
 
 def colorize(model: str, source: Path, output: Path) -> None:
     """Color a folder by the command."""
-    command = [sys.executable, "-m", "colorgan", "colorize", source, "-o", output, "--model", model]
+    command = [sys.executable, "-m", "colorgan", "colorize", source, "-o", output, "--model", model, "--overwrite"]
     environment = os.environ | {"COLORGAN_OFFLINE": "1"}
-    subprocess.run([*map(str, command), "--overwrite", "--quiet"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run(list(map(str, command)), check=True, env=environment, capture_output=True)
 
 
 def main() -> None:
