@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import random
 import sys
@@ -18,8 +19,9 @@ from pathlib import Path
 from PIL import Image
 
 from colorgan import Colorizer
-from colorgan.comparison.crops import decode, open_inputs
+from colorgan.comparison.crops import open_inputs
 from colorgan.data.sources import Entry
+from colorgan.images.decode import read_rgb
 
 CHOICES = ("left", "right", "tie")
 _HEIGHT = 384  # pixels of each picture
@@ -36,7 +38,7 @@ def deal(folder: Path, models: tuple[str, str], inputs: list[Path], count: int, 
     colorizers = {name: Colorizer.load(name) for name in models}
     key: dict[str, dict[str, str]] = {}
     for number, entry in enumerate(draw.sample(entries, count), start=1):
-        gray = decode(entry.read()).convert("L")
+        gray = read_rgb(io.BytesIO(entry.read())).convert("L")
         left, right = draw.sample(models, 2)
         gray = gray.resize((round(gray.width * _HEIGHT / gray.height), _HEIGHT), Image.Resampling.LANCZOS)
         pair = Image.new("RGB", (3 * gray.width + 20, _HEIGHT), "white")

@@ -6,6 +6,7 @@ python scripts/bundle.py runs/NAME/weights/last.safetensors imagenet-validation.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import numpy as np
 import torch
 
 from colorgan.color.bins import prior
-from colorgan.comparison.crops import decode, open_inputs
+from colorgan.comparison.crops import open_inputs
+from colorgan.images.decode import read_rgb
 from colorgan.images.photo import from_image
 from colorgan.models.loading import ModelInfo, load_model, save_model
 from colorgan.networks.generator import Generator
@@ -45,7 +47,7 @@ def moved_by_half(exact: Generator, target: Path, photos: Path, side: int) -> fl
     """How far half precision moves ab, Lab units, on average over the first photos."""
     rounded = load_model(str(target), torch.device("cpu")).generator
     entries = [entry for source in open_inputs([photos]) for entry in source.entries][:64]
-    seen = [from_image(decode(entry.read())).lightness.reduced(side, side) for entry in entries]
+    seen = [from_image(read_rgb(io.BytesIO(entry.read()))).lightness.reduced(side, side) for entry in entries]
     with torch.no_grad():
         ab = [network.eval()(torch.tensor(np.stack(seen))[:, None]).ab for network in (exact, rounded)]
     return float((ab[0] - ab[1]).norm(dim=1).mean())
