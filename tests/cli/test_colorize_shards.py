@@ -80,12 +80,9 @@ def test_a_task_that_is_killed_ends_no_other_and_the_same_command_does_the_rest(
         killed.wait(DEADLINE_S)
         other.communicate(timeout=DEADLINE_S)
     assert other.returncode == 0
-    left = len(names) - len(tree(out))
+    left = len(set(names) - set(tree(out)))  # the killed one may also have left the hidden beginning of a file
     done = run(*arguments, "1/1")
-    written = int(done.stdout.split()[0])
-    assert done.stdout == f"{written} written, {len(names) - written} skipped, 0 failed. Results: {out}\n", done.stderr
-    # What stood in its place when it was killed, and was not noted yet, is made once more.
-    assert left <= written <= left + 2 * (os.cpu_count() or 1)
+    assert done.stdout == f"{left} written, {len(names) - left} skipped, 0 failed. Results: {out}\n", done.stderr
     assert tree(out) == names
     check_whole(out)
 
