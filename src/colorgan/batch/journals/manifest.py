@@ -211,7 +211,9 @@ def _read_parts(folder: str) -> Iterator[tuple[str, bytes]]:
         for path in paths:
             yield path.name, path.read_bytes()
     except OSError as error:
-        raise _failed("reading", folder, error) from error
+        reason = (error.strerror or str(error)).lower()
+        advice = "Name another output folder; then do the same again."
+        raise OutputError(f"to read the manifest {folder}", reason, advice, parameter="output") from error
 
 
 def _write_file(path: str, data: bytes) -> None:
@@ -222,11 +224,5 @@ def _write_file(path: str, data: bytes) -> None:
         with atomic_write(Path(path)) as file:
             file.write(data)
     except OSError as error:
-        raise _failed("writing", path, error) from error
-
-
-def _failed(doing: str, path: str, error: OSError) -> OutputError:
-    advice = "Make room there, or name another output folder; then do the same again."
-    return OutputError(
-        f"{doing} the manifest {path}", (error.strerror or str(error)).lower(), advice, parameter="output"
-    )
+        elsewhere = "name another output folder; then do the same again"
+        raise OutputError.of(f"the manifest {path}", error, elsewhere, parameter="output") from error
