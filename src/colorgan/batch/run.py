@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from colorgan.batch.gallery import Gallery, check_place
 from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.journals.journals import Journals
 from colorgan.batch.journals.records import LocalFiles
+from colorgan.batch.loading import Loading
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.planner import plan_outputs
 from colorgan.batch.shards import Shard, check_is_alone
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from colorgan.batch.worker import PhotoWorker
     from colorgan.colorize.colorizer import Colorizer
 
-_LOOK_UP_S = 0.1
 RESUME_ADVICE = "Every result so far is whole; the same command again goes on with the rest."
 
 
@@ -283,7 +282,7 @@ class _Run:
         self._shard = Shard.resolve(batch.shard)
         self._is_far = any(is_address(str(place)) for place in (*plan.homes, *plan.inputs))
         self._workers = batch.workers or available_cores()
-        self._loading = _Loading(self._load)
+        self._loading = Loading(self._load)
         self._counts: Counter[PhotoStatus] = Counter()
         self._had_color = 0
         self._gallery: Gallery | None = None
@@ -503,58 +502,3 @@ class _Run:
     def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
         self._callbacks.on_download(self._model, received_bytes, total_bytes)
         self._check()
-
-
-class _Loading:
-    """A model that is loaded in a thread of its own, so that a signal need not wait for torch.
-
-    Args:
-        load: loads it.
-    """
-
-    def __init__(self, load: Callable[[], Colorizer]) -> None:
-        self._load = load
-        self._thread: threading.Thread | None = None
-        self._colorizer: Colorizer | None = None
-        self._error: BaseException | None = None
-
-    def _run(self) -> None:
-        try:
-            self._colorizer = self._load()
-        except BaseException as error:  # it is raised where the model is asked for
-            self._error = error
-
-    def wait(self, check: Callable[[], None]) -> Colorizer:
-        """Load it, unless that was done, and give it.
-
-        Args:
-            check: called while waiting; raises to stop.
-
-        Raises:
-            Whatever `check` or the loading raised.
-        """
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
-        while self._thread.is_alive():
-            self._thread.join(_LOOK_UP_S)
-            check()
-        return self.get()
-
-    def get(self) -> Colorizer:
-        """The loaded model."""
-        if self._error is not None:
-            raise self._error
-        if self._colorizer is None:
-            raise RuntimeError("asked for before it was loaded")
-        return self._colorizer
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the model is there."""
-        return self._colorizer is not None
