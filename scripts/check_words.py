@@ -135,7 +135,7 @@ def main() -> None:
     """Print what is wrong, and exit with 1 where something is."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "src")
     found = [fault for path in sorted(folder.rglob("*.py")) for fault in faults(path)]
-    sys.exit("\n".join(found))
+    sys.exit("\n".join(found) or 0)
 
 
 if __name__ == "__main__":
