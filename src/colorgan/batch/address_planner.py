@@ -12,11 +12,12 @@ from pathlib import Path
 
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import FileState
-from colorgan.batch.storage import UNKNOWN, check_address, is_one_photo, list_photos, state_of
+from colorgan.batch.storage import UNKNOWN, is_one_photo, list_photos, state_of
 from colorgan.errors import UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import find_photos, has_photo_suffix, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES, written_suffix
+from colorgan.stores.access import check_address
 
 
 def result_key(key: str, suffix: str) -> str:
