@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -22,6 +22,13 @@ from colorgan.errors import TrainingError, UsageError
 _COLLECTIVE = timedelta(hours=6)
 _MEETING = timedelta(minutes=15)
 _ATTEMPT = timedelta(seconds=3)  # waits in C++ hear no signal: none may be longer
+
+
+class Pending(Protocol):
+    """Something under way between processes."""
+
+    def wait(self) -> object:
+        """Go on when it is done."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,17 @@ class ProcessGroup:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.size
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(part.view(tensor.shape))
+        scatter(flat, tensors)
+
+    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Pending]:
+        """Begin to sum tensors over the processes, all of one kind, on one device, and go on meanwhile.
+
+        Returns:
+            All of them one after the other, which are the sums once the second value was waited for.
+        """
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        pending: Pending = dist.all_reduce(flat, async_op=True)
+        return flat, pending
 
     def all_reduce_max(self, values: Sequence[float]) -> list[float]:
         """The highest of each value over the processes; it never waits for a GPU."""
@@ -101,6 +117,12 @@ class ProcessGroup:
 
 
 SINGLE = ProcessGroup()
+
+
+def scatter(flat: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Copy values that lie one after the other back into tensors, whatever their memory formats."""
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view(tensor.shape))
 
 
 def restarts() -> int:

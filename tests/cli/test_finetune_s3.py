@@ -137,7 +137,7 @@ def test_what_keeps_a_set_from_being_read_is_said_in_three_parts(store: Store, t
     assert forbidden.returncode == 4
     assert "train-000" in forbidden.stderr
     assert "no permission" in forbidden.stderr
-    refuse("ExpiredToken", 400, store, "set.json")
+    refuse("ExpiredToken", 400, store, "")
     expired = finetune(1, tiny_liteunet)
     assert expired.returncode == 4
     assert "the credentials have expired" in expired.stderr

@@ -42,10 +42,20 @@ class _Answers(Dataset[Any]):
         self._dataset = dataset
 
     def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, ColorganError):
+            return item
         try:
             return self._dataset[item]
         except ColorganError as error:
             return error
+
+
+def _asked(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """The items of each batch; an error takes the place of one, since the loader keeps its processes where it fails."""
+    try:
+        yield from batches
+    except ColorganError as error:
+        yield [error]
 
 
 def _collated(collate: Callable[[list[Any]], Any], answers: list[Any]) -> Any:
@@ -82,13 +92,13 @@ def read_batches(
         pin_memory: bring batches into memory that a GPU reads by itself.
 
     Raises:
-        ColorganError: what the dataset raises, while the batches are gone through.
+        ColorganError: what the dataset or `batches` raises, while the batches are gone through.
     """
 
     def start(processes: int) -> Iterator[Any]:
         loader = DataLoader(
             _Answers(dataset),
-            batch_sampler=batches(),
+            batch_sampler=_asked(batches()),
             num_workers=processes,
             collate_fn=partial(_collated, collate),
             worker_init_fn=_ignore_signals,

@@ -72,13 +72,14 @@ class ShardCache:
             found = f"{shown_address(address)}: a web server lists none"
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
+        sizes = _shard_sizes(address)  # first: what a store answers to this says why it refuses
         text = _read(f"{address}/{SET_FILE}")
         description = parse_description(text, shown_address(address))
         hashes = description.get("sha256")
         identity = str(description.get("identity"))
         if not isinstance(hashes, dict) or not identity.isalnum():
             raise SetError(f"a description of the set in {shown_address(address)}/{SET_FILE}", "it is damaged", _ADVICE)
-        cache = cls(address, kept / identity, hashes, _shard_sizes(address), limit_bytes, processes)
+        cache = cls(address, kept / identity, hashes, sizes, limit_bytes, processes)
         cache._check_limit()
         with cache._writing(), atomic_write(cache.folder / SET_FILE) as file:
             file.write(text)

@@ -124,7 +124,8 @@ class FinetuneStage:
         with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
             prediction = self.generator(L, self.temperature)
         loss = self.loss(prediction, ab)
-        loss.backward()
+        with self.optimized.last_backward():
+            loss.backward()
         self.optimized.step()
         return {"loss": loss.detach()}
 
