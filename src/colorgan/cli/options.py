@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from colorgan.cli.completion import complete_model, complete_models, complete_start
+from colorgan.cli.streams import ReaderGoneError
 from colorgan.options import RUNNING, Described, Option, described, options_of
 
 _Function = Callable[..., None]
@@ -86,7 +87,12 @@ def with_options(function: _Function) -> _Function:
     def run(ctx: typer.Context, **values: Any) -> None:
         given = _given(ctx, values, options)
         of_kinds = {kind: {name: given[name] for name in options_of(kind) if name in given} for kind in kinds}
-        function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+        try:
+            function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+        except ReaderGoneError as error:
+            if values.get("dry_run"):
+                raise
+            raise error.of_work() from error
 
     rest = [name for name in parameters if name not in first]
     rest.sort(key=lambda name: name in options and options[name].option.panel == RUNNING)
