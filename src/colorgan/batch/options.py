@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from colorgan.batch.journals.records import FileState
 from colorgan.colorize.options import ColorizeOptions
+from colorgan.files import read_file
 from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
@@ -111,7 +112,7 @@ def with_hints(settings: bytes, files: Sequence[str], states: Sequence[FileState
         digest.update(state.digest or f"{state.size_bytes} {state.mtime_ns}".encode())
     for file in () if states else files:
         try:
-            content = Path(file).read_bytes()
+            content = read_file(Path(file))
         except OSError as error:
             content = f"unreadable: {error.errno}".encode()
         digest.update(hashlib.blake2b(content).digest())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.errors import PhotoError, UsageError
+from colorgan.files import read_file
 from colorgan.images.hints import COUNT_FROM, HINTS_FORMAT, Hint
 from colorgan.images.lightness import strips
 
@@ -75,7 +76,7 @@ def read_hints_file(file: str) -> bytes:
         PhotoError: it cannot be read.
     """
     try:
-        return Path(file).read_bytes()
+        return read_file(Path(file))
     except OSError as error:
         raise _bad(PurePath(file).name, (error.strerror or str(error)).lower()) from error
 
