@@ -38,7 +38,7 @@ class PseudoCodeStage(GanStage):
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch."""
-        d_optimizer, g_optimizer = self.d_optimized.optimizer, self.g_optimized.optimizer
+        d_optimizer, g_optimizer = self.d_optimized.optimizer, self.optimized.optimizer
         self.generator.train()
         d_optimizer.zero_grad()
         fake = self.generator(L).ab

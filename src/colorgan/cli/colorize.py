@@ -11,9 +11,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from colorgan.batch.loading import RESUME_ADVICE
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
-from colorgan.batch.run import RESUME_ADVICE, Summary, colorize_files
+from colorgan.batch.run import Summary, colorize_files
 from colorgan.callbacks import PhotoStatus
 from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks
 from colorgan.cli.console import Console

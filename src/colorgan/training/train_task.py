@@ -88,25 +88,14 @@ def _make_stage(options: TrainOptions, context: StageContext) -> GanStage:
     if options.lambda_bins:
         check_bins(context.generator, "lambda_bins")
         bins = BinsLoss(context.photos.prior, options.rebalance)
+    betas = options.beta1, options.beta2
     return GanStage(
         GanNetworks(context.generator, discriminator, _perceptual(options, context), bins),
         options,
-        _generator_optimizer(options, context.bf16),
-        OptimizerOptions(options.d_lr, betas=(options.beta1, options.beta2)),
+        OptimizerOptions.of(options, context.bf16, betas),
+        OptimizerOptions(options.d_lr, betas),
         context.temperature,
         context.group,
-    )
-
-
-def _generator_optimizer(options: TrainOptions, bf16: bool) -> OptimizerOptions:
-    return OptimizerOptions(
-        lr=options.lr,
-        encoder_lr=options.encoder_lr,
-        betas=(options.beta1, options.beta2),
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
-        ema=options.ema,
-        bf16=bf16,
     )
 
 

@@ -330,7 +330,7 @@ def test_the_other_terms_of_the_generator_see_photos_as_they_are() -> None:
 @pytest.mark.parametrize("g_norm", ["train", "frozen"])
 def test_in_its_first_steps_the_discriminator_alone_learns_and_then_both(g_norm: str) -> None:
     trained = stage(d_warmup_steps=3, g_norm=g_norm, lambda_bins=1.0)
-    average = trained.g_optimized.average
+    average = trained.optimized.average
     assert average
 
     def state() -> list[torch.Tensor]:
