@@ -16,9 +16,10 @@ from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
 from colorgan.batch.run import Summary, colorize_files
 from colorgan.callbacks import PhotoStatus
-from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks
+from colorgan.cli.callbacks import leave_at_once, watch_signals
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter
+from colorgan.cli.colorize_progress import ReportingCallbacks
 from colorgan.cli.console import Console
-from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import Given, Json, Quiet, command, given_name
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader
@@ -122,8 +123,8 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     count = None if request.from_file or is_far else partial(count_photos, paths, request.output_path)
     callbacks = ReportingCallbacks(
         console,
-        reporter,
         watch,
+        reporter,
         inputs=request.inputs_in_words,
         model=request.model,
         dry_run=request.batch.dry_run,

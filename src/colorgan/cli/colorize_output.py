@@ -1,31 +1,19 @@
-"""What `colorize` says of photos: lines and bars for a person, JSON Lines for another program."""
+"""What `colorize` says of photos: lines for a person, JSON Lines for another program."""
 
 from __future__ import annotations
 
 import json
 import os
-import threading
-import time
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from types import TracebackType
-
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
-from rich.text import Text
+from collections.abc import Mapping
 
 from colorgan.batch.run import Summary
-from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
-from colorgan.cli.console import Console, DownloadBar
+from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.cli.console import Console
 from colorgan.cli.options import option_of, spelled
-from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.errors import ColorganError
-from colorgan.signals import SignalWatch
 
 SCHEMA = 2  # of the JSON Lines; docs/reference/many-photos.md describes it
-_BAR_EVERY_S = 0.1
-_OWN_MODELS = ("finetuned", "gan")
 # The names of the sums in the line of the type summary.
 _SUMS = {
     PhotoStatus.written: "written",
@@ -223,156 +211,3 @@ def _by_suffix(files: Mapping[str, int]) -> str:
 def _source(outcome: PhotoOutcome) -> str:
     page = f", page {outcome.page + 1}" if outcome.page else ""
     return printable(outcome.source) + page
-
-
-class _Count(ProgressColumn):
-    """How many photos are done, of how many once that is known."""
-
-    def render(self, task: Task) -> Text:
-        """Show the numbers."""
-        of_all = "" if task.total is None else f" of {task.total:.0f}"
-        return Text(f"{task.completed:.0f}{of_all} photos")
-
-
-class _Rate(ProgressColumn):
-    """Photos per second."""
-
-    def render(self, task: Task) -> Text:
-        """Show the speed, once there is one."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-
-@contextmanager
-def photo_bar(console: Console, count: Callable[[], Iterator[int]] | None) -> Iterator[Callable[[], None]]:
-    """Show how many photos are done.
-
-    Args:
-        console: where to.
-        count: counts all photos, in steps; None where nobody knows.
-
-    Yields:
-        What to call for each photo.
-    """
-    with console.bar(_Count(), BarColumn(), _Rate(), TimeRemainingColumn()) as bar:
-        if bar.disable:
-            yield lambda: None
-            return
-        task, left = bar.add_task("", total=None), threading.Event()
-        if count is not None:
-            # Counting a large tree takes a while, which no photo should wait for.
-            threading.Thread(target=_count, args=(bar, task, count(), left), daemon=True).start()
-        done, drawn_at = 0, 0.0
-
-        def advance() -> None:
-            nonlocal done, drawn_at
-            done += 1
-            if (now := time.monotonic()) - drawn_at > _BAR_EVERY_S:
-                drawn_at = now
-                bar.update(task, completed=done)
-
-        yield advance
-        left.set()
-
-
-def _count(bar: Progress, task: TaskID, steps: Iterator[int], left: threading.Event) -> None:
-    total = 0
-    for step in steps:
-        if left.is_set():
-            return
-        total += step
-    bar.update(task, total=total)
-
-
-class ReportingCallbacks(Callbacks):
-    """Hands on what goes on to a reporter, and shows bars meanwhile; to be used as a context manager.
-
-    Args:
-        console: prints.
-        reporter: says it.
-        watch: of signals.
-        inputs: what was named, in words.
-        model: likewise.
-        dry_run: whether nothing is to be done.
-        count: counts all photos, in steps; None where nobody knows.
-
-    Attributes:
-        counts: of the photos so far.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        reporter: Reporter,
-        watch: SignalWatch,
-        *,
-        inputs: str,
-        model: str,
-        dry_run: bool,
-        count: Callable[[], Iterator[int]] | None,
-    ) -> None:
-        self.counts: Counter[PhotoStatus] = Counter()
-        self._console, self._reporter, self._watch = console, reporter, watch
-        self._inputs, self._model, self._dry_run, self._count = inputs, model, dry_run, count
-        self._advices: set[str] = set()
-        self._bar, self._download = ExitStack(), DownloadBar(console)
-        self._advance: Callable[[], None] | None = None
-
-    def __enter__(self) -> ReportingCallbacks:
-        """Nothing is shown yet."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bars away."""
-        self._download.close()
-        self._bar.close()
-
-    def on_start(self) -> None:
-        """Say what is going to be done."""
-        self._reporter.status("started", f"Coloring {self._inputs} with {self._model}.", model=self._model)
-
-    def on_log(self, state: str, text: str, **fields: str) -> None:
-        """Say it."""
-        self._download.close()
-        self._reporter.status(state, text, **fields)
-        if state == "computing" and self._model == DEFAULT_MODEL:
-            self._name_own_models()
-
-    def _name_own_models(self) -> None:
-        from colorgan.models.registry import available_models
-
-        own = [name for name in available_models() if name in _OWN_MODELS]
-        if own:
-            self._console.note(f"A model of your own is at hand: --model {own[-1]}")
-
-    def on_warning(self, text: str) -> None:
-        """Print it, quiet or not."""
-        self._console.warn(text)
-
-    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Show a bar for the file."""
-        self._download.show(name, received_bytes, total_bytes)
-
-    def on_photo(self, outcome: PhotoOutcome) -> None:
-        """Count it, and say what became of it."""
-        self.counts[outcome.status] += 1
-        if self._dry_run:
-            self._reporter.planned(outcome)
-            self._advise(outcome.advice)
-            return
-        if self._advance is None:
-            self._advance = self._bar.enter_context(photo_bar(self._console, self._count))
-        self._reporter.outcome(outcome)
-        self._advise(outcome.advice)
-        self._advance()
-
-    def _advise(self, advice: str) -> None:
-        """Say once what would help all photos of a kind."""
-        if advice and advice not in self._advices:
-            self._advices.add(advice)
-            self._console.warn(advice)
-
-    def should_stop(self) -> int | None:
-        """The signal that came, or None."""
-        return self._watch.received
