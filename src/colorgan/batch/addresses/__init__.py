@@ -1,1 +1,1 @@
-"""Photos and results at addresses: where each result goes, how they are read and written, and what stores answer."""
+"""Photos and results at addresses: where each result goes, and how they are read and written."""

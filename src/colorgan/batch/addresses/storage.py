@@ -17,8 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from colorgan.batch.addresses.storage_errors import code_of, explained
 from colorgan.batch.journals.records import FileState
+from colorgan.batch.storage_errors import code_of, explained
 from colorgan.errors import PhotoError, UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping
