@@ -14,14 +14,14 @@ from colorgan.cli.options import option_of, spelled
 from colorgan.errors import ColorganError
 
 SCHEMA = 2  # of the JSON Lines; docs/reference/many-photos.md describes it
-# The names of the sums in the line of the type summary.
-_SUMS = {
-    PhotoStatus.written: "written",
-    PhotoStatus.skipped: "skipped",
-    PhotoStatus.in_color: "in_colour",  # old spelling
-    PhotoStatus.own: "own_results",
-    PhotoStatus.changed: "changed",
-    PhotoStatus.failed: "failed",
+# What a program reads in the line of the type summary, and a person of photos that are done, and that are planned.
+_WORDS = {
+    PhotoStatus.written: ("written", "written", "to do"),
+    PhotoStatus.skipped: ("skipped", "skipped", "done before"),
+    PhotoStatus.in_color: ("in_colour", "in color", "in color"),  # old spelling
+    PhotoStatus.own: ("own_results", "own results", "own results"),
+    PhotoStatus.changed: ("changed", "changed", "changed"),
+    PhotoStatus.failed: ("failed", "failed", "would fail"),
 }
 _ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus.changed)
 
@@ -88,7 +88,7 @@ class PlainReporter(Reporter):
         is_left = outcome.status in (PhotoStatus.failed, PhotoStatus.changed, PhotoStatus.own)
         target = "" if is_left else f" -> {printable(outcome.target)}"
         source = printable(outcome.source)
-        self._console.result(f"{_PLANNED[outcome.status]}: {source}{target}{f' ({words})' if words else ''}")
+        self._console.result(f"{_WORDS[outcome.status][2]}: {source}{target}{f' ({words})' if words else ''}")
 
     def outcome(self, outcome: PhotoOutcome) -> None:
         """Print a photo's words, if there are any."""
@@ -106,9 +106,9 @@ class PlainReporter(Reporter):
 
     def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Print the sums."""
-        counts, words = summary.counts, _PLANNED if summary.dry_run else _DONE
+        counts, column = summary.counts, 2 if summary.dry_run else 1
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
-        sums = ", ".join(f"{counts.get(status, 0)} {words[status]}" for status in told)
+        sums = ", ".join(f"{counts.get(status, 0)} {_WORDS[status][column]}" for status in told)
         self._console.result(f"{sums}. Results: {where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
@@ -170,7 +170,7 @@ class JsonReporter(Reporter):
 
     def summary(self, summary: Summary, where: str, exit_code: int) -> None:
         """Print a line of the type summary."""
-        sums = {name: summary.counts.get(status, 0) for status, name in _SUMS.items()}
+        sums = {names[0]: summary.counts.get(status, 0) for status, names in _WORDS.items()}
         self._line(
             "summary",
             **sums,
@@ -182,24 +182,6 @@ class JsonReporter(Reporter):
             other_files=dict(summary.other_files),
             page=None if summary.page is None else str(summary.page),
         )
-
-
-_DONE = {
-    PhotoStatus.written: "written",
-    PhotoStatus.skipped: "skipped",
-    PhotoStatus.in_color: "in color",
-    PhotoStatus.own: "own results",
-    PhotoStatus.changed: "changed",
-    PhotoStatus.failed: "failed",
-}
-_PLANNED = {
-    PhotoStatus.written: "to do",
-    PhotoStatus.skipped: "done before",
-    PhotoStatus.in_color: "in color",
-    PhotoStatus.own: "own results",
-    PhotoStatus.changed: "changed",
-    PhotoStatus.failed: "would fail",
-}
 
 
 def _by_suffix(files: Mapping[str, int]) -> str:

@@ -21,10 +21,7 @@ from colorgan.colorize import upsample
 from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix, with_hints
 from colorgan.colorize.engine import CPU, Engine
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
-from colorgan.colorize.palette import (
-    Palette,
-    with_true_colors,
-)
+from colorgan.colorize.palette import Palette, with_true_colors
 from colorgan.colorize.pictures import Given, Picture, color_image, given
 from colorgan.colorize.prediction import PredictedColors, PredictionReader, network_size, steered
 from colorgan.colorize.steering import hint_planes, hold
@@ -234,23 +231,22 @@ class Colorizer:
         picture = given(image, rendering.hints)
         return picture, self.predict(picture.photo, rendering, None if like is None else self.palette_of(like))
 
-    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
+    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions) -> Samples:
         """Color a photo as it was read.
 
         Args:
             photo: as it was read.
             rendering: how.
-            bit_depth: of the result, 8 or 16.
 
         Returns:
-            (H, W, 3) sRGB at the photo's own size, uint8 or uint16.
+            (H, W, 3) sRGB at the photo's own size, uint8.
 
         Raises:
             PhotoError: memory does not suffice.
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colors.
         """
-        return self.finish(photo, self.predict(photo, rendering), rendering, bit_depth)
+        return self.finish(photo, self.predict(photo, rendering), rendering)
 
     def predict(self, photo: Photo, rendering: ColorizeOptions, palette: Palette | None = None) -> PredictedColors:
         """Predict the colors of one photo; by a palette where one is given.
