@@ -22,9 +22,11 @@ from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checks import check_shares
 from colorgan.training.finetune_task import FINETUNE, check_bins
 from colorgan.training.launch import launch
-from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions
+from colorgan.training.options import FinetuneOptions, RunOptions
+from colorgan.training.recorded_options import BEFORE
 from colorgan.training.run_folder import resumable_options
 from colorgan.training.task import TrainingTask
+from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}

@@ -28,7 +28,7 @@ _KINDS = (
     ("batch.options", "BatchOptions"),
     ("data.options", "PrepareOptions"),
     ("training.options", "FinetuneOptions"),
-    ("training.options", "TrainOptions"),
+    ("training.train_options", "TrainOptions"),
     ("comparison.options", "CompareOptions"),
 )
 # Parameters of the library's functions that are no fields of options.

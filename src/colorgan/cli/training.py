@@ -20,7 +20,8 @@ from colorgan.cli.options import Given, Quiet, command
 from colorgan.errors import Interrupted
 from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
-from colorgan.training.options import FinetuneOptions, TrainOptions
+from colorgan.training.options import FinetuneOptions
+from colorgan.training.train_options import TrainOptions
 
 if TYPE_CHECKING:
     from colorgan.training.launch import TrainingResult

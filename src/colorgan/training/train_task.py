@@ -14,12 +14,12 @@ from colorgan.models.loading import ModelInfo, available_models, load_encoder_fe
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.finetune_task import check_bins
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.gan_losses import Perceptual
 from colorgan.training.stages.supervised import BinsLoss
 from colorgan.training.task import Downloaded, StageContext, TrainingTask
+from colorgan.training.train_options import TrainOptions
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _FINETUNED = "finetuned"

@@ -6,11 +6,11 @@ from torch.nn import functional as F
 from colorgan.color.bins import prior
 from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import NORMS, PatchGAN
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual
 from colorgan.training.stages.supervised import BinsLoss
+from colorgan.training.train_options import TrainOptions
 
 
 def batch(number: int = 0, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:

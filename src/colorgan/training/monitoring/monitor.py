@@ -20,7 +20,8 @@ from colorgan.training.monitoring.verdict import (
     write_photo_figures,
     write_verdict,
 )
-from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.options import RunOptions
+from colorgan.training.train_options import TrainOptions
 
 
 class Monitor:

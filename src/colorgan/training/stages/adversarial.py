@@ -13,11 +13,11 @@ from torch.optim import Optimizer
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.base import GeneratorStage, OptimizedNetwork, OptimizerOptions
 from colorgan.training.stages.diff_augment import DiffAugment
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
 from colorgan.training.stages.supervised import BinsLoss
+from colorgan.training.train_options import TrainOptions
 
 ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
 
