@@ -16,7 +16,7 @@ import typer.core
 import typer.main
 
 from colorgan.cli.options import Command, with_options
-from colorgan.cli.streams import Results, checked_results, open_missing_streams
+from colorgan.cli.streams import ReaderGoneError, Results, checked_results, open_missing_streams
 from colorgan.errors import EXIT_SIGINT, ColorganError, UsageError, limit_reached
 
 # The subcommands in the order of the help, each a function of that name, with an example of its use, which stands at
@@ -139,6 +139,8 @@ def _run(results: Results) -> int:
         except SystemExit as end:
             results.flush()
             return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except ReaderGoneError:
+        return 0
     except ColorganError as error:
         print_error(error)
         return error.exit_code

@@ -22,7 +22,7 @@ from colorgan.cli.colorize_progress import ReportingCallbacks
 from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Json, Quiet, command, given_name
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
-from colorgan.cli.streams import InterruptibleReader
+from colorgan.cli.streams import InterruptibleReader, ReaderGoneError
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.files import is_address
@@ -150,7 +150,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
             )
     except ColorganError as error:
         reporter.stopped(error)
-        if callbacks.counts:
+        if callbacks.counts and not isinstance(error, ReaderGoneError):
             reporter.summary(Summary(callbacks.counts), request.where, error.exit_code)
         raise
     reporter.summary(summary, request.where, summary.exit_code)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 import typer.core
 
+from colorgan.cli.streams import ReaderGoneError
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
 from colorgan.options import RUNNING, Described, Option, described, options_of
 
@@ -87,7 +88,12 @@ def with_options(function: _Function) -> _Function:
     def run(ctx: typer.Context, **values: Any) -> None:
         given = _given(ctx, values, options)
         of_kinds = {kind: {name: given[name] for name in options_of(kind) if name in given} for kind in kinds}
-        function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+        try:
+            function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+        except ReaderGoneError as error:
+            if values.get("dry_run"):
+                raise
+            raise error.of_work() from error
 
     rest = [name for name in parameters if name not in first]
     rest.sort(key=lambda name: name in options and options[name].option.panel == RUNNING)
