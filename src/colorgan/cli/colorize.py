@@ -134,7 +134,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
         if request.is_stream:
             # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
             with watch.exiting_at_once():
-                return colorize_stream(request, console, reporter)
+                return colorize_stream(request, callbacks)
         if request.from_file:
             listed = _read_list(request.from_file, partial(watch.check, RESUME_ADVICE))
         with callbacks:

@@ -32,7 +32,14 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 class Reporter(ABC):
-    """Says what happens."""
+    """Says what happens.
+
+    Args:
+        console: prints it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     @abstractmethod
     def status(self, state: str, words: str, **fields: object) -> None:
@@ -68,14 +75,7 @@ class Reporter(ABC):
 
 
 class PlainReporter(Reporter):
-    """Says it in lines: sums on standard output, all else on standard error.
-
-    Args:
-        console: prints them.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    """Says it in lines: sums on standard output, all else on standard error."""
 
     def status(self, state: str, words: str, **fields: object) -> None:
         """Print it as a note; a share of the photos as what nobody should miss."""
@@ -130,14 +130,7 @@ class PlainReporter(Reporter):
 
 
 class JsonReporter(Reporter):
-    """Says it in JSON Lines on standard output.
-
-    Args:
-        console: prints them.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    """Says it in JSON Lines on standard output."""
 
     def _line(self, kind: str, **fields: object) -> None:
         # Names that are not UTF-8 hold lone surrogates, which are escaped here as Python's surrogateescape has them.
