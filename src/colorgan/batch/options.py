@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from colorgan.colorize.options import ColorizeOptions
+from colorgan.files import read_file
 from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
@@ -114,7 +115,7 @@ def with_hints(settings: bytes, files: Sequence[str]) -> bytes:
     digest = hashlib.blake2b(settings, digest_size=16)
     for file in files:
         try:
-            content = Path(file).read_bytes()
+            content = read_file(Path(file))
         except OSError as error:
             content = f"unreadable: {error.errno}".encode()
         digest.update(hashlib.blake2b(content).digest())
