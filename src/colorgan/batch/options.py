@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -75,6 +76,12 @@ class BatchOptions(Checked):
     page: Annotated[
         bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
     ] = False
+
+    @property
+    def cores(self) -> int:
+        """How many photos are computed at the same time: `workers`, or as many as this process may use cores."""
+        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or allowed or 1
 
 
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from stores import REFUSAL, Behavior, Request, Store, check_whole, empty_bucket, photo_bytes, s3_server
 
+from colorgan.batch.addresses.storage import list_photos
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.run import Summary, colorize_files
-from colorgan.batch.storage import list_photos
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, StorageError, UsageError
@@ -130,7 +130,7 @@ def test_no_page_of_a_listing_parts_hints_from_their_photos(
     for name in named:
         store.put(f"pages/{name}", b"x")
     for size in range(1, len(named) + 1):
-        monkeypatch.setattr("colorgan.batch.storage._PAGE_KEYS", size)
+        monkeypatch.setattr("colorgan.batch.addresses.storage._PAGE_KEYS", size)
         store.requests.clear()
         found = {file.key: [address for address, _ in file.hints] for file in list_photos("s3://bucket/pages", print)}
         assert len([path for _, path in store.requests if "list-type=2" in path]) == -(-len(named) // size)
