@@ -284,6 +284,15 @@ def test_a_kind_that_nobody_reads_is_named_and_not_called_damaged(data: bytes, w
     assert "damaged" not in str(caught.value)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("missing", range(1, 60, 4))
+def test_a_tiff_whose_directory_is_cut_off_is_damaged_and_no_guess(dtype: type[np.generic], missing: int) -> None:
+    whole = tiff_bytes((np.dstack([RAMP] * 3).astype(dtype), {}))  # its directory stands at its end
+    assert photo_of(whole).size == (64, 8)
+    with pytest.raises(PhotoError, match="damaged or incomplete"):
+        photo_of(whole[:-missing])
+
+
 def test_webp_inside_a_tiff_is_read() -> None:
     file = io.BytesIO()
     colors = np.dstack([RAMP] * 3)
