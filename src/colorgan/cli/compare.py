@@ -95,7 +95,7 @@ def _check_models(console: Console, options: CompareOptions) -> None:
 
         with BarCallbacks(console, watch, "Comparing") as callbacks:
             check = StopCheck(callbacks, STOPPED)
-            load_models(options, callbacks, check)
+            load_models(options, check)
             check()
 
 

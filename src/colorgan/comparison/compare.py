@@ -129,7 +129,7 @@ def _compare(
         previous = read_all(options.previous)
         if previous:
             _check_previous(previous, sources, options, check)
-        models = load_models(options, check.callbacks, check)
+        models = load_models(options, check)
         return _measured(sources, models, previous, folder, options, check)
     finally:
         for source in sources:
