@@ -28,7 +28,7 @@ def prepared(tmp_path_factory):
         target.parent.mkdir(parents=True, exist_ok=True)
         photo.save(target)
     options = PrepareOptions(min_side=16, val_fraction=0.2)
-    prepare([folder / "photos"], folder / "data", options, lambda done, total: None)
+    prepare([folder / "photos"], folder / "data", options)
     return folder
 
 

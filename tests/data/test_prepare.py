@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.callbacks import Callbacks
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet
@@ -26,7 +26,7 @@ OPTIONS = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
 
 
 def run(source: Path, output: Path, **changes: Any) -> PrepareReport:
-    return prepare([source], output, replace(OPTIONS, **changes), lambda done, total: None)
+    return prepare([source], output, replace(OPTIONS, **changes))
 
 
 def manifest(output: Path) -> list[dict[str, Any]]:
@@ -206,24 +206,38 @@ def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp
     assert bytes_of(tmp_path / "data") == before
 
 
-def test_whenever_progress_raises_nothing_is_left_and_a_whole_set_stays(photos: Path, tmp_path: Path) -> None:
+class StopAt(Callbacks):
+    """Stops at the so manyth time that it is asked.
+
+    Attributes:
+        told: how often it had been asked, and how many photos were done, each time that it was told.
+    """
+
+    def __init__(self, time: int = 0) -> None:
+        self.time, self.asked = time, 0
+        self.told: list[tuple[int, int]] = []
+
+    def should_stop(self) -> int | None:
+        self.asked += 1
+        return 2 if self.asked == self.time else None
+
+    def on_progress(self, done: int, total: int) -> None:
+        assert total == 24
+        self.told.append((self.asked, done))
+
+
+def test_whenever_it_is_stopped_nothing_is_left_and_a_whole_set_stays(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "data")
     before = bytes_of(tmp_path / "data")
-    told: list[tuple[int, int | None]] = []
-    prepare([photos], tmp_path / "other", OPTIONS, lambda *numbers: told.append(numbers))
+    watched = StopAt()
+    prepare(photos, tmp_path / "other", OPTIONS, callbacks=watched)
     shutil.rmtree(tmp_path / "other")
-    while_listed, after_reading = told.count((0, None)), told.count((24, 24)) - 1
+    while_listed, after_reading = watched.told[0][0] - 1, sum(done == 24 for _, done in watched.told) - 1
     assert while_listed == 24
     assert after_reading >= 24 + 24, "for each photo in the shards, and for each line of the manifest"
-    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, len(told) + 1, 5), len(told)):
-        calls = itertools.count(1)
-
-        def stop(done: int, total: int | None, moment: int = moment, calls: Iterator[int] = calls) -> None:
-            if next(calls) == moment:
-                raise Interrupted(2, "again")
-
+    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, watched.asked + 1, 5), watched.asked):
         with pytest.raises(Interrupted):
-            prepare([photos], tmp_path / "data", replace(OPTIONS, overwrite=True, seed=1), stop)
+            prepare([photos], tmp_path / "data", replace(OPTIONS, overwrite=True, seed=1), callbacks=StopAt(moment))
         assert bytes_of(tmp_path / "data") == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "photos"]
 

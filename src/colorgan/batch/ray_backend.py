@@ -22,7 +22,7 @@ from typing import Any
 from colorgan.batch.jobs import Job
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.errors import ColorganError, DeviceError, UsageError
+from colorgan.errors import ColorganError, DeviceError, UsageError, missing_extra
 from colorgan.files import is_address
 
 _ATTEMPTS = 3  # of a photo whose actor dies
@@ -327,8 +327,7 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        advice = "Install it: pip install 'colorgan[ray]'"
-        raise UsageError("what a Ray cluster needs", "the extra `ray` is not installed", advice) from error
+        raise missing_extra("what a Ray cluster needs", "ray") from error
     if ray.is_initialized():
         yield ray
         return

@@ -24,7 +24,7 @@ from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, Interrupted, PhotoError, UsageError
-from colorgan.files import is_address, sha256_of, shown_address
+from colorgan.files import Paths, is_address, path_list, sha256_of, shown_address
 from colorgan.images.discovery import stable_hash
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
@@ -64,7 +64,7 @@ class Summary:
 
 
 def colorize_files(
-    inputs: Sequence[str | os.PathLike[str]],
+    inputs: Paths,
     output: str | os.PathLike[str] | None = None,
     options: ColorizeOptions = ColorizeOptions(),
     *,
@@ -80,7 +80,7 @@ def colorize_files(
     which photo with which settings.
 
     Args:
-        inputs: photos, and folders of photos; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
+        inputs: photos, and folders of photos, or one of them; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
         output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
             NAME-color.EXT beside each photo. A name that ends in a slash is a folder's. Also an address.
         options: of the photos.
@@ -105,10 +105,11 @@ def colorize_files(
     check_is_alone()
     for name, is_wanted in (("page", batch.page), ("album", batch.album)):
         if ray and is_wanted:
-            raise UsageError(f"photos that are colored here for `{name}`", "Ray", "Leave it out.", parameter=name)
+            advice = "Leave one of the two out."
+            raise UsageError(f"`{name}` without a Ray cluster", "one is named", advice, parameter="ray")
     if options.like and not Path(options.like).is_file():
         raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
-    names = [os.fspath(path) for path in inputs]
+    names = path_list(inputs)
     text = None if output is None else os.fspath(output)
     passed_over = _PassedOver()
     plan = _plan(names, text, options, batch, listed, passed_over)

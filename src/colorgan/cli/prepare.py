@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
+from colorgan.callbacks import Callbacks
 from colorgan.cli.console import Console
 from colorgan.cli.interrupts import watch_signals
 from colorgan.cli.options import Given, Quiet, command, given_path
-from colorgan.data.options import PrepareOptions
+from colorgan.data.options import RESTART_ADVICE, PrepareOptions
 from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
 
 if TYPE_CHECKING:
     from colorgan.data.prepare import PrepareReport
-
-_STOPPED = "Nothing was written; the same command starts anew."
 
 
 @command(PrepareOptions, first="output size classes val_fraction min_chroma overwrite")
@@ -43,7 +42,7 @@ def prepare(
     options = PrepareOptions(**given[PrepareOptions])
     console = Console(quiet)
     console.note(f"Preparing a set in {output} ...")
-    with watch_signals(_STOPPED) as watch:
+    with watch_signals(RESTART_ADVICE) as watch:
         report = _prepare(console, sources, output, options, watch)
     console.result(f"kept: {report.kept['train']} for training, {report.kept['val']} for validation")
     for reason, count in report.left_out.items():
@@ -63,9 +62,11 @@ def _prepare(
         with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.data.prepare import prepare as prepare_set
 
-        def progress(done: int, total: int | None) -> None:
-            watch.check(_STOPPED)
-            if total is not None:
+        class Bar(Callbacks):
+            def on_progress(self, done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total, description="Preparing photos")
 
-        return prepare_set(sources, output, options, progress)
+            def should_stop(self) -> int | None:
+                return watch.received
+
+        return prepare_set(sources, output, options, callbacks=Bar())

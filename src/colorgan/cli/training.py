@@ -128,11 +128,6 @@ class TrainingBar(Callbacks):
             text += f"  {part}"
         return text[:room]
 
-    def logged(self, terms: dict[str, float]) -> None:
-        """Remember the loss for the bar."""
-        shown = [name for name in self.losses if name in terms] or terms
-        self._losses = [f"{name} {terms[name]:.4g}" for name in shown]
-
     def on_validation(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Print a validation's metrics."""
         when = f"epoch {epoch}" if epoch else "before training"
@@ -141,17 +136,18 @@ class TrainingBar(Callbacks):
             f"{when}: ab L1 {known['ab_l1']:.2f}, PSNR {known['psnr']:.2f} dB, "
             f"AuC {known['auc']:.2f}, rebalanced {known['auc_rebalanced']:.2f}, "
             f"colorfulness {known['cf_hs']:.1f} (true {known['cf_hs_truth']:.1f}) "
-            f"on {known['photos']} photos"
+            f"on {known['photos']} photos",
+            is_prose=True,
         )
 
     def on_warning(self, text: str) -> None:
         """Print a warning."""
-        self.console.warn(text)
+        self.console.warn(text, is_prose=True)
 
     def on_end(self, lines: Sequence[str]) -> None:
         """Print how the run went."""
         for line in lines:
-            self.console.note(line)
+            self.console.note(line, is_prose=True)
 
     def should_stop(self) -> int | None:
         """The signal that came, or None."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from colorgan.errors import UsageError
 from colorgan.options import FILES, RUNNING, SEED, Checked, Option
 
+RESTART_ADVICE = "Nothing was written; the same command starts anew."
 _CHOICE = "Choice of photos"
 
 

@@ -17,9 +17,10 @@ from typing import IO, Any
 import numpy as np
 
 from colorgan import __version__
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.data.dedup import choose_validation, group_near_duplicates
 from colorgan.data.filters import Reason, Rejected
-from colorgan.data.options import PrepareOptions
+from colorgan.data.options import RESTART_ADVICE, PrepareOptions
 from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
 from colorgan.data.shards import (
     ENCODINGS,
@@ -37,7 +38,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import refuse_addresses, sha256_of, sync
+from colorgan.files import Paths, path_list, refuse_addresses, sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -68,28 +69,43 @@ class _Photo:
     kept: Kept
 
 
-def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, progress: Progress) -> PrepareReport:
+def prepare(
+    sources: Paths,
+    output: str | os.PathLike[str],
+    options: PrepareOptions = PrepareOptions(),
+    *,
+    callbacks: Callbacks | None = None,
+) -> PrepareReport:
     """Write a set.
 
     Args:
-        sources: folders, .tar and .zip files.
+        sources: folders, .tar and .zip files; or one of them.
         output: the set's folder.
         options: what is to be in it.
-        progress: told how many photos are done, of how many (None while they are still listed); called all the while
-            and between small pieces of work, so that what it raises ends it soon, and with nothing written.
+        callbacks: are told how many photos are done, and say when to stop: asked between small pieces of work.
 
     Raises:
         UsageError: a source cannot be read, a class is not there, or the output must not be replaced.
         SetError: no photo is left to make a set of.
         OutputError: the set cannot be written; what was there is still there.
+        Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
-    refuse_addresses([*sources, output], "a set")
-    output = output.resolve()
+    callbacks = callbacks or Callbacks()
+    check = StopCheck(callbacks, RESTART_ADVICE)
+
+    def progress(done: int, total: int | None) -> None:
+        check()
+        if total is not None:
+            callbacks.on_progress(done, total)
+
+    paths = path_list(sources)
+    refuse_addresses([*paths, output], "a set")
+    output = Path(output).resolve()
     check_place(output, options.overwrite)
     with contextlib.ExitStack() as stack:
         opened: list[Source] = []
-        for path in sources:
-            opened.append(open_source(path, partial(progress, 0, None)))
+        for path in map(Path, paths):
+            opened.append(open_source(path, check))
             stack.callback(opened[-1].close)
         classes = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         criteria = Criteria(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from colorgan.images.tiff.pages import StartingAt, largest_instead, photos_of
 
 MAX_MEGAPIXELS = 500.0
 _ICC_TAG = 34675
+_PILLOWS_COUNT = re.compile(r" \(\d+ bytes not processed\)")  # which says nothing of how much is lost
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _error(error: Exception) -> PhotoError:
     advice = "Copy it again from where it came from."
     if isinstance(error, OSError) and error.errno is not None:
         return PhotoError(A_PHOTO, (error.strerror or str(error)).lower(), advice)
-    words = " ".join((str(error) or type(error).__name__).split())
+    words = _PILLOWS_COUNT.sub("", " ".join((str(error) or type(error).__name__).split()))
     return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", advice)
 
 
