@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import sys
 import tempfile
 import time
@@ -332,6 +333,17 @@ def _leave_locks_to_the_parent() -> None:
 
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file that was found and not named: of a pipe or a device there, reading would have no end.
+
+    Raises:
+        OSError: it cannot be read, or is none.
+    """
+    if not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):  # of a folder, reading says what it is
+        raise OSError(errno.EINVAL, "no regular file (a pipe, socket or device)", str(path))
+    return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:

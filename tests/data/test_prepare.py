@@ -206,38 +206,34 @@ def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp
     assert bytes_of(tmp_path / "data") == before
 
 
-class StopAt(Callbacks):
-    """Stops at the so manyth time that it is asked.
+class Counting(Callbacks):
+    """Counts how often it is asked whether to stop, and how far the work is then; says so at one of these moments."""
 
-    Attributes:
-        told: how often it had been asked, and how many photos were done, each time that it was told.
-    """
-
-    def __init__(self, time: int = 0) -> None:
-        self.time, self.asked = time, 0
-        self.told: list[tuple[int, int]] = []
-
-    def should_stop(self) -> int | None:
-        self.asked += 1
-        return 2 if self.asked == self.time else None
+    def __init__(self, stop_at: int = 0) -> None:
+        self.asked: list[int] = []
+        self.done, self.stop_at = 0, stop_at
 
     def on_progress(self, done: int, total: int) -> None:
-        assert total == 24
-        self.told.append((self.asked, done))
+        self.done = done
+
+    def should_stop(self) -> int | None:
+        self.asked.append(self.done)
+        return 2 if len(self.asked) == self.stop_at else None
 
 
 def test_whenever_it_is_stopped_nothing_is_left_and_a_whole_set_stays(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "data")
     before = bytes_of(tmp_path / "data")
-    watched = StopAt()
-    prepare(photos, tmp_path / "other", OPTIONS, callbacks=watched)
+    told = Counting()
+    prepare([photos], tmp_path / "other", OPTIONS, callbacks=told)
     shutil.rmtree(tmp_path / "other")
-    while_listed, after_reading = watched.told[0][0] - 1, sum(done == 24 for _, done in watched.told) - 1
+    while_listed, after_reading = told.asked.count(0), told.asked.count(24) - 1
     assert while_listed == 24
     assert after_reading >= 24 + 24, "for each photo in the shards, and for each line of the manifest"
-    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, watched.asked + 1, 5), watched.asked):
-        with pytest.raises(Interrupted):
-            prepare([photos], tmp_path / "data", replace(OPTIONS, overwrite=True, seed=1), callbacks=StopAt(moment))
+    every, changed = len(told.asked), replace(OPTIONS, overwrite=True, seed=1)
+    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, every + 1, 5), every):
+        with pytest.raises(Interrupted, match="Nothing was written"):
+            prepare([photos], tmp_path / "data", changed, callbacks=Counting(stop_at=moment))
         assert bytes_of(tmp_path / "data") == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "photos"]
 

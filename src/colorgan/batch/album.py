@@ -23,8 +23,8 @@ from torch import Tensor
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import FileState
 from colorgan.batch.options import with_hints
-from colorgan.colorize.colorizer import PredictedColors, steered
 from colorgan.colorize.palette import Palette, Regions
+from colorgan.colorize.prediction import PredictedColors, steered
 from colorgan.errors import OutputError
 from colorgan.files import atomic_write
 from colorgan.images.discovery import stable_hash
@@ -128,12 +128,8 @@ class Album:
             options: of the photo.
         """
         kept = _tensors(self._path(job))
-        predicted = PredictedColors(
-            kept["variants"],
-            kept.get("confidence"),
-            seen[0] if with_edges else None,
-            seen if len(seen) > 1 else None,
-            _regions(kept),
+        predicted = PredictedColors.of(
+            seen, kept["variants"], kept.get("confidence"), _regions(kept), with_edges=with_edges
         )
         number = self.numbers.get(stable_hash(job.identity), -1)
         return steered(predicted, options, self.palette, number)

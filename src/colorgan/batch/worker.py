@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
+from colorgan.batch.addresses.storage import open_photo, write_result
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import LocalFiles
-from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options, with_hints
 from colorgan.colorize.options import ColorizeOptions
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from colorgan.batch.album import Album
-    from colorgan.colorize.colorizer import Colorizer, PredictedColors
+    from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.prediction import PredictedColors
 
 # One of them reads, writes and flushes while another computes; stores of objects are waited for longer.
 THREADS_A_CORE, THREADS_A_CORE_FAR = 2, 4
@@ -220,8 +221,7 @@ class PhotoWorker:
         if self._album is None:
             return self._compute(alike)
         failed = self._keep(alike)
-        info = self._colorizer().info
-        with_edges = info.edges if self._options.edges is None else self._options.edges
+        with_edges = self._colorizer().ends_at_edges(self._options)
         return [
             failed.get(one.position) or self._album.colors(one.job, one.L, with_edges, self._options) for one in alike
         ]

@@ -18,7 +18,8 @@ from colorgan.images.hint_files import photo_hints
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
-    from colorgan.colorize.colorizer import Colorizer, PredictedColors
+    from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.prediction import PredictedColors
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,7 @@ class PrepareOptions(Checked):
         ),
     ] = None
     per_class: Annotated[
-        int | None,
-        Option("Photos to keep of each class, at most.", _CHOICE, minimum=1, unit="photos", unset="all"),
+        int | None, Option("Photos to keep of each class, at most.", _CHOICE, minimum=1, unit="photos", unset="all")
     ] = None
     val_fraction: Annotated[
         float, Option("Share of the photos to hold back for validation.", _CHOICE, minimum=0, maximum=0.9)

@@ -9,7 +9,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import IO, Any
@@ -21,7 +20,7 @@ from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.data.dedup import choose_validation, group_near_duplicates
 from colorgan.data.filters import Reason, Rejected
 from colorgan.data.options import RESTART_ADVICE, PrepareOptions
-from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
+from colorgan.data.selection import Criteria, Kept, Selection, count_bins
 from colorgan.data.shards import (
     ENCODINGS,
     FORMAT,
@@ -82,7 +81,7 @@ def prepare(
         sources: folders, .tar and .zip files; or one of them.
         output: the set's folder.
         options: what is to be in it.
-        callbacks: are told how many photos are done, and say when to stop: asked between small pieces of work.
+        callbacks: are told how many photos are done, and say when to stop.
 
     Raises:
         UsageError: a source cannot be read, a class is not there, or the output must not be replaced.
@@ -90,38 +89,31 @@ def prepare(
         OutputError: the set cannot be written; what was there is still there.
         Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
-    callbacks = callbacks or Callbacks()
-    check = StopCheck(callbacks, RESTART_ADVICE)
-
-    def progress(done: int, total: int | None) -> None:
-        check()
-        if total is not None:
-            callbacks.on_progress(done, total)
-
     paths = path_list(sources)
     refuse_addresses([*paths, output], "a set")
-    output = Path(output).resolve()
-    check_place(output, options.overwrite)
+    folder = Path(output).resolve()
+    check_place(folder, options.overwrite)
+    check = StopCheck(callbacks or Callbacks(), RESTART_ADVICE)
+    check.callbacks.on_start()
     with contextlib.ExitStack() as stack:
         opened: list[Source] = []
-        for path in map(Path, paths):
-            opened.append(open_source(path, check))
+        for path in paths:
+            opened.append(open_source(Path(path), check))
             stack.callback(opened[-1].close)
-        classes = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         criteria = Criteria(
             options.size,
             options.min_side,
             options.min_chroma,
             options.per_class,
-            classes,
+            _choose_classes({entry.class_name for source in opened for entry in source.entries}, options),
             options.seed,
             _encoding(options.encoding),
         )
         try:
-            with staged_folder(output, options.overwrite) as staging:
-                return _fill(staging, output, opened, criteria, options, progress)
+            with staged_folder(folder, options.overwrite) as staging:
+                return _fill(staging, folder, opened, criteria, options, check)
         except OSError as error:
-            raise OutputError.of(f"a set at {output}", error, "choose another folder", parameter="output") from error
+            raise OutputError.of(f"a set at {folder}", error, "choose another folder", parameter="output") from error
 
 
 def _encoding(name: str) -> Encoding:
@@ -159,14 +151,13 @@ def _fill(
     sources: Sequence[Source],
     criteria: Criteria,
     options: PrepareOptions,
-    progress: Progress,
+    check: StopCheck,
 ) -> PrepareReport:
     """Write all files of the set into the staging folder, `set.json` last."""
     entries = [entry for source in sources for entry in source.entries]
     with tempfile.TemporaryFile(dir=staging) as encoded, tempfile.TemporaryFile(dir=staging) as bins:
         selection = Selection(entries, criteria, encoded, bins)
-        selection.run(options.workers or os.cpu_count() or 1, progress)
-        check = partial(progress, len(entries), len(entries))
+        selection.run(options.workers or os.cpu_count() or 1, check)
         outcomes = list(zip(entries, selection.outcomes, strict=True))
         photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]
         left_out = _count_reasons(selection.outcomes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +27,6 @@ from colorgan.images.tiff.pages import StartingAt, largest_instead, photos_of
 
 MAX_MEGAPIXELS = 500.0
 _ICC_TAG = 34675
-_PILLOWS_COUNT = re.compile(r" \(\d+ bytes not processed\)")  # which says nothing of how much is lost
 
 
 @dataclass(frozen=True)
@@ -168,11 +166,10 @@ def _reasons() -> Iterator[None]:
 
 
 def _error(error: Exception) -> PhotoError:
-    advice = "Copy it again from where it came from."
     if isinstance(error, OSError) and error.errno is not None:
+        advice = "Copy it again from where it came from."
         return PhotoError(A_PHOTO, (error.strerror or str(error)).lower(), advice)
-    words = _PILLOWS_COUNT.sub("", " ".join((str(error) or type(error).__name__).split()))
-    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", advice)
+    return openers.reason(error)
 
 
 @contextmanager

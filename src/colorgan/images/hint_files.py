@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.errors import PhotoError, UsageError
+from colorgan.files import read_file
 from colorgan.images.hints import COUNT_FROM, HINTS_FORMAT, Hint
 from colorgan.images.lightness import strips
 
@@ -105,7 +106,7 @@ def _bad(file: Path, found: str) -> PhotoError:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise _bad(file, (error.strerror or str(error)).lower()) from error
 

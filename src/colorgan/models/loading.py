@@ -296,18 +296,20 @@ def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = F
         path: where to.
         generator: its weights are written as they are; it also says the network and its options, over `info`'s.
         info: what the file is to say of it.
-        half: in float16, half the size, which loading turns back into float32.
+        half: in float16, half the size, but for tensors with values too large for it; loading gives float32.
 
     Raises:
         OutputError: the file cannot be written.
-        WeightsError: weights too large for float16.
     """
-    tensors = {}
-    for name, tensor in generator.state_dict().items():
-        dtype = torch.float16 if half and tensor.is_floating_point() else tensor.dtype
-        tensors[name] = tensor.detach().to("cpu", dtype).contiguous()
-        if half and not bool(tensors[name].isfinite().all()):
-            raise bad_weights(path, f"{name} does not fit float16", "Save it in full precision.")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    if half:
+        tensors = {name: _halved(tensor) for name, tensor in tensors.items()}
     info = replace(info, network=generator.network, options=generator.options)
     with writing(path), atomic_write(path) as file:
         file.writelines(file_bytes(info, tensors))
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """In float16 where it is of floats that all fit: a batch norm's variance may be beyond 65,504."""
+    halved = tensor.half()
+    return halved if tensor.is_floating_point() and bool(halved.isfinite().all()) else tensor

@@ -19,6 +19,7 @@ from PIL import Image
 from processes import DEADLINE_S, Process, running, wait_until
 
 import colorgan.comparison.app.server as serving
+from colorgan.callbacks import Callbacks
 from colorgan.errors import ColorganError, OutputError, UsageError
 
 needs_streamlit = pytest.mark.skipif(
@@ -224,7 +225,7 @@ def test_without_its_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_streamlit
 def test_a_port_that_is_taken_is_an_error(app: tuple[Process, str]) -> None:
     with pytest.raises(ColorganError) as caught:
-        serving.serve(serving.AppOptions(), int(app[1].rpartition(":")[2]), lambda address: None)
+        serving.serve(serving.AppOptions(), int(app[1].rpartition(":")[2]), lambda address: None, Callbacks())
     assert isinstance(caught.value, OutputError)
     assert "another port" in caught.value.advice
 

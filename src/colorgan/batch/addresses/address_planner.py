@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from colorgan.batch.addresses.storage import UNKNOWN, check_address, is_one_photo, list_photos, state_of
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import FileState
-from colorgan.batch.storage import UNKNOWN, check_address, is_one_photo, list_photos, state_of
 from colorgan.errors import UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import find_photos, has_photo_suffix, split_name

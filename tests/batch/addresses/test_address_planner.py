@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorgan.batch.address_planner import plan_addresses, result_key
+from colorgan.batch.addresses.address_planner import plan_addresses, result_key
 from colorgan.errors import UsageError
 
 fsspec = pytest.importorskip("fsspec")
