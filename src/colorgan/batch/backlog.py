@@ -92,7 +92,7 @@ class Backlog:
         self._clean(job.folder)
         journal, name = self.journals.of(job)
         source = LocalFiles().state(job.source) if job.source_state is None else job.source_state
-        settings = with_hints(self.settings, job.hints)
+        settings = with_hints(self.settings, job.hints, job.hint_states)
         stamp = Stamp(name, os.fsencode(job.identity), job.source, source, settings)
         others = tuple(job.sidecar(suffix) for suffix in self.sidecar_suffixes)
         if not self.overwrite:

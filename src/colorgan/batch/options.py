@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from colorgan.batch.journals.records import FileState
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.files import read_file
 from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
@@ -105,15 +106,18 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
     return hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16).digest()
 
 
-def with_hints(settings: bytes, files: Sequence[str]) -> bytes:
+def with_hints(settings: bytes, files: Sequence[str], states: Sequence[FileState] = ()) -> bytes:
     """A digest that is also told apart by hints.
 
     Args:
         settings: a digest of the others.
         files: of hints; one that cannot be read is noted as such.
+        states: of those, where a listing said it: they are then not read.
     """
     digest = hashlib.blake2b(settings, digest_size=16)
-    for file in files:
+    for state in states:
+        digest.update(state.digest or f"{state.size_bytes} {state.mtime_ns}".encode())
+    for file in () if states else files:
         try:
             content = read_file(Path(file))
         except OSError as error:

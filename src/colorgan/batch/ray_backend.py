@@ -254,11 +254,11 @@ class RayCrew:
 
 def _from_anywhere(job: Job) -> Job:
     """The job with paths that hold in any process: an actor has a folder of its own."""
-    source, folder = (
+    source, folder, *hints = (
         path if is_address(path) else os.path.abspath(path)  # noqa: PTH100 (resolving would follow links)
-        for path in (job.source, job.folder)
+        for path in (job.source, job.folder, *job.hints)
     )
-    return replace(job, source=source, folder=folder)
+    return replace(job, source=source, folder=folder, hints=tuple(hints))
 
 
 @contextmanager

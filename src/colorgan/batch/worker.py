@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
-from colorgan.batch.addresses.storage import open_photo, write_result
+from colorgan.batch.addresses.storage import open_photo, read_object, write_result
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import LocalFiles
@@ -22,6 +23,7 @@ from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
+from colorgan.images.hint_files import read_hints_file
 from colorgan.images.lightness import Lightness
 from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.photo import Photo
@@ -193,7 +195,7 @@ class PhotoWorker:
             with _saying_why(position, job, put), self._computing():
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
-                photo = with_hints(photo, self._options, job.hints)
+                photo = with_hints(photo, self._options, job.hints, partial(_hints_bytes, job))
                 if not job.is_named and is_marked(photo.metadata.xmp):
                     put(position, job.outcome(PhotoStatus.own))
                 elif self._skip_color and photo.had_color:
@@ -279,6 +281,12 @@ class PhotoWorker:
         with self._computing():
             pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
         self._gallery.add(one.job, LocalFiles().state(one.job.source), sure, pictures)
+
+
+def _hints_bytes(job: Job, file: str) -> bytes:
+    if not job.hint_states:
+        return read_hints_file(file)
+    return read_object(file, job.hint_states[job.hints.index(file)])
 
 
 class PredictionKeeper(PhotoWorker):
