@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from colorgan.errors import UsageError
 
@@ -25,6 +25,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+Paths: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 _UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
 _UNFINISHED_END = ".tmp"
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
@@ -69,6 +70,11 @@ def shown_address(path: str) -> str:
     host, slash, below = rest.partition("/")
     user, at, name = host.rpartition("@")
     return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
+
+
+def path_list(paths: Paths) -> list[str]:
+    """One path or several as a list; the letters of a text are no paths."""
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:

@@ -192,7 +192,7 @@ def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, s
     [
         ({"epochs": 1}, "The run ended after epoch 1, the last that was asked for."),
         ({"epochs": 9, "patience": 1, "lr": 1e-30, "ema": 0.9}, "The run ended after epoch 2: none was better"),
-        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its 0.0001 minutes were over."),
+        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its time of 0.0001 min was over."),
     ],
 )
 def test_why_a_run_ended_is_told_and_stands_in_its_report(

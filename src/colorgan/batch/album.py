@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FOLDER_NAME = ".colorgan-album"
 PREDICTIONS = "predictions"
 _PALETTE = "palette.safetensors"
-_ADVICE = "Make room there, or name another output folder."
+_ELSEWHERE = "name another output folder"
 
 
 @dataclass(eq=False)
@@ -91,7 +91,7 @@ class Album:
             with atomic_write(self.folder / _PALETTE) as file:
                 file.write(save(tensors, {"stamp": self.settings.hex()}))
         except OSError as error:
-            raise OutputError(f"to write {self.folder}", error.strerror or str(error), _ADVICE) from error
+            raise OutputError.of(str(self.folder), error, _ELSEWHERE, parameter="output") from error
         return self.open()
 
     def has(self, job: Job, state: FileState) -> bool:
@@ -116,7 +116,7 @@ class Album:
             # Not flushed: what a power cut leaves half written is computed again.
             path.write_bytes(save(halves, {"stamp": self._stamp(job, state)}))
         except OSError as error:
-            raise OutputError(f"to write {path.parent}", error.strerror or str(error), _ADVICE) from error
+            raise OutputError.of(str(path.parent), error, _ELSEWHERE, parameter="output") from error
 
     def colors(self, job: Job, seen: Tensor, with_edges: bool, options: ColorizeOptions) -> PredictedColors:
         """The colors of a photo whose prediction is kept, by the palette.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from colorgan.errors import DeviceError, UsageError
+from colorgan.errors import DeviceError, UsageError, missing_extra
 
 _CONNECT_S = 5.0
 _MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights alone
@@ -37,8 +37,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        advice = "Install it: pip install 'colorgan[ray]'"
-        raise UsageError("what a Ray cluster needs", "the extra `ray` is not installed", advice) from error
+        raise missing_extra("what a Ray cluster needs", "ray") from error
     if ray.is_initialized():
         yield ray
         return

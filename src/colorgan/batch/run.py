@@ -23,7 +23,7 @@ from colorgan.batch.shards import Shard
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, PhotoError
-from colorgan.files import is_address, sha256_of
+from colorgan.files import Paths, is_address, path_list, sha256_of
 from colorgan.images.discovery import stable_hash
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
@@ -60,7 +60,7 @@ class Summary:
 
 
 def colorize_files(
-    inputs: Sequence[str | os.PathLike[str]],
+    inputs: Paths,
     output: str | os.PathLike[str] | None = None,
     options: ColorizeOptions = ColorizeOptions(),
     *,
@@ -76,7 +76,7 @@ def colorize_files(
     which photo with which settings.
 
     Args:
-        inputs: photos, and folders of photos; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
+        inputs: photos, and folders of photos, or one of them; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
         output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
             NAME-color.EXT beside each photo. A name that ends in a slash is a folder's. Also an address.
         options: of the photos.
@@ -98,8 +98,7 @@ def colorize_files(
         StorageError: a store of objects refuses, or does not answer.
         Interrupted: `callbacks.should_stop` said so; what was under way is finished.
     """
-    names = [os.fspath(path) for path in inputs]
-    plan = plan_run(names, None if output is None else os.fspath(output), options, batch, listed, ray)
+    plan = plan_run(path_list(inputs), None if output is None else os.fspath(output), options, batch, listed, ray)
     return _Run(plan, options, batch, model, ray, callbacks or Callbacks()).go()
 
 

@@ -79,7 +79,8 @@ def plan_run(
     """
     check_is_alone()
     if ray:
-        _refuse("photos that are colored here for `{}`", "Ray", "Leave it out.", page=batch.page, album=batch.album)
+        advice = "Leave one of the two out."
+        _refuse("`{}` without a Ray cluster", "one is named", advice, page=batch.page, album=batch.album)
     if options.like and not Path(options.like).is_file():
         raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
     first: list[str] = []

@@ -69,7 +69,7 @@ class CommandCallbacks(Callbacks):
 
     def on_warning(self, text: str) -> None:
         """Print it, quiet or not."""
-        self.console.warn(text)
+        self.console.warn(text, is_prose=True)
 
     def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
         """Show a bar for the file."""

@@ -109,7 +109,7 @@ class PlainReporter(Reporter):
         counts, column = summary.counts, 2 if summary.dry_run else 1
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {_WORDS[status][column]}" for status in told)
-        self._console.result(f"{sums}. Results: {where}")
+        self._console.result(f"{sums}. {'They would be in' if summary.dry_run else 'Results'}: {where}")
         if counts.get(PhotoStatus.skipped):
             self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
         if summary.dry_run and counts.get(PhotoStatus.written):
@@ -154,7 +154,7 @@ class JsonReporter(Reporter):
             option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
             self._line("error", **where, reason=spelled("; ".join(outcome.words)) + option)
             return
-        self._line("photo", **where, output=outcome.target, status=status, words=list(outcome.words))
+        self._line("photo", **where, output=outcome.target, status=status, words=list(map(spelled, outcome.words)))
 
     def stopped(self, error: ColorganError) -> None:
         """Print a line of the type error that names no photo."""

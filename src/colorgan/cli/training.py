@@ -121,13 +121,14 @@ class TrainingBar(CommandCallbacks):
             f"{when}: ab L1 {known['ab_l1']:.2f}, PSNR {known['psnr']:.2f} dB, "
             f"AuC {known['auc']:.2f}, rebalanced {known['auc_rebalanced']:.2f}, "
             f"colorfulness {known['cf_hs']:.1f} (true {known['cf_hs_truth']:.1f}) "
-            f"on {known['photos']} photos"
+            f"on {known['photos']} photos",
+            is_prose=True,
         )
 
     def on_end(self, lines: Sequence[str]) -> None:
         """Print how the run went."""
         for line in lines:
-            self.console.note(line)
+            self.console.note(line, is_prose=True)
 
 
 def _leads() -> bool:

@@ -37,7 +37,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import refuse_addresses, sha256_of, sync
+from colorgan.files import Paths, path_list, refuse_addresses, sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -69,7 +69,7 @@ class _Photo:
 
 
 def prepare(
-    sources: Sequence[str | os.PathLike[str]],
+    sources: Paths,
     output: str | os.PathLike[str],
     options: PrepareOptions = PrepareOptions(),
     *,
@@ -78,7 +78,7 @@ def prepare(
     """Write a set.
 
     Args:
-        sources: folders, .tar and .zip files.
+        sources: folders, .tar and .zip files; or one of them.
         output: the set's folder.
         options: what is to be in it.
         callbacks: are told how many photos are done, and say when to stop.
@@ -89,14 +89,15 @@ def prepare(
         OutputError: the set cannot be written; what was there is still there.
         Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
-    refuse_addresses([*sources, output], "a set")
+    paths = path_list(sources)
+    refuse_addresses([*paths, output], "a set")
     folder = Path(output).resolve()
     check_place(folder, options.overwrite)
     check = StopCheck(callbacks or Callbacks(), RESTART_ADVICE)
     check.callbacks.on_start()
     with contextlib.ExitStack() as stack:
         opened: list[Source] = []
-        for path in sources:
+        for path in paths:
             opened.append(open_source(Path(path), check))
             stack.callback(opened[-1].close)
         criteria = Criteria(

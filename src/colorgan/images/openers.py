@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 _NOT_MINE = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # how plugins say so
 # How readers say of a sound file that they do not know its kind.
 _NOT_KNOWN = ("cannot handle", "not a known", "not supported", "unsupported")
+_PILLOWS_COUNT = re.compile(r" \(\d+ bytes not processed\)")  # which says nothing of how much is lost
 _GRAY_MODES = ("1", "L", "LA", "I;16", "I")
 
 
@@ -46,7 +48,7 @@ class UnknownTiffError(Exception):
 
 def reason(error: Exception) -> PhotoError:
     """What a reader's error says of a photo: that it is damaged, or that it is of a kind which nobody here reads."""
-    words = " ".join((str(error) or type(error).__name__).split())
+    words = _PILLOWS_COUNT.sub("", " ".join((str(error) or type(error).__name__).split()))
     if any(each in words.lower() for each in _NOT_KNOWN):
         return PhotoError(A_PHOTO, f"of a kind that is not read ({words})", _ELSEWHERE)
     return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", "Copy it again from where it came from.")

@@ -122,7 +122,7 @@ class RunOptions(Checked):
     patience: Annotated[
         int,
         RunOption(
-            "End after so many epochs without better validation figures; 0 goes on.",
+            "End after so many epochs without better validation metrics; 0 goes on.",
             _LENGTH,
             minimum=0,
             unit="epochs",

@@ -23,7 +23,7 @@ from colorgan.callbacks import Callbacks
 from colorgan.errors import ColorganError, OutputError, UsageError
 
 needs_streamlit = pytest.mark.skipif(
-    importlib.util.find_spec("streamlit") is None, reason="the extra `app` is not installed"
+    importlib.util.find_spec("streamlit") is None, reason="the extra app is not installed"
 )
 HOSTILE = "![x](https://example.org/x) <img src=x onerror=alert(1)>.png"
 
@@ -99,7 +99,7 @@ class Page:
 def app(models: tuple[str, str]) -> Iterator[tuple[Process, str]]:
     """The command as a user starts it, and the address that it prints; settings of the user's would open it to all."""
     if importlib.util.find_spec("streamlit") is None:
-        pytest.skip("the extra `app` is not installed")
+        pytest.skip("the extra app is not installed")
     if os.name == "nt":
         pytest.skip("Windows cannot ask one process to end")
     environment = os.environ | {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "true"}

@@ -34,7 +34,7 @@ AS_IT_IS = ColorizeOptions()
 @pytest.fixture(scope="module")
 def loaded(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
-    return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
+    return load_models(options, StopCheck(Callbacks(), ""))
 
 
 def open_image(data: bytes) -> Image.Image:

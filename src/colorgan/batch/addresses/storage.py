@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from colorgan.batch.journals.records import FileState
 from colorgan.batch.storage_errors import code_of, explained
-from colorgan.errors import PhotoError, UsageError
+from colorgan.errors import PhotoError, UsageError, missing_extra
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import (
     has_photo_suffix,
@@ -79,11 +79,10 @@ def _file_system(address: str) -> Any:
 
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
+        needed = f"what {scheme}:// needs"
         if scheme in (*_S3, *_WEB):
-            found, advice = "the extra `cloud` is not installed", 'Install it: pip install "colorgan[cloud]"'
-        else:
-            found, advice = f"a package for {scheme}:// is missing", f"{error}."
-        raise UsageError(f"what {scheme}:// needs", found, advice) from None
+            raise missing_extra(needed, "cloud") from None
+        raise UsageError(needed, f"a package for {scheme}:// is missing", f"{error}.") from None
     except ValueError:
         advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
         raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None

@@ -63,7 +63,7 @@ def _models(options: AppOptions) -> list[ComparedModel]:
     from colorgan.comparison.options import CompareOptions
 
     wanted = CompareOptions(models=options.models, device=options.device)
-    return load_models(wanted, Callbacks(), StopCheck(Callbacks(), ""))
+    return load_models(wanted, StopCheck(Callbacks(), ""))
 
 
 def main() -> None:

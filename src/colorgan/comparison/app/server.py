@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.errors import OutputError, UsageError
+from colorgan.errors import OutputError, missing_extra
 
 ADDRESS = "127.0.0.1"
 MOST_MB = 25
@@ -78,8 +78,7 @@ def check_app() -> None:
         UsageError: its extra is not installed.
     """
     if importlib.util.find_spec("streamlit") is None:
-        advice = 'Install it: pip install "colorgan[app]"'
-        raise UsageError("what the app needs", "the extra `app` is not installed", advice)
+        raise missing_extra("what the app needs", "app")
 
 
 def serve(options: AppOptions, port: int | None, started: Callable[[str], None], callbacks: Callbacks) -> NoReturn:
