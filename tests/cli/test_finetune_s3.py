@@ -46,7 +46,7 @@ def set_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "MAX_SHARD_BYTES", SHARD_BYTES)
         options = PrepareOptions(min_side=16, val_fraction=0.1)
-        prepare([folder / "photos"], folder / "data", options, lambda done, total: None)
+        prepare([folder / "photos"], folder / "data", options)
     return folder / "data"
 
 
@@ -158,6 +158,6 @@ def test_a_shard_that_changes_during_the_run_ends_it_and_the_last_checkpoint_sta
         path.unlink()
     changed = finetune(1, tiny_liteunet, "--epochs", "2", "--workers", "1")
     assert changed.returncode == 4
-    assert "its SHA-256 is another: it was changed, or damaged. Copy the set there again, whole." in changed.stderr
+    assert "its SHA-256 is another: it was changed, or damaged\n  Copy the set there again, whole.\n" in changed.stderr
     assert "Traceback" not in changed.stderr
     assert [path.name for path in Path("runs/finetune/checkpoints").iterdir()] == ["epoch-001"]

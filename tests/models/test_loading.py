@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from standins import standin_lite
 
 from colorgan.errors import OutputError, UsageError, WeightsError
@@ -197,12 +197,17 @@ def test_options_that_are_not_the_networks_are_refused_before_anything_is_built(
         build_network("compact", options)
 
 
-def test_weights_too_large_for_half_precision_are_not_written(tmp_path, small_network, model_info):
-    with torch.no_grad():
-        next(small_network.parameters()).fill_(1e6)
-    with pytest.raises(WeightsError, match="does not fit float16"):
-        save_model(tmp_path / "half.safetensors", small_network, model_info, half=True)
-    assert not list(tmp_path.iterdir())
+def test_a_variance_too_large_for_half_precision_stays_as_it_is(tmp_path, small_network, model_info):
+    path = tmp_path / "half.safetensors"
+    variances = [name for name, _ in small_network.named_buffers() if name.endswith("running_var")]
+    small_network.get_buffer(variances[-1]).fill_(1e5)
+    save_model(path, small_network, model_info, half=True)
+    stored = load_file(path)
+    floats = {name: tensor.dtype for name, tensor in stored.items() if tensor.is_floating_point()}
+    assert [name for name, dtype in floats.items() if dtype != torch.float16] == variances[-1:]
+    loaded = load_model(str(path), CPU).generator.state_dict()
+    assert torch.equal(loaded[variances[-1]], small_network.get_buffer(variances[-1]))
+    assert all(loaded[name].dtype == torch.float32 for name in floats)
 
 
 def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, small_network, model_info, monkeypatch):

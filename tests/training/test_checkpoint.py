@@ -12,10 +12,10 @@ from colorgan.errors import CheckpointError, TrainingError
 from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
+from colorgan.training.train_options import TrainOptions
 
 TINY = {"channels": (4, 6, 8), "blocks": (0, 1, 1), "decoder_blocks": (1,)}
 

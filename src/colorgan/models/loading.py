@@ -119,13 +119,13 @@ def _check_option(value: object) -> None:
             raise ValueError(f"not a whole number from 0 to {_MOST_PER_LEVEL}: {str(number)[:80]}")
 
 
-def load_model(name_or_path: str, device: torch.device, progress: Progress | None = None) -> Model:
+def load_model(name_or_path: str, device: torch.device | str = "cpu", progress: Progress | None = None) -> Model:
     """Load a model, strictly, from what its file says of itself; a published one is fetched on its first use.
 
     Args:
         name_or_path: a name of the table, a `.safetensors` file of ours or with published tensors, or a published
             `.pth`; with the extra `peers`, also of DDColor.
-        device: where its weights are to be.
+        device: where its weights are to be, also by its name.
         progress: called while it is fetched, as `download.fetch` says.
 
     Raises:
@@ -133,6 +133,7 @@ def load_model(name_or_path: str, device: torch.device, progress: Progress | Non
         WeightsError: the file is missing, damaged, of something else, or not to be fetched.
         OutputError: what was fetched cannot be written.
     """
+    device = torch.device(device)
     if name_or_path in NAMED_MODELS:
         return _load_named(name_or_path, device, progress)
     path = Path(name_or_path)
@@ -212,7 +213,7 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
     Args:
         path: torchvision's whole `.pth`, or a cut `.safetensors` of ours; from the cache where None, where it is
             fetched to on its first use.
-        device: where its weights are to be.
+        device: where its weights are to be, also by its name.
         progress: called while it is fetched, as `download.fetch` says.
 
     Raises:
@@ -295,18 +296,20 @@ def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = F
         path: where to.
         generator: its weights are written as they are; it also says the network and its options, over `info`'s.
         info: what the file is to say of it.
-        half: in float16, half the size, which loading turns back into float32.
+        half: in float16, half the size, but for tensors with values too large for it; loading gives float32.
 
     Raises:
         OutputError: the file cannot be written.
-        WeightsError: weights too large for float16.
     """
-    tensors = {}
-    for name, tensor in generator.state_dict().items():
-        dtype = torch.float16 if half and tensor.is_floating_point() else tensor.dtype
-        tensors[name] = tensor.detach().to("cpu", dtype).contiguous()
-        if half and not bool(tensors[name].isfinite().all()):
-            raise bad_weights(path, f"{name} does not fit float16", "Save it in full precision.")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    if half:
+        tensors = {name: _halved(tensor) for name, tensor in tensors.items()}
     info = replace(info, network=generator.network, options=generator.options)
     with writing(path), atomic_write(path) as file:
         file.writelines(file_bytes(info, tensors))
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """In float16 where it is of floats that all fit: a batch norm's variance may be beyond 65,504."""
+    halved = tensor.half()
+    return halved if tensor.is_floating_point() and bool(halved.isfinite().all()) else tensor

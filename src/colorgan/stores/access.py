@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from colorgan.errors import UsageError
+from colorgan.errors import UsageError, missing_extra
 from colorgan.files import shown_address, split_address
 
 S3 = ("s3", "s3a")
@@ -44,11 +44,10 @@ def file_system(address: str) -> Any:
 
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
+        needed = f"what {scheme}:// needs"
         if scheme in (*S3, *WEB):
-            found, advice = "the extra `cloud` is not installed", 'Install it: pip install "colorgan[cloud]"'
-        else:
-            found, advice = f"a package for {scheme}:// is missing", f"{error}."
-        raise UsageError(f"what {scheme}:// needs", found, advice) from None
+            raise missing_extra(needed, "cloud") from None
+        raise UsageError(needed, f"a package for {scheme}:// is missing", f"{error}.") from None
     except ValueError:
         advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
         raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None

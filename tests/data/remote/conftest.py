@@ -23,7 +23,7 @@ def many_shards(tmp_path_factory: pytest.TempPathFactory, paint) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "MAX_SHARD_BYTES", 16_000)
         options = PrepareOptions(size=32, min_side=16, val_fraction=0.1)
-        prepare([folder / "photos"], folder / "data", options, lambda done, total: None)
+        prepare([folder / "photos"], folder / "data", options)
     return folder / "data"
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from gpu import waiting_forbidden
 
 from colorgan.distributed import ProcessGroup
 from colorgan.training.stages.diff_augment import DiffAugment
@@ -105,9 +106,6 @@ def test_a_gpu_moves_and_cuts_as_the_processor_does_and_is_not_waited_for() -> N
     here = DiffAugment.draw(L)(L, ab)
     there_L, there_ab = L.cuda(), ab.cuda()
     torch.manual_seed(0)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_forbidden():
         there = DiffAugment.draw(there_L)(there_L, there_ab)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert all(torch.equal(one, other.cpu()) for one, other in zip(here, there, strict=True))

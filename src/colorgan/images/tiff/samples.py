@@ -14,7 +14,7 @@ from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from colorgan.errors import MissingExtraError, OutputError, PhotoError
+from colorgan.errors import DamagedPhotoError, MissingExtraError, OutputError, PhotoError
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, Samples
 from colorgan.images.metadata.read import encoded
@@ -43,6 +43,8 @@ _KINDS = {
     51177: "a depth map",
 }
 
+
+_NEEDED = (256, 257, 258, 262)  # without width, height, bits and meaning, tifffile would go on with guesses
 
 _INSTALL = 'To read and write deep and rare TIFFs: pip install "colorgan[tiff]"'
 
@@ -129,6 +131,10 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
+        if not all(page.tags.get(tag) for tag in _NEEDED):
+            raise DamagedPhotoError(
+                "a photo", "damaged or incomplete (parts of its directory are missing)", "Copy it again."
+            )
         colors = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
         kind = _KINDS.get(int(page.photometric), f"an unknown one, {int(page.photometric)}")
         if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:
@@ -139,6 +145,8 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
             )
         check_size(page.imagewidth, page.imagelength)
         values = _decoded(page)
+        if values.dtype.kind == "c":
+            raise PhotoError("a photo", "a TIFF of complex numbers, as of radar or a transform", "Save what it shows.")
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)
         values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
@@ -180,7 +188,21 @@ def tags_at(file: BinaryIO, directory: int | None) -> Image.Exif:
         return tags
     start = file.read(4)
     tags.endian, tags.bigtiff = "<" if start[:2] == b"II" else ">", b"+" in start[2:]
+    if start == b"MM\0+":
+        return _of_big_endian(file, tags, directory)
     tags.load_from_fp(file, directory)
+    return tags
+
+
+def _of_big_endian(file: BinaryIO, tags: Image.Exif, directory: int) -> Image.Exif:
+    """The same of a big-endian BigTIFF, which Pillow takes for a TIFF of 32 bits; without deeper directories."""
+    found = ImageFileDirectory_v2(b"MM\0*" + bytes(4))
+    found._bigtiff = True
+    file.seek(directory)
+    found.load(file)
+    for tag in set(found) - {IFD.Exif, IFD.GPSInfo}:
+        value = found[tag]
+        tags[tag] = value[0] if isinstance(value, tuple) and len(value) == 1 else value
     return tags
 
 
