@@ -317,7 +317,7 @@ class FinetuneOptions(RunOptions):
         RunOption("The model to start from: a name, a path, or scratch.", FILES, flags="--from", completes="start"),
     ] = "compact"
     network: Annotated[
-        Literal["liteunet", "compact", "eccv16"], RunOption("The network that `start=scratch` builds.", _RECIPE)
+        Literal["liteunet", "eccv16"], RunOption("The network that `start=scratch` builds.", _RECIPE)
     ] = "liteunet"
     encoder: Annotated[
         str,
