@@ -24,10 +24,10 @@ from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.models.loading import build_network
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import Perceptual
+from colorgan.training.train_options import TrainOptions
 
 REPORT_PHOTOS = 50 * 50 * 1300  # epochs, classes, photos of each: its 18 to 20 hours
 BATCHES = (16, 32, 64, 128, 256)
@@ -38,7 +38,7 @@ class PseudoCodeStage(GanStage):
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch."""
-        d_optimizer, g_optimizer = self.d_optimized.optimizer, self.g_optimized.optimizer
+        d_optimizer, g_optimizer = self.d_optimized.optimizer, self.optimized.optimizer
         self.generator.train()
         d_optimizer.zero_grad()
         fake = self.generator(L).ab

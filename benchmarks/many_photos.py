@@ -24,11 +24,11 @@ from PIL import Image
 
 _NAMES = """
 import resource, sys, time
-from colorgan.batch import address_planner
+from colorgan.batch.addresses import address_planner
 from colorgan.batch.backlog import Backlog
 from colorgan.batch.journals.journals import Journals
 from colorgan.batch.journals.records import FileState
-from colorgan.batch.storage import RemoteFile
+from colorgan.batch.addresses.storage import RemoteFile
 from colorgan.callbacks import PhotoStatus
 
 count = int(sys.argv[1])

@@ -141,6 +141,15 @@ def model_info():
     )
 
 
+@pytest.fixture
+def place(tmp_path, small_network, model_info, monkeypatch):
+    """The working folder of a test, with a small model to start from and a cache of its own."""
+    save_model(tmp_path / "small.safetensors", small_network, model_info)
+    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a network with random weights that paints strong colors."""

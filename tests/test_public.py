@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from processes import DEADLINE_S
@@ -51,3 +52,11 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 def test_everything_promised_is_listed_and_has_a_docstring() -> None:
     assert sorted(NAMES) == sorted(colorgan._MODULES)
     assert all(getattr(colorgan, name).__doc__ for name in NAMES)
+
+
+@pytest.mark.parametrize("verb", ["colorize_files", "prepare", "compare"])
+def test_one_path_is_taken_as_one_and_not_letter_by_letter(verb: str, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    for path in (missing, str(missing)):
+        with pytest.raises(ValueError, match=f"at {missing}:"):
+            getattr(colorgan, verb)(path, tmp_path / "out")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from colorgan.models.onnx_export import export_onnx
     from colorgan.models.registry import available_models
     from colorgan.training.launch import TrainingResult
-    from colorgan.training.options import FinetuneOptions, TrainOptions
+    from colorgan.training.options import FinetuneOptions
+    from colorgan.training.train_options import TrainOptions
     from colorgan.training.verbs import finetune, train
 
 __version__ = "0.1.0"
@@ -63,7 +64,7 @@ _MODULES = {
     "Hint": "images.hints",
     "PrepareOptions": "data.options",
     "Summary": "batch.run",
-    "TrainOptions": "training.options",
+    "TrainOptions": "training.train_options",
     "TrainingResult": "training.launch",
     "available_models": "models.registry",
     "colorize_files": "batch.run",
@@ -83,4 +84,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

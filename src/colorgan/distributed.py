@@ -32,13 +32,11 @@ class ProcessGroup:
         rank: of this process, from 0.
         size: how many there are.
         local_rank: of this process on its machine, from 0.
-        local_size: how many there are on this machine.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
-    local_size: int = 1
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> ProcessGroup:
@@ -57,7 +55,7 @@ class ProcessGroup:
         if not is_possible:
             found = ", ".join(f"{name}={text}" for name, text in zip(names, texts, strict=True))
             raise UsageError("a rank below the number of ranks", found, "Start it with torchrun, or unset them.")
-        return cls(rank, size, local_rank, local_size)
+        return cls(rank, size, local_rank)
 
     @property
     def is_primary(self) -> bool:

@@ -51,6 +51,18 @@ class UsageError(ColorganError, ValueError):
     exit_code = EXIT_USAGE
 
 
+def missing_extra(needed: str, extra: str, *, parameter: str = "") -> UsageError:
+    """What to say where the packages of an extra are not installed.
+
+    Args:
+        needed: what they are needed for, as "what the app needs".
+        extra: its name.
+        parameter: as in every error.
+    """
+    advice = f'Install it: pip install "colorgan[{extra}]"'
+    return UsageError(needed, f"the extra {extra} is not installed", advice, parameter=parameter)
+
+
 class PhotoError(ColorganError):
     """One photo cannot be read, colored or written; the others go on."""
 

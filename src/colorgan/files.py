@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import sys
 import tempfile
 import time
@@ -15,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from colorgan.errors import UsageError
 
@@ -24,6 +25,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+Paths: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 _UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
 _UNFINISHED_END = ".tmp"
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
@@ -68,6 +70,11 @@ def shown_address(path: str) -> str:
     host, slash, below = rest.partition("/")
     user, at, name = host.rpartition("@")
     return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
+
+
+def path_list(paths: Paths) -> list[str]:
+    """One path or several as a list; the letters of a text are no paths."""
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:
@@ -326,6 +333,17 @@ def _leave_locks_to_the_parent() -> None:
 
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file that was found and not named: of a pipe or a device there, reading would have no end.
+
+    Raises:
+        OSError: it cannot be read, or is none.
+    """
+    if not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):  # of a folder, reading says what it is
+        raise OSError(errno.EINVAL, "no regular file (a pipe, socket or device)", str(path))
+    return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:

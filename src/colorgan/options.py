@@ -151,7 +151,8 @@ class Described:
         """
         if not self.takes(value):
             words = self.words() or ("yes or no" if self.kinds == (bool,) else "a number")
-            raise UsageError(f"`{self.name}` to be {words}", repr(value), "Choose one of these.", parameter=self.name)
+            advice = "Give a number of these." if self.is_number and not self.choices else "Choose one of these."
+            raise UsageError(f"`{self.name}` to be {words}", repr(value), advice, parameter=self.name)
 
 
 def described(name: str, hint: Any, default: Any = MISSING) -> Described | None:

@@ -54,7 +54,8 @@ class Workers(Generic[Task, Result]):
         work: is given a group of tasks, and a function that takes the position of one and its result.
 
     Attributes:
-        news: set whenever a group is finished.
+        count: of the threads.
+        finished: set whenever a group is.
     """
 
     def __init__(self, count: int, work: Callable[[Sequence[Task], Callable[[int, Result], None]], None]) -> None:
@@ -158,20 +159,17 @@ class OrderedPool(Generic[Task, Result]):
 
     def _look_at(self, steps: Iterator[Result | Pending[Task]]) -> bool:
         """Take some steps, hand over what is to do, and tell whether there may be more."""
-        taken, tasks = [], []
+        taken, tasks, more = [], [], False
         try:
             for step in steps:
                 taken.append(step)
                 if isinstance(step, Pending):
                     tasks.append(step.task)
-                if len(taken) == _STEPS_AT_ONCE or len(tasks) == _FULL * self._workers.count * self._group():
+                if more := len(taken) == _STEPS_AT_ONCE or len(tasks) == _FULL * self._workers.count * self._group():
                     break
-            else:
-                return self._hand_over(taken, tasks) and False
         except Exception as error:  # known results before it still come
-            self._failure = error
-            return self._hand_over(taken, tasks) and False
-        return self._hand_over(taken, tasks)
+            self._failure, more = error, False
+        return self._hand_over(taken, tasks) and more
 
     def _hand_over(self, taken: list[Result | Pending[Task]], tasks: list[Task]) -> bool:
         """Queue the steps, the tasks among them in groups; False where nothing may begin."""

@@ -14,7 +14,6 @@ from processes import DEADLINE_S, running
 from colorgan.cli.app import main
 from colorgan.data.options import PrepareOptions
 from colorgan.data.prepare import prepare
-from colorgan.models.loading import save_model
 
 
 @pytest.fixture(scope="session")
@@ -28,18 +27,15 @@ def prepared(tmp_path_factory):
         target.parent.mkdir(parents=True, exist_ok=True)
         photo.save(target)
     options = PrepareOptions(min_side=16, val_fraction=0.2)
-    prepare([folder / "photos"], folder / "data", options, lambda done, total: None)
+    prepare([folder / "photos"], folder / "data", options)
     return folder
 
 
 @pytest.fixture
-def place(tmp_path, prepared, small_network, model_info, monkeypatch) -> Path:
-    """The working folder of a test: photos, a set of them, a small model to start from, and the cache."""
-    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
-    save_model(tmp_path / "small.safetensors", small_network, model_info)
-    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def place(place, prepared) -> Path:
+    """The working folder of a test, also with photos and a set of them."""
+    shutil.copytree(prepared, place, dirs_exist_ok=True)
+    return place
 
 
 @pytest.fixture

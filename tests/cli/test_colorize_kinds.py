@@ -121,7 +121,7 @@ def test_a_deep_scan_becomes_a_deep_tiff(tmp_path: Path, colorize: Callable[...,
     assert np.abs(samples.astype(int) - RAMP16[..., None]).max() <= 8
     code, printed = colorize(tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert code == 0
-    assert "bit depth of 16" in printed
+    assert "--bit-depth 16 keeps them" in printed
 
 
 def test_each_page_of_a_tiff_becomes_a_photo(tmp_path: Path, colorize: Callable[..., tuple[int, str]]) -> None:

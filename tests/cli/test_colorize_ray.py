@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ def test_a_cluster_started_for_the_run_colors_as_the_plain_command_does(tiny_mod
     pytest.importorskip("ray")
     make_photos(tmp_path / "in", "a.png", "x/b.jpg")
     (tmp_path / "in" / "bad.jpg").write_text("no photo")
+    hints = {"format": "colorgan-hints", "version": 1, "hints": [{"x": 3, "y": 3, "color": "navy"}]}
+    (tmp_path / "in" / "a.hints.json").write_text(json.dumps(hints))
     plain = run("in", "-o", "plain", "--model", tiny_model, "--device", "cpu", cwd=tmp_path)
     done = run(
         "in", "-o", "out", "--model", tiny_model, "--device", "cpu", "--ray", "auto", "--workers", 1, cwd=tmp_path

@@ -77,8 +77,9 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_alone(monkeypatch, cap
         assert capsys.readouterr().out.splitlines() == lines
 
 
-def test_one_photo_gets_a_sheet(photos, tmp_path, tiny_model):
-    done = run(photos / "0.png", "-o", tmp_path / "out", "--models", tiny_model, "--size", 32)
+@pytest.mark.parametrize("option", ["--models", "--model"])
+def test_one_photo_gets_a_sheet(photos, tmp_path, tiny_model, option):
+    done = run(photos / "0.png", "-o", tmp_path / "out", option, tiny_model, "--size", 32)
     assert done.exit_code == 0, done.output
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("Sheet: ")]
     assert Path(line.removeprefix("Sheet: ")).is_file()

@@ -125,5 +125,5 @@ def test_bash_itself_completes_models_and_leaves_files_to_itself(tmp_path):
 
 
 def test_torch_is_not_waited_for():
-    code = "import sys, colorgan.cli.app; from colorgan.cli.completion import complete_model; complete_model('c')"
+    code = "import sys, colorgan.cli.app; from colorgan.cli.options import _complete_model; _complete_model('c')"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, timeout=DEADLINE_S)

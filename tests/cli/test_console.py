@@ -26,6 +26,18 @@ def test_quiet_is_quiet_of_downloads_too(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == ""
 
 
+def test_prose_is_broken_between_words_on_a_terminal_alone_and_a_path_nowhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    line = "The training helped, on 10 validation photos."
+    for is_terminal, lines in (("1", ["The training helped, on 10", "validation photos."]), ("", [line])):
+        monkeypatch.setenv("FORCE_COLOR", is_terminal)
+        Console().note(line, is_prose=True)
+        Console().note(line)
+        assert [each.rstrip() for each in capsys.readouterr().err.splitlines()] == [*lines, line]
+
+
 @pytest.mark.parametrize(
     ("parameter", "option"),
     [("max_megapixels", "--max-megapixels"), ("keep_metadata", "--strip-metadata"), ("inputs", "INPUT")],

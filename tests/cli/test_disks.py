@@ -286,3 +286,38 @@ def test_a_run_folder_that_cannot_take_the_results_is_refused_before_the_first_s
     assert "run/weights" in done.stderr
     assert "epoch 2" not in done.stderr
     assert (place / "run" / "weights").read_text() == "a letter"
+
+
+def test_a_pipe_or_socket_beside_photos_is_waited_for_by_nobody(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.png", "b.png")
+    for name in ("a.hints.png", "c.jpg", "d.hints.json"):
+        os.mkfifo(tmp_path / "photos" / name)
+    done = run("photos", "-o", "out", "--model", tiny_model, cwd=tmp_path)
+    assert (done.returncode, tree(tmp_path / "out")) == (3, ["b.png"]), done.stderr
+    assert "its hints a.hints.png: no regular file" in done.stderr
+    assert "photos/c.jpg: no regular file" in done.stderr
+
+
+def test_a_user_whom_the_system_does_not_know_colors_photos(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.png")
+    nobody = """
+import os, platformdirs
+def none(*arguments, **more):
+    raise RuntimeError("Could not determine home directory.")
+platformdirs.user_cache_path = none
+os.environ.pop("COLORGAN_CACHE", None)
+"""
+    arguments = (tmp_path / "photos", "-o", tmp_path / "out")
+    done = disks.on_disk(f"import sys{nobody}", "colorize", *arguments, "--model", tiny_model)
+    assert (done.returncode, tree(tmp_path / "out")) == (0, ["a.png"]), done.stderr
+    named = disks.on_disk(f"import sys{nobody}", "colorize", *arguments, "--model", "finetuned")
+    assert named.returncode == 4, named.stderr
+    assert "bug" not in named.stderr
+
+
+def test_a_current_folder_that_was_removed_is_an_error_with_words(tmp_path: Path) -> None:
+    gone = "import os, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)\nos.rmdir(folder)"
+    done = disks.on_disk(gone, "colorize", tmp_path, "-o", "out")
+    assert done.returncode == 4
+    assert "the current folder was removed" in done.stderr
+    assert "bug" not in done.stderr

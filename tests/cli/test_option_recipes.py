@@ -53,7 +53,7 @@ def changed(tmp_path):
     stage.write_text(text, encoding="utf-8")
     insert(stage, '            weighted["saturation"] = options.lambda_saturation, oversaturation(colors, ab)', use)
     insert(
-        copy / "training" / "options.py",
+        copy / "training" / "train_options.py",
         """    lambda_bins: Annotated[float, loss_weight("the cross-entropy over the 313 bins")] = 0.0""",
         field_of(weight, "lambda_roughness"),
     )

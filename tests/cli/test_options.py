@@ -14,8 +14,9 @@ import typer.main
 from typer.testing import CliRunner
 
 import colorgan
+from colorgan.cli.console import print_error
 from colorgan.cli.options import Command, Given, all_spellings, command, spelled, with_options
-from colorgan.errors import UsageError
+from colorgan.errors import UsageError, missing_extra
 from colorgan.options import Checked, Option
 
 
@@ -80,6 +81,18 @@ def test_a_value_that_there_is_not_is_refused_before_the_command(arguments: list
         CliRunner().invoke(APP, arguments, catch_exceptions=False)
 
 
+def test_the_advice_fits_what_was_expected() -> None:
+    for value, advice in (({"size": 8}, "Give a number of these."), ({"color_mode": "red"}, "Choose one of these.")):
+        with pytest.raises(UsageError) as caught:
+            Some(**value)
+        assert caught.value.advice == advice
+
+
+def test_an_extra_is_no_option_of_the_same_name(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(missing_extra("what the app needs", "app"))
+    assert "the extra app is not installed" in capsys.readouterr().err
+
+
 def test_parameters_in_a_text_of_the_library_are_spelled_as_options() -> None:
     text = "Try a lower `lr`, `clip_norm=1` or `start=compact`; `gan` is a model, `weights` are many."
     assert spelled(text) == ("Try a lower --lr, --clip-norm 1 or --from compact; `gan` is a model, --weight are many.")
@@ -96,14 +109,14 @@ def _strings_of(path: Path) -> list[str]:
 
 def test_no_message_of_the_library_spells_an_option() -> None:
     sources = Path(colorgan.__file__).parent
-    known = {spelling for spelling in all_spellings().values() if spelling.startswith("--")}
+    known = {spelling for spelling in all_spellings().values() if spelling.startswith("--")} | {"-o"}
     spelling = {
         (path.relative_to(sources).as_posix(), option)
         for path in sources.rglob("*.py")
         if path.relative_to(sources).parts[0] != "cli"
         for text in _strings_of(path)
-        for option in re.findall(r"--[a-z][\w-]+", text)
+        for option in re.findall(r"--[a-z][\w-]+|(?<!\S)-[a-z]\b", text)
         if option in known
     }
-    # The page of a run over many photos shows the command that makes each result anew.
-    assert {name for name, _ in spelling} <= {"batch/gallery.py"}
+    # Whole commands: the one that makes a result of the page anew, and the one that makes a set.
+    assert {name for name, _ in spelling} <= {"batch/gallery.py", "data/shards.py"}

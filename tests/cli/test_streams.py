@@ -112,3 +112,29 @@ def test_a_list_that_does_not_come_keeps_no_signal_waiting(
     time.sleep(3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 143
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help",
+        "finetune --help",
+        "--version",
+        "colorize photos -o out --dry-run",
+        "colorize photos -o out --dry-run --json",
+    ],
+)
+def test_a_reader_who_has_seen_enough_of_what_is_only_told_ends_it_silently(
+    arguments: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` does, at the earliest moment
+    environment = os.environ | {"COLORGAN_MODEL": str(tiny_model)}
+    line = [sys.executable, "-m", "colorgan", *arguments.split(), *(["--quiet"] if "dry" in arguments else [])]
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run(
+            line, stdout=output, stderr=subprocess.PIPE, cwd=tmp_path, env=environment, timeout=DEADLINE_S, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")

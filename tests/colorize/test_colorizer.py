@@ -15,9 +15,10 @@ from torch import Tensor
 import colorgan
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
-from colorgan.colorize.colorizer import Colorizer, PredictedColors, network_size
+from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.engine import Engine, Place
 from colorgan.colorize.options import ColorizeOptions
+from colorgan.colorize.prediction import PredictedColors, network_size
 from colorgan.errors import DeviceError, PhotoError, UsageError
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import from_image

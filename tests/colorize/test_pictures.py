@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 
 import colorgan
 from colorgan import Colorizer
+from colorgan.errors import PhotoError
 
 GRAY = np.random.default_rng(0).integers(30, 220, (24, 36), dtype=np.uint8)
 
@@ -77,6 +78,16 @@ def test_anything_else_is_a_type_error_that_says_what_is_taken(tiny: Colorizer, 
         tiny.colorize(picture)
 
 
+def test_a_file_that_cannot_be_read_is_named(tiny: Colorizer, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"missing\.jpg: no such file"):
+        tiny.colorize(tmp_path / "missing.jpg")
+
+
+def test_a_hint_of_another_kind_is_a_type_error_that_says_what_is_taken(tiny: Colorizer) -> None:
+    with pytest.raises(TypeError, match=r"Hint\(x, y, color\)"):
+        tiny.colorize(GRAY, hints=["10,10=red"])
+
+
 @pytest.mark.parametrize("array", [GRAY * 1.0, GRAY / 255 - 1, np.full((4, 4), np.nan), np.empty((0, 4), np.uint8)])
 def test_arrays_with_wrong_values_are_value_errors(tiny: Colorizer, array: NDArray[Any]) -> None:
     with pytest.raises(ValueError, match=r"floats of 0 to 1|an array with pixels"):
@@ -101,4 +112,4 @@ def test_a_colorizer_says_in_one_line_what_it_is(tiny: Colorizer) -> None:
 
 
 def test_names_of_the_package_can_be_completed() -> None:
-    assert set(colorgan.__all__) <= set(dir(colorgan))
+    assert dir(colorgan) == sorted(colorgan.__all__)

@@ -18,7 +18,7 @@ from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_on_perceptual
 from colorgan.errors import UsageError, WeightsError
 
-torch_fidelity = pytest.importorskip("torch_fidelity", reason="the extra `metrics` is not installed")
+torch_fidelity = pytest.importorskip("torch_fidelity", reason="the extra metrics is not installed")
 
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase  # noqa: E402
 

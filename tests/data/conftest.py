@@ -46,7 +46,7 @@ def photos(tmp_path: Path, paint: Paint) -> Path:
 @pytest.fixture
 def folder(photos: Path, tmp_path: Path) -> Path:
     options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
-    prepare([photos], tmp_path / "data", options, lambda done, total: None)
+    prepare([photos], tmp_path / "data", options)
     return tmp_path / "data"
 
 

@@ -170,7 +170,7 @@ def test_validation_shows_the_middle_of_each_photo_in_order(photo_set: PhotoSet)
 
 def test_a_set_without_validation_photos_opens_and_shows_none(photos: Path, tmp_path: Path) -> None:
     options = PrepareOptions(size=32, min_side=16, val_fraction=0.0)
-    prepare([photos], tmp_path / "data", options, lambda done, total: None)
+    prepare([photos], tmp_path / "data", options)
     split = PhotoSet.open(tmp_path / "data").val
     assert len(split) == len(plan_of(split)) == 0
     assert list(validation_batches(split, batch_size=4, size=16, limit=9)) == []

@@ -15,6 +15,7 @@ from PIL import Image
 
 from colorgan.data import filters
 from colorgan.data.filters import (
+    THUMB_SIDE,
     Reason,
     Reduced,
     Rejected,
@@ -43,7 +44,7 @@ def reduce(tmp_path: Path) -> Judge:
 
 
 def lab_of(*pictures: Image.Image) -> torch.Tensor:
-    thumbs = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX)) for picture in pictures]
+    thumbs = [np.asarray(picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)) for picture in pictures]
     return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb, Toning.color) for thumb in thumbs])
 
 

@@ -89,7 +89,7 @@ def test_a_damaged_photo_is_named_when_it_is_read(folder: Path, photo_set: Photo
 def test_each_photo_knows_its_source(photos: Path, tmp_path: Path) -> None:
     (photos / "class0").rename(tmp_path / "slides")
     options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
-    prepare([photos, tmp_path / "slides"], tmp_path / "data", options, lambda done, total: None)
+    prepare([photos, tmp_path / "slides"], tmp_path / "data", options)
     photo_set = PhotoSet.open(tmp_path / "data")
     sources = [*photo_set.train.sources(), *photo_set.val.sources()]
     assert sorted(sources) == ["photos"] * 16 + ["slides"] * 8

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.callbacks import Callbacks
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet
@@ -26,7 +26,7 @@ OPTIONS = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
 
 
 def run(source: Path, output: Path, **changes: Any) -> PrepareReport:
-    return prepare([source], output, replace(OPTIONS, **changes), lambda done, total: None)
+    return prepare([source], output, replace(OPTIONS, **changes))
 
 
 def manifest(output: Path) -> list[dict[str, Any]]:
@@ -206,24 +206,34 @@ def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp
     assert bytes_of(tmp_path / "data") == before
 
 
-def test_whenever_progress_raises_nothing_is_left_and_a_whole_set_stays(photos: Path, tmp_path: Path) -> None:
+class Counting(Callbacks):
+    """Counts how often it is asked whether to stop, and how far the work is then; says so at one of these moments."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        self.asked: list[int] = []
+        self.done, self.stop_at = 0, stop_at
+
+    def on_progress(self, done: int, total: int) -> None:
+        self.done = done
+
+    def should_stop(self) -> int | None:
+        self.asked.append(self.done)
+        return 2 if len(self.asked) == self.stop_at else None
+
+
+def test_whenever_it_is_stopped_nothing_is_left_and_a_whole_set_stays(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "data")
     before = bytes_of(tmp_path / "data")
-    told: list[tuple[int, int | None]] = []
-    prepare([photos], tmp_path / "other", OPTIONS, lambda *numbers: told.append(numbers))
+    told = Counting()
+    prepare([photos], tmp_path / "other", OPTIONS, callbacks=told)
     shutil.rmtree(tmp_path / "other")
-    while_listed, after_reading = told.count((0, None)), told.count((24, 24)) - 1
+    while_listed, after_reading = told.asked.count(0), told.asked.count(24) - 1
     assert while_listed == 24
     assert after_reading >= 24 + 24, "for each photo in the shards, and for each line of the manifest"
-    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, len(told) + 1, 5), len(told)):
-        calls = itertools.count(1)
-
-        def stop(done: int, total: int | None, moment: int = moment, calls: Iterator[int] = calls) -> None:
-            if next(calls) == moment:
-                raise Interrupted(2, "again")
-
-        with pytest.raises(Interrupted):
-            prepare([photos], tmp_path / "data", replace(OPTIONS, overwrite=True, seed=1), stop)
+    every, changed = len(told.asked), replace(OPTIONS, overwrite=True, seed=1)
+    for moment in (1, while_listed, while_listed + 1, *range(while_listed + 20, every + 1, 5), every):
+        with pytest.raises(Interrupted, match="Nothing was written"):
+            prepare([photos], tmp_path / "data", changed, callbacks=Counting(stop_at=moment))
         assert bytes_of(tmp_path / "data") == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "photos"]
 

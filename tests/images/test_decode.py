@@ -38,6 +38,7 @@ def test_a_truncated_photo_is_damaged_or_incomplete(tmp_path: Path, suffix: str)
     path = saved(tmp_path / f"a{suffix}", noise())
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     assert "damaged" in reason(path)
+    assert "0 bytes" not in reason(path)
 
 
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:

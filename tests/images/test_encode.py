@@ -169,7 +169,7 @@ def test_other_formats_are_written_with_8_bits_and_a_word(tmp_path: Path, suffix
 
 def test_a_deep_photo_written_with_8_bits_has_a_word(tmp_path: Path) -> None:
     (word,) = put(tmp_path / "a.png", RGB, metadata=Metadata(bit_depth=16))
-    assert "bit depth of 16" in word
+    assert "`bit_depth=16` keeps them" in word
     assert put(tmp_path / "a.tif", RGB, metadata=Metadata(bit_depth=16), bit_depth=16) == ()
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from pictures import RAMP, RAMP16, lab_lightness, lightness_of, png_bytes, tiff_bytes
+from pictures import RAMP, RAMP16, encoded, lab_lightness, lightness_of, png_bytes, tiff_bytes
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -26,6 +27,10 @@ def photo_of(data: bytes) -> Photo:
 def png16(samples: np.ndarray, **chunks: bytes) -> bytes:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
     return png_bytes(samples.shape[1], samples.shape[0], 16, 0, rows, **chunks)
+
+
+def gray_png(**chunks: bytes) -> bytes:
+    return png_bytes(64, 8, 8, 0, b"".join(b"\0" + row.tobytes() for row in RAMP), **chunks)
 
 
 def srgb_of(light: np.ndarray) -> np.ndarray:
@@ -82,6 +87,23 @@ def test_a_white_page_in_hdr_is_white_and_what_is_brighter_is_cut_off_with_a_wor
 
 def test_code_points_that_nobody_knows_are_told_of() -> None:
     assert "unknown kind" in photo_of(png16(RAMP16, cICP=bytes([1, 99, 0, 1]))).warnings[0]
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"iCCP", b"pHYs"])
+def test_a_damaged_part_of_a_png_that_is_none_of_its_picture_is_left_out_with_a_word(kind: bytes) -> None:
+    data = bytearray(gray_png(**{kind.decode(): b"Comment\0\0" + bytes(9)}))
+    data[data.index(kind) + 8] ^= 1  # so that its checksum is wrong
+    photo = photo_of(bytes(data))
+    assert np.array_equal(lightness_of(photo), lightness_of(photo_of(gray_png())))
+    assert kind.decode() in photo.warnings[0]
+    with pytest.raises(PhotoError, match="damaged"):
+        photo_of(bytes(data).replace(kind, kind.upper()))  # a part that no reader may pass over
+
+
+def test_a_text_of_a_png_that_would_fill_the_memory_is_left_out_with_a_word() -> None:
+    photo = photo_of(gray_png(zTXt=b"Comment\0\0" + zlib.compress(bytes(100_000_000))))
+    assert np.array_equal(lightness_of(photo), lightness_of(photo_of(gray_png())))
+    assert "zTXt" in photo.warnings[0]
 
 
 @pytest.mark.parametrize("kind", ["exif", "APP1"])
@@ -237,6 +259,56 @@ def test_a_file_of_another_kind_is_called_by_its_kind(start: bytes, kind: str) -
     assert "damaged" not in str(caught.value)
 
 
+# Sound files of kinds that none of the readers here knows.
+_TWELVE_BITS = encoded(Image.fromarray(RAMP), "JPEG").replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc0\0\x0b\x0c")
+_JPEG_IN_BMP = bytearray(encoded(Image.fromarray(RAMP), "BMP"))
+_JPEG_IN_BMP[30] = 4
+_COMPLEX = io.BytesIO()
+tifffile.imwrite(_COMPLEX, RAMP.astype(np.complex64))
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (_TWELVE_BITS, "12-bit"),
+        (bytes(_JPEG_IN_BMP), "compression (4)"),
+        (tiff_bytes((RAMP, {259: 34661})), "JBIG"),
+        (tiff_bytes((RAMP, {259: 12345})), "12345"),
+        (_COMPLEX.getvalue(), "complex numbers"),
+    ],
+)
+def test_a_kind_that_nobody_reads_is_named_and_not_called_damaged(data: bytes, word: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        photo_of(data)
+    assert word in str(caught.value)
+    assert "damaged" not in str(caught.value)
+
+
+def test_webp_inside_a_tiff_is_read() -> None:
+    file = io.BytesIO()
+    colors = np.dstack([RAMP] * 3)
+    tifffile.imwrite(file, colors, compression="webp", photometric="rgb", compressionargs={"lossless": True})
+    assert np.abs(lightness_of(read(file)) - lab_lightness(RAMP / 255)).max() < 0.01
+
+
+def test_a_tiff_that_does_not_say_what_its_samples_mean_is_no_negative() -> None:
+    data = bytearray(tiff_bytes((RAMP, {})))
+    place = data.index(struct.pack("<HHI", 262, 3, 1))
+    data[place : place + 2] = struct.pack("<H", 65000)
+    photo = photo_of(bytes(data))
+    assert np.abs(lightness_of(photo) - lab_lightness(RAMP / 255)).max() < 0.01
+    assert "0 was taken for black" in photo.warnings[0]
+
+
+def test_inks_of_which_nobody_says_whether_they_are_inverted_come_with_a_word() -> None:
+    data = encoded(Image.new("CMYK", (16, 16), (0, 0, 0, 90)), "JPEG")
+    place = data.index(b"\xff\xee")
+    (length,) = struct.unpack_from(">H", data, place + 2)
+    words = [photo_of(each).warnings for each in (data, data[:place] + data[place + 2 + length :])]
+    assert words[0] == ()
+    assert "inverted" in words[1][0]
+
+
 _TURNED = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
@@ -251,10 +323,11 @@ def test_a_tiff_that_says_in_xmp_alone_how_it_lies_is_turned_upright() -> None:
     assert read(file).size == (20, 44)
 
 
-def test_a_bigtiff_is_turned_by_its_tags_and_keeps_what_they_say() -> None:
+@pytest.mark.parametrize("order", "<>")
+def test_a_bigtiff_is_turned_by_its_tags_and_keeps_what_they_say(order: str) -> None:
     file = io.BytesIO()
     tags = [(274, 3, 1, 6, True), (315, 2, 9, b"somebody\0", True)]
-    tifffile.imwrite(file, _WIDE, photometric="minisblack", bigtiff=True, extratags=tags)
+    tifffile.imwrite(file, _WIDE, photometric="minisblack", bigtiff=True, extratags=tags, byteorder=order)
     photo = read(file)
     assert photo.size == (20, 44)
     assert b"somebody" in (photo.metadata.exif or b"")

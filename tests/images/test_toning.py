@@ -55,8 +55,8 @@ def compressed(picture: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def noisy(picture: Image.Image) -> Image.Image:
-    noise = np.random.default_rng(1).normal(0, 4, (picture.height, picture.width, 3))
+def noisy(picture: Image.Image, levels: float = 4) -> Image.Image:
+    noise = np.random.default_rng(1).normal(0, levels, (picture.height, picture.width, 3))
     return Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
 
 
@@ -95,11 +95,29 @@ def test_what_has_more_hues_than_a_tone_is_in_color(seed: int) -> None:
     assert toning_of(faint) is Toning.color
 
 
-def test_a_small_thing_of_a_strong_color_makes_a_gray_photo_one_in_color() -> None:
+SMALL_THINGS = {
+    "blue": ((0, 0, 60), (30, 60, 220), (190, 200, 255)),
+    "rose": ((60, 0, 30), (220, 40, 115), (255, 190, 210)),  # b is about 0
+    "pale green": ((20, 50, 35), (95, 140, 110), (200, 235, 215)),
+    "bright orange": ((70, 25, 0), (255, 120, 0), (255, 215, 150)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_THINGS)
+def test_a_small_thing_of_a_color_that_stains_do_not_have_makes_a_gray_photo_one_in_color(name: str) -> None:
     picture = scene().convert("L").convert("RGB")
-    blue = toned(ramp((0, 0, 60), (30, 60, 220), (190, 200, 255)))
-    picture.paste(blue.crop((60, 50, 90, 70)), (60, 50))
+    thing = toned(ramp(*SMALL_THINGS[name]))
+    picture.paste(thing.crop((60, 50, 90, 70)), (60, 50))
     assert toning_of(picture) is Toning.color
+
+
+def test_noise_neither_hides_faint_colors_nor_gives_a_gray_photo_any() -> None:
+    gray = scene().convert("L").convert("RGB")
+    assert toning_of(noisy(gray, 8)) is Toning.gray
+    faint = Image.blend(gray, scene(), 0.1)
+    assert toning_of(noisy(faint, 8)) is Toning.color
+    grain = np.random.default_rng(1).normal(0, 20, (faint.height, faint.width, 1))  # alike in red, green and blue
+    assert toning_of(Image.fromarray((faint + grain).clip(0, 255).astype(np.uint8))) is Toning.color
 
 
 def test_a_plain_sky_and_one_over_sand_are_in_color() -> None:

@@ -384,7 +384,7 @@ def test_connections_are_opened_in_one_place_and_to_the_cluster_that_is_named():
                 names = [node.module or "", *(f"{node.module}.{name}" for name in names)]
             if any(name == known or name.startswith(f"{known}.") for name in names for known in CONNECTORS):
                 opening.add(path.name)
-    assert opening == {"download.py", "ray_backend.py"}
+    assert opening == {"download.py", "ray_cluster.py"}
 
 
 PROCESS = """

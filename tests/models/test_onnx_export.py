@@ -92,5 +92,5 @@ def test_a_place_that_cannot_be_written_is_said(model: Model, tmp_path: Path) ->
 
 def test_without_the_extra_it_is_said_which(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="the extra `onnx` is not installed"):
+    with pytest.raises(UsageError, match="the extra onnx is not installed"):
         export_onnx(model, tmp_path / "model.onnx")

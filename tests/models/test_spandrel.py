@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    extra_arches = pytest.importorskip("spandrel_extra_arches", reason="needs the extra `peers`")
+    extra_arches = pytest.importorskip("spandrel_extra_arches", reason="needs the extra peers")
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def set_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     output = folder / "data"
     options = PrepareOptions(size=32, min_side=16, val_fraction=0.25)
-    prepare([paint(folder / "photos", 24)], output, options, lambda done, total: None)
+    prepare([paint(folder / "photos", 24)], output, options)
     return output
 
 

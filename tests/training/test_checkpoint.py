@@ -13,10 +13,10 @@ from small_networks import SMALL, small_liteunet
 from colorgan.errors import CheckpointError, TrainingError
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
+from colorgan.training.train_options import TrainOptions
 
 
 def stage(seed: int = 0) -> FinetuneStage:

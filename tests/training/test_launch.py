@@ -23,21 +23,19 @@ from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checks import check_shares
 from colorgan.training.finetune_task import FINETUNE, check_bins
 from colorgan.training.launch import launch
-from colorgan.training.options import BEFORE, FinetuneOptions, RunOptions, TrainOptions
+from colorgan.training.options import FinetuneOptions, RunOptions
+from colorgan.training.recorded_options import BEFORE
 from colorgan.training.run_folder import resumable_options
 from colorgan.training.task import TrainingTask
+from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
 
 SMALL = {"batch_size": 4, "size": 24, "epochs": 1, "val_photos": 4, "precision": "fp32", "device": "cpu"}
 
 
-@pytest.fixture
-def place(tmp_path: Path, small_network: LiteUNet, model_info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> Path:
-    save_model(tmp_path / "small.safetensors", small_network, model_info)
-    monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORGAN_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(task: TrainingTask, data: Path, options: RunOptions, folder: str = "run") -> Listener:
@@ -195,7 +193,7 @@ def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, s
     [
         ({"epochs": 1}, "The run ended after epoch 1, the last that was asked for."),
         ({"epochs": 9, "patience": 1, "lr": 1e-30, "ema": 0.9}, "The run ended after epoch 2: none was better"),
-        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its 0.0001 minutes were over."),
+        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its time of 0.0001 min was over."),
     ],
 )
 def test_why_a_run_ended_is_told_and_stands_in_its_report(

@@ -22,10 +22,11 @@ from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop, rate_factor
-from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.options import RunOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.supervised import BinsLoss, FinetuneStage, l1
+from colorgan.training.train_options import TrainOptions
 
 OPTIONS = RunOptions(
     epochs=3,

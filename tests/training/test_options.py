@@ -1,6 +1,8 @@
 from dataclasses import fields
 
-from colorgan.training.options import BEFORE, FinetuneOptions, TrainOptions
+from colorgan.training.options import FinetuneOptions
+from colorgan.training.recorded_options import BEFORE
+from colorgan.training.train_options import TrainOptions
 
 
 def test_the_reports_recipe_is_the_default_and_exact() -> None:

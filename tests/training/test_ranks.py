@@ -20,7 +20,7 @@ from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.launch import launch
-from colorgan.training.options import TrainOptions
+from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
 
 # Norms that do not depend on the batch, so that two halves of one give what the whole does.

@@ -23,8 +23,8 @@ from torch import Tensor
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import FileState
 from colorgan.batch.options import with_hints
-from colorgan.colorize.colorizer import PredictedColors, steered
 from colorgan.colorize.palette import Palette, Regions
+from colorgan.colorize.prediction import PredictedColors, steered
 from colorgan.errors import OutputError
 from colorgan.files import atomic_write
 from colorgan.images.discovery import stable_hash
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FOLDER_NAME = ".colorgan-album"
 PREDICTIONS = "predictions"
 _PALETTE = "palette.safetensors"
-_ADVICE = "Make room there, or name another output folder."
+_ELSEWHERE = "name another output folder"
 
 
 @dataclass(eq=False)
@@ -91,7 +91,7 @@ class Album:
             with atomic_write(self.folder / _PALETTE) as file:
                 file.write(save(tensors, {"stamp": self.settings.hex()}))
         except OSError as error:
-            raise OutputError(f"to write {self.folder}", error.strerror or str(error), _ADVICE) from error
+            raise OutputError.of(str(self.folder), error, _ELSEWHERE, parameter="output") from error
         return self.open()
 
     def has(self, job: Job, state: FileState) -> bool:
@@ -116,7 +116,7 @@ class Album:
             # Not flushed: what a power cut leaves half written is computed again.
             path.write_bytes(save(halves, {"stamp": self._stamp(job, state)}))
         except OSError as error:
-            raise OutputError(f"to write {path.parent}", error.strerror or str(error), _ADVICE) from error
+            raise OutputError.of(str(path.parent), error, _ELSEWHERE, parameter="output") from error
 
     def colors(self, job: Job, seen: Tensor, with_edges: bool, options: ColorizeOptions) -> PredictedColors:
         """The colors of a photo whose prediction is kept, by the palette.
@@ -128,12 +128,8 @@ class Album:
             options: of the photo.
         """
         kept = _tensors(self._path(job))
-        predicted = PredictedColors(
-            kept["variants"],
-            kept.get("confidence"),
-            seen[0] if with_edges else None,
-            seen if len(seen) > 1 else None,
-            _regions(kept),
+        predicted = PredictedColors.of(
+            seen, kept["variants"], kept.get("confidence"), _regions(kept), with_edges=with_edges
         )
         number = self.numbers.get(stable_hash(job.identity), -1)
         return steered(predicted, options, self.palette, number)

@@ -14,7 +14,7 @@ from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals.journals import Journals
-from colorgan.batch.journals.records import FileProbe, LocalFiles
+from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.options import with_hints
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
@@ -40,7 +40,6 @@ class Backlog:
         skip_color: photos that are in color already are to be left out.
         shard: which of the jobs are this process's.
         read_only: write nothing.
-        files: looks at the photos.
         gallery: the page that all photos are to be on; None without one.
     """
 
@@ -52,7 +51,6 @@ class Backlog:
     skip_color: bool = False
     shard: Shard = field(default_factory=Shard)
     read_only: bool = False
-    files: FileProbe = field(default_factory=LocalFiles)
     gallery: Gallery | None = None
     _under_way: dict[str, tuple[Journal, Stamp, tuple[str, ...]]] = field(default_factory=dict, init=False)
     _cleaned: PathSet = field(default_factory=PathSet, init=False)
@@ -93,8 +91,8 @@ class Backlog:
             return job.outcome(PhotoStatus.own)
         self._clean(job.folder)
         journal, name = self.journals.of(job)
-        source = self.files.state(job.source) if job.source_state is None else job.source_state
-        settings = with_hints(self.settings, job.hints)
+        source = LocalFiles().state(job.source) if job.source_state is None else job.source_state
+        settings = with_hints(self.settings, job.hints, job.hint_states)
         stamp = Stamp(name, os.fsencode(job.identity), job.source, source, settings)
         others = tuple(job.sidecar(suffix) for suffix in self.sidecar_suffixes)
         if not self.overwrite:
@@ -114,7 +112,7 @@ class Backlog:
 
     def _shown(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
         """The outcome of a photo that was done before; or the task of putting it on the page."""
-        if self.gallery is None or self.gallery.has(job, self.files.state(job.source)):
+        if self.gallery is None or self.gallery.has(job, LocalFiles().state(job.source)):
             return outcome
         return Pending(replace(job, already=outcome))
 

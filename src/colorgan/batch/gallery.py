@@ -254,5 +254,4 @@ def _read(record: Path) -> Entry | None:
 
 
 def _unwritable(place: Path, error: OSError) -> OutputError:
-    advice = "Make room there, or name another output folder."
-    return OutputError(f"to write a page in {place}", error.strerror or str(error), advice, parameter="output")
+    return OutputError.of(f"a page in {place}", error, "name another output folder", parameter="output")

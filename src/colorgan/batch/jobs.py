@@ -12,7 +12,7 @@ from colorgan.batch.journals.records import FileState
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.errors import MissingExtraError, PhotoError
 from colorgan.files import is_address, shown_address
-from colorgan.images.discovery import HINTS_SUFFIXES, split_name
+from colorgan.images.discovery import HINTS_SUFFIXES, Listing, hints_names, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 BESIDE = "-color"
@@ -54,8 +54,13 @@ def _stands_beside(folder: str, stem: str) -> bool:
 
 def hints_beside(source: str) -> tuple[str, ...]:
     """The files of hints that lie beside a photo."""
-    stem = split_name(source)[0]
-    return tuple(stem + suffix for suffix in HINTS_SUFFIXES if os.path.isfile(stem + suffix))
+    return tuple(filter(os.path.isfile, hints_names(source)))
+
+
+def hints_among(listing: Listing, name: str) -> tuple[str, ...]:
+    """The files of hints for a photo among those of its folder."""
+    found = [hints for hints in hints_names(name) if hints in listing.hints] if listing.hints else ()
+    return tuple(os.path.join(listing.folder, hints) for hints in found)
 
 
 def belongs_to_photo(path: Path) -> bool:
@@ -79,6 +84,7 @@ class Job:
         source_state: of the photo, where a listing said it; else whoever needs it looks.
         overwrite: replace at an address whatever stands there.
         hints: the files of hints that belong to it.
+        hint_states: of those, where a listing said it.
         is_named: whether it was named itself, and not found in a folder; what colorgan made is only then colored again.
         already: what became of it without work, where it is only to be put on a page; else None.
     """
@@ -93,6 +99,7 @@ class Job:
     source_state: FileState | None = None
     overwrite: bool = False
     hints: tuple[str, ...] = ()
+    hint_states: tuple[FileState, ...] = ()
     is_named: bool = True
     already: PhotoOutcome | None = None
 

@@ -1,52 +1,90 @@
-"""A model that is loaded in a thread of its own."""
+"""The model of a run, loaded in a thread of its own."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from colorgan.batch.options import BatchOptions
+from colorgan.callbacks import Callbacks
+from colorgan.errors import Interrupted
 
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
 
+RESUME_ADVICE = "Every result so far is whole; the same command again goes on with the rest."
 _LOOK_UP_S = 0.1
 
 
 class Loading:
-    """A model that is loaded in a thread of its own, so that a signal need not wait for torch.
+    """The model of a run, loaded in a thread of its own, so that a signal need not wait for torch.
 
     Args:
-        load: loads it.
+        model: its name or path.
+        batch: says where it computes, and how.
+        callbacks: are told what goes on, and say when to stop.
+        like: a reference in color, which has to be one; or empty.
     """
 
-    def __init__(self, load: Callable[[], Colorizer]) -> None:
-        self._load = load
+    def __init__(self, model: str, batch: BatchOptions, callbacks: Callbacks, like: str = "") -> None:
+        self._model, self._batch, self._callbacks, self._like = model, batch, callbacks, like
         self._thread: threading.Thread | None = None
         self._colorizer: Colorizer | None = None
         self._error: BaseException | None = None
 
     def _run(self) -> None:
         try:
-            self._colorizer = self._load()
+            from colorgan.colorize.colorizer import Colorizer
+
+            self._colorizer = Colorizer.load(
+                self._model,
+                device=self._batch.device,
+                precision=self._batch.precision,
+                notify=self._callbacks.on_warning,
+                progress=self._downloaded,
+            )
         except BaseException as error:  # it is raised where the model is asked for
             self._error = error
 
-    def wait(self, check: Callable[[], None]) -> Colorizer:
-        """Load it, unless that was done, and give it.
+    def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
+        self._callbacks.on_download(self._model, received_bytes, total_bytes)
+        self.check()
 
-        Args:
-            check: called while waiting; raises to stop.
+    def check(self) -> None:
+        """Stop the run where that is asked for.
 
         Raises:
-            Whatever `check` or the loading raised.
+            Interrupted: it is; it says whether the thread still runs.
         """
+        number = self._callbacks.should_stop()
+        if number is not None:
+            is_under_way = self._thread is not None and self._thread.is_alive()
+            raise Interrupted(number, RESUME_ADVICE, leaves_thread=is_under_way)
+
+    def wait(self) -> None:
+        """Load it, unless that was done, and say so.
+
+        Raises:
+            Interrupted: the run is to stop.
+            Whatever the loading raised, and UsageError where the reference has no colors.
+        """
+        if self.is_done:
+            return
+        self._callbacks.on_log("loading", f"Loading {self._model} ...", model=self._model)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
         while self._thread.is_alive():
             self._thread.join(_LOOK_UP_S)
-            check()
-        return self.get()
+            self.check()
+        colorizer = self.get()
+        from colorgan.devices import describe_device
+
+        device, threads = str(colorizer.device), self._batch.cores
+        words = f"cpu ({threads} thread{'s' * (threads > 1)})" if device == "cpu" else describe_device(colorizer.device)
+        self._callbacks.on_log("computing", f"Computing on {words}.", device=device)
+        if self._like:
+            colorizer.palette_of(self._like)  # a wrong reference is refused before any photo is read
 
     def get(self) -> Colorizer:
         """The loaded model."""
@@ -57,11 +95,20 @@ class Loading:
         return self._colorizer
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    @property
     def is_done(self) -> bool:
         """Whether the model is there."""
         return self._colorizer is not None
+
+    def digest(self, *, fetches: bool) -> str:
+        """A digest of the weights; empty where they are not here, and nothing is to be fetched.
+
+        Args:
+            fetches: whether a model that is not here is loaded for it.
+        """
+        from colorgan.models.registry import model_digest
+
+        digest = model_digest(self._model)
+        if not digest and fetches:
+            self.wait()
+            digest = model_digest(self._model)
+        return digest

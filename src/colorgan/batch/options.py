@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from colorgan.batch.journals.records import FileState
 from colorgan.colorize.options import ColorizeOptions
+from colorgan.files import read_file
 from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
 # Options of a photo that leave its result as it is: what is accepted, and what its name already says.
@@ -74,6 +77,12 @@ class BatchOptions(Checked):
         bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
     ] = False
 
+    @property
+    def cores(self) -> int:
+        """How many photos are computed at the same time: `workers`, or as many as this process may use cores."""
+        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or allowed or 1
+
 
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:
     """What tells results of different settings, or of different models, apart in a journal.
@@ -97,17 +106,20 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
     return hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16).digest()
 
 
-def with_hints(settings: bytes, files: Sequence[str]) -> bytes:
+def with_hints(settings: bytes, files: Sequence[str], states: Sequence[FileState] = ()) -> bytes:
     """A digest that is also told apart by hints.
 
     Args:
         settings: a digest of the others.
         files: of hints; one that cannot be read is noted as such.
+        states: of those, where a listing said it: they are then not read.
     """
     digest = hashlib.blake2b(settings, digest_size=16)
-    for file in files:
+    for state in states:
+        digest.update(state.digest or f"{state.size_bytes} {state.mtime_ns}".encode())
+    for file in () if states else files:
         try:
-            content = Path(file).read_bytes()
+            content = read_file(Path(file))
         except OSError as error:
             content = f"unreadable: {error.errno}".encode()
         digest.update(hashlib.blake2b(content).digest())

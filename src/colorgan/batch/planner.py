@@ -14,13 +14,14 @@ from colorgan.batch.jobs import (
     OutputRules,
     belongs_to_photo,
     has_photo_beside,
+    hints_among,
     hints_beside,
     photo_stem,
     with_suffix,
     without_own_results,
 )
 from colorgan.errors import UsageError
-from colorgan.images.discovery import HINTS_SUFFIXES, Listing, PathSet, collision_key, find_photos, split_name
+from colorgan.images.discovery import Listing, PathSet, collision_key, find_photos, split_name
 from colorgan.images.formats import (
     FORMATS,
     PHOTO_SUFFIXES,
@@ -153,14 +154,6 @@ def _identity(source: str | Path) -> str:
     return f"{os.path.basename(folder)}/{name}"
 
 
-def _hints_among(listing: Listing, name: str) -> tuple[str, ...]:
-    """The files of hints for a photo among those of its folder."""
-    if not listing.hints:
-        return ()
-    wanted = (split_name(name)[0] + suffix for suffix in HINTS_SUFFIXES)
-    return tuple(os.path.join(listing.folder, hints) for hints in wanted if hints in listing.hints)
-
-
 def _is_below(place: str, folder: str) -> bool:
     """Whether a real path is the folder's, itself a real path, or below it."""
     return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
@@ -256,7 +249,7 @@ class _Planner:
         for name in names:
             if not self._files or place + name not in self._files:
                 source = os.path.join(listing.folder, name)
-                for job in self._photo(source, prefix + name, folder, _hints_among(listing, name)):
+                for job in self._photo(source, prefix + name, folder, hints_among(listing, name)):
                     yield replace(job, is_named=False)
 
     def _listed_photo(self, path: str) -> Iterator[Job]:

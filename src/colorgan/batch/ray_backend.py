@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
-import socket
 import tempfile
 import threading
 import time
@@ -20,17 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.batch.jobs import Job
+from colorgan.batch.ray_cluster import connected, reason_of
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
-from colorgan.errors import ColorganError, DeviceError, UsageError
+from colorgan.errors import ColorganError, DeviceError
 from colorgan.files import is_address
 
 _ATTEMPTS = 3  # of a photo whose actor dies
 _IN_HAND = 2  # groups of jobs for each actor: one is read or written while another is computed
-_CONNECT_S = 5.0
 _MOST_WAIT_S = 120.0  # for an actor to start, or for one to take the place of the last
 _LOOK_UP_S = 0.2
-_MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights alone
 _GROUP_ON_GPU = 16
 
 
@@ -42,19 +39,19 @@ class ActorSetup:
         options: of the photos.
         all_pages: whether each page of a file is a photo of its own.
         skip_color: leave those out that are in color already.
-        weights_name: the name of the file of the weights.
         precision: what the network computes in.
-        device: where.
+        device: where: auto, cpu or cuda.
         cores: of the CPU that are the actor's.
+        weights_name: the name of the file of the weights.
     """
 
     options: ColorizeOptions
     all_pages: bool
     skip_color: bool
-    weights_name: str
     precision: str
     device: str
-    cores: int
+    cores: int = 1
+    weights_name: str = ""
 
 
 class ColorizeActor:
@@ -153,7 +150,7 @@ class RayCrew:
                     return
             ray.get(answer)
         except Exception as error:  # whatever keeps it from starting is told where no actor is left
-            self._failure = _reason(error)
+            self._failure = reason_of(error)
         else:
             self._actors.add(actor)
             for _ in range(_IN_HAND):
@@ -257,26 +254,20 @@ class RayCrew:
 
 def _from_anywhere(job: Job) -> Job:
     """The job with paths that hold in any process: an actor has a folder of its own."""
-    source, folder = (
+    source, folder, *hints = (
         path if is_address(path) else os.path.abspath(path)  # noqa: PTH100 (resolving would follow links)
-        for path in (job.source, job.folder)
+        for path in (job.source, job.folder, *job.hints)
     )
-    return replace(job, source=source, folder=folder)
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
+    return replace(job, source=source, folder=folder, hints=tuple(hints))
 
 
 @contextmanager
 def ray_crew(
     address: str,
-    make_setup: Callable[[str, int], ActorSetup],
+    setup: ActorSetup,
     weights: Path,
     *,
     workers: int | None,
-    device: str,
     notify: Callable[[str], None],
     check: Callable[[], None],
 ) -> Iterator[RayCrew]:
@@ -284,10 +275,9 @@ def ray_crew(
 
     Args:
         address: `auto`, or where a cluster is: HOST:PORT.
-        make_setup: makes it for a device and a number of cores.
+        setup: of an actor, but for what the cluster and the weights decide.
         weights: their file, whose content is shipped to the actors.
         workers: actors; None takes one for each GPU, or else for each core.
-        device: auto, cpu or cuda.
         notify: told in words what actors say.
         check: called while waiting; raises to stop.
 
@@ -295,14 +285,14 @@ def ray_crew(
         UsageError: Ray is not installed.
         DeviceError: no cluster answers, or no actor starts.
     """
-    with _connected(address) as ray:
+    with connected(address) as ray:
         resources = ray.cluster_resources()
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-        on_gpu = gpus > 0 and device != "cpu"
+        on_gpu = gpus > 0 and setup.device != "cpu"
         count = min(workers or cores, gpus if on_gpu else cores)
         each = max(1, cores // count) if on_gpu else 1
         shipped = ray.put(weights.read_bytes())
-        setup = make_setup("cuda" if on_gpu else "cpu", each)
+        setup = replace(setup, device="cuda" if on_gpu else "cpu", cores=each, weights_name=weights.name)
         actor = ray.remote(ColorizeActor).options(
             num_cpus=each, num_gpus=int(on_gpu), max_restarts=0, max_concurrency=_IN_HAND
         )
@@ -312,67 +302,3 @@ def ray_crew(
             yield crew
         finally:
             crew.close()
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Ray, connected: to the cluster that this process has joined already, that of the address, or a new one."""
-    # Read when Ray is imported, here and in what it starts; the last keeps its words on dead nodes off standard output.
-    os.environ |= {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "RAY_DEDUP_LOGS": "1",
-        "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
-    }
-    try:
-        import ray
-    except ImportError as error:
-        advice = "Install it: pip install 'colorgan[ray]'"
-        raise UsageError("what a Ray cluster needs", "the extra `ray` is not installed", advice) from error
-    if ray.is_initialized():
-        yield ray
-        return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        _join(ray, address)
-    finally:
-        if threading.current_thread() is threading.main_thread():  # Ray takes SIGTERM over
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _join(ray: Any, address: str) -> None:
-    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    where = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
-    if where:
-        _check_answers(where)
-    try:
-        try:
-            ray.init(address=where or "auto", **quiet)
-        except ConnectionError:
-            if where:
-                raise
-            os.environ.pop("RAY_ADDRESS", None)
-            ray.init(address="local", include_dashboard=False, object_store_memory=_MEMORY_BYTES, **quiet)
-    except Exception as error:
-        found = _reason(error)
-        advice = "Check the address, and that Ray there has this machine's version; or `auto` to start one here."
-        raise DeviceError(f"a Ray cluster at {where or 'this machine'}", found, advice, parameter="ray") from error
-
-
-def _check_answers(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself would try for minutes, and then end the process."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    expected = f"a Ray cluster at {address}"
-    if not port.isdecimal():
-        raise UsageError("`auto`, or the address of a Ray cluster", repr(address), "Give HOST:PORT.", parameter="ray")
-    try:
-        socket.create_connection((host.strip("[]") or "127.0.0.1", int(port)), timeout=_CONNECT_S).close()
-    except OSError as error:
-        found = f"nothing answers there ({(error.strerror or str(error)).lower()})"
-        advice = "Start one there with `ray start --head`, or give `auto` to start one here."
-        raise DeviceError(expected, found, advice, parameter="ray") from error

@@ -6,15 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
+from colorgan.batch.addresses.storage import open_photo, read_object, write_result
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import LocalFiles
-from colorgan.batch.storage import open_photo, write_result
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, read_options, with_hints
 from colorgan.colorize.options import ColorizeOptions
@@ -22,6 +23,7 @@ from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
+from colorgan.images.hint_files import read_hints_file
 from colorgan.images.lightness import Lightness
 from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.photo import Photo
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from colorgan.batch.album import Album
-    from colorgan.colorize.colorizer import Colorizer, PredictedColors
+    from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.prediction import PredictedColors
 
 # One of them reads, writes and flushes while another computes; stores of objects are waited for longer.
 THREADS_A_CORE, THREADS_A_CORE_FAR = 2, 4
@@ -192,7 +195,7 @@ class PhotoWorker:
             with _saying_why(position, job, put), self._computing():
                 reading = read_options(self._options, page=job.page, every_page=self._all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
-                photo = with_hints(photo, self._options, job.hints)
+                photo = with_hints(photo, self._options, job.hints, partial(_hints_bytes, job))
                 if not job.is_named and is_marked(photo.metadata.xmp):
                     put(position, job.outcome(PhotoStatus.own))
                 elif self._skip_color and photo.had_color:
@@ -220,8 +223,7 @@ class PhotoWorker:
         if self._album is None:
             return self._compute(alike)
         failed = self._keep(alike)
-        info = self._colorizer().info
-        with_edges = info.edges if self._options.edges is None else self._options.edges
+        with_edges = self._colorizer().ends_at_edges(self._options)
         return [
             failed.get(one.position) or self._album.colors(one.job, one.L, with_edges, self._options) for one in alike
         ]
@@ -279,6 +281,12 @@ class PhotoWorker:
         with self._computing():
             pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
         self._gallery.add(one.job, LocalFiles().state(one.job.source), sure, pictures)
+
+
+def _hints_bytes(job: Job, file: str) -> bytes:
+    if not job.hint_states:
+        return read_hints_file(file)
+    return read_object(file, job.hint_states[job.hints.index(file)])
 
 
 class PredictionKeeper(PhotoWorker):

@@ -16,8 +16,8 @@ import typer.core
 import typer.main
 
 from colorgan.cli.options import Command, with_options
-from colorgan.cli.streams import Results, checked_results, open_missing_streams
-from colorgan.errors import EXIT_SIGINT, ColorganError, UsageError, limit_reached
+from colorgan.cli.streams import ReaderGoneError, Results, checked_results, open_missing_streams
+from colorgan.errors import EXIT_SIGINT, ColorganError, OutputError, UsageError, limit_reached
 
 # The subcommands in the order of the help, each a function of that name, with an example of its use, which stands at
 # the end of its help and is run by the tests.
@@ -129,16 +129,32 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _check_folder() -> None:
+    """See that the current folder is still there: without it torch ends the process, in words of its own.
+
+    Raises:
+        OutputError: it was removed.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 (Path's own gives the same)
+    except FileNotFoundError as error:
+        found = "the current folder was removed"
+        raise OutputError("a folder to work in", found, "Go to another one: cd PATH.") from error
+
+
 def _run(results: Results) -> int:
     """Run the command line, and give the exit code."""
     from colorgan.cli.console import print_bug, print_error
 
     try:
+        _check_folder()
         try:
             app(prog_name="colorgan")
         except SystemExit as end:
             results.flush()
             return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except ReaderGoneError:
+        return 0
     except ColorganError as error:
         print_error(error)
         return error.exit_code

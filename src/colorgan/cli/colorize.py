@@ -11,16 +11,18 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from colorgan.batch.loading import RESUME_ADVICE
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
-from colorgan.batch.run import RESUME_ADVICE, Summary, colorize_files
+from colorgan.batch.run import Summary, colorize_files
 from colorgan.callbacks import PhotoStatus
-from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter, ReportingCallbacks
+from colorgan.cli.callbacks import leave_at_once, watch_signals
+from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter
+from colorgan.cli.colorize_progress import ReportingCallbacks
 from colorgan.cli.console import Console
-from colorgan.cli.interrupts import leave_at_once, watch_signals
 from colorgan.cli.options import Given, Json, Quiet, command, given_name
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
-from colorgan.cli.streams import InterruptibleReader
+from colorgan.cli.streams import InterruptibleReader, ReaderGoneError
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
 from colorgan.files import is_address
@@ -121,8 +123,8 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     count = None if request.from_file or is_far else partial(count_photos, paths, request.output_path)
     callbacks = ReportingCallbacks(
         console,
-        reporter,
         watch,
+        reporter,
         inputs=request.inputs_in_words,
         model=request.model,
         dry_run=request.batch.dry_run,
@@ -132,7 +134,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
         if request.is_stream:
             # Nothing is half done when a pipe breaks off, and reading it may wait for ever.
             with watch.exiting_at_once():
-                return colorize_stream(request, console, reporter)
+                return colorize_stream(request, callbacks)
         if request.from_file:
             listed = _read_list(request.from_file, partial(watch.check, RESUME_ADVICE))
         with callbacks:
@@ -148,7 +150,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
             )
     except ColorganError as error:
         reporter.stopped(error)
-        if callbacks.counts:
+        if callbacks.counts and not isinstance(error, ReaderGoneError):
             reporter.summary(Summary(callbacks.counts), request.where, error.exit_code)
         raise
     reporter.summary(summary, request.where, summary.exit_code)

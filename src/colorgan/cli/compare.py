@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.cli.console import Console, DownloadBar
-from colorgan.cli.interrupts import watch_signals
+from colorgan.callbacks import StopCheck
+from colorgan.cli.callbacks import BarCallbacks, CommandCallbacks, watch_signals
+from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Json, Quiet, command, given_path
 from colorgan.comparison.app.server import STOPPED, AppOptions, check_app, serve
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
@@ -85,7 +81,9 @@ def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions,
     _check_models(console, options)
     told = AppOptions(options.models, options.device, options.size)
     console.note("Starting the app; Ctrl-C ends it.")
-    serve(told, port, lambda address: console.result(f"App: {address}"))
+    # A second Ctrl-C must not leave at once: the server is to be ended first.
+    with SignalWatch() as watch:
+        serve(told, port, lambda address: console.result(f"App: {address}"), CommandCallbacks(console, watch))
 
 
 def _check_models(console: Console, options: CompareOptions) -> None:
@@ -95,7 +93,7 @@ def _check_models(console: Console, options: CompareOptions) -> None:
         with watch.exiting_at_once():  # torch takes seconds to load
             from colorgan.comparison.models import load_models
 
-        with _Callbacks(console, watch) as callbacks:
+        with BarCallbacks(console, watch, "Comparing") as callbacks:
             load_models(options, callbacks, StopCheck(callbacks, STOPPED))
         watch.check(STOPPED)
 
@@ -108,47 +106,5 @@ def _compare(
     with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
         from colorgan.comparison.compare import compare as compare_models
 
-    with _Callbacks(console, watch) as callbacks:
+    with BarCallbacks(console, watch, "Comparing") as callbacks:
         return compare_models(inputs, output, options, callbacks=callbacks)
-
-
-class _Callbacks(Callbacks):
-    """Draws bars and looks for signals; to be used as a context manager."""
-
-    def __init__(self, console: Console, watch: SignalWatch) -> None:
-        self._console, self._watch = console, watch
-        self._download, self._stack = DownloadBar(console), ExitStack()
-        self._bar: Bar | None = None
-        self._task = TaskID(0)
-
-    def __enter__(self) -> _Callbacks:
-        """No bar is there yet."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bars away."""
-        self._download.close()
-        self._stack.close()
-
-    def on_progress(self, done: int, total: int) -> None:
-        """Move the bar."""
-        self._download.close()
-        if self._bar is None:
-            columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = self._stack.enter_context(self._console.bar(*columns))
-            self._task = self._bar.add_task("Comparing", total=total)
-        self._bar.update(self._task, completed=done, total=total)
-
-    def on_warning(self, text: str) -> None:
-        """Print it."""
-        self._console.warn(text)
-
-    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Show a bar for the file."""
-        self._download.show(name, received_bytes, total_bytes)
-
-    def should_stop(self) -> int | None:
-        """The signal that came, or None."""
-        return self._watch.received

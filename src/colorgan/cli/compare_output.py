@@ -63,8 +63,8 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
     for reason, count in comparison.left_out.items():
         console.note(f"{count} {reason} {'photo has' if count == 1 else 'photos have'} no metrics, but pictures.")
     for note in comparison.notes:
-        console.warn(note)
-    console.note(f"Measured on {comparison.protocol.line()}.")
+        console.warn(note, is_prose=True)
+    console.note(f"Measured on {comparison.protocol.line()}.", is_prose=True)
     if len(comparison.examples) == 1:
         console.result(f"Sheet: {_shown(folder / comparison.examples[0].sheet)}")
     elif comparison.examples:

@@ -87,14 +87,22 @@ class Console:
         """Whether a person sees the notes, and wants them."""
         return not self.quiet and self._err.is_terminal
 
-    def note(self, text: str) -> None:
-        """Print a line that tells a person what is going on."""
-        if not self.quiet:
-            self._err.print(_escaped(spelled(text)), soft_wrap=True)
+    def note(self, text: str, *, is_prose: bool = False) -> None:
+        """Print a line that tells a person what is going on.
 
-    def warn(self, text: str) -> None:
-        """Print a line that a person should not miss."""
-        self._err.print(f"[yellow]{_escaped(spelled(text))}[/yellow]", soft_wrap=True)
+        Args:
+            text: the line.
+            is_prose: whether a terminal is to break it between words; not what someone may copy, as paths and commands.
+        """
+        if not self.quiet:
+            self._print(_escaped(spelled(text)), is_prose)
+
+    def warn(self, text: str, *, is_prose: bool = False) -> None:
+        """Print a line that a person should not miss; otherwise as `note`."""
+        self._print(f"[yellow]{_escaped(spelled(text))}[/yellow]", is_prose)
+
+    def _print(self, markup: str, is_prose: bool) -> None:
+        self._err.print(markup, soft_wrap=not (is_prose and self._err.is_terminal))
 
     def bar(self, *columns: str | ProgressColumn) -> Progress:
         """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""

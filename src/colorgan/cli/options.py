@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import glob
 import inspect
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
@@ -14,20 +16,20 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 import typer.core
 
-from colorgan.cli.completion import complete_model, complete_models, complete_start
+from colorgan.cli.streams import ReaderGoneError
+from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
 from colorgan.options import RUNNING, Described, Option, described, options_of
 
 _Function = Callable[..., None]
 # What a user gave of each class of options: values by name. Defaults and checks are the class's own.
 Given = Mapping[type, dict[str, Any]]
 
-_COMPLETIONS = {"model": complete_model, "models": complete_models, "start": complete_start}
 _KINDS = (
     ("colorize.options", "ColorizeOptions"),
     ("batch.options", "BatchOptions"),
     ("data.options", "PrepareOptions"),
     ("training.options", "FinetuneOptions"),
-    ("training.options", "TrainOptions"),
+    ("training.train_options", "TrainOptions"),
     ("comparison.options", "CompareOptions"),
 )
 # Parameters of the library's functions that are no fields of options.
@@ -86,7 +88,12 @@ def with_options(function: _Function) -> _Function:
     def run(ctx: typer.Context, **values: Any) -> None:
         given = _given(ctx, values, options)
         of_kinds = {kind: {name: given[name] for name in options_of(kind) if name in given} for kind in kinds}
-        function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+        try:
+            function(of_kinds, **{each.name: given.get(each.name, values[each.name]) for each in own})
+        except ReaderGoneError as error:
+            if values.get("dry_run"):
+                raise
+            raise error.of_work() from error
 
     rest = [name for name in parameters if name not in first]
     rest.sort(key=lambda name: name in options and options[name].option.panel == RUNNING)
@@ -177,12 +184,35 @@ def _parsed(each: Described, value: Any) -> Any:
 
 
 def _completion(each: Described) -> Callable[[str], list[str]] | None:
-    """What a shell offers behind an option."""
+    """What a shell offers behind an option; it completes files by itself where nothing is offered."""
 
     def complete_choice(incomplete: str) -> list[str]:
         return [str(choice) for choice in each.choices if str(choice).startswith(incomplete)]
 
     return complete_choice if each.choices else _COMPLETIONS.get(each.option.completes)
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    """The names and the files of weights here that start like this."""
+    from colorgan.models.registry import NAMED_MODELS  # late: what fetches files takes as long as typer
+
+    found = sorted(glob.glob(glob.escape(incomplete) + "*"))  # noqa: PTH207
+    weights = [path for path in found if path.lower().endswith(SAFETENSORS_SUFFIXES + TORCH_SUFFIXES)]
+    return [name for name in NAMED_MODELS if name.startswith(incomplete)] + list(filter(os.path.isfile, weights))
+
+
+def _complete_models(incomplete: str) -> list[str]:
+    """The same for the last of several with commas between; what stands before stays."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in _complete_model(last)]
+
+
+def _complete_start(incomplete: str) -> list[str]:
+    """The same for a training's start, which may be from scratch."""
+    return _complete_model(incomplete) + [name for name in ("scratch",) if name.startswith(incomplete)]
+
+
+_COMPLETIONS = {"model": _complete_model, "models": _complete_models, "start": _complete_start}
 
 
 def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Parameter:

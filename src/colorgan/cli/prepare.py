@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
+from colorgan.cli.callbacks import BarCallbacks, watch_signals
 from colorgan.cli.console import Console
-from colorgan.cli.interrupts import watch_signals
 from colorgan.cli.options import Given, Quiet, command, given_path
-from colorgan.data.options import PrepareOptions
+from colorgan.data.options import RESTART_ADVICE, PrepareOptions
 from colorgan.options import FILES, Option
-from colorgan.signals import SignalWatch
-
-if TYPE_CHECKING:
-    from colorgan.data.prepare import PrepareReport
-
-_STOPPED = "Nothing was written; the same command starts anew."
 
 
 @command(PrepareOptions, first="output size classes val_fraction min_chroma overwrite")
@@ -43,8 +36,12 @@ def prepare(
     options = PrepareOptions(**given[PrepareOptions])
     console = Console(quiet)
     console.note(f"Preparing a set in {output} ...")
-    with watch_signals(_STOPPED) as watch:
-        report = _prepare(console, sources, output, options, watch)
+    with watch_signals(RESTART_ADVICE) as watch:
+        with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
+            from colorgan.data.prepare import prepare as prepare_set
+
+        with BarCallbacks(console, watch, "Preparing photos", "Looking for photos") as callbacks:
+            report = prepare_set(sources, output, options, callbacks=callbacks)
     console.result(f"kept: {report.kept['train']} for training, {report.kept['val']} for validation")
     for reason, count in report.left_out.items():
         console.result(f"left out, {reason}: {count}")
@@ -52,20 +49,3 @@ def prepare(
         console.result(f"no photos, and so not counted: {report.ignored} other files, links or devices")
     console.note(f"The set is in {output}; its manifest.jsonl says what became of each photo.")
     console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))}")
-
-
-def _prepare(
-    console: Console, sources: list[Path], output: Path, options: PrepareOptions, watch: SignalWatch
-) -> PrepareReport:
-    """Write the set under a progress bar."""
-    with console.bar("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("Looking for photos", total=None)
-        with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
-            from colorgan.data.prepare import prepare as prepare_set
-
-        def progress(done: int, total: int | None) -> None:
-            watch.check(_STOPPED)
-            if total is not None:
-                bar.update(task, completed=done, total=total, description="Preparing photos")
-
-        return prepare_set(sources, output, options, progress)

@@ -6,22 +6,18 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from colorgan.batch.loading import Loading
 from colorgan.batch.options import BatchOptions
-from colorgan.cli.colorize_output import Reporter, printable
-from colorgan.cli.console import Console, DownloadBar
+from colorgan.cli.callbacks import CommandCallbacks
+from colorgan.cli.colorize_output import printable
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
 from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
-
-if TYPE_CHECKING:
-    from colorgan.colorize.colorizer import Colorizer
 
 STREAM = Path("-")
 
@@ -105,8 +101,12 @@ def _check(request: Request) -> None:
         raise UsageError("a new output file", f"{target} stands there already", "--overwrite replaces it.")
 
 
-def colorize_stream(request: Request, console: Console, reporter: Reporter) -> int:
+def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
     """Color the photo, and give the exit code.
+
+    Args:
+        request: what was asked for.
+        callbacks: are told what goes on.
 
     Raises:
         UsageError: what was asked for cannot be meant.
@@ -114,7 +114,10 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
         OutputError: the result cannot be written.
     """
     _check(request)
-    colorizer = _load(request, console, reporter)
+    loading = Loading(request.model, request.batch, callbacks, request.options.like)
+    with callbacks:
+        loading.wait()
+    colorizer = loading.get()
     from colorgan.colorize.encoded import encode_result, read_options, result_suffix, with_hints
     from colorgan.images.decode import read
     from colorgan.images.encode import write_bytes
@@ -129,25 +132,8 @@ def colorize_stream(request: Request, console: Console, reporter: Reporter) -> i
     result = encode_result(colorizer, photo, colors, request.options, suffix)
     write_bytes(result.data, sys.stdout.buffer if target == STREAM else target)
     for word in result.warnings:
-        console.note(f"{printable(source)}: {word}")
+        callbacks.console.note(f"{printable(source)}: {word}")
     return 0
-
-
-def _load(request: Request, console: Console, reporter: Reporter) -> Colorizer:
-    reporter.status("loading", f"Loading {request.model} ...", model=request.model)
-    from colorgan.colorize.colorizer import Colorizer
-    from colorgan.devices import describe_device
-
-    with closing(DownloadBar(console)) as download:
-        colorizer = Colorizer.load(
-            request.model,
-            device=request.batch.device,
-            precision=request.batch.precision,
-            notify=console.warn,
-            progress=partial(download.show, request.model),
-        )
-    reporter.status("computing", f"Computing on {describe_device(colorizer.device)}.", device=str(colorizer.device))
-    return colorizer
 
 
 def _standard_input() -> BinaryIO:

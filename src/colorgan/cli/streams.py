@@ -119,6 +119,21 @@ class Words(Stream):
             super().flush()
 
 
+class ReaderGoneError(OutputError):
+    """Whoever read standard output has closed it, as `head` does.
+
+    Of what a command only tells, such as its help, that one has had enough; of work it is an error.
+    """
+
+    def __init__(self) -> None:
+        advice = "Give the command again: it goes on with the rest."
+        super().__init__("to print results", "whoever read them has gone", advice)
+
+    def of_work(self) -> OutputError:
+        """The error that it is where the command does more than tell."""
+        return OutputError(self.expected, self.found, self.advice)
+
+
 class Results(Stream):
     """Standard output: what cannot be written is an error, and is not tried once more when Python ends.
 
@@ -138,6 +153,7 @@ class Results(Stream):
         """Write all of the text.
 
         Raises:
+            ReaderGoneError: nobody reads it any more.
             OutputError: it cannot be written.
             Interrupted: a signal came, and nobody reads.
         """
@@ -148,6 +164,7 @@ class Results(Stream):
         """Flush what others wrote.
 
         Raises:
+            ReaderGoneError: nobody reads it any more.
             OutputError: it cannot be written.
         """
         with self._saying_why():
@@ -161,8 +178,7 @@ class Results(Stream):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._original.fileno())
             if isinstance(error, BrokenPipeError):
-                advice = "Give the command again: it goes on with the rest."
-                raise OutputError("to print results", "whoever read them has gone", advice) from error
+                raise ReaderGoneError from error
             elsewhere = "send them elsewhere; the same command again goes on with the rest"
             raise OutputError.of("results to standard output", error, elsewhere) from error
 

@@ -8,20 +8,20 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from colorgan.callbacks import Callbacks, TrainingStep
-from colorgan.cli.console import Console, DownloadBar
-from colorgan.cli.interrupts import watch_signals
+from colorgan.callbacks import TrainingStep
+from colorgan.cli.callbacks import CommandCallbacks, watch_signals
+from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Quiet, command
 from colorgan.errors import Interrupted
 from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
-from colorgan.training.options import FinetuneOptions, TrainOptions
+from colorgan.training.options import FinetuneOptions
+from colorgan.training.train_options import TrainOptions
 
 if TYPE_CHECKING:
     from colorgan.training.launch import TrainingResult
@@ -72,8 +72,8 @@ def train(
     _run_with_bar("train", options, (data, run), resumed, overwrite, quiet, _SHOWN)
 
 
-class TrainingBar(Callbacks):
-    """Draws a run's progress, prints a line per validation, and looks for signals; to be used as a context manager.
+class TrainingBar(CommandCallbacks):
+    """Draws a run's progress, and prints a line per validation.
 
     Args:
         console: where to print.
@@ -82,34 +82,19 @@ class TrainingBar(Callbacks):
     """
 
     def __init__(self, console: Console, watch: SignalWatch, losses: Sequence[str] = ()) -> None:
-        self.console, self.watch, self.losses = console, watch, losses
-        self._download = DownloadBar(console)
+        super().__init__(console, watch)
+        self.losses = losses
         text = TextColumn("{task.description}", table_column=Column(no_wrap=True))
         share = TextColumn("{task.percentage:>3.0f}%")
         self.bar = console.bar(BarColumn(_BAR_WIDTH), share, TimeRemainingColumn(), text)
         self._task: TaskID | None = None
         self._first: TrainingStep | None = None
 
-    def __enter__(self) -> TrainingBar:
-        """Nothing is drawn before the first step."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bars away."""
-        self._download.close()
-        self.bar.stop()
-
-    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Show a bar for the file."""
-        self._download.show(name, received_bytes, total_bytes)
-
     def on_step(self, step: TrainingStep) -> None:
         """Move the bar on."""
         if self._task is None or self._first is None:
-            self._download.close()
-            self.bar.start()
+            self.download.close()
+            self.bars.enter_context(self.bar)
             self._task, self._first = self.bar.add_task("", total=1.0), step
         seconds, photos = step.elapsed_s - self._first.elapsed_s, step.seen_photos - self._first.seen_photos
         rate = f"{photos / seconds:.0f} photos/s" if seconds > 0 else ""
@@ -128,11 +113,6 @@ class TrainingBar(Callbacks):
             text += f"  {part}"
         return text[:room]
 
-    def logged(self, terms: dict[str, float]) -> None:
-        """Remember the loss for the bar."""
-        shown = [name for name in self.losses if name in terms] or terms
-        self._losses = [f"{name} {terms[name]:.4g}" for name in shown]
-
     def on_validation(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Print a validation's metrics."""
         when = f"epoch {epoch}" if epoch else "before training"
@@ -141,21 +121,14 @@ class TrainingBar(Callbacks):
             f"{when}: ab L1 {known['ab_l1']:.2f}, PSNR {known['psnr']:.2f} dB, "
             f"AuC {known['auc']:.2f}, rebalanced {known['auc_rebalanced']:.2f}, "
             f"colorfulness {known['cf_hs']:.1f} (true {known['cf_hs_truth']:.1f}) "
-            f"on {known['photos']} photos"
+            f"on {known['photos']} photos",
+            is_prose=True,
         )
-
-    def on_warning(self, text: str) -> None:
-        """Print a warning."""
-        self.console.warn(text)
 
     def on_end(self, lines: Sequence[str]) -> None:
         """Print how the run went."""
         for line in lines:
-            self.console.note(line)
-
-    def should_stop(self) -> int | None:
-        """The signal that came, or None."""
-        return self.watch.received
+            self.console.note(line, is_prose=True)
 
 
 def _leads() -> bool:

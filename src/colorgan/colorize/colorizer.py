@@ -7,7 +7,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,20 +19,13 @@ from torch import Tensor
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix, with_hints
-from colorgan.colorize.engine import CPU, Engine, Results
+from colorgan.colorize.engine import CPU, Engine
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
-from colorgan.colorize.palette import (
-    Palette,
-    Regions,
-    features_of,
-    log_shares_of,
-    recolor,
-    regions_of,
-    with_true_colors,
-)
+from colorgan.colorize.palette import Palette, with_true_colors
 from colorgan.colorize.pictures import Given, Picture, color_image, given
+from colorgan.colorize.prediction import PredictedColors, PredictionReader, network_size, steered
 from colorgan.colorize.steering import hint_planes, hold
-from colorgan.colorize.uncertainty import confidence, confidence_image, fade_unsure, variants
+from colorgan.colorize.uncertainty import confidence_image
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import read
@@ -41,37 +34,11 @@ from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo
 from colorgan.models.download import Progress
 from colorgan.models.loading import Model, ModelInfo, load_model
-from colorgan.networks.generator import Prediction
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _LEAST_CHROMA = 2.0  # Lab units, on average: below it a photo is gray, as for `prepare`
-_MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
-
-
-@dataclass(frozen=True, eq=False)
-class PredictedColors:
-    """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
-
-    Attributes:
-        variants: (N, 2, h, w), Lab units; the first is the plain prediction.
-        confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
-        guide: (h, w), the L that it saw, where its colors are to end at the photo's edges; else None.
-        steered_by: (4, h, w), L and hints as it saw them, of a photo with hints; else None.
-        regions: of the photo, where they were asked for; else None.
-    """
-
-    variants: Tensor
-    confidence: Tensor | None = None
-    guide: Tensor | None = None
-    steered_by: Tensor | None = None
-    regions: Regions | None = None
-
-    @property
-    def ab(self) -> Tensor:
-        """The plain prediction, (2, h, w), Lab units."""
-        return self.variants[0]
 
 
 class ColorKeywords(TypedDict, total=False):
@@ -190,8 +157,7 @@ class Colorizer:
         rendering = ColorizeOptions(
             saturation, temperature, render_size, fit, edges=edges, unsure=unsure, hints=tuple(hints)
         )
-        picture = given(image, rendering.hints)
-        colors = self.predict(picture.photo, rendering, None if like is None else self.palette_of(like))
+        picture, colors = self._predicted(image, rendering, like)
         return picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth))
 
     def colorize_bytes(
@@ -232,7 +198,8 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        picture, colors, rendering = self._predicted(image, options, variants=count, seed=seed)
+        rendering = _rendering(options, variants=count, seed=seed)
+        picture, colors = self._predicted(image, rendering, options.get("like"))
         return [
             picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
             for number in range(count)
@@ -253,38 +220,33 @@ class Colorizer:
             PhotoError: a picture of a mode that is not known, or too large for the memory.
             UsageError: a value out of its range, or a network without bins.
         """
-        _, colors, _ = self._predicted(image, options, confidence=True)
+        _, colors = self._predicted(image, _rendering(options, confidence=True), options.get("like"))
         assert colors.confidence is not None
         return confidence_image(colors.confidence)
 
     def _predicted(
-        self, image: Picture, keywords: ColorKeywords, **more: Any
-    ) -> tuple[Given, PredictedColors, ColorizeOptions]:
-        """A picture, its colors, and the options of both."""
-        options: dict[str, Any] = {**keywords, "hints": tuple(keywords.get("hints", ()))}
-        like = options.pop("like", None)
-        rendering = ColorizeOptions(**options, **more)
+        self, image: Picture, rendering: ColorizeOptions, like: Picture | None
+    ) -> tuple[Given, PredictedColors]:
+        """A picture and its colors, by the palette of another where there is one."""
         picture = given(image, rendering.hints)
-        palette = None if like is None else self.palette_of(like)
-        return picture, self.predict(picture.photo, rendering, palette), rendering
+        return picture, self.predict(picture.photo, rendering, None if like is None else self.palette_of(like))
 
-    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions, bit_depth: int = 8) -> Samples:
+    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions) -> Samples:
         """Color a photo as it was read.
 
         Args:
             photo: as it was read.
             rendering: how.
-            bit_depth: of the result, 8 or 16.
 
         Returns:
-            (H, W, 3) sRGB at the photo's own size, uint8 or uint16.
+            (H, W, 3) sRGB at the photo's own size, uint8.
 
         Raises:
             PhotoError: memory does not suffice.
             UsageError: something that needs bins, of a network that has none.
             WeightsError: the network gives no finite colors.
         """
-        return self.finish(photo, self.predict(photo, rendering), rendering, bit_depth)
+        return self.finish(photo, self.predict(photo, rendering), rendering)
 
     def predict(self, photo: Photo, rendering: ColorizeOptions, palette: Palette | None = None) -> PredictedColors:
         """Predict the colors of one photo; by a palette where one is given.
@@ -326,6 +288,10 @@ class Colorizer:
         if key:
             self._palettes[key] = palette
         return palette
+
+    def ends_at_edges(self, rendering: ColorizeOptions) -> bool:
+        """Whether colors end at the photo's edges: as was asked for, else as the model has it."""
+        return self.info.edges if rendering.edges is None else rendering.edges
 
     def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
         """The height and width at which the network sees a photo; those with the same can share a batch."""
@@ -374,56 +340,20 @@ class Colorizer:
             UsageError: something that needs bins, or regions, of a network that has none.
             WeightsError: the network gives no finite colors.
         """
-        temperature = self.info.temperature if rendering.temperature is None else rendering.temperature
-
         if palette is None and rendering.like:
             palette = self.palette_of(rendering.like)
-        with_regions = with_regions or palette is not None
-        is_sure_wanted = with_confidence or rendering.confidence or rendering.unsure == "gray"
-
-        def read(prediction: Prediction) -> Results:
-            self._check(prediction, rendering, with_regions)
-            colored = variants(prediction, temperature, rendering.variants, rendering.seed)
-            sure: tuple[Tensor, ...] = ()
-            if prediction.logits is not None and is_sure_wanted:
-                sure = (confidence(prediction.logits, prediction.ab, self.info.confidence_temperature),)
-            if not with_regions or prediction.logits is None:
-                return colored, *sure
-            return colored, features_of(prediction), log_shares_of(prediction.logits, temperature), *sure
-
-        with_edges = self.info.edges if rendering.edges is None else rendering.edges
-
-        def colors(seen: Tensor, results: Results) -> PredictedColors:
-            colored, *others = results
-            regions = regions_of(others.pop(0), others.pop(0)) if with_regions else None
-            predicted = PredictedColors(
-                colored,
-                others[0] if others else None,
-                seen[0] if with_edges else None,
-                seen if len(seen) > 1 else None,
-                regions,
-            )
-            return steered(predicted, rendering, palette)
-
-        results = self.engine.run(L, temperature, read)
+        reading = PredictionReader(
+            self.info,
+            rendering,
+            with_edges=self.ends_at_edges(rendering),
+            with_confidence=with_confidence or rendering.confidence or rendering.unsure == "gray",
+            with_regions=with_regions or palette is not None,
+        )
+        results = self.engine.run(L, reading.temperature, reading.read)
         return [
-            part if isinstance(part, PhotoError) else colors(seen, part) for seen, part in zip(L, results, strict=True)
+            part if isinstance(part, PhotoError) else steered(reading.colors(seen, part), rendering, palette)
+            for seen, part in zip(L, results, strict=True)
         ]
-
-    def _check(self, prediction: Prediction, rendering: ColorizeOptions, with_regions: bool) -> None:
-        if with_regions and not prediction.levels:
-            found = f"{self.info.name} is of the network {self.info.network}"
-            raise UsageError("a model that tells regions apart, such as compact", found, "Choose another model.")
-        if prediction.logits is None:
-            wanted = {
-                "temperature": rendering.temperature is not None,
-                "confidence": rendering.confidence,
-                "unsure": rendering.unsure == "gray",
-                "variants": rendering.variants > 1,
-            }
-            for name in (name for name, is_wanted in wanted.items() if is_wanted):
-                found = f"{self.info.name} has no bins, and so no {name}"
-                raise UsageError("a model that decodes bins", found, f"Leave {name} out, or choose another model.")
 
     def finish(
         self, photo: Photo, colors: PredictedColors, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
@@ -469,29 +399,8 @@ class Colorizer:
         raise PhotoError("enough memory", found, "Make the photo smaller, or end other programs.")
 
 
-def steered(
-    colors: PredictedColors, rendering: ColorizeOptions, palette: Palette | None, photo: int = -1
-) -> PredictedColors:
-    """Colors of a palette, and gray where the network knew too little.
-
-    Args:
-        colors: as predicted; with regions where there is a palette.
-        rendering: says what becomes of unsure regions.
-        palette: whose colors they are to be; None keeps them.
-        photo: the photo's number in the palette.
-    """
-    ab = colors.variants
-    if palette is not None and colors.regions is not None:
-        ab = recolor(ab, colors.regions, palette.colors(colors.regions, photo))
-    if rendering.unsure == "gray" and colors.confidence is not None:
-        ab = fade_unsure(ab[None], colors.confidence[None])[0]
-    return replace(colors, variants=ab)
-
-
-def network_size(height: int, width: int, render_size: int) -> tuple[int, int]:
-    """The height and width at which a network sees a photo: `render_size` on the short side, of like shape.
-
-    A photo longer than eight times its breadth is held at eight times the render size on its long side.
-    """
-    scale = min(render_size / min(height, width), _MOST_ASPECT * render_size / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
+def _rendering(keywords: ColorKeywords, **more: Any) -> ColorizeOptions:
+    """The options among the keywords, and more of them; `like` is none."""
+    named: dict[str, Any] = {**keywords, "hints": tuple(keywords.get("hints", ())), **more}
+    named.pop("like", None)
+    return ColorizeOptions(**named)

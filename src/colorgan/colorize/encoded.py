@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,11 +14,12 @@ from colorgan.images.decode import ReadOptions
 from colorgan.images.discovery import split_name
 from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
-from colorgan.images.hint_files import photo_hints
+from colorgan.images.hint_files import photo_hints, read_hints_file
 from colorgan.images.photo import Photo
 
 if TYPE_CHECKING:
-    from colorgan.colorize.colorizer import Colorizer, PredictedColors
+    from colorgan.colorize.colorizer import Colorizer
+    from colorgan.colorize.prediction import PredictedColors
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,26 @@ def read_options(options: ColorizeOptions, *, page: int = 0, every_page: bool = 
     return ReadOptions(options.max_megapixels, page, every_page)
 
 
-def with_hints(photo: Photo, options: ColorizeOptions, files: Sequence[str] | None = None) -> Photo:
+def with_hints(
+    photo: Photo,
+    options: ColorizeOptions,
+    files: Sequence[str] | None = None,
+    read: Callable[[str], bytes] = read_hints_file,
+) -> Photo:
     """The photo with its hints.
 
     Args:
         photo: as it was read.
         options: of the photo.
         files: of hints that belong to it; None for the one that the options name.
+        read: gives the bytes of such a file.
 
     Raises:
         PhotoError: hints that cannot be read, or do not fit it.
     """
     if files is None:
         files = options.hints_files
-    found = photo_hints(options.hints, files, photo.size)
+    found = photo_hints(options.hints, files, photo.size, read)
     return replace(photo, hints=found) if found else photo
 
 

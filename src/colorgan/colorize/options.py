@@ -60,8 +60,7 @@ class ColorizeOptions(Checked):
         ),
     ] = "shape"
     confidence: Annotated[
-        bool,
-        Option("Also write NAME-confidence.png, white where the network was sure of its colors.", RESULTS),
+        bool, Option("Also write NAME-confidence.png, white where the network was sure of its colors.", RESULTS)
     ] = False
     variants: Annotated[
         int,
@@ -96,9 +95,7 @@ class ColorizeOptions(Checked):
     keep_metadata: Annotated[
         bool,
         Option(
-            "Keep, or drop, EXIF data and the like in the results.",
-            RESULTS,
-            flags="--keep-metadata/--strip-metadata",
+            "Keep, or drop, EXIF data and the like in the results.", RESULTS, flags="--keep-metadata/--strip-metadata"
         ),
     ] = True
     mark: Annotated[

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorgan.errors import UsageError
+from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import read, read_rgb
 from colorgan.images.hint_files import photo_hints
 from colorgan.images.hints import Hint
@@ -59,6 +59,9 @@ def given(picture: Picture, hints: Sequence[Hint] = ()) -> Given:
         PhotoError: a file that cannot be read, with the reason; a hint outside the picture.
         UsageError: an array without pixels, or floats outside 0 to 1.
     """
+    for hint in hints:
+        if not isinstance(hint, Hint):
+            raise TypeError(f"Hint(x, y, color): that is what a hint is, not {type(hint).__name__}")
     taken = _given(picture)
     found = photo_hints(hints, (), taken.photo.size)
     return replace(taken, photo=replace(taken.photo, hints=found)) if found else taken
@@ -72,10 +75,19 @@ def _given(picture: Picture) -> Given:
     if isinstance(picture, bytes | bytearray | memoryview):
         return _of_photo(read(io.BytesIO(picture)))
     if isinstance(picture, str | os.PathLike):
-        return _of_photo(read(Path(picture)))
+        return _of_photo(_read_path(Path(picture)))
     if hasattr(picture, "read") and hasattr(picture, "seek"):
         return _of_photo(read(picture))
     raise TypeError(f"{_TAKEN}: that is what can be colored, not {type(picture).__name__}")
+
+
+def _read_path(path: Path) -> Photo:
+    """Read a photo; its error names it, since nobody says it beside the reason as a report does."""
+    try:
+        return read(path)
+    except PhotoError as error:
+        found = f"{path}: {error.found}"
+        raise type(error)(error.expected, found, error.advice, parameter=error.parameter) from error
 
 
 def color_image(picture: Picture) -> Image.Image:
@@ -119,7 +131,8 @@ def _of_array(array: NDArray[Any]) -> Given:
         raise UsageError("an array with pixels", f"one of {array.shape}", "Give a picture.")
     if is_float and not bool(((array >= 0) & (array <= 1)).all()):
         found = f"values from {array.min()} to {array.max()}"
-        raise UsageError("floats of 0 to 1", found, "Divide them by the largest that there can be.")
+        advice = "Divide them by the largest that there can be; none may be negative, or no number."
+        raise UsageError("floats of 0 to 1", found, advice)
     depth = 8 if array.dtype == np.uint8 else 16
     samples = np.rint(array * _MOST[16]).astype(np.uint16) if is_float else array
     photo = _photo_of(samples if samples.ndim == 3 else samples[..., None], depth)

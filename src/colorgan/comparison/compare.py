@@ -34,7 +34,7 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
-from colorgan.files import refuse_addresses
+from colorgan.files import Paths, path_list, refuse_addresses
 from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
@@ -42,7 +42,7 @@ _WRITTEN = (JSON_NAME, CSV_NAME, HTML_NAME, PICTURES, SHEETS)
 
 
 def compare(
-    inputs: Sequence[str | os.PathLike[str]],
+    inputs: Paths,
     output: str | os.PathLike[str],
     options: CompareOptions = CompareOptions(),
     *,
@@ -51,7 +51,7 @@ def compare(
     """Compare models on photos and write the results.
 
     Args:
-        inputs: photos, folders, .tar and .zip files.
+        inputs: photos, folders, .tar and .zip files; or one of them.
         output: folder for `results.json`, `results.csv`, `report.html`, pictures and sheets.
         options: which models, and how.
         callbacks: are told how it goes, and say when to stop.
@@ -66,12 +66,13 @@ def compare(
         OutputError: the folder cannot be written, or fails.
         Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
-    refuse_addresses([*inputs, output], "a comparison")
+    paths = path_list(inputs)
+    refuse_addresses([*paths, output], "a comparison")
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
     with _staged(folder) as staging:
-        comparison = _compare(inputs, staging, options, check)
+        comparison = _compare(paths, staging, options, check)
         with _writing(folder):
             write_report(staging, comparison)
             write_results(staging, comparison)
@@ -118,9 +119,7 @@ def _writing(folder: Path) -> Iterator[None]:
         raise OutputError.of(str(folder), error, "name another output folder", parameter="output") from error
 
 
-def _compare(
-    inputs: Sequence[str | os.PathLike[str]], folder: Path, options: CompareOptions, check: StopCheck
-) -> Comparison:
+def _compare(inputs: Sequence[str], folder: Path, options: CompareOptions, check: StopCheck) -> Comparison:
     """Open the inputs, load the models, and measure; pictures are written into the folder."""
     sources = open_inputs([Path(path) for path in inputs], check)
     try:

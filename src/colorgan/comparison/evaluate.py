@@ -149,11 +149,7 @@ def name_of(crop: Crop) -> PhotoName:
 
 
 def measure_all(
-    sources: Sequence[Source],
-    models: Sequence[ComparedModel],
-    accumulator: Accumulator,
-    size_px: int,
-    check: StopCheck,
+    sources: Sequence[Source], models: Sequence[ComparedModel], accumulator: Accumulator, size_px: int, check: StopCheck
 ) -> PhotoLog:
     """Show every photo with true colors to every model, and gather the metrics.
 

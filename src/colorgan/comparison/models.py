@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.colorize.colorizer import Colorizer, PredictedColors
+from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.guided_filter import apply_linear_model, lines
 from colorgan.colorize.options import ColorizeOptions
+from colorgan.colorize.prediction import PredictedColors
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError, UsageError

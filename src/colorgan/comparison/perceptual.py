@@ -21,7 +21,7 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.comparison.results import ORIGINAL
-from colorgan.errors import UsageError, WeightsError
+from colorgan.errors import UsageError, WeightsError, missing_extra
 from colorgan.models.download import is_offline
 
 FEWEST_PHOTOS, FEW_PHOTOS = 50, 2000
@@ -42,8 +42,7 @@ def check_perceptual(photos: int) -> None:
         found = f"{photos}, and under {FEWEST_PHOTOS} FID, KID and LPIPS say nothing"
         raise UsageError("photos enough for FID and KID", found, "Give more, or leave it out.")
     if any(importlib.util.find_spec(name) is None for name in ("torch_fidelity", "torchmetrics")):
-        advice = 'Install it: pip install "colorgan[metrics]"'
-        raise UsageError("what FID, KID and LPIPS need", "the extra `metrics` is not installed", advice)
+        raise missing_extra("what FID, KID and LPIPS need", "metrics")
 
 
 def notes_on_perceptual(photos: int) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from colorgan.errors import UsageError
 from colorgan.options import FILES, RUNNING, SEED, Checked, Option
 
+RESTART_ADVICE = "Nothing was written; the same command starts anew."
 _CHOICE = "Choice of photos"
 
 
@@ -43,8 +44,7 @@ class PrepareOptions(Checked):
         ),
     ] = None
     per_class: Annotated[
-        int | None,
-        Option("Photos to keep of each class, at most.", _CHOICE, minimum=1, unit="photos", unset="all"),
+        int | None, Option("Photos to keep of each class, at most.", _CHOICE, minimum=1, unit="photos", unset="all")
     ] = None
     val_fraction: Annotated[
         float, Option("Share of the photos to hold back for validation.", _CHOICE, minimum=0, maximum=0.9)

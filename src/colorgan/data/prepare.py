@@ -9,7 +9,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import IO, Any
@@ -17,10 +16,11 @@ from typing import IO, Any
 import numpy as np
 
 from colorgan import __version__
+from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.data.dedup import choose_validation, group_near_duplicates
 from colorgan.data.filters import Reason, Rejected
-from colorgan.data.options import PrepareOptions
-from colorgan.data.selection import Criteria, Kept, Progress, Selection, count_bins
+from colorgan.data.options import RESTART_ADVICE, PrepareOptions
+from colorgan.data.selection import Criteria, Kept, Selection, count_bins
 from colorgan.data.shards import (
     ENCODINGS,
     FORMAT,
@@ -37,7 +37,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import refuse_addresses, sha256_of, sync
+from colorgan.files import Paths, path_list, refuse_addresses, sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -68,44 +68,52 @@ class _Photo:
     kept: Kept
 
 
-def prepare(sources: Sequence[Path], output: Path, options: PrepareOptions, progress: Progress) -> PrepareReport:
+def prepare(
+    sources: Paths,
+    output: str | os.PathLike[str],
+    options: PrepareOptions = PrepareOptions(),
+    *,
+    callbacks: Callbacks | None = None,
+) -> PrepareReport:
     """Write a set.
 
     Args:
-        sources: folders, .tar and .zip files.
+        sources: folders, .tar and .zip files; or one of them.
         output: the set's folder.
         options: what is to be in it.
-        progress: told how many photos are done, of how many (None while they are still listed); called all the while
-            and between small pieces of work, so that what it raises ends it soon, and with nothing written.
+        callbacks: are told how many photos are done, and say when to stop.
 
     Raises:
         UsageError: a source cannot be read, a class is not there, or the output must not be replaced.
         SetError: no photo is left to make a set of.
         OutputError: the set cannot be written; what was there is still there.
+        Interrupted: `callbacks.should_stop` said so; nothing was written.
     """
-    refuse_addresses([*sources, output], "a set")
-    output = output.resolve()
-    check_place(output, options.overwrite)
+    paths = path_list(sources)
+    refuse_addresses([*paths, output], "a set")
+    folder = Path(output).resolve()
+    check_place(folder, options.overwrite)
+    check = StopCheck(callbacks or Callbacks(), RESTART_ADVICE)
+    check.callbacks.on_start()
     with contextlib.ExitStack() as stack:
         opened: list[Source] = []
-        for path in sources:
-            opened.append(open_source(path, partial(progress, 0, None)))
+        for path in paths:
+            opened.append(open_source(Path(path), check))
             stack.callback(opened[-1].close)
-        classes = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         criteria = Criteria(
             options.size,
             options.min_side,
             options.min_chroma,
             options.per_class,
-            classes,
+            _choose_classes({entry.class_name for source in opened for entry in source.entries}, options),
             options.seed,
             _encoding(options.encoding),
         )
         try:
-            with staged_folder(output, options.overwrite) as staging:
-                return _fill(staging, output, opened, criteria, options, progress)
+            with staged_folder(folder, options.overwrite) as staging:
+                return _fill(staging, folder, opened, criteria, options, check)
         except OSError as error:
-            raise OutputError.of(f"a set at {output}", error, "choose another folder", parameter="output") from error
+            raise OutputError.of(f"a set at {folder}", error, "choose another folder", parameter="output") from error
 
 
 def _encoding(name: str) -> Encoding:
@@ -143,14 +151,13 @@ def _fill(
     sources: Sequence[Source],
     criteria: Criteria,
     options: PrepareOptions,
-    progress: Progress,
+    check: StopCheck,
 ) -> PrepareReport:
     """Write all files of the set into the staging folder, `set.json` last."""
     entries = [entry for source in sources for entry in source.entries]
     with tempfile.TemporaryFile(dir=staging) as encoded, tempfile.TemporaryFile(dir=staging) as bins:
         selection = Selection(entries, criteria, encoded, bins)
-        selection.run(options.workers or os.cpu_count() or 1, progress)
-        check = partial(progress, len(entries), len(entries))
+        selection.run(options.workers or os.cpu_count() or 1, check)
         outcomes = list(zip(entries, selection.outcomes, strict=True))
         photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]
         left_out = _count_reasons(selection.outcomes)

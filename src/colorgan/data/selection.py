@@ -14,8 +14,8 @@ from typing import IO, TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from torch import Tensor
 
+from colorgan.callbacks import StopCheck
 from colorgan.color.bins import BINS, nearest_bin
 from colorgan.data.filters import (
     THUMB_SIDE,
@@ -29,8 +29,6 @@ from colorgan.data.filters import (
 )
 from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
-
-Progress = Callable[[int, "int | None"], None]
 
 _BATCH = 128  # photos that are judged at once
 _COUNTED = slice(None, None, 2)  # the rows and columns of a thumb whose bins are counted
@@ -101,8 +99,8 @@ class Selection:
         self._kept_of_class: Counter[str] = Counter()
         self._seen: dict[str, str] = {}  # digest -> the name of the photo that has it
 
-    def run(self, workers: int, progress: Progress) -> None:
-        """Decide about every entry, with so many threads; what `progress` raises ends it."""
+    def run(self, workers: int, check: StopCheck) -> None:
+        """Decide about every entry, with so many threads; what `check` raises ends it."""
         order = list(range(len(self._entries)))
         if self._criteria.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
             Random(f"{self._criteria.seed}/photos").shuffle(order)
@@ -117,7 +115,8 @@ class Selection:
                     if len(batch) == _BATCH or done == len(order):
                         self._judge(batch)
                         batch = []
-                    progress(done, len(order))  # it may raise: after each photo, so that a signal is answered soon
+                    check.callbacks.on_progress(done, len(order))
+                    check()  # after each photo, so that a signal is answered soon
 
     def _refusal(self, entry: Entry) -> Rejected | None:
         """Why an entry need not even be read."""
@@ -130,15 +129,14 @@ class Selection:
 
     def _read(self, number: int) -> tuple[int, Reduced | Rejected]:
         entry = self._entries[number]
-        return number, self._refusal(entry) or self._reduce(entry)
-
-    def _reduce(self, entry: Entry) -> Reduced | Rejected:
-        return reduce_photo(entry, self._criteria.size, self._criteria.min_side, self._criteria.encoding)
+        criteria = self._criteria
+        refusal = self._refusal(entry)
+        return number, refusal or reduce_photo(entry, criteria.size, criteria.min_side, criteria.encoding)
 
     def _judge(self, batch: Sequence[tuple[int, Reduced | Rejected]]) -> None:
         photos = [result for _, result in batch if isinstance(result, Reduced)]
         lab = thumbs_to_lab(photos)
-        verdicts = iter(map(self._rejected_for_colors, photos, lab))
+        verdicts = (rejected_for_colors(*pair, self._criteria.min_chroma) for pair in zip(photos, lab, strict=True))
         hashes = iter(perceptual_hashes(lab).tolist())
         bins = iter(nearest_bin(lab[:, 1:, _COUNTED, _COUNTED]).numpy().astype(_BINS_DTYPE))
         for number, result in batch:
@@ -151,9 +149,6 @@ class Selection:
             verdict, hashed, photo_bins = next(verdicts), next(hashes), next(bins)
             reason = refusal or verdict or self._duplicate(result)
             self.outcomes[number] = reason or self._keep(entry, result, hashed, photo_bins)
-
-    def _rejected_for_colors(self, photo: Reduced, lab: Tensor) -> Rejected | None:
-        return rejected_for_colors(photo, lab, self._criteria.min_chroma)
 
     def _duplicate(self, photo: Reduced) -> Rejected | None:
         first = self._seen.get(photo.digest)

@@ -32,16 +32,16 @@ def check_place(output: Path, overwrite: bool) -> None:
     expected = f"a place for the set at {output}"
     if os.path.lexists(output) and not output.is_dir():
         raise UsageError(
-            expected, "it is a file" if output.exists() else "it is a link to nothing", "Choose another folder with -o."
+            expected, "it is a file" if output.exists() else "it is a link to nothing", "Name another `output`."
         )
     names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
     if not names:
         return
     if SET_FILE not in names:
-        raise UsageError(expected, "a folder that is no set, and not empty", "Choose another folder with -o.")
+        raise UsageError(expected, "a folder that is no set, and not empty", "Name another `output`.")
     foreign = [name for name in names if not is_set_file(name)]
     if foreign:
-        advice = "Move it away, or choose another folder with -o."
+        advice = "Move it away, or name another `output`."
         raise UsageError(expected, f"a set with other files in it, such as {foreign[0]}", advice)
     if not overwrite:
         advice = "Give `overwrite` to replace it once the new one is whole, or another `output`."
@@ -124,6 +124,6 @@ def _locked(path: Path, output: Path) -> Iterator[None]:
         try:
             held.enter_context(locked(path))
         except BlockingIOError as error:
-            advice = "Wait for it, or choose another folder with -o."
+            advice = "Wait for it, or name another `output`."
             raise UsageError(f"a place for the set at {output}", "another prepare is writing there", advice) from error
         yield

@@ -166,11 +166,10 @@ def _reasons() -> Iterator[None]:
 
 
 def _error(error: Exception) -> PhotoError:
-    advice = "Copy it again from where it came from."
     if isinstance(error, OSError) and error.errno is not None:
+        advice = "Copy it again from where it came from."
         return PhotoError(A_PHOTO, (error.strerror or str(error)).lower(), advice)
-    words = " ".join((str(error) or type(error).__name__).split())
-    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", advice)
+    return openers.reason(error)
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import hashlib
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from colorgan.images.formats import PHOTO_SUFFIXES
 
@@ -27,6 +27,7 @@ _HOUSEKEEPING = {
     "system volume information",
 }
 HINTS_SUFFIXES = (".hints.png", ".hints.json")  # behind the stem of a photo beside it
+State = TypeVar("State")
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
 
@@ -65,6 +66,45 @@ def has_photo_suffix(name: str) -> bool:
 def is_hints_file(name: str) -> bool:
     """Whether a file of that name holds hints for the photo beside it."""
     return name.lower().endswith(HINTS_SUFFIXES)
+
+
+def hints_names(path: str) -> tuple[str, ...]:
+    """The files of hints that may be beside a photo."""
+    stem = split_name(path)[0]
+    return tuple(stem + suffix for suffix in HINTS_SUFFIXES)
+
+
+def with_their_hints(files: Iterable[tuple[str, State]]) -> Iterator[tuple[str, State, tuple[tuple[str, State], ...]]]:
+    """Photos of a long listing, each with the files of hints beside it.
+
+    All that has one stem stands together there, so that next to nothing is held: a photo until its last file of hints
+    would have come, and such a file while photos of its stem may come.
+
+    Args:
+        files: paths of photos and of files of hints, and what else is known of each, sorted by the paths.
+    """
+    waiting: list[tuple[str, State]] = []
+    hints: dict[str, State] = {}
+
+    def matched(path: str, state: State) -> tuple[str, State, tuple[tuple[str, State], ...]]:
+        return path, state, tuple((name, hints[name]) for name in hints_names(path) if name in hints)
+
+    for path, state in files:
+        done = [photo for photo in waiting if max(hints_names(photo[0])) < path]
+        for photo in done:
+            waiting.remove(photo)
+            yield matched(*photo)
+        hints = {name: of for name, of in hints.items() if path.startswith(name[: -len(_hints_suffix(name))] + ".")}
+        if is_hints_file(path):
+            hints[path] = state
+        else:
+            waiting.append((path, state))
+    for photo in waiting:
+        yield matched(*photo)
+
+
+def _hints_suffix(name: str) -> str:
+    return next(suffix for suffix in HINTS_SUFFIXES if name.lower().endswith(suffix))
 
 
 def is_housekeeping(name: str) -> bool:

@@ -148,7 +148,7 @@ def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int)
     if bit_depth == 16:
         return [] if format_name == "TIFF" else [f"{format_name} is written with 8 bits a channel; TIFF has 16"]
     had_more = metadata is not None and metadata.bit_depth > 8
-    return ["16 bits a channel, written with 8 (a TIFF with a bit depth of 16 keeps them)"] if had_more else []
+    return ["16 bits a channel, written with 8; in a TIFF `bit_depth=16` keeps them"] if had_more else []
 
 
 def _encode(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.errors import PhotoError, UsageError
+from colorgan.files import read_file
 from colorgan.images.hints import COUNT_FROM, HINTS_FORMAT, Hint
 from colorgan.images.lightness import strips
 
@@ -69,8 +69,23 @@ class PhotoHints:
                 sums[channel] += np.bincount(cells, values, minlength=height * width)
 
 
+def read_hints_file(file: str) -> bytes:
+    """The bytes of a file of hints on a disk.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    try:
+        return read_file(Path(file))
+    except OSError as error:
+        raise _bad(PurePath(file).name, (error.strerror or str(error)).lower()) from error
+
+
 def photo_hints(
-    places: Sequence[Hint], files: Iterable[str | os.PathLike[str]], size: tuple[int, int]
+    places: Sequence[Hint],
+    files: Iterable[str],
+    size: tuple[int, int],
+    read: Callable[[str], bytes] = read_hints_file,
 ) -> PhotoHints | None:
     """All hints of a photo.
 
@@ -78,6 +93,7 @@ def photo_hints(
         places: given by themselves.
         files: of places, or painted; none named twice.
         size: width and height of the upright photo.
+        read: gives the bytes of such a file.
 
     Returns:
         None without any.
@@ -86,11 +102,12 @@ def photo_hints(
         PhotoError: a file that is no such thing, or a hint that does not fit the photo.
     """
     found, painted = list(places), None
-    for file in map(Path, files):
-        if file.suffix.lower() == ".json":
-            found += _read_places(file)
+    for file in files:
+        name = PurePath(file).name
+        if name.lower().endswith(".json"):
+            found += _places_of(name, read(file))
         else:
-            painted = _read_painted(file, size)
+            painted = _painted_of(name, read(file), size)
     for hint in found:
         if hint.x >= size[0] or hint.y >= size[1]:
             where = f"{hint.x},{hint.y} lies outside of its {size[0]} x {size[1]} pixels"
@@ -98,22 +115,14 @@ def photo_hints(
     return PhotoHints(tuple(found), painted) if found or painted is not None else None
 
 
-def _bad(file: Path, found: str) -> PhotoError:
+def _bad(name: str, found: str) -> PhotoError:
     advice = "Paint a PNG of the photo's size, transparent elsewhere; or give places in JSON."
-    return PhotoError(f"hints in {file}", f"its hints {file.name}: {found}", advice, parameter="hints_file")
+    return PhotoError(f"hints in {name}", f"its hints {name}: {found}", advice, parameter="hints_file")
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _bad(file, (error.strerror or str(error)).lower()) from error
-
-
-def _read_places(file: Path) -> list[Hint]:
-    data = _read(file)
+def _places_of(name: str, data: bytes) -> list[Hint]:
     if len(data) > _MOST_BYTES:
-        raise _bad(file, f"{len(data)} bytes, where {_MOST_BYTES} are read")
+        raise _bad(name, f"{len(data)} bytes, where {_MOST_BYTES} are read")
     try:
         described = json.loads(data)
         if described["format"] != HINTS_FORMAT or described["version"] != 1:
@@ -123,9 +132,9 @@ def _read_places(file: Path) -> list[Hint]:
             raise ValueError(f"{len(rows)} places, where {MOST_HINTS} are read")
         return [_hint_of(row) for row in rows]
     except UsageError as error:
-        raise _bad(file, f"{error.found} is not {error.expected}") from error
+        raise _bad(name, f"{error.found} is not {error.expected}") from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _bad(file, f"no list of places ({type(error).__name__}: {error})"[:200]) from error
+        raise _bad(name, f"no list of places ({type(error).__name__}: {error})"[:200]) from error
 
 
 def _hint_of(row: Any) -> Hint:
@@ -133,17 +142,17 @@ def _hint_of(row: Any) -> Hint:
     return Hint(row["x"], row["y"], tuple(color) if isinstance(color, list) else color)
 
 
-def _read_painted(file: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _painted_of(name: str, data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(_read(file)), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.size != size:
                 found = f"{image.width} x {image.height} pixels, where the photo has {size[0]} x {size[1]}"
-                raise _bad(file, found)
+                raise _bad(name, found)
             if not image.has_transparency_data:
-                raise _bad(file, "nothing in it is transparent")
+                raise _bad(name, "nothing in it is transparent")
             painted = np.asarray(image.convert("RGBA"))
     except PhotoError:
         raise
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise _bad(file, f"no PNG that can be read ({error})") from error
+        raise _bad(name, f"no PNG that can be read ({error})") from error
     return painted

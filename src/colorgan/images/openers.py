@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import struct
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from PIL import (
@@ -33,6 +36,9 @@ _ELSEWHERE = "See whether another program opens it, and save it from there."
 MAGIC_BYTES = 256
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _NOT_MINE = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # how plugins say so
+# How readers say of a sound file that they do not know its kind.
+_NOT_KNOWN = ("cannot handle", "not a known", "not supported", "unsupported")
+_PILLOWS_COUNT = re.compile(r" \(\d+ bytes not processed\)")  # which says nothing of how much is lost
 _GRAY_MODES = ("1", "L", "LA", "I;16", "I")
 
 
@@ -40,12 +46,22 @@ class UnknownTiffError(Exception):
     """A TIFF, but of a kind that Pillow does not know."""
 
 
+def reason(error: Exception) -> PhotoError:
+    """What a reader's error says of a photo: that it is damaged, or that it is of a kind which nobody here reads."""
+    words = _PILLOWS_COUNT.sub("", " ".join((str(error) or type(error).__name__).split()))
+    if any(each in words.lower() for each in _NOT_KNOWN):
+        return PhotoError(A_PHOTO, f"of a kind that is not read ({words})", _ELSEWHERE)
+    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", "Copy it again from where it came from.")
+
+
 # --- TIFF ----------------------------------------------------------------------------------------------------
 
 _BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES = 258, 259, 262, 274, 277
 _PLANAR_CONFIGURATION, _COLOR_MAP, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _IPTC = 284, 320, 338, 339, 700, 33723
 _DECODED_ELSEWHERE = (1, 8, 32773, 32946)  # none, Deflate and PackBits, which tifffile decodes by itself
-_RGB, _SIGNED = 2, 2
+_WEBP_INSIDE = 50001  # which Pillow knows, and its libtiff not
+_FAX = (2, 3, 4)
+_BLACK_IS_ZERO, _RGB, _SIGNED = 1, 2, 2
 
 
 class TiffFile(TiffImagePlugin.TiffImageFile):
@@ -66,6 +82,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         bits, compression = self.tag_v2.get(_BITS_PER_SAMPLE, (8,)), self.tag_v2.get(_COMPRESSION, 1)
         if self.tag_v2.get(_PLANAR_CONFIGURATION) == 2 and max(bits) > 8 and compression in _DECODED_ELSEWHERE:
             raise SyntaxError("Pillow mixes up the bytes of deep channels that stand one after the other")
+        if compression == _WEBP_INSIDE:
+            raise SyntaxError("Pillow decodes no WebP inside a TIFF")
 
     def _setup(self) -> None:
         # Pillow turns the picture and forgets how it lay; of IPTC that is written as integers it would keep the first.
@@ -75,12 +93,17 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             self.info["xmp"] = b'tiff:Orientation="%d"' % said
         self.info["orientation"] = self.tag_v2.get(_ORIENTATION) or said
         self.info["iptc"] = self.tag_v2._tagdata.get(_IPTC)
-        super()._setup()
         tags = self.tag_v2
+        is_unsaid = tags.get(_PHOTOMETRIC) is None and tags.get(_COMPRESSION) not in _FAX
+        if is_unsaid and tags.get(_SAMPLES, 1) == 1:  # as libtiff takes it; Pillow would take it for a negative
+            tags[_PHOTOMETRIC] = _BLACK_IS_ZERO
+        super()._setup()
         self.is_signed = _SIGNED in tags.get(_SAMPLE_FORMAT, ())
         unexplained = (tags.get(_EXTRA_SAMPLES) or (0,))[0] == 0
         self.has_unnamed_channel = tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES, 1) > 3 and unexplained
         self.warnings = (UNNAMED_CHANNEL,) if self.has_unnamed_channel else ()
+        if is_unsaid:
+            self.warnings += ("no word on what its samples mean; 0 was taken for black",)
         levels = tags.get(_COLOR_MAP, ())
         if self.mode in ("P", "PA") and levels and max(levels) < 256:
             # Old scanners wrote levels of 255 in place of 65535; libtiff's rule is that none is above.
@@ -95,7 +118,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
 # --- PNG -----------------------------------------------------------------------------------------------------
 
-_MOST_CHUNKS = 10_000
+_MOST_CHUNKS = 10_000  # that are looked at before the pixels
 _PHOTOSHOP_IPTC = 0x0404
 
 
@@ -163,6 +186,41 @@ class PngFile(PngImagePlugin.PngImageFile):
             self.warnings += (f"a raw profile of unknown kind ({kind}), left out",)
 
 
+def _png(file: BinaryIO) -> ImageFile.ImageFile:
+    """Open a PNG, as other readers do without what is no part of the picture where that is damaged."""
+    try:
+        return PngFile(file)
+    except (SyntaxError, ValueError) as error:
+        left_out: list[str] = []
+        sound = b"".join(_sound_chunks(file, left_out, isinstance(error, ValueError)))
+        if not left_out:
+            raise
+        image = PngFile(io.BytesIO(sound))
+        image.warnings += (f"damaged or too large, left out: {', '.join(left_out)}",)
+        return image
+
+
+def _sound_chunks(file: BinaryIO, left_out: list[str], has_large_texts: bool) -> Iterator[bytes]:
+    """A PNG's bytes without the parts that need not be there and are damaged, or are texts; these are named."""
+    file.seek(0)
+    yield file.read(8)
+    for _ in range(_MOST_CHUNKS):
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        (length,) = struct.unpack(">I", head[:4])
+        data, checksum, kind = file.read(length), file.read(4), head[4:]
+        is_needed = not kind[0] & 0x20
+        is_right = struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))) == checksum
+        if is_needed or (is_right and not (has_large_texts and kind in _COMPRESSED)):
+            yield head + data + checksum
+        else:
+            left_out.append(kind.decode("ascii", "backslashreplace"))
+        if kind == b"IEND":
+            return
+
+
+_COMPRESSED = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _XMP_IDENTIFIER = b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -246,6 +304,8 @@ def _with_code_points(factory: _Factory, file: BinaryIO) -> ImageFile.ImageFile:
 def _jpeg(file: BinaryIO) -> ImageFile.ImageFile:
     """Open a JPEG; cameras say by EXIF data alone that its colors are Adobe RGB (DCF 2.0)."""
     image: ImageFile.ImageFile = JpegImagePlugin.jpeg_factory(file)  # type: ignore[no-untyped-call, unused-ignore]
+    if image.mode == "CMYK" and "adobe" not in image.info:
+        _take_meaning(image, Meaning(warnings=("no word on whether its inks are inverted; taken so, as Adobe does",)))
     if "icc_profile" not in image.info and image.mode in ("L", "RGB") and b"R03\0" in image.info.get("exif", b""):
         try:
             index = image.getexif().get_ifd(IFD.Interop).get(1)
@@ -260,7 +320,7 @@ _Factory = Callable[[Any], ImageFile.ImageFile]
 # The start of a file, and what opens it. HEIF stands behind AVIF, whose files can begin alike.
 _OPENERS: tuple[tuple[Callable[[bytes], bool | str], _Factory], ...] = (
     (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
-    (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), PngFile),
+    (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), _png),
     (lambda start: start.startswith(b"RIFF") and start[8:12] == b"WEBP", WebPImagePlugin.WebPImageFile),
     (lambda start: start[:4] in TiffImagePlugin.PREFIXES or start[:4] in (b"II+\0", b"MM\0+"), TiffFile),
     (lambda start: start.startswith(b"BM"), BmpImagePlugin.BmpImageFile),
@@ -284,7 +344,7 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
         Exception: whatever a plugin raises on damaged bytes.
     """
     start = file.read(MAGIC_BYTES)
-    reason = ""
+    found: Exception | None = None
     for accepts, factory in _OPENERS:
         if not accepts(start):
             continue
@@ -296,8 +356,8 @@ def open_image(file: BinaryIO) -> ImageFile.ImageFile:
         except _NOT_MINE as error:
             if factory is TiffFile:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
-            reason = f"damaged or incomplete ({str(error) or type(error).__name__})"
-    raise DamagedPhotoError(A_PHOTO, reason, _ELSEWHERE) if reason else _unknown(start)
+            found = error
+    raise reason(found) if found else _unknown(start)
 
 
 def check_start(start: bytes) -> None:

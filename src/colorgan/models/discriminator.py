@@ -8,14 +8,7 @@ from pathlib import Path
 import torch
 
 from colorgan.files import atomic_write
-from colorgan.models.file_format import (
-    COPY_AGAIN,
-    bad_weights,
-    check_digest,
-    file_bytes,
-    info_from,
-    read_tensors,
-)
+from colorgan.models.file_format import COPY_AGAIN, bad_weights, check_digest, file_bytes, info_from, read_tensors
 from colorgan.models.info import ModelInfo
 from colorgan.networks.patchgan import PatchGAN
 

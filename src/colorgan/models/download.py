@@ -69,10 +69,7 @@ def is_offline() -> bool:
 
 
 def fetch(
-    file: RemoteFile,
-    target: Path,
-    convert: Callable[[Path, Path], object],
-    progress: Progress | None = None,
+    file: RemoteFile, target: Path, convert: Callable[[Path, Path], object], progress: Progress | None = None
 ) -> None:
     """Put a published file into its place, unless it is there already.
 

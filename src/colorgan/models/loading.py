@@ -118,13 +118,13 @@ def _check_option(value: object) -> None:
             raise ValueError(f"not a whole number from 0 to {_MOST_PER_LEVEL}: {str(number)[:80]}")
 
 
-def load_model(name_or_path: str, device: torch.device, progress: Progress | None = None) -> Model:
+def load_model(name_or_path: str, device: torch.device | str = "cpu", progress: Progress | None = None) -> Model:
     """Load a model, strictly, from what its file says of itself; a published one is fetched on its first use.
 
     Args:
         name_or_path: a name of the table, a `.safetensors` file of ours or with published tensors, or a published
             `.pth`; with the extra `peers`, also of DDColor.
-        device: where its weights are to be.
+        device: where its weights are to be, also by its name.
         progress: called while it is fetched, as `download.fetch` says.
 
     Raises:
@@ -132,6 +132,7 @@ def load_model(name_or_path: str, device: torch.device, progress: Progress | Non
         WeightsError: the file is missing, damaged, of something else, or not to be fetched.
         OutputError: what was fetched cannot be written.
     """
+    device = torch.device(device)
     if name_or_path in NAMED_MODELS:
         return _load_named(name_or_path, device, progress)
     path = Path(name_or_path)
@@ -211,7 +212,7 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
     Args:
         path: torchvision's whole `.pth`, or a cut `.safetensors` of ours; from the cache where None, where it is
             fetched to on its first use.
-        device: where its weights are to be.
+        device: where its weights are to be, also by its name.
         progress: called while it is fetched, as `download.fetch` says.
 
     Raises:

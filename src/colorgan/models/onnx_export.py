@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colorgan.errors import OutputError, UsageError
+from colorgan.errors import OutputError, UsageError, missing_extra
 from colorgan.files import atomic_write
 from colorgan.models.loading import Model, load_model
 from colorgan.networks.folding import fold_batch_norms
@@ -62,8 +62,7 @@ def export_onnx(
         WeightsError: the model cannot be loaded.
     """
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        advice = 'Install it: pip install "colorgan[onnx]"'
-        raise UsageError("what an ONNX file is written with", "the extra `onnx` is not installed", advice)
+        raise missing_extra("what an ONNX file is written with", "onnx")
     if isinstance(model, str):
         model = load_model(model, torch.device("cpu"))
     for name, side in (("height", height), ("width", width)):

@@ -124,7 +124,10 @@ def published_vgg19() -> RemoteFile:
 def cache_folder() -> Path:
     """The folder of fetched models and of your own: COLORGAN_CACHE, or else the platform's cache."""
     chosen = os.environ.get("COLORGAN_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("colorgan")
+    try:
+        return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("colorgan")
+    except RuntimeError:  # a user whom the system does not know: nothing is there, and nothing can be made
+        return Path(os.devnull) / "colorgan"
 
 
 @contextmanager

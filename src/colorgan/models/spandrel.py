@@ -72,7 +72,7 @@ def load_peer(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Generator, Mod
         try:
             from spandrel_extra_arches import EXTRA_REGISTRY
         except ImportError as error:
-            advice = f'{_ADVICE} DDColor needs the extra `peers`: pip install "colorgan[peers]".'
+            advice = f'{_ADVICE} DDColor needs the extra peers: pip install "colorgan[peers]".'
             raise bad_weights(path, found, advice) from error
         architecture = EXTRA_REGISTRY.get(DDColor.__name__)
         if architecture is None or not architecture.detect(dict(tensors)):

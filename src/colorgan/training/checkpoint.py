@@ -111,12 +111,7 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
     payload = safetensors.torch.save(tensors)
     with atomic_write(aside / _TENSORS) as file:
         file.write(payload)
-    state = {
-        "format": FORMAT,
-        "stage": stage.name,
-        "position": vars(position),
-        "extra": dict(extra),
-    }
+    state = {"format": FORMAT, "stage": stage.name, "position": vars(position), "extra": dict(extra)}
     state["sha256"] = _digest(payload, state)
     with atomic_write(aside / _STATE) as file:
         file.write(json.dumps(state, indent=1).encode())

@@ -80,14 +80,7 @@ def check_bins(generator: Generator, wanted: str) -> None:
 def _make_stage(options: FinetuneOptions, context: StageContext) -> FinetuneStage:
     if options.loss == "bins":
         check_bins(context.generator, "loss=bins")
-    optimizer = OptimizerOptions(
-        lr=options.lr,
-        encoder_lr=options.encoder_lr,
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
-        ema=options.ema,
-        bf16=context.bf16,
-    )
+    optimizer = OptimizerOptions.of(options, context.bf16)
     if options.hint_branch:
         assert isinstance(context.generator, LiteUNet)
         bins_loss = make_loss("bins", context.photos.prior, options.rebalance)

@@ -38,7 +38,7 @@ BEST, LAST = "best", "last"
 # Why a run ends, by the option that says so.
 _ENDINGS = {
     "epochs": "The run ended after epoch {epoch}, the last that was asked for.",
-    "time": "The run ended in epoch {epoch}: its {options.max_minutes:g} minutes were over.",
+    "time": "The run ended in epoch {epoch}: its time of {options.max_minutes:g} min was over.",
     "patience": "The run ended after epoch {epoch}: none was better in the last {options.patience}.",
 }
 SaveWeights = Callable[[str, Generator, MetricValues], None]
@@ -310,7 +310,7 @@ class Loop:
         figures, spread = MetricValues.from_known(summary[0]), summary[1]
         if not math.isfinite(figures["ab_l1"]):
             raise TrainingError(
-                "validation figures that are numbers",
+                "validation metrics that are numbers",
                 f"ab L1 {figures['ab_l1']}",
                 "The last checkpoint is good. Try a lower `lr`, or `precision=fp32`.",
             )

@@ -1,20 +1,19 @@
-"""The options of each way of training, importable without torch: the command line makes its own of them."""
+"""What every training run has to choose, and a supervised one, importable without torch: `cli` makes its own of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from colorgan.errors import UsageError
-from colorgan.options import DEVICE, FILES, RUNNING, SEED, Checked, Option, options_of
+from colorgan.options import DEVICE, FILES, RUNNING, SEED, Checked, Option
 
 SCRATCH = "scratch"
 SMALLEST_SIDE_PX = 16
 Recipes = Mapping[str, Mapping[str, Any]]
 
 _MOST_TIMES = 1000
-_ALWAYS_THERE = object()
-_RECIPE, _LENGTH, _AUGMENTATION = "Recipe", "Length", "Augmentation"
-_LOSSES, _DISCRIMINATOR = "Losses", "Discriminator"
+ALWAYS_THERE = object()
+RECIPE, _LENGTH, _AUGMENTATION = "Recipe", "Length", "Augmentation"
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class RunOption(Option):
         may_change: a run stays the same run when this does: how long, how often and where.
     """
 
-    before: Any = _ALWAYS_THERE
+    before: Any = ALWAYS_THERE
     may_change: bool = False
 
 
@@ -72,34 +71,33 @@ class RunOptions(Checked):
     start: Annotated[
         str, RunOption("The model to start from: a name or a path.", FILES, flags="--from", completes="model")
     ] = "compact"
-    lr: Annotated[float, RunOption("Adam's rate for the generator.", _RECIPE, above=0, maximum=1)] = 1e-4
+    lr: Annotated[float, RunOption("Adam's rate for the generator.", RECIPE, above=0, maximum=1)] = 1e-4
     encoder_lr: Annotated[
-        float,
-        RunOption("The rate of a pretrained encoder; 0 takes `lr`.", _RECIPE, minimum=0, maximum=1, before=0.0),
+        float, RunOption("The rate of a pretrained encoder; 0 takes `lr`.", RECIPE, minimum=0, maximum=1, before=0.0)
     ] = 0.0
     freeze_encoder: Annotated[
         int,
         RunOption(
             "Blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.",
-            _RECIPE,
+            RECIPE,
             minimum=0,
             unit="blocks",
             before=0,
         ),
     ] = 0
-    weight_decay: Annotated[float, RunOption("Decoupled weight decay; 0 is plain Adam.", _RECIPE, minimum=0)] = 0.0
+    weight_decay: Annotated[float, RunOption("Decoupled weight decay; 0 is plain Adam.", RECIPE, minimum=0)] = 0.0
     clip_norm: Annotated[
-        float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", _RECIPE, minimum=0)
+        float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", RECIPE, minimum=0)
     ] = 0.0
     ema: Annotated[
-        float, RunOption("Decay of the averaged weights; 0 for none.", _RECIPE, minimum=0, maximum=0.99999)
+        float, RunOption("Decay of the averaged weights; 0 for none.", RECIPE, minimum=0, maximum=0.99999)
     ] = 0.0
     schedule: Annotated[
         Literal["constant", "cosine"],
-        RunOption("How the rate goes over the run; cosine takes it down to 0 at the end.", _RECIPE),
+        RunOption("How the rate goes over the run; cosine takes it down to 0 at the end.", RECIPE),
     ] = "constant"
     warmup: Annotated[
-        float, RunOption("Share of the run in which the rate climbs from 0.", _RECIPE, minimum=0, maximum=0.5)
+        float, RunOption("Share of the run in which the rate climbs from 0.", RECIPE, minimum=0, maximum=0.5)
     ] = 0.0
     epochs: Annotated[
         int,
@@ -124,7 +122,7 @@ class RunOptions(Checked):
     patience: Annotated[
         int,
         RunOption(
-            "End after so many epochs without better validation figures; 0 goes on.",
+            "End after so many epochs without better validation metrics; 0 goes on.",
             _LENGTH,
             minimum=0,
             unit="epochs",
@@ -145,8 +143,7 @@ class RunOptions(Checked):
         ),
     ] = True
     size: Annotated[
-        int,
-        RunOption("Side of the training squares.", _LENGTH, minimum=SMALLEST_SIDE_PX, maximum=1024, unit="pixels"),
+        int, RunOption("Side of the training squares.", _LENGTH, minimum=SMALLEST_SIDE_PX, maximum=1024, unit="pixels")
     ] = 256
     size_min: Annotated[
         int,
@@ -183,8 +180,7 @@ class RunOptions(Checked):
     ] = "none"
     flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION, flags="--flip/--no-flip")] = True
     crop_min: Annotated[
-        float,
-        RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, minimum=0.1, maximum=1),
+        float, RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, minimum=0.1, maximum=1)
     ] = 0.8
     brightness: Annotated[float, RunOption("The most that L is shifted by.", _AUGMENTATION, minimum=0, maximum=50)] = (
         0.0
@@ -227,8 +223,7 @@ class RunOptions(Checked):
     ] = 0
     seed: Annotated[int, SEED] = 0
     log_every: Annotated[
-        int,
-        RunOption("Steps between lines of metrics.jsonl.", _LENGTH, minimum=1, unit="steps", may_change=True),
+        int, RunOption("Steps between lines of metrics.jsonl.", _LENGTH, minimum=1, unit="steps", may_change=True)
     ] = 20
     checkpoint_every: Annotated[
         int,
@@ -274,13 +269,10 @@ class RunOptions(Checked):
         return self.epochs or (None if self.max_minutes else self.usual_epochs)
 
 
-_Rebalance = Annotated[
+Rebalance = Annotated[
     float,
     RunOption(
-        "Strength of the rebalancing of the cross-entropy over the bins: 0 none, 1 full.",
-        _RECIPE,
-        minimum=0,
-        maximum=1,
+        "Strength of the rebalancing of the cross-entropy over the bins: 0 none, 1 full.", RECIPE, minimum=0, maximum=1
     ),
 ]
 
@@ -307,23 +299,22 @@ class FinetuneOptions(RunOptions):
         RunOption(
             "recommended is what the defaults shown here are; report is the published first stage: eccv16, mean "
             "squared error, photos as they are, fp32. Options that are given go before the recipe's.",
-            _RECIPE,
+            RECIPE,
             before="report",
             may_change=True,
         ),
     ] = "recommended"
     start: Annotated[
-        str,
-        RunOption("The model to start from: a name, a path, or scratch.", FILES, flags="--from", completes="start"),
+        str, RunOption("The model to start from: a name, a path, or scratch.", FILES, flags="--from", completes="start")
     ] = "compact"
-    network: Annotated[
-        Literal["liteunet", "eccv16"], RunOption("The network that `start=scratch` builds.", _RECIPE)
-    ] = "liteunet"
+    network: Annotated[Literal["liteunet", "eccv16"], RunOption("The network that `start=scratch` builds.", RECIPE)] = (
+        "liteunet"
+    )
     encoder: Annotated[
         str,
         RunOption(
             "A published EfficientNet-Lite .pth that `start=scratch` takes the encoder from.",
-            _RECIPE,
+            RECIPE,
             metavar="PATH",
             unset="none",
             before="",
@@ -332,214 +323,15 @@ class FinetuneOptions(RunOptions):
     loss: Annotated[
         Literal["mse", "l1", "huber", "bins"],
         RunOption(
-            "mse, l1 and huber compare ab; bins is the class-rebalanced cross-entropy over the 313 bins.", _RECIPE
+            "mse, l1 and huber compare ab; bins is the class-rebalanced cross-entropy over the 313 bins.", RECIPE
         ),
     ] = "bins"
-    rebalance: _Rebalance = 0.25
+    rebalance: Rebalance = 0.25
     hint_branch: Annotated[
         bool,
         RunOption(
             "Train the branch that takes a user's hints, and leave every other weight as it is; `loss` plays no part.",
-            _RECIPE,
+            RECIPE,
             before=False,
         ),
     ] = False
-
-
-def loss_weight(of: str) -> RunOption:
-    """The option that is the weight of a term of the loss.
-
-    Args:
-        of: the term, in words, with its unit.
-    """
-    return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, minimum=0, before=0.0)
-
-
-@dataclass(frozen=True)
-class TrainOptions(RunOptions):
-    """What decides an adversarial run; the defaults are the recipe `report`, the published run."""
-
-    usual_epochs = 50
-    recipes: ClassVar[Recipes] = {
-        "report": {},
-        # docs/training.md says what each of the two gave.
-        "balanced": {
-            "adversarial": "hinge",
-            "crop_min": 0.8,
-            "d_norm": "spectral",
-            "d_target_accuracy": 0.8,
-            "drop_last": True,
-            "ema": 0.99,
-            "flip": True,
-            "g_twice": False,
-            "lambda_adversarial": 10.0,
-            "lambda_saturation": 1.0,
-            "precision": "auto",
-            "real_label": 1.0,
-        },
-    }
-
-    start: str = "finetuned"
-    lr: float = 2e-4
-    checkpoint_every: int = 5
-    drop_last: bool = False
-    flip: bool = False
-    crop_min: float = 1.0
-    precision: Literal["auto", "fp32", "bf16"] = "fp32"
-    recipe: Annotated[
-        Literal["report", "balanced"],
-        RunOption(
-            "report is the published run, and what the defaults shown here are; balanced keeps the discriminator "
-            "from winning. Options that are given go before the recipe's.",
-            _RECIPE,
-            before="report",
-            may_change=True,
-        ),
-    ] = "report"
-    start_discriminator: Annotated[
-        str,
-        RunOption(
-            "A run's weights/discriminator.safetensors to start from.",
-            FILES,
-            flags="--from-discriminator",
-            metavar="PATH",
-            unset="a fresh one",
-        ),
-    ] = ""
-    perceptual_network: Annotated[
-        Literal["vgg19", "encoder"],
-        RunOption(
-            "Whose features `lambda_perceptual` compares: VGG19's (548 MB), or those of the EfficientNet-Lite that "
-            "`encoder` names.",
-            _LOSSES,
-            before="vgg19",
-        ),
-    ] = "vgg19"
-    vgg_weights: Annotated[
-        str,
-        RunOption("A local file of VGG19's weights.", FILES, metavar="PATH", unset="fetched once", may_change=True),
-    ] = ""
-    encoder: Annotated[
-        str,
-        RunOption(
-            "A published EfficientNet-Lite .pth, for `perceptual_network=encoder`.",
-            FILES,
-            metavar="PATH",
-            unset="none",
-            before="",
-        ),
-    ] = ""
-    d_lr: Annotated[float, RunOption("Adam's rate for the discriminator.", _RECIPE, above=0, maximum=1)] = 1e-4
-    beta1: Annotated[
-        float,
-        RunOption("Decay of Adam's average of the gradient, of both networks.", _RECIPE, minimum=0, maximum=0.9999),
-    ] = 0.5
-    beta2: Annotated[
-        float, RunOption("Decay of Adam's average of its square.", _RECIPE, minimum=0, maximum=0.99999)
-    ] = 0.999
-    adversarial: Annotated[
-        Literal["bce", "hinge", "lsgan", "relativistic"],
-        RunOption(
-            "Cross-entropy, hinge, least squares, or relativistic: each generated patch beside the true one.", _LOSSES
-        ),
-    ] = "bce"
-    real_label: Annotated[
-        float,
-        RunOption(
-            "What it is to say of true colors; 0.9 is one-sided label smoothing. Not for relativistic.",
-            _DISCRIMINATOR,
-            minimum=0.5,
-            maximum=1,
-        ),
-    ] = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
-    d_norm: Annotated[
-        Literal["batch", "instance", "spectral"], RunOption("The discriminator's norm.", _DISCRIMINATOR)
-    ] = "batch"
-    g_norm: Annotated[
-        Literal["train", "frozen"],
-        RunOption(
-            "The generator's batch norms: train on each batch's statistics, or frozen at those it came with.", _RECIPE
-        ),
-    ] = "train"
-    g_twice: Annotated[
-        bool,
-        RunOption(
-            "Run the generator anew for its own step, as the published run does: its batch norms see each batch twice.",
-            _RECIPE,
-            flags="--g-twice/--g-once",
-            before=False,
-        ),
-    ] = True
-    lambda_adversarial: Annotated[float, loss_weight("fooling the discriminator")] = 1.0
-    lambda_l1: Annotated[float, loss_weight("the ab difference, Lab units")] = 10.0
-    lambda_perceptual: Annotated[float, loss_weight("the difference of a frozen network's features")] = 10.0
-    lambda_saturation: Annotated[float, loss_weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
-    lambda_bins: Annotated[float, loss_weight("the cross-entropy over the 313 bins")] = 0.0
-    rebalance: _Rebalance = 0.25
-    r1: Annotated[
-        float,
-        RunOption("Weight of the gradient penalty on true photos (R1); 0 for none.", _DISCRIMINATOR, minimum=0),
-    ] = 0.0
-    r2: Annotated[
-        float,
-        RunOption(
-            "Weight of the gradient penalty on generated photos (R2); 0 for none.",
-            _DISCRIMINATOR,
-            minimum=0,
-            before=0.0,
-        ),
-    ] = 0.0
-    d_target_accuracy: Annotated[
-        float,
-        RunOption(
-            "It rests while its running accuracy on patches is above this share; 1 never lets it.",
-            _DISCRIMINATOR,
-            minimum=0.5,
-            maximum=1,
-        ),
-    ] = 1.0
-    downsample_real: Annotated[
-        bool,
-        RunOption(
-            "It sees true colors as coarse as the generator's bins, and has to judge colors, not detail.",
-            _DISCRIMINATOR,
-            formerly=("coarse_truth",),
-            before=False,
-        ),
-    ] = False
-    d_augment: Annotated[
-        bool,
-        RunOption(
-            "It sees photos moved and with a square cut out (DiffAugment), and learns none by heart.",
-            _DISCRIMINATOR,
-            before=False,
-        ),
-    ] = False
-    d_warmup_steps: Annotated[
-        int,
-        RunOption(
-            "It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
-            _DISCRIMINATOR,
-            minimum=0,
-            unit="steps",
-            before=0,
-        ),
-    ] = 0
-
-
-_OPTIONS = {name: each.option for kind in (FinetuneOptions, TrainOptions) for name, each in options_of(kind).items()}
-_RUN_OPTIONS = {name: option for name, option in _OPTIONS.items() if isinstance(option, RunOption)}
-BEFORE = {name: option.before for name, option in _RUN_OPTIONS.items() if option.before is not _ALWAYS_THERE}
-MAY_CHANGE = {name for name, option in _RUN_OPTIONS.items() if option.may_change}
-_RENAMED = {old: name for name, option in _OPTIONS.items() for old in option.formerly}
-
-
-def recorded_options(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The options of a run under today's names, with those that its version did not have yet.
-
-    Args:
-        recorded: options by name, from its `run.json`.
-        names: of the options that there are today.
-    """
-    known = {_RENAMED.get(name, name): value for name, value in recorded.items()}
-    return {name: BEFORE[name] for name in names if name in BEFORE} | known

@@ -16,7 +16,8 @@ import torch
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError
 from colorgan.files import atomic_write, locked
-from colorgan.training.options import MAY_CHANGE, Options, recorded_options
+from colorgan.training.options import Options
+from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
 
 FORMAT = 1
 _FILE = "run.json"

@@ -14,12 +14,12 @@ from colorgan.models.loading import ModelInfo, available_models, load_encoder_fe
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.finetune_task import check_bins
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions, Stage
 from colorgan.training.stages.gan_losses import Perceptual
 from colorgan.training.stages.supervised import BinsLoss
 from colorgan.training.task import Downloaded, StageContext, TrainingTask
+from colorgan.training.train_options import TrainOptions
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 _FINETUNED = "finetuned"
@@ -88,25 +88,14 @@ def _make_stage(options: TrainOptions, context: StageContext) -> GanStage:
     if options.lambda_bins:
         check_bins(context.generator, "lambda_bins")
         bins = BinsLoss(context.photos.prior, options.rebalance)
+    betas = options.beta1, options.beta2
     return GanStage(
         GanNetworks(context.generator, discriminator, _perceptual(options, context), bins),
         options,
-        _generator_optimizer(options, context.bf16),
-        OptimizerOptions(options.d_lr, betas=(options.beta1, options.beta2)),
+        OptimizerOptions.of(options, context.bf16, betas),
+        OptimizerOptions(options.d_lr, betas),
         context.temperature,
         context.group,
-    )
-
-
-def _generator_optimizer(options: TrainOptions, bf16: bool) -> OptimizerOptions:
-    return OptimizerOptions(
-        lr=options.lr,
-        encoder_lr=options.encoder_lr,
-        betas=(options.beta1, options.beta2),
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
-        ema=options.ema,
-        bf16=bf16,
     )
 
 

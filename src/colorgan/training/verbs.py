@@ -8,7 +8,8 @@ from pathlib import Path
 from colorgan.callbacks import Callbacks
 from colorgan.training.finetune_task import FINETUNE
 from colorgan.training.launch import TrainingResult, launch
-from colorgan.training.options import FinetuneOptions, TrainOptions
+from colorgan.training.options import FinetuneOptions
+from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
 
 

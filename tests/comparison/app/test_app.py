@@ -19,10 +19,11 @@ from PIL import Image
 from processes import DEADLINE_S, Process, running, wait_until
 
 import colorgan.comparison.app.server as serving
+from colorgan.callbacks import Callbacks
 from colorgan.errors import ColorganError, OutputError, UsageError
 
 needs_streamlit = pytest.mark.skipif(
-    importlib.util.find_spec("streamlit") is None, reason="the extra `app` is not installed"
+    importlib.util.find_spec("streamlit") is None, reason="the extra app is not installed"
 )
 HOSTILE = "![x](https://example.org/x) <img src=x onerror=alert(1)>.png"
 
@@ -85,7 +86,7 @@ class Page:
 def app(models: tuple[str, str]) -> Iterator[tuple[Process, str]]:
     """The command as a user starts it, and the address that it prints; settings of the user's would open it to all."""
     if importlib.util.find_spec("streamlit") is None:
-        pytest.skip("the extra `app` is not installed")
+        pytest.skip("the extra app is not installed")
     if os.name == "nt":
         pytest.skip("Windows cannot ask one process to end")
     environment = os.environ | {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "true"}
@@ -224,7 +225,7 @@ def test_without_its_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_streamlit
 def test_a_port_that_is_taken_is_an_error(app: tuple[Process, str]) -> None:
     with pytest.raises(ColorganError) as caught:
-        serving.serve(serving.AppOptions(), int(app[1].rpartition(":")[2]), lambda address: None)
+        serving.serve(serving.AppOptions(), int(app[1].rpartition(":")[2]), lambda address: None, Callbacks())
     assert isinstance(caught.value, OutputError)
     assert "another port" in caught.value.advice
 

@@ -15,8 +15,8 @@ from colorgan.images.metadata.exif import ExifBlock
 MAKER_NOTE, COLOR_SPACE = 0x927C, 0xA001
 
 
-def block(order: str, thumbnail: bytes = b"", orientation: int = 6) -> bytes:
-    """EXIF with an artist and a maker's note, both far from their entries, and a thumbnail at the end."""
+def block(order: str, thumbnail: bytes = b"", orientation: int = 6, *, kind: int = 4, behind: bytes = b"") -> bytes:
+    """EXIF with an artist and a maker's note, both far from their entries, and a thumbnail and more at the end."""
     note, name = b"Maker at 0x60\0" * 3, b"somebody\0\0"
     ifd0, exif_ifd, ifd1 = 8, 8 + 2 + 3 * 12 + 4, 0
     heap = exif_ifd + 2 + 4 * 12 + 4
@@ -36,8 +36,8 @@ def block(order: str, thumbnail: bytes = b"", orientation: int = 6) -> bytes:
     data += entry(COLOR_SPACE, 3, 1, 65535) + entry(0xA002, 4, 1, 640) + entry(0xA003, 4, 1, 480) + bytes(4)
     data += name + note
     if thumbnail:
-        data += struct.pack(f"{order}H", 2) + entry(0x0201, 4, 1, picture) + entry(0x0202, 4, 1, len(thumbnail))
-        data += bytes(4) + thumbnail
+        data += struct.pack(f"{order}H", 2) + entry(0x0201, kind, 1, picture) + entry(0x0202, kind, 1, len(thumbnail))
+        data += bytes(4) + thumbnail + behind
     return b"Exif\0\0" + data
 
 
@@ -73,6 +73,22 @@ def test_the_thumbnail_is_taken_out(order: str) -> None:
     exif.load(changed.tobytes())
     assert exif.get_ifd(IFD.IFD1) == {}
     assert exif[ARTIST].startswith("somebody")
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", [3, 4], ids=["short", "long"])
+@pytest.mark.parametrize("behind", [b"", b"a maker's own data"])
+def test_what_stands_behind_a_thumbnail_keeps_its_place(order: str, kind: int, behind: bytes) -> None:
+    picture = b"\xff\xd8 a small gray picture \xff\xd9"
+    before = block(order, picture, kind=kind, behind=behind)
+    changed = ExifBlock(before)
+    changed.normalize(turned=False)
+    after = changed.tobytes()
+    assert picture not in after
+    assert after.endswith(bytes(len(picture)) + behind if behind else bytes(4))
+    assert len(after) == len(before) - (0 if behind else len(picture))
+    root, entries = 6 + 8, 2  # the orientation has gone
+    assert after[root + 2 + entries * 12 :].startswith(bytes(4 + 12))  # no link to a second directory, and the room
 
 
 def test_a_block_of_the_orientation_alone_is_empty_without_it() -> None:

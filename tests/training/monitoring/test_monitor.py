@@ -22,10 +22,11 @@ from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop
 from colorgan.training.monitoring.diagnosis import NAN
-from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.options import RunOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
+from colorgan.training.train_options import TrainOptions
 
 OPTIONS = TrainOptions(
     epochs=4, batch_size=6, size=32, flip=True, crop_min=0.7, log_every=1, real_label=1.0, lambda_perceptual=0.0

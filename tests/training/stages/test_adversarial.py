@@ -6,11 +6,11 @@ from torch.nn import functional as F
 
 from colorgan.color.bins import prior
 from colorgan.networks.patchgan import NORMS, PatchGAN
-from colorgan.training.options import TrainOptions
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual
 from colorgan.training.stages.supervised import BinsLoss
+from colorgan.training.train_options import TrainOptions
 
 
 def batch(number: int = 0, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
@@ -330,7 +330,7 @@ def test_the_other_terms_of_the_generator_see_photos_as_they_are() -> None:
 @pytest.mark.parametrize("g_norm", ["train", "frozen"])
 def test_in_its_first_steps_the_discriminator_alone_learns_and_then_both(g_norm: str) -> None:
     trained = stage(d_warmup_steps=3, g_norm=g_norm, lambda_bins=1.0)
-    average = trained.g_optimized.average
+    average = trained.optimized.average
     assert average
 
     def state() -> list[torch.Tensor]:

@@ -13,16 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from colorgan.batch.journals.records import (
-    ABSENT,
-    FileProbe,
-    FileState,
-    LocalFiles,
-    Record,
-    RecordState,
-    RecordStore,
-    with_digest,
-)
+from colorgan.batch.journals.records import ABSENT, FileState, LocalFiles, Record, RecordState, RecordStore, with_digest
 
 _MTIME_STEP_NS = 2_000_000_000  # in which FAT counts; a file's time may be put on it when the disk is mounted again
 _PAGE = re.compile(rb"#\d+$")  # of an identity, where each page of a file is a photo
@@ -84,7 +75,7 @@ class Journal:
         read_only: note nothing.
     """
 
-    def __init__(self, store: RecordStore, files: FileProbe | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, store: RecordStore, files: LocalFiles | None = None, *, read_only: bool = False) -> None:
         self._store, self._read_only = store, read_only
         self._files = files or LocalFiles()
         self._pending: dict[bytes, Record | None] = {}
@@ -108,10 +99,7 @@ class Journal:
                 _Standing.current if standing is _Standing.foreign and self._store.get(each.name) is None else standing
                 for standing, (each, _) in zip(standings, stamps, strict=True)
             ]
-        for standing, state in (
-            (_Standing.foreign, ResultState.in_the_way),
-            (_Standing.changed, ResultState.changed),
-        ):
+        for standing, state in ((_Standing.foreign, ResultState.in_the_way), (_Standing.changed, ResultState.changed)):
             if standing in standings:
                 return state, stamps[standings.index(standing)][1]
         is_done = all(standing is _Standing.current for standing in standings)

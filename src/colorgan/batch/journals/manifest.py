@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from colorgan.batch import storage
+from colorgan.batch.addresses import storage
 from colorgan.batch.journals.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals.records import FileState, Record, RecordState, RecordStore
 from colorgan.batch.journals.sqlite_store import SCHEMA, SELECT, record_of, write_records

@@ -1,8 +1,4 @@
-"""What a journal notes of a result, and the two things that a journal needs: a place for its records, and the files.
-
-`SqliteStore` is the one place that stands today; a journal takes any `RecordStore`, with whatever `FileProbe` sees the
-files that its records speak of.
-"""
+"""What a journal notes of a result, and the two things that it needs: a place for its records, and a look at files."""
 
 from __future__ import annotations
 
@@ -95,24 +91,11 @@ class RecordStore(Protocol):
         """Let go of it."""
 
 
-class FileProbe(Protocol):
-    """Looks at photos and results where they are."""
+class LocalFiles:
+    """Looks at photos and results on this machine's disks."""
 
     def state(self, path: str) -> FileState:
         """Size and time of a file, at little cost; `ABSENT` where there is nothing, `NO_FILE` where it is none."""
-
-    def digest(self, path: str) -> bytes:
-        """Of a file's content; empty where it cannot be read."""
-
-    def is_whole(self, path: str) -> bool:
-        """Whether a result decodes to its end; what is no picture at all counts as whole."""
-
-
-class LocalFiles:
-    """The files of this machine's disks."""
-
-    def state(self, path: str) -> FileState:
-        """As `FileProbe` says."""
         try:
             status = os.stat(path)
         except OSError:  # the goal of a link may be on a disk that is not mounted; the link is somebody's all the same
@@ -120,7 +103,7 @@ class LocalFiles:
         return FileState(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else NO_FILE
 
     def digest(self, path: str) -> bytes:
-        """As `FileProbe` says."""
+        """Of a file's content; empty where it cannot be read."""
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -131,13 +114,13 @@ class LocalFiles:
         return digest.digest()
 
     def is_whole(self, path: str) -> bool:
-        """As `FileProbe` says."""
+        """Whether a result decodes to its end; what is no picture at all counts as whole."""
         from colorgan.images.decode import is_damaged
 
         return not is_damaged(Path(path))
 
 
-def with_digest(found: FileState, path: str, files: FileProbe) -> FileState:
+def with_digest(found: FileState, path: str, files: LocalFiles) -> FileState:
     """A file's state with the digest of its content; without one where it changed while it was read."""
     if not found.is_file:
         return found

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from colorgan.errors import OutputError, UsageError
-from colorgan.signals import SignalWatch
+from colorgan.callbacks import Callbacks, StopCheck
+from colorgan.errors import OutputError, missing_extra
 
 ADDRESS = "127.0.0.1"
 MOST_MB = 25
@@ -78,39 +78,38 @@ def check_app() -> None:
         UsageError: its extra is not installed.
     """
     if importlib.util.find_spec("streamlit") is None:
-        advice = 'Install it: pip install "colorgan[app]"'
-        raise UsageError("what the app needs", "the extra `app` is not installed", advice)
+        raise missing_extra("what the app needs", "app")
 
 
-def serve(options: AppOptions, port: int | None, started: Callable[[str], None]) -> NoReturn:
-    """Run the app until a signal comes.
+def serve(options: AppOptions, port: int | None, started: Callable[[str], None], callbacks: Callbacks) -> NoReturn:
+    """Run the app until it is to stop.
 
     Args:
         options: for the app.
         port: where it listens; None for 8501, or the next that is free.
         started: called with its address.
+        callbacks: say when to stop.
 
     Raises:
         OutputError: it could not start, or ended by itself.
-        Interrupted: a signal came, which is how it is ended.
+        Interrupted: `callbacks.should_stop` said so, which is how it is ended.
     """
-    with SignalWatch() as watch:
-        # Of the same process group: a terminal that is closed, or Ctrl-C in it, ends both.
-        server = subprocess.Popen(
-            _command(port),
-            env=_environment(options),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-        )
-        try:
-            _follow(server, started, watch)
-        except KeyboardInterrupt:  # the second one
-            pass
-        finally:
-            _end(server)
-        watch.check(STOPPED)
+    # Of the same process group: a terminal that is closed, or Ctrl-C in it, ends both.
+    server = subprocess.Popen(
+        _command(port),
+        env=_environment(options),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        _follow(server, started, callbacks)
+    except KeyboardInterrupt:  # the second Ctrl-C
+        pass
+    finally:
+        _end(server)
+    StopCheck(callbacks, STOPPED)()
     where = f"port {port}" if port else "a free port"
     advice = "Choose another port; what it printed above may say more."
     raise OutputError(f"an app on {where}", f"it ended with exit code {server.returncode}", advice)
@@ -129,13 +128,13 @@ def _environment(options: AppOptions) -> dict[str, str]:
     return kept | _NEWER | {_VARIABLE: json.dumps(asdict(options))}
 
 
-def _follow(server: subprocess.Popen[str], started: Callable[[str], None], watch: SignalWatch) -> None:
-    """Read what the server prints, to its end or a signal; the first address in it is where it listens."""
+def _follow(server: subprocess.Popen[str], started: Callable[[str], None], callbacks: Callbacks) -> None:
+    """Read what the server prints, until it ends or is to stop; the first address in it is where it listens."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     # In a thread of its own, since reading a pipe would block the signals.
     threading.Thread(target=_read_lines, args=(server, lines), daemon=True).start()
     is_started = False
-    while watch.received is None:
+    while callbacks.should_stop() is None:
         try:
             line = lines.get(timeout=_POLL_S)
         except queue.Empty:

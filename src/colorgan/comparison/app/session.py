@@ -14,9 +14,9 @@ from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
-from colorgan.colorize.colorizer import PredictedColors
 from colorgan.colorize.encoded import with_hints
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
+from colorgan.colorize.prediction import PredictedColors
 from colorgan.comparison.crops import colorless_because, crop
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL

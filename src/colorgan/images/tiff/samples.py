@@ -139,6 +139,8 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
             )
         check_size(page.imagewidth, page.imagelength)
         values = _decoded(page)
+        if values.dtype.kind == "c":
+            raise PhotoError("a photo", "a TIFF of complex numbers, as of radar or a transform", "Save what it shows.")
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)
         values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
@@ -180,7 +182,21 @@ def tags_at(file: BinaryIO, directory: int | None) -> Image.Exif:
         return tags
     start = file.read(4)
     tags.endian, tags.bigtiff = "<" if start[:2] == b"II" else ">", b"+" in start[2:]
+    if start == b"MM\0+":
+        return _of_big_endian(file, tags, directory)
     tags.load_from_fp(file, directory)
+    return tags
+
+
+def _of_big_endian(file: BinaryIO, tags: Image.Exif, directory: int) -> Image.Exif:
+    """The same of a big-endian BigTIFF, which Pillow takes for a TIFF of 32 bits; without deeper directories."""
+    found = ImageFileDirectory_v2(b"MM\0*" + bytes(4))
+    found._bigtiff = True
+    file.seek(directory)
+    found.load(file)
+    for tag in set(found) - {IFD.Exif, IFD.GPSInfo}:
+        value = found[tag]
+        tags[tag] = value[0] if isinstance(value, tuple) and len(value) == 1 else value
     return tags
 
 

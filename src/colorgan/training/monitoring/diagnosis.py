@@ -233,14 +233,6 @@ def _collapse_words(epochs: Sequence[Epoch], objective: Objective) -> str:
     )
 
 
-def _shows_nan(epoch: Epoch, objective: Objective) -> bool | None:
-    return bool(epoch.broken)
-
-
-def _nan_words(epochs: Sequence[Epoch], objective: Objective) -> str:
-    return f"No numbers: {', '.join(epochs[-1].broken)}."
-
-
 NAN = "a figure is no number"
 
 _SYMPTOMS = (
@@ -265,8 +257,8 @@ _SYMPTOMS = (
     ),
     _Symptom(
         NAN,
-        _shows_nan,
-        _nan_words,
+        lambda epoch, objective: bool(epoch.broken),
+        lambda epochs, objective: f"No numbers: {', '.join(epochs[-1].broken)}.",
         "The checkpoints from before it are good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`.",
         patience_epochs=1,
     ),

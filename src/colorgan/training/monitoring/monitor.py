@@ -20,7 +20,8 @@ from colorgan.training.monitoring.verdict import (
     write_photo_figures,
     write_verdict,
 )
-from colorgan.training.options import RunOptions, TrainOptions
+from colorgan.training.options import RunOptions
+from colorgan.training.train_options import TrainOptions
 
 
 class Monitor:
@@ -37,7 +38,9 @@ class Monitor:
 
     def __init__(self, folder: Path, options: RunOptions, warn: Callable[[str], None]) -> None:
         self.folder, self.options, self.warn = folder, options, warn
-        self.objective = _objective(options)
+        self.objective: Objective | None = None
+        if isinstance(options, TrainOptions):
+            self.objective = Objective(options.adversarial, options.real_label)
         self.log = MetricsLog(folder / "metrics.jsonl")
         self.events: Events | None = None
         if options.tensorboard:
@@ -108,7 +111,3 @@ class Monitor:
         if self.events:
             self.events.flush()
         write_report(self.folder, self.log.read(), status, self.objective)
-
-
-def _objective(options: RunOptions) -> Objective | None:
-    return Objective(options.adversarial, options.real_label) if isinstance(options, TrainOptions) else None

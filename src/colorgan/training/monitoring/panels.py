@@ -29,7 +29,7 @@ VALIDATION = (
         "Rises, or holds its level while the rebalanced one rises; a fall of both means that the run does harm.",
     ),
     Panel(
-        "AuC rebalanced, %",
+        "Rebalanced AuC, %",
         {"auc_rebalanced": "predicted"},
         "Rises: rare colors are met more often. With plain AuC falling as far, it only trades one for the other.",
     ),
@@ -54,7 +54,7 @@ VALIDATION = (
     Panel(
         "Spread of mean colors, Lab units",
         {"ab_spread": "predicted", "ab_spread_truth": "true"},
-        "Stays above a third of the true photos'; near 0 every photo gets the same colors, and G has collapsed.",
+        "Stays above a third of the true photos'; near 0 every photo gets the same colors: the model has collapsed.",
     ),
     Panel(
         "Color bleeding, %",
@@ -64,7 +64,7 @@ VALIDATION = (
     Panel(
         "Chroma on gray, Lab units",
         {"gray_chroma": "predicted"},
-        "Falls, or stays low: what is truly gray stays gray. It climbs where G paints for the sake of color.",
+        "Falls, or stays low: what is truly gray stays gray. It climbs where the model paints for the sake of color.",
     ),
     Panel(
         "Out of gamut, %",
@@ -161,7 +161,7 @@ SUPERVISED = (
     Panel(
         "Loss",
         {"loss": "loss"},
-        "Falls fast at first, then slowly; with the validation figures getting worse, photos are learned by heart.",
+        "Falls fast at first, then slowly; with the validation metrics getting worse, photos are learned by heart.",
     ),
 )
 

@@ -103,7 +103,7 @@ class _Drawn:
 
 
 def _groups(curves: Mapping[str, Curve], objective: Objective | None) -> dict[str, list[_Drawn]]:
-    groups = {**GROUPS, "Other figures": other_panels(list(curves))}
+    groups = {**GROUPS, "Other values": other_panels(list(curves))}
     drawn = {title: [_draw(panel, curves, objective) for panel in panels] for title, panels in groups.items()}
     return {title: [panel for panel in panels if panel] for title, panels in drawn.items() if any(panels)}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from colorgan.errors import UsageError
+from colorgan.errors import UsageError, missing_extra
 from colorgan.training.monitoring.curves import NOT_FIGURES
 
 
@@ -20,8 +20,7 @@ def check_tensorboard(folder: Path) -> None:
         UsageError: TensorBoard is not installed, or does not take the folder's name.
     """
     if importlib.util.find_spec("tensorboard") is None:
-        advice = 'Install it: pip install "colorgan[tensorboard]"'
-        raise UsageError("TensorBoard to be installed", "it is not", advice, parameter="tensorboard")
+        raise missing_extra("what TensorBoard's events need", "tensorboard", parameter="tensorboard")
     try:
         str(folder.absolute()).encode()
     except UnicodeEncodeError as error:

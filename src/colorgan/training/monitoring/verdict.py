@@ -83,7 +83,7 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     if not differences:
         return (
             "unknown",
-            f"Whether the {what} helped cannot be told: the figures of its start are not in the run folder.",
+            f"Whether the {what} helped cannot be told: the metrics of its start are not in the run folder.",
         )
     better: list[str] = []
     worse: list[str] = []
@@ -95,7 +95,7 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     outcomes = {
         (True, False): ("helped", f"The {what} helped"),
         (False, True): ("harmed", f"The {what} did harm"),
-        (True, True): ("traded", f"The {what} gained in some figures and lost in others"),
+        (True, True): ("traded", f"The {what} gained in some metrics and lost in others"),
         (False, False): ("no difference", f"The {what} made no difference that {photos} photos can show"),
     }
     outcome, words = outcomes[bool(better), bool(worse)]

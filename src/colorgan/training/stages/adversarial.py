@@ -13,11 +13,11 @@ from torch.optim import Optimizer
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.options import TrainOptions
-from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
+from colorgan.training.stages.base import GeneratorStage, OptimizedNetwork, OptimizerOptions
 from colorgan.training.stages.diff_augment import DiffAugment
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
 from colorgan.training.stages.supervised import BinsLoss
+from colorgan.training.train_options import TrainOptions
 
 ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
 
@@ -68,7 +68,7 @@ class GanNetworks:
     bins: BinsLoss | None = None
 
 
-class GanStage:
+class GanStage(GeneratorStage):
     """Stage 2: one step of the discriminator, then one of the generator, on the same prediction or a second one.
 
     Where `d_warmup_steps` says so, the run begins with steps of the discriminator alone.
@@ -93,32 +93,23 @@ class GanStage:
         temperature: float = 1.0,
         group: ProcessGroup = SINGLE,
     ) -> None:
-        self.generator, self.discriminator = networks.generator, networks.discriminator
-        self.perceptual, self.bins = networks.perceptual, networks.bins
-        self.options, self.temperature, self.bf16 = options, temperature, g_optimizer.bf16
-        self.adversarial = ADVERSARIAL[options.adversarial]
-        self.g_optimized = OptimizedNetwork(self.generator, g_optimizer, group)
+        super().__init__(networks.generator, g_optimizer, temperature, group)
+        self.discriminator, self.perceptual, self.bins = networks.discriminator, networks.perceptual, networks.bins
+        self.options, self.adversarial = options, ADVERSARIAL[options.adversarial]
         self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, group)
         self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
         self.steps = StepCount()
-        self._group = group
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """Both networks, the generator's average where there is one, the running accuracy, and steps that count."""
-        average = {"average": self.g_optimized.average} if self.g_optimized.average else {}
-        trained = {"generator": self.generator, "discriminator": self.discriminator}
-        steps = {"steps": self.steps} if self.options.d_warmup_steps else {}
-        return trained | average | {"accuracy": self.accuracy} | steps
+        own = {"discriminator": self.discriminator, "accuracy": self.accuracy}
+        return super().networks | own | ({"steps": self.steps} if self.options.d_warmup_steps else {})
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
         """One for each network."""
-        return {"generator": self.g_optimized.optimizer, "discriminator": self.d_optimized.optimizer}
-
-    def eval_network(self) -> Generator:
-        """The average where there is one, else a look at the generator itself, in evaluation mode."""
-        return self.g_optimized.eval_network()
+        return super().optimizers | {"discriminator": self.d_optimized.optimizer}
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch.
@@ -135,7 +126,7 @@ class GanStage:
         alone = self._discriminator_alone()
         # Evaluation mode is what freezes statistics; a generator has no other layers that know of it.
         self.generator.train(not (self.options.g_norm == "frozen" or alone))
-        with self._autocast(L), torch.set_grad_enabled(not (alone or self.options.g_twice)):
+        with self.autocast(L), torch.set_grad_enabled(not (alone or self.options.g_twice)):
             prediction = self.generator(L, self.temperature)
         seen = _as_coarse(ab, prediction) if self.options.downsample_real else ab
         terms = self._discriminator_step(L, seen, prediction.ab.detach())
@@ -144,22 +135,19 @@ class GanStage:
         if alone:
             return terms
         if self.options.g_twice:
-            with self._autocast(L):
+            with self.autocast(L):
                 prediction = self.generator(L, self.temperature)
         return terms | self._generator_step(L, ab, seen, prediction)
 
     def _discriminator_alone(self) -> bool:
         return bool(self.options.d_warmup_steps) and self.steps.next() <= self.options.d_warmup_steps
 
-    def _autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
-        return torch.autocast(L.device.type, torch.bfloat16, enabled=self.bf16 and enabled)
-
     def _discriminator_step(self, L: Tensor, ab: Tensor, fake: Tensor) -> dict[str, Tensor]:
         r1, r2 = self.options.r1, self.options.r2
         truth = ab.detach().requires_grad_() if r1 else ab
         fake = fake.requires_grad_() if r2 else fake
         # A gradient of a gradient loses too much in bfloat16.
-        with self._autocast(L, enabled=not (r1 or r2)):
+        with self.autocast(L, enabled=not (r1 or r2)):
             real_logits, fake_logits = self._logits_of_both(*self._augmented(L, truth, fake))
         learned_from = self.adversarial.discriminator_loss(real_logits, fake_logits, self.options.real_label)
         penalties = self._penalties((real_logits, fake_logits), (truth, fake))
@@ -173,7 +161,7 @@ class GanStage:
 
     def _augmented(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
         """What the discriminator sees of a batch: L and each of the colors moved and cut alike, where asked for."""
-        return DiffAugment.draw(L, self._group)(L, *colors) if self.options.d_augment else (L, *colors)
+        return DiffAugment.draw(L, self.group)(L, *colors) if self.options.d_augment else (L, *colors)
 
     def _penalties(
         self, logits: tuple[Tensor, Tensor], colors: tuple[Tensor, Tensor]
@@ -201,7 +189,7 @@ class GanStage:
             self.d_optimized.step()
             return {}
         accuracy = torch.stack(list(accuracies)).mean()
-        self._group.all_reduce_mean([accuracy])
+        self.group.all_reduce_mean([accuracy])
         self.accuracy.update(accuracy)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
         # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.
@@ -228,7 +216,7 @@ class GanStage:
             torch.autograd.backward([prediction.ab, self.options.lambda_bins * entropy], [total, None])
         else:
             prediction.ab.backward(total)
-        self.g_optimized.step()
+        self.optimized.step()
         return {"g_loss": loss} | terms | norms
 
     def _generator_terms(
@@ -251,7 +239,7 @@ class GanStage:
         """The generator's adversarial term; no gradient goes into the truth."""
         L, truth, colors = self._augmented(L, truth, colors)
         real_logits = None
-        with self._autocast(L):
+        with self.autocast(L):
             fake_logits = self.discriminator(L, colors).float()
             if self.adversarial.paired:
                 with torch.no_grad():

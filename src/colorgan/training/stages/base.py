@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator
+from colorgan.training.options import RunOptions
 
 
 class Stage(Protocol):
@@ -64,6 +65,12 @@ class OptimizerOptions:
     ema: float = 0.0
     bf16: bool = False
     encoder_lr: float = 0.0
+
+    @classmethod
+    def of(cls, options: RunOptions, bf16: bool, betas: tuple[float, float] = (0.9, 0.999)) -> OptimizerOptions:
+        """How a run's generator moves."""
+        names = ("lr", "encoder_lr", "weight_decay", "clip_norm", "ema")
+        return cls(betas=betas, bf16=bf16, **{name: getattr(options, name) for name in names})
 
 
 def _parameter_groups(network: nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
@@ -140,3 +147,38 @@ class OptimizedNetwork:
         network = self.average.module if self.average else self.network.eval()
         assert isinstance(network, Generator)
         return network
+
+
+class GeneratorStage:
+    """What all stages have: a generator that learns.
+
+    Args:
+        generator: on its device, in the memory format that it is to train in.
+        optimizer: how its weights move.
+        temperature: divides its logits.
+        group: the processes that train together.
+    """
+
+    def __init__(
+        self, generator: Generator, optimizer: OptimizerOptions, temperature: float = 1.0, group: ProcessGroup = SINGLE
+    ) -> None:
+        self.generator, self.temperature, self.group = generator, temperature, group
+        self.optimized = OptimizedNetwork(generator, optimizer, group)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The generator and, where there is one, its average."""
+        return {"generator": self.generator} | ({"average": self.optimized.average} if self.optimized.average else {})
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The generator's."""
+        return {"generator": self.optimized.optimizer}
+
+    def eval_network(self) -> Generator:
+        """The average where there is one, else a look at the generator itself, in evaluation mode."""
+        return self.optimized.eval_network()
+
+    def autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
+        """What the networks compute in, where a batch is."""
+        return torch.autocast(L.device.type, torch.bfloat16, enabled=self.optimized.options.bf16 and enabled)

@@ -107,7 +107,7 @@ class HintStage(FinetuneStage):
     Args:
         generator: a network with the branch, on its device.
         bins_loss: the cross-entropy over the bins.
-        options: how the weights move.
+        optimizer: how the weights move.
         temperature: divides the generator's logits.
         group: the processes that train together.
     """
@@ -116,14 +116,14 @@ class HintStage(FinetuneStage):
         self,
         generator: LiteUNet,
         bins_loss: Loss,
-        options: OptimizerOptions,
+        optimizer: OptimizerOptions,
         temperature: float = 1.0,
         group: ProcessGroup = SINGLE,
     ) -> None:
         assert generator.hints is not None
         generator.requires_grad_(False)
         generator.hints.requires_grad_(True)
-        super().__init__(generator, bins_loss, options, temperature, group)
+        super().__init__(generator, bins_loss, optimizer, temperature, group)
         self._network = generator
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
@@ -132,14 +132,14 @@ class HintStage(FinetuneStage):
         No photo is without a hint, since that teaches nothing: the branch is not asked then.
         """
         network = self._network.eval()  # batch norms too stay as they are
-        with self._autocast(L):
+        with self.autocast(L):
             decoded = network.run_decoder(network.padded(L))
         terms: dict[str, Tensor] = {}
         for _ in range(_SETS):
             foreign = max(1, round(_RECOLORED * len(ab))) if len(ab) > 1 else 0
             hints = draw_hints(ab, draw_counts(len(ab)))
             hints[:foreign] = _recolored(ab, foreign)
-            with self._autocast(L):
+            with self.autocast(L):
                 steered = network.steer(decoded, network.padded(hints, mode="constant"))
             logits, before = (network.cropped(x.float(), ab.shape[-2:]) for x in (steered, decoded.logits))
             parts = self._true_loss(logits[foreign:], ab[foreign:])
@@ -153,9 +153,6 @@ class HintStage(FinetuneStage):
                 terms[name] = terms.get(name, 0.0) + part.detach() / _SETS
         self.optimized.step()
         return terms
-
-    def _autocast(self, L: Tensor) -> torch.autocast:
-        return torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16)
 
     def _true_loss(self, logits: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """A photo's PSNR is the logarithm of its mean squared error, so that each counts as in that metric."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Optimizer
 
 from colorgan.color.bins import nearest_bin, soft_targets
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
+from colorgan.training.stages.base import GeneratorStage, OptimizerOptions
 
 Loss = Callable[[Prediction, Tensor], Tensor]
 
@@ -81,13 +79,13 @@ def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
     return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]
 
 
-class FinetuneStage:
+class FinetuneStage(GeneratorStage):
     """Stage 1: the generator learns from the true colors, every layer trainable.
 
     Args:
         generator: on its device, in the memory format that it is to train in.
         loss: one of the above.
-        options: how the weights move.
+        optimizer: how the weights move.
         temperature: divides the generator's logits.
         group: the processes that train together.
     """
@@ -98,36 +96,19 @@ class FinetuneStage:
         self,
         generator: Generator,
         loss: Loss,
-        options: OptimizerOptions,
+        optimizer: OptimizerOptions,
         temperature: float = 1.0,
         group: ProcessGroup = SINGLE,
     ) -> None:
-        self.generator = generator
+        super().__init__(generator, optimizer, temperature, group)
         self.loss = loss
-        self.options = options
-        self.temperature = temperature
-        self.optimized = OptimizedNetwork(generator, options, group)
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """The generator and, where there is one, its average."""
-        return {"generator": self.generator} | ({"average": self.optimized.average} if self.optimized.average else {})
-
-    @property
-    def optimizers(self) -> dict[str, Optimizer]:
-        """The one optimizer."""
-        return {"generator": self.optimized.optimizer}
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss, detached."""
         self.generator.train()
-        with torch.autocast(L.device.type, torch.bfloat16, enabled=self.options.bf16):
+        with self.autocast(L):
             prediction = self.generator(L, self.temperature)
         loss = self.loss(prediction, ab)
         loss.backward()
         self.optimized.step()
         return {"loss": loss.detach()}
-
-    def eval_network(self) -> Generator:
-        """The average where there is one, else a look at the generator itself, in evaluation mode."""
-        return self.optimized.eval_network()

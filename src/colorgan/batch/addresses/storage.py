@@ -6,6 +6,7 @@ says is put into words of our own: its texts and addresses may hold keys and sig
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import mimetypes
@@ -15,13 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from colorgan.batch.journals.records import FileState
 from colorgan.batch.storage_errors import code_of, explained
-from colorgan.errors import PhotoError, UsageError
+from colorgan.errors import PhotoError, UsageError, missing_extra
 from colorgan.files import is_address, shown_address, split_address
-from colorgan.images.discovery import has_photo_suffix, is_housekeeping
+from colorgan.images.discovery import (
+    has_photo_suffix,
+    hints_names,
+    is_hints_file,
+    is_housekeeping,
+    with_their_hints,
+)
 
 _S3 = ("s3", "s3a")
 _WEB = ("http", "https")
@@ -29,6 +36,9 @@ _MARK = "made-by-colorgan"  # among an object's metadata, where the store has su
 UNKNOWN = FileState(-3, -3)  # of an object that nobody was asked about
 _ATTEMPTS = 3  # to read an object whose bytes break off
 _AT_ONCE = 16  # small objects that are read together
+_PAGE_KEYS = 1000  # of a listing; a store gives no more
+# A photo, and the files of hints beside it.
+_Found: TypeAlias = tuple[str, FileState, tuple[tuple[str, FileState], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,12 @@ class RemoteFile:
     Attributes:
         key: its path below the folder where it was looked for.
         state: its size and time, and what tells its content.
+        hints: the addresses of the files of hints beside it, and the same of each.
     """
 
     key: str
     state: FileState
+    hints: tuple[tuple[str, FileState], ...] = ()
 
 
 def check_address(address: str) -> None:
@@ -67,11 +79,10 @@ def _file_system(address: str) -> Any:
 
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
+        needed = f"what {scheme}:// needs"
         if scheme in (*_S3, *_WEB):
-            found, advice = "the extra `cloud` is not installed", 'Install it: pip install "colorgan[cloud]"'
-        else:
-            found, advice = f"a package for {scheme}:// is missing", f"{error}."
-        raise UsageError(f"what {scheme}:// needs", found, advice) from None
+            raise missing_extra(needed, "cloud") from None
+        raise UsageError(needed, f"a package for {scheme}:// is missing", f"{error}.") from None
     except ValueError:
         advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
         raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None
@@ -94,11 +105,16 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
             "the address of one photo", f"{shown_address(address)}: a web server lists none", "Name a photo."
         )
     root = path.rstrip("/") + "/"
-    find = _s3_objects if scheme in _S3 else _folder_by_folder
+    find = _s3_photos if scheme in _S3 else _folder_by_folder
     reported: set[str] = set()
     with explained("listing", address, is_place=True):
-        for path, state in find(_file_system(address), root, reported, left_out):
-            yield RemoteFile(path[len(root) :], state)
+        for path, state, hints in find(_file_system(address), root, reported, left_out):
+            beside = tuple((f"{scheme}://{name}", of_hints) for name, of_hints in hints)
+            yield RemoteFile(path[len(root) :], state, beside)
+
+
+def _s3_photos(store: Any, root: str, reported: set[str], left_out: Callable[[str], None]) -> Iterator[_Found]:
+    return with_their_hints(_s3_objects(store, root, reported, left_out))
 
 
 def _s3_objects(
@@ -110,7 +126,8 @@ def _s3_objects(
     bucket, _, prefix = root.partition("/")
     sync(store.loop, store.set_session)
     client = sync(store.loop, store.get_s3, bucket)
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **store.req_kw).__aiter__()
+    paginator = client.get_paginator("list_objects_v2")
+    pages = paginator.paginate(Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE_KEYS, **store.req_kw).__aiter__()
 
     async def next_page() -> dict[str, Any] | None:
         return await anext(pages, None)
@@ -118,7 +135,7 @@ def _s3_objects(
     while (page := sync(store.loop, next_page)) is not None:
         for entry in page.get("Contents", ()):
             key = entry["Key"]
-            if not has_photo_suffix(key.rpartition("/")[2]):
+            if not _is_wanted(key.rpartition("/")[2]):
                 continue
             folder = next((part for part in key[len(prefix) :].split("/")[:-1] if is_housekeeping(part)), None)
             if folder is None:
@@ -128,20 +145,23 @@ def _s3_objects(
                 left_out(place)
 
 
-def _folder_by_folder(
-    store: Any, root: str, reported: set[str], left_out: Callable[[str], None]
-) -> Iterator[tuple[str, FileState]]:
+def _is_wanted(name: str) -> bool:
+    return has_photo_suffix(name) or is_hints_file(name)
+
+
+def _folder_by_folder(store: Any, root: str, reported: set[str], left_out: Callable[[str], None]) -> Iterator[_Found]:
     waiting = [root.rstrip("/")]
     while waiting:
         entries = sorted(store.ls(waiting.pop(), detail=True), key=lambda entry: entry["name"])
-        folders = []
+        folders, files = [], []
         for entry in entries:
             path = entry["name"].strip("/")
             name = path.rpartition("/")[2]
             if entry["type"] == "directory":
                 folders.append(path) if not is_housekeeping(name) else left_out(path)
-            elif has_photo_suffix(name):
-                yield path, _state(entry)
+            elif _is_wanted(name):
+                files.append((path, _state(entry)))
+        yield from with_their_hints(files)
         waiting += reversed(folders)
 
 
@@ -154,6 +174,22 @@ def state_of(address: str) -> FileState:
     """
     with explained("looking at", address, is_place=True):
         return _state(_file_system(address).info(_name(address)))
+
+
+def hints_of(address: str) -> tuple[tuple[str, FileState], ...]:
+    """The files of hints beside one photo that was named itself, and their states; a web server is asked for none.
+
+    Raises:
+        StorageError: the store does not answer.
+    """
+    if split_address(address)[0] in _WEB:
+        return ()
+    found = []
+    for name in hints_names(address):
+        # A store may forbid to look at what is not there.
+        with contextlib.suppress(PhotoError), explained("looking at", name, is_place=False):
+            found.append((name, _state(_file_system(name).info(_name(name)))))
+    return tuple(found)
 
 
 def _name(address: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections import Counter
@@ -8,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from stores import REFUSAL, Behavior, Request, Store, check_whole, empty_bucket, photo_bytes, s3_server
 
+from colorgan.batch.addresses.storage import list_photos
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.run import Summary, colorize_files
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
@@ -87,6 +90,79 @@ def test_each_result_is_one_put_and_each_photo_one_get(store: Store, tiny_model:
         ("PUT", f"/bucket/out/{name}") for name in NAMES
     ]
     assert asked == Counter(expected)
+
+
+def places(*hints: tuple[int, int, str]) -> bytes:
+    rows = [{"x": x, "y": y, "color": color} for x, y, color in hints]
+    return json.dumps({"format": "colorgan-hints", "version": 1, "hints": rows}).encode()
+
+
+def test_hints_beside_photos_of_a_bucket_hold_and_an_edited_one_colors_its_photo_alone(
+    store: Store, tiny_model: Path
+) -> None:
+    summary, _ = run(tiny_model)
+    plain = {key: store.get(key) for key in results(store)}
+    painted = io.BytesIO()
+    Image.new("RGBA", (30, 20), "#3a4a8a").save(painted, "PNG")
+    store.put("photos/a.hints.json", places((5, 5, "#8b1a1a")))
+    store.put("photos/x/b.hints.png", painted.getvalue())
+    store.requests.clear()
+    summary, told = run(tiny_model)
+    assert summary.counts == Counter({PhotoStatus.written: 2, PhotoStatus.skipped: 1}), told.words
+    asked = Counter(path for method, path in store.requests if ".hints." in path and method in ("GET", "HEAD"))
+    assert asked == {"/bucket/photos/a.hints.json": 1, "/bucket/photos/x/b.hints.png": 1}
+    hinted = {key: store.get(key) for key in results(store)}
+    assert [key for key in plain if hinted[key] != plain[key]] == ["out/a.png", "out/x/b.png"]
+    assert run(tiny_model)[0].counts == Counter({PhotoStatus.skipped: 3})
+    store.put("photos/a.hints.json", places((5, 5, "#1a8b1a")))
+    assert run(tiny_model)[0].counts == Counter({PhotoStatus.written: 1, PhotoStatus.skipped: 2})
+    assert store.get("out/a.png") != hinted["out/a.png"]
+    store.put("photos/x/c.hints.json", places((99, 5, "red")))
+    summary, told = run(tiny_model)
+    assert summary.counts == Counter({PhotoStatus.failed: 1, PhotoStatus.skipped: 2})
+    assert "the hint at 99,5 lies outside of its 30 x 20 pixels" in told.words
+
+
+def test_no_page_of_a_listing_parts_hints_from_their_photos(
+    store: Store, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = ("b.0.png", "b.JPG", "b.avif", "b.hints.json", "b.hints.png", "b.jpg", "c.bmp", "c.hints.png", "c.x.png")
+    for name in named:
+        store.put(f"pages/{name}", b"x")
+    for size in range(1, len(named) + 1):
+        monkeypatch.setattr("colorgan.batch.addresses.storage._PAGE_KEYS", size)
+        store.requests.clear()
+        found = {file.key: [address for address, _ in file.hints] for file in list_photos("s3://bucket/pages", print)}
+        assert len([path for _, path in store.requests if "list-type=2" in path]) == -(-len(named) // size)
+        both = ["s3://bucket/pages/b.hints.png", "s3://bucket/pages/b.hints.json"]
+        assert found == {
+            "b.0.png": [],
+            "b.JPG": both,
+            "b.avif": both,
+            "b.jpg": both,
+            "c.bmp": ["s3://bucket/pages/c.hints.png"],
+            "c.x.png": [],
+        }
+
+
+def test_a_photo_that_is_named_itself_has_its_hints_too(store: Store, tiny_model: Path, tmp_path: Path) -> None:
+    source = "s3://bucket/photos/a.png"
+    run(tiny_model, source, str(tmp_path / "plain.png"))
+    store.put("photos/a.hints.json", places((5, 5, "#8b1a1a")))
+    run(tiny_model, source, str(tmp_path / "hinted.png"))
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "hinted.png").read_bytes()
+
+
+def test_hints_on_a_disk_go_into_a_bucket_with_their_photo(store: Store, tiny_model: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        (photos / name).write_bytes(photo_bytes(1))
+    assert run(tiny_model, str(photos))[0].counts == Counter({PhotoStatus.written: 2})
+    assert store.get("out/a.png") == store.get("out/b.png")
+    (photos / "a.hints.json").write_bytes(places((5, 5, "#8b1a1a")))
+    assert run(tiny_model, str(photos))[0].counts == Counter({PhotoStatus.written: 1, PhotoStatus.skipped: 1})
+    assert store.get("out/a.png") != store.get("out/b.png")
 
 
 def test_a_changed_photo_and_changed_settings_are_colored_anew(store: Store, tiny_model: Path) -> None:

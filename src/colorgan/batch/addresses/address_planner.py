@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from colorgan.batch.jobs import Job
+from colorgan.batch.addresses.storage import UNKNOWN, check_address, hints_of, is_one_photo, list_photos, state_of
+from colorgan.batch.jobs import Job, belongs_to_photo, hints_among, hints_beside
 from colorgan.batch.journals.records import FileState
-from colorgan.batch.storage import UNKNOWN, check_address, is_one_photo, list_photos, state_of
 from colorgan.errors import UsageError
 from colorgan.files import is_address, shown_address, split_address
-from colorgan.images.discovery import find_photos, has_photo_suffix, split_name
+from colorgan.images.discovery import find_photos, has_photo_suffix, is_hints_file, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES, written_suffix
 
 
@@ -70,7 +70,7 @@ def plan_addresses(
             raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")
     if _is_for_one_file(inputs, output, listed):
         folder, _, name = output.rpartition("/")
-        return iter([_job(inputs[0], _file_key(inputs[0]), folder or ".", name)])
+        return iter([_looked_up(Job(inputs[0], _file_key(inputs[0]), folder or ".", name))])
     return _jobs(inputs, output.rstrip("/"), suffix, listed, left_out)
 
 
@@ -100,7 +100,7 @@ def _jobs(
 ) -> Iterator[Job]:
     for source in inputs:
         if not _is_folder(source):
-            yield _placed(source, _file_key(source), output, suffix)
+            yield _looked_up(_placed(source, _file_key(source), output, suffix))
         elif is_address(source):
             yield from _listed_below(source, output, suffix, left_out)
         else:
@@ -109,10 +109,11 @@ def _jobs(
         if is_address(source):
             check_address(source)
             key = split_address(shown_address(source))[1].partition("/")[2]
-            yield _placed(source, key, output, suffix, UNKNOWN)
-        else:
+            if not is_hints_file(key):
+                yield replace(_placed(source, key, output, suffix), source_state=UNKNOWN)
+        elif not belongs_to_photo(Path(source)):
             parts = [part for part in Path(source).parts if part not in (Path(source).anchor, "..")]
-            yield _placed(source, "/".join(parts), output, suffix)
+            yield _looked_up(_placed(source, "/".join(parts), output, suffix))
 
 
 def _listed_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
@@ -120,7 +121,8 @@ def _listed_below(source: str, output: str, suffix: str, left_out: Callable[[str
     own = output[len(root) + 1 :] + "/" if output.startswith(root + "/") else None
     for file in list_photos(source, left_out):
         if own is None or not file.key.startswith(own):
-            yield _placed(f"{root}/{file.key}", file.key, output, suffix, file.state, _file_key(root))
+            job = _placed(f"{root}/{file.key}", file.key, output, suffix, _file_key(root))
+            yield _known(job, file.state, file.hints)
 
 
 def _found_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
@@ -130,23 +132,33 @@ def _found_below(source: str, output: str, suffix: str, left_out: Callable[[str]
         if listing.problem:
             yield Job(listing.folder, f"{root}/{below}", output, "", problem=listing.problem)
         for name in listing.names:
-            yield _placed(os.path.join(listing.folder, name), below + name, output, suffix, root=root)
+            job = _placed(os.path.join(listing.folder, name), below + name, output, suffix, root)
+            yield replace(job, hints=hints_among(listing, name))
 
 
-def _placed(source: str, key: str, output: str, suffix: str, state: FileState | None = None, root: str = "") -> Job:
+def _placed(source: str, key: str, output: str, suffix: str, root: str = "") -> Job:
     """A photo whose result goes below the output under its own key."""
     if not has_photo_suffix(key.rpartition("/")[2]):
         problem = f"its name has none of the suffixes {' '.join(PHOTO_SUFFIXES)}"
         return Job(source, key, output, key, problem=problem)
     folder, _, name = result_key(key, suffix).rpartition("/")
-    job = _job(source, f"{root}/{key}" if root else key, f"{output}/{folder}" if folder else output, name, state)
-    return replace(job, is_named=not root)
+    folder = f"{output}/{folder}" if folder else output
+    return Job(source, f"{root}/{key}" if root else key, folder, name, is_named=not root)
 
 
-def _job(source: str, identity: str, folder: str, name: str, state: FileState | None = None) -> Job:
-    if state is None and is_address(source):
-        state = state_of(source)
-    return Job(source, identity, folder, name, source_state=state)
+def _looked_up(job: Job) -> Job:
+    """A photo that was named itself, with the files of hints beside it."""
+    if job.problem:
+        return job
+    if is_address(job.source):
+        return _known(job, state_of(job.source), hints_of(job.source))
+    return replace(job, hints=hints_beside(job.source))
+
+
+def _known(job: Job, state: FileState, hints: Sequence[tuple[str, FileState]]) -> Job:
+    """A photo at an address, with what the store said of it."""
+    names, states = tuple(name for name, _ in hints), tuple(of_hints for _, of_hints in hints)
+    return replace(job, source_state=state, hints=names, hint_states=states)
 
 
 def _file_key(source: str) -> str:

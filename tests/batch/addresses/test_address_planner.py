@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorgan.batch.address_planner import plan_addresses, result_key
+from colorgan.batch.addresses.address_planner import plan_addresses, result_key
 from colorgan.errors import UsageError
 
 fsspec = pytest.importorskip("fsspec")
@@ -56,6 +56,22 @@ def test_a_folder_is_found_without_what_is_hidden_and_without_its_results(bucket
         ("photos/x/b.jpg", f"{bucket}/photos/color/x/b.jpg"),
     ]
     assert hidden == ["planned/photos/x/.hidden"]
+
+
+def test_files_of_hints_belong_to_their_photos_and_are_none(bucket: str) -> None:
+    store = fsspec.filesystem("memory")
+    for name in ("a.hints.json", "x/b.hints.png", "x/z.hints.png"):
+        store.pipe_file(f"planned/photos/{name}", b"1")
+    jobs = {job.identity: job for job in plan_addresses([f"{bucket}/photos"], f"{bucket}/out", "")}
+    assert {identity: job.hints for identity, job in jobs.items()} == {
+        "photos/a.jpg": (f"{bucket}/photos/a.hints.json",),
+        "photos/color/a.jpg": (),
+        "photos/x/b.jpg": (f"{bucket}/photos/x/b.hints.png",),
+    }
+    (alone,) = plan_addresses([f"{bucket}/photos/a.jpg"], f"{bucket}/out", "")
+    assert (alone.hints, alone.hint_states) == (jobs["photos/a.jpg"].hints, jobs["photos/a.jpg"].hint_states)
+    listed = plan_addresses([], f"{bucket}/out", "", [f"{bucket}/photos/a.hints.png", f"{bucket}/photos/a.jpg"])
+    assert [(job.identity, job.hints) for job in listed] == [("photos/a.jpg", ())]
 
 
 def test_listed_addresses_keep_their_keys_and_nobody_is_asked_about_them(tmp_path: Path) -> None:

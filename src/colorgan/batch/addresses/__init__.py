@@ -1,0 +1,1 @@
+"""Photos and results at addresses: where each result goes, and how they are read and written."""

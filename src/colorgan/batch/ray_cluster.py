@@ -1,0 +1,93 @@
+"""Joining a Ray cluster: one here, one that runs already, or one that is started for the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from colorgan.errors import DeviceError, UsageError, missing_extra
+
+_CONNECT_S = 5.0
+_MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights alone
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Ray, connected: to the cluster that this process has joined already, that of the address, or a new one.
+
+    Args:
+        address: `auto`, or where a cluster is: HOST:PORT.
+
+    Raises:
+        UsageError: Ray is not installed, or there can be no such address.
+        DeviceError: no cluster answers.
+    """
+    # Read when Ray is imported, here and in what it starts; the last keeps its words on dead nodes off standard output.
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "1",
+        "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
+    }
+    try:
+        import ray
+    except ImportError as error:
+        raise missing_extra("what a Ray cluster needs", "ray") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _join(ray, address)
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Ray takes SIGTERM over
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _join(ray: Any, address: str) -> None:
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    where = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    if where:
+        _check_answers(where)
+    try:
+        try:
+            ray.init(address=where or "auto", **quiet)
+        except ConnectionError:
+            if where:
+                raise
+            os.environ.pop("RAY_ADDRESS", None)
+            ray.init(address="local", include_dashboard=False, object_store_memory=_MEMORY_BYTES, **quiet)
+    except Exception as error:
+        found = reason_of(error)
+        advice = "Check the address, and that Ray there has this machine's version; or `auto` to start one here."
+        raise DeviceError(f"a Ray cluster at {where or 'this machine'}", found, advice, parameter="ray") from error
+
+
+def _check_answers(address: str) -> None:
+    """Make sure that somebody listens there: Ray itself would try for minutes, and then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    expected = f"a Ray cluster at {address}"
+    if not port.isdecimal():
+        raise UsageError("`auto`, or the address of a Ray cluster", repr(address), "Give HOST:PORT.", parameter="ray")
+    try:
+        socket.create_connection((host.strip("[]") or "127.0.0.1", int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        found = f"nothing answers there ({(error.strerror or str(error)).lower()})"
+        advice = "Start one there with `ray start --head`, or give `auto` to start one here."
+        raise DeviceError(expected, found, advice, parameter="ray") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of Ray says, in a line: the last of its text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

@@ -1,0 +1,179 @@
+"""What a run over many photos is to do, and what of it cannot be meant: found out before any work."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from colorgan.batch.gallery import check_place
+from colorgan.batch.jobs import Job, OutputRules
+from colorgan.batch.options import BatchOptions
+from colorgan.batch.planner import plan_outputs
+from colorgan.batch.shards import Shard, check_is_alone
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.errors import UsageError
+from colorgan.files import is_address, shown_address
+from colorgan.images.formats import PHOTO_SUFFIXES
+
+
+@dataclass
+class PassedOver:
+    """What a search met and left.
+
+    Attributes:
+        folders: how many hidden and housekeeping ones.
+        files: how many that are no photos by their names, by suffix.
+    """
+
+    folders: int = 0
+    files: Counter[str] = field(default_factory=Counter)
+
+    def folder(self, path: str) -> None:
+        """Count a folder."""
+        self.folders += 1
+
+    def file(self, suffix: str) -> None:
+        """Count a file."""
+        self.files[suffix] += 1
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The photos of a run, and where it is noted what becomes of them.
+
+    Attributes:
+        jobs: photos and places, at least one; found while they are asked for.
+        homes: folders that get a journal.
+        passed_over: what the search for them left, so far.
+        is_remote: whether photos or results are at addresses.
+        is_beside: whether results stand beside their photos.
+        page_folder: where a page is to be; None without one.
+        album_folder: where the palette of an album is to be; None without one.
+    """
+
+    jobs: Iterator[Job]
+    homes: Sequence[str | Path]
+    passed_over: PassedOver
+    is_remote: bool
+    is_beside: bool = False
+    page_folder: Path | None = None
+    album_folder: Path | None = None
+
+
+def plan_run(
+    inputs: Sequence[str],
+    output: str | None,
+    options: ColorizeOptions,
+    batch: BatchOptions,
+    listed: Iterable[str] | None,
+    ray: str,
+) -> RunPlan:
+    """Find out what a run is to do; the arguments are those of `colorize_files`.
+
+    Raises:
+        UsageError: it cannot be meant, or there are no photos.
+    """
+    check_is_alone()
+    if ray:
+        advice = "Leave one of the two out."
+        _refuse("`{}` without a Ray cluster", "one is named", advice, page=batch.page, album=batch.album)
+    if options.like and not Path(options.like).is_file():
+        raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
+    first: list[str] = []
+    if listed is not None:
+        rest = iter(listed)
+        first = list(itertools.islice(rest, 1))
+        listed = itertools.chain(first, rest)
+    passed_over = PassedOver()
+    if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
+        _refuse(
+            "photos and results on disks for this",
+            "an address",
+            "Leave it out, or name folders.",
+            all_pages=batch.all_pages,
+            page=batch.page,
+            album=batch.album,
+            hints=options.has_hints,
+        )
+        from colorgan.batch.addresses.address_planner import home_of, plan_addresses
+
+        jobs = plan_addresses(inputs, output, options.suffix, listed, passed_over.folder)
+        home = home_of(inputs, output or "", listed)
+        is_remote = any(map(is_address, (home, *inputs)))
+        return RunPlan(_at_least_one(jobs, inputs), [home], passed_over, is_remote)
+    rules = OutputRules(
+        None if output is None else Path(output),
+        names_folder=output is not None and output.endswith(("/", os.sep)),
+        suffix=options.suffix,
+        sidecar_suffixes=options.sidecar_suffixes,
+        pages=_count_pages if batch.all_pages else None,
+        hints=options.hints_files if options.has_hints else None,
+    )
+    paths = [Path(path) for path in inputs]
+    if batch.album:
+        _check_album(rules, batch)
+    if batch.page:
+        check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
+    if options.has_hints:
+        _check_hints(paths, listed)
+    jobs = plan_outputs(paths, rules, () if listed is None else listed, passed_over.folder, passed_over.file)
+    return RunPlan(
+        _at_least_one(jobs, inputs),
+        _journal_homes(paths, rules, listed),
+        passed_over,
+        is_remote=False,
+        is_beside=rules.output is None,
+        page_folder=rules.output if batch.page else None,
+        album_folder=rules.output if batch.album else None,
+    )
+
+
+def _refuse(expected: str, found: str, advice: str, **wanted: bool) -> None:
+    """Refuse the first parameter that is wanted; its name goes into `expected`."""
+    for name in (name for name, is_wanted in wanted.items() if is_wanted):
+        raise UsageError(expected.format(name), found, advice, parameter=name)
+
+
+def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
+    """Refuse an album of which a process does a part, or that has no folder of its own."""
+    if Shard.resolve(batch.shard).count > 1:
+        advice = "Color it in one process; the others could not know its palette."
+        raise UsageError("an album in one process", "a shard of it", advice, parameter="shard")
+    if rules.output is None or rules.is_for_one_file:
+        found = "one photo's file" if rules.output else "results beside their photos"
+        raise UsageError("an output folder for an album", found, "Name a folder as `output`.", parameter="album")
+
+
+def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
+    """Refuse hints for several photos, since the places of one are not those of another."""
+    if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
+        advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
+        raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")
+
+
+def _count_pages(path: str) -> int:
+    from colorgan.images.decode import count_pages
+
+    return count_pages(Path(path))
+
+
+def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
+    """The photos, of which there is at least one."""
+    first = next(jobs, None)
+    if first is None:
+        named = ", ".join(os.fsencode(shown_address(path)).decode(errors="replace") for path in inputs[:3])
+        found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
+        advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
+        raise UsageError("photos to color", found, advice, parameter="inputs")
+    return itertools.chain([first], jobs)
+
+
+def _journal_homes(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> list[Path]:
+    """The folders that get a journal."""
+    if rules.output is not None:
+        return [rules.output.parent if rules.is_for_one_file and listed is None else rules.output]
+    return [path if path.is_dir() else path.parent for path in inputs]

@@ -1,0 +1,114 @@
+"""What every command does while the library works: it prints warnings, shows bars, and meets signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from colorgan.callbacks import Callbacks
+from colorgan.cli.console import Console, DownloadBar, print_error, restore_terminal
+from colorgan.errors import Interrupted
+from colorgan.files import drop_unfinished
+from colorgan.signals import SignalWatch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+def watch_signals(advice: str) -> SignalWatch:
+    """Make the watch of a command: the first signal is asked for between two pieces of work, a second Ctrl-C leaves.
+
+    Args:
+        advice: how to go on after it was interrupted.
+    """
+    return SignalWatch(lambda number: leave_at_once(Interrupted(number, advice)))
+
+
+def leave_at_once(error: Interrupted) -> NoReturn:
+    """End without waiting for what is under way; that is dropped."""
+    drop_unfinished()
+    # The terminal may be gone, and a handler may not print while it interrupts a print.
+    with contextlib.suppress(OSError, RuntimeError):
+        restore_terminal()
+        print_error(error)
+    os._exit(error.exit_code)
+
+
+class CommandCallbacks(Callbacks):
+    """Prints warnings, shows downloads and looks for signals; to be used as a context manager.
+
+    Args:
+        console: where to print.
+        watch: of signals.
+
+    Attributes:
+        console: likewise.
+        download: the bar of what is fetched.
+        bars: all others, which are taken away at the end.
+    """
+
+    def __init__(self, console: Console, watch: SignalWatch) -> None:
+        self.console, self._watch = console, watch
+        self.download, self.bars = DownloadBar(console), contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bars away."""
+        self.download.close()
+        self.bars.close()
+
+    def on_warning(self, text: str) -> None:
+        """Print it, quiet or not."""
+        self.console.warn(text, is_prose=True)
+
+    def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
+        """Show a bar for the file."""
+        self.download.show(name, received_bytes, total_bytes)
+
+    def should_stop(self) -> int | None:
+        """The signal that came, or None."""
+        return self._watch.received
+
+
+class BarCallbacks(CommandCallbacks):
+    """Shows how many photos are done, too.
+
+    Args:
+        console: where to print.
+        watch: of signals.
+        words: beside the bar.
+        words_before: beside it while nobody knows how many there are.
+    """
+
+    def __init__(self, console: Console, watch: SignalWatch, words: str, words_before: str = "") -> None:
+        super().__init__(console, watch)
+        self._words, self._words_before = words, words_before
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+
+    def on_start(self) -> None:
+        """Show the bar before there is anything to count."""
+        self._start(self._words_before)
+
+    def on_progress(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self.download.close()
+        if self._bar is None:
+            self._start(self._words)
+        assert self._bar is not None
+        self._bar.update(self._task, completed=done, total=total, description=self._words)
+
+    def _start(self, words: str) -> None:
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = self.bars.enter_context(self.console.bar(*columns))
+        self._task = self._bar.add_task(words, total=None)

@@ -1,0 +1,188 @@
+"""What an adversarial run has to choose, importable without torch: the command line makes its own of it."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from colorgan.options import FILES
+from colorgan.training.options import RECIPE, Rebalance, Recipes, RunOption, RunOptions
+
+_LOSSES, _DISCRIMINATOR = "Losses", "Discriminator"
+
+
+def loss_weight(of: str) -> RunOption:
+    """The option that is the weight of a term of the loss.
+
+    Args:
+        of: the term, in words, with its unit.
+    """
+    return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, minimum=0, before=0.0)
+
+
+@dataclass(frozen=True)
+class TrainOptions(RunOptions):
+    """What decides an adversarial run; the defaults are the recipe `report`, the published run."""
+
+    usual_epochs = 50
+    recipes: ClassVar[Recipes] = {
+        "report": {},
+        # docs/training.md says what each of the two gave.
+        "balanced": {
+            "adversarial": "hinge",
+            "crop_min": 0.8,
+            "d_norm": "spectral",
+            "d_target_accuracy": 0.8,
+            "drop_last": True,
+            "ema": 0.99,
+            "flip": True,
+            "g_twice": False,
+            "lambda_adversarial": 10.0,
+            "lambda_saturation": 1.0,
+            "precision": "auto",
+            "real_label": 1.0,
+        },
+    }
+
+    start: str = "finetuned"
+    lr: float = 2e-4
+    checkpoint_every: int = 5
+    drop_last: bool = False
+    flip: bool = False
+    crop_min: float = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    recipe: Annotated[
+        Literal["report", "balanced"],
+        RunOption(
+            "report is the published run, and what the defaults shown here are; balanced keeps the discriminator "
+            "from winning. Options that are given go before the recipe's.",
+            RECIPE,
+            before="report",
+            may_change=True,
+        ),
+    ] = "report"
+    start_discriminator: Annotated[
+        str,
+        RunOption(
+            "A run's weights/discriminator.safetensors to start from.",
+            FILES,
+            flags="--from-discriminator",
+            metavar="PATH",
+            unset="a fresh one",
+        ),
+    ] = ""
+    perceptual_network: Annotated[
+        Literal["vgg19", "encoder"],
+        RunOption(
+            "Whose features `lambda_perceptual` compares: VGG19's (548 MB), or those of the EfficientNet-Lite that "
+            "`encoder` names.",
+            _LOSSES,
+            before="vgg19",
+        ),
+    ] = "vgg19"
+    vgg_weights: Annotated[
+        str, RunOption("A local file of VGG19's weights.", FILES, metavar="PATH", unset="fetched once", may_change=True)
+    ] = ""
+    encoder: Annotated[
+        str,
+        RunOption(
+            "A published EfficientNet-Lite .pth, for `perceptual_network=encoder`.",
+            FILES,
+            metavar="PATH",
+            unset="none",
+            before="",
+        ),
+    ] = ""
+    d_lr: Annotated[float, RunOption("Adam's rate for the discriminator.", RECIPE, above=0, maximum=1)] = 1e-4
+    beta1: Annotated[
+        float,
+        RunOption("Decay of Adam's average of the gradient, of both networks.", RECIPE, minimum=0, maximum=0.9999),
+    ] = 0.5
+    beta2: Annotated[float, RunOption("Decay of Adam's average of its square.", RECIPE, minimum=0, maximum=0.99999)] = (
+        0.999
+    )
+    adversarial: Annotated[
+        Literal["bce", "hinge", "lsgan", "relativistic"],
+        RunOption(
+            "Cross-entropy, hinge, least squares, or relativistic: each generated patch beside the true one.", _LOSSES
+        ),
+    ] = "bce"
+    real_label: Annotated[
+        float,
+        RunOption(
+            "What it is to say of true colors; 0.9 is one-sided label smoothing. Not for relativistic.",
+            _DISCRIMINATOR,
+            minimum=0.5,
+            maximum=1,
+        ),
+    ] = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
+    d_norm: Annotated[
+        Literal["batch", "instance", "spectral"], RunOption("The discriminator's norm.", _DISCRIMINATOR)
+    ] = "batch"
+    g_norm: Annotated[
+        Literal["train", "frozen"],
+        RunOption(
+            "The generator's batch norms: train on each batch's statistics, or frozen at those it came with.", RECIPE
+        ),
+    ] = "train"
+    g_twice: Annotated[
+        bool,
+        RunOption(
+            "Run the generator anew for its own step, as the published run does: its batch norms see each batch twice.",
+            RECIPE,
+            flags="--g-twice/--g-once",
+            before=False,
+        ),
+    ] = True
+    lambda_adversarial: Annotated[float, loss_weight("fooling the discriminator")] = 1.0
+    lambda_l1: Annotated[float, loss_weight("the ab difference, Lab units")] = 10.0
+    lambda_perceptual: Annotated[float, loss_weight("the difference of a frozen network's features")] = 10.0
+    lambda_saturation: Annotated[float, loss_weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
+    lambda_bins: Annotated[float, loss_weight("the cross-entropy over the 313 bins")] = 0.0
+    rebalance: Rebalance = 0.25
+    r1: Annotated[
+        float, RunOption("Weight of the gradient penalty on true photos (R1); 0 for none.", _DISCRIMINATOR, minimum=0)
+    ] = 0.0
+    r2: Annotated[
+        float,
+        RunOption(
+            "Weight of the gradient penalty on generated photos (R2); 0 for none.",
+            _DISCRIMINATOR,
+            minimum=0,
+            before=0.0,
+        ),
+    ] = 0.0
+    d_target_accuracy: Annotated[
+        float,
+        RunOption(
+            "It rests while its running accuracy on patches is above this share; 1 never lets it.",
+            _DISCRIMINATOR,
+            minimum=0.5,
+            maximum=1,
+        ),
+    ] = 1.0
+    downsample_real: Annotated[
+        bool,
+        RunOption(
+            "It sees true colors as coarse as the generator's bins, and has to judge colors, not detail.",
+            _DISCRIMINATOR,
+            formerly=("coarse_truth",),
+            before=False,
+        ),
+    ] = False
+    d_augment: Annotated[
+        bool,
+        RunOption(
+            "It sees photos moved and with a square cut out (DiffAugment), and learns none by heart.",
+            _DISCRIMINATOR,
+            before=False,
+        ),
+    ] = False
+    d_warmup_steps: Annotated[
+        int,
+        RunOption(
+            "It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
+            _DISCRIMINATOR,
+            minimum=0,
+            unit="steps",
+            before=0,
+        ),
+    ] = 0
