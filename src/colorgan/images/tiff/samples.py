@@ -14,7 +14,7 @@ from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from colorgan.errors import MissingExtraError, OutputError, PhotoError
+from colorgan.errors import DamagedPhotoError, MissingExtraError, OutputError, PhotoError
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, Samples
 from colorgan.images.metadata.read import encoded
@@ -43,6 +43,8 @@ _KINDS = {
     51177: "a depth map",
 }
 
+
+_NEEDED = (256, 257, 258, 262)  # without width, height, bits and meaning, tifffile would go on with guesses
 
 _INSTALL = 'To read and write deep and rare TIFFs: pip install "colorgan[tiff]"'
 
@@ -129,6 +131,10 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
+        if not all(page.tags.get(tag) for tag in _NEEDED):
+            raise DamagedPhotoError(
+                "a photo", "damaged or incomplete (parts of its directory are missing)", "Copy it again."
+            )
         colors = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
         kind = _KINDS.get(int(page.photometric), f"an unknown one, {int(page.photometric)}")
         if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:
