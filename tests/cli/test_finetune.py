@@ -223,7 +223,7 @@ def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorg
         (["--weight", "slides=2"], 2, "a source named slides"),
         (["--encoder", "lite0.pth"], 2, "--encoder with --from scratch"),
         (["--from", "scratch", "--freeze-encoder", "2"], 2, "random ones"),
-        (["--encoder-lr", "1e-4"], 2, "pretrained encoder"),
+        (["--from", "scratch", "--network", "eccv16", "--encoder-lr", "1e-4"], 2, "pretrained encoder"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(place, arguments, code, words, colorgan):
