@@ -317,6 +317,3 @@ def test_the_branch_of_hints_is_trained_and_goes_on_beside_weights_that_stay(pla
     start = load_model("compact", torch.device("cpu")).generator.state_dict()
     for name, tensor in start.items():
         assert name.startswith("hints.") or torch.equal(trained[name], tensor), name
-    refused = colorgan(*finetune("--hint-branch", "--run", "other"))
-    assert refused.returncode == 2
-    assert "a network with a place for hints" in refused.stderr
