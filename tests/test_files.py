@@ -192,6 +192,8 @@ def test_without_locks_on_the_disk_that_is_said_and_nobody_is_kept_away(
     [
         ("s3://bucket/a?b", "s3://bucket/a?b"),
         ("https://user:word@host/a.jpg?Signature=secret#x", "https://host/a.jpg"),
+        ("http://user:p@ss@host/a/b.jpg?one?two#x", "http://host/a/b.jpg"),
+        ("http://host/a.jpg#secret", "http://host/a.jpg"),
         ("abfs://container@account.example/a", "abfs://container@account.example/a"),
         ("/photos/a?b", "/photos/a?b"),
         ("C:/photos", "C:/photos"),

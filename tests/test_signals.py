@@ -13,11 +13,10 @@ HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (HANGUP, 128 + HANGUP)])
 def test_the_first_signal_is_asked_for_and_carries_its_exit_code(number, code):
     with SignalWatch() as watch:
-        watch.check("nothing yet")
+        assert watch.received is None
         signal.raise_signal(number)
-        with pytest.raises(Interrupted, match="go on like this") as stopped:
-            watch.check("go on like this")
-    assert stopped.value.exit_code == code
+        assert watch.received == number
+    assert Interrupted(number, "go on like this").exit_code == code
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP")
@@ -26,7 +25,7 @@ def test_a_hangup_that_nohup_ignores_stays_ignored():
     try:
         with SignalWatch() as watch:
             signal.raise_signal(HANGUP)
-            watch.check("")
+            assert watch.received is None
         assert signal.getsignal(HANGUP) is signal.SIG_IGN
     finally:
         signal.signal(HANGUP, before)
@@ -66,8 +65,7 @@ def test_what_cannot_be_asked_is_left_at_the_first_signal_also_at_one_that_came_
         with watch.exiting_at_once():
             pass
         signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            watch.check("")
+        assert watch.received == signal.SIGTERM
 
 
 def test_the_signals_are_given_back():
@@ -82,7 +80,6 @@ def test_other_threads_watch_nothing_and_break_nothing():
 
     def work():
         with SignalWatch() as watch:
-            watch.check("")
             seen.append(watch.received)
 
     thread = threading.Thread(target=work)

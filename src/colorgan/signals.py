@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-from colorgan.errors import Interrupted
-
 # SIGHUP, which Windows does not have, comes when a terminal is closed or a connection breaks off.
 HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -85,15 +83,3 @@ class SignalWatch:
             yield
         finally:
             self._exits_at_once = False
-
-    def check(self, advice: str) -> None:
-        """Raise if a signal came.
-
-        Args:
-            advice: how to go on, for the error's last part.
-
-        Raises:
-            Interrupted: a signal came; its exit code is 128 more than its number.
-        """
-        if self.received is not None:
-            raise Interrupted(self.received, advice)

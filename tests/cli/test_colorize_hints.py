@@ -97,6 +97,17 @@ def test_what_is_named_by_an_option_goes_before_what_lies_beside(
     assert np.abs(ab(tmp_path / "out.png")[30, 20] - ab_of((0x3A, 0x4A, 0x8A))).max() < 3
 
 
+def test_what_is_painted_over_a_large_photo_is_not_held_to_pillows_own_limit(
+    photo: Path, tiny_model: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted(tmp_path / "blue.png", (80, 60), (15, 25, 25, 35), "#3a4a8a")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    out = tmp_path / "out.png"
+    assert call(photo, "-o", out, "--model", tiny_model, "--hints", tmp_path / "blue.png")[0] == 0
+    monkeypatch.undo()
+    assert np.abs(ab(out)[30, 20] - ab_of((0x3A, 0x4A, 0x8A))).max() < 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -105,6 +116,8 @@ def test_what_is_named_by_an_option_goes_before_what_lies_beside(
         (("--hint", "red"), 2, "a hint as X,Y=COLOR: 'red'"),
         (("--hints", "small.png"), 3, "small.png: 40 x 30 pixels, where the photo has 80 x 60"),
         (("--hints", "opaque.png"), 3, "opaque.png: nothing in it is transparent"),
+        (("--hints", "text.png"), 3, "its hints text.png: not a JPEG"),
+        (("--hints", "jpeg.png"), 3, "jpeg.png: a JPEG picture, where a PNG is read"),
         (("--hints", "missing.png"), 3, "missing.png: no such file"),
         (("--hints", "bad.json"), 3, "bad.json: no list of places"),
         (("--hints", "far.json"), 3, "the hint at 900,3 lies outside"),
@@ -124,6 +137,8 @@ def test_what_is_wrong_with_hints_is_said(
     monkeypatch.chdir(tmp_path)
     painted(tmp_path / "small.png", (40, 30), (0, 0, 9, 9), "red")
     Image.new("RGB", (80, 60)).save(tmp_path / "opaque.png")
+    Image.new("L", (80, 60)).save(tmp_path / "jpeg.png", "JPEG")
+    (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "bad.json").write_text('["red"]')
     (tmp_path / "far.json").write_text(places((900, 3, "red")))
     (tmp_path / "odd.json").write_text(places((9, 3, "reddish")))

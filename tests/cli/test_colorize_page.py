@@ -151,8 +151,8 @@ def test_only_what_was_asked_for_is_written_beside_the_results(photos: Path, tin
     assert list(out.rglob("*-confidence.png")) == []
 
 
-def test_a_photo_of_an_album_says_that_its_album_is_made_again(photos: Path, tiny_liteunet: Path) -> None:
-    out = color(photos, tiny_liteunet, replace(PAGE, album=True))
+def test_a_photo_of_an_album_says_that_its_album_is_made_again(photos: Path, tiny_model: Path) -> None:
+    out = color(photos, tiny_model, replace(PAGE, album=True))
     assert commands_on(out / "index.html") == []
     assert "with --overwrite" in (out / "index.html").read_text("utf-8")
     assert "Colors likely right" in (out / "index.html").read_text("utf-8")

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.colorize import upsample
-from colorgan.colorize.guided_filter import RADIUS, apply_linear_model, lines
+from colorgan.colorize.guided_filter import EDGE, RADIUS, apply_linear_model, lines
 from colorgan.images.lightness import Lightness
 
 
@@ -34,6 +34,31 @@ def test_colors_end_at_the_edge_of_a_larger_photo() -> None:
     assert strayed[1] < 0.7 * strayed[0]
     assert float(plain[0, 150, 179] - plain[0, 150, 180]) < 2
     assert float(led[0, 150, 179] - led[0, 150, 180]) > 20
+
+
+def test_lines_are_those_of_the_paper_window_by_window() -> None:
+    random = np.random.default_rng(4)
+    L, ab = random.uniform(20, 90, (15, 18)), random.normal(0, 20, (2, 15, 18))
+
+    def windows(values: np.ndarray) -> np.ndarray:
+        side = (2 * RADIUS + 1, 2 * RADIUS + 1)
+        return np.lib.stride_tricks.sliding_window_view(np.pad(values, RADIUS, mode="edge"), side)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return windows(values).mean((-2, -1))
+
+    variance = mean(L**2) - mean(L) ** 2
+    slopes = [(mean(L * of) - mean(L) * mean(of)) / (variance + EDGE) for of in ab]
+    offsets = [mean(of) - slope * mean(L) for of, slope in zip(ab, slopes, strict=True)]
+    found = lines(torch.tensor(L, dtype=torch.float32), torch.tensor(ab, dtype=torch.float32))
+    assert np.abs(found.numpy() - [mean(each) for each in (*slopes, *offsets)]).max() < 1e-3
+
+
+def test_a_line_holds_at_the_middle_of_its_cell() -> None:
+    fitted = torch.zeros(4, 2, 2)
+    fitted[2] = torch.tensor([[0.0, 8.0], [0.0, 8.0]])
+    found = apply_linear_model(torch.zeros(4, 4), fitted)[0, 0]
+    assert found.tolist() == [0.0, 2.0, 6.0, 8.0]  # places at 1/8, 3/8, 5/8 and 7/8, of which cells have 1/4 and 3/4
 
 
 def test_colors_that_are_a_line_of_lightness_stay() -> None:

@@ -284,6 +284,38 @@ def test_a_kind_that_nobody_reads_is_named_and_not_called_damaged(data: bytes, w
     assert "damaged" not in str(caught.value)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("missing", range(1, 60, 4))
+def test_a_tiff_whose_directory_is_cut_off_is_damaged_and_no_guess(dtype: type[np.generic], missing: int) -> None:
+    whole = tiff_bytes((np.dstack([RAMP] * 3).astype(dtype), {}))  # its directory stands at its end
+    assert photo_of(whole).size == (64, 8)
+    with pytest.raises(PhotoError, match="damaged or incomplete"):
+        photo_of(whole[:-missing])
+
+
+@pytest.mark.parametrize("channels", [3, 5, 6])
+def test_colors_with_more_than_two_channels_beside_them_are_no_photo(channels: int) -> None:
+    file = io.BytesIO()
+    planes = np.full((channels, 8, 16), 20000, np.uint16)
+    tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate", extrasamples=[0] * (channels - 3))
+    if channels == 6:
+        with pytest.raises(PhotoError, match="6 channels"):
+            read(file)
+        return
+    photo = read(file)
+    assert lightness_of(photo).mean() == pytest.approx(float(lab_lightness(planes[0] / 65535).mean()), abs=0.01)
+    assert photo.alpha is None
+    assert ("infrared" in " ".join(photo.warnings)) == (channels > 3)
+
+
+def test_a_deep_tiff_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((3, 40, 50), np.uint16), photometric="rgb", planarconfig="separate")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", None)
+    with pytest.raises(PhotoError, match="50 x 40 pixels, more than"):
+        read(file, ReadOptions(max_megapixels=0.001))
+
+
 def test_webp_inside_a_tiff_is_read() -> None:
     file = io.BytesIO()
     colors = np.dstack([RAMP] * 3)

@@ -15,7 +15,7 @@ from colorgan.batch.loading import RESUME_ADVICE
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
 from colorgan.batch.run import Summary, colorize_files
-from colorgan.callbacks import PhotoStatus
+from colorgan.callbacks import PhotoStatus, StopCheck
 from colorgan.cli.callbacks import leave_at_once, watch_signals
 from colorgan.cli.colorize_output import JsonReporter, PlainReporter, Reporter
 from colorgan.cli.colorize_progress import ReportingCallbacks
@@ -136,7 +136,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
             with watch.exiting_at_once():
                 return colorize_stream(request, callbacks)
         if request.from_file:
-            listed = _read_list(request.from_file, partial(watch.check, RESUME_ADVICE))
+            listed = _read_list(request.from_file, StopCheck(callbacks, RESUME_ADVICE))
         with callbacks:
             summary = colorize_files(
                 request.inputs,

@@ -94,8 +94,9 @@ def _check_models(console: Console, options: CompareOptions) -> None:
             from colorgan.comparison.models import load_models
 
         with BarCallbacks(console, watch, "Comparing") as callbacks:
-            load_models(options, callbacks, StopCheck(callbacks, STOPPED))
-        watch.check(STOPPED)
+            check = StopCheck(callbacks, STOPPED)
+            load_models(options, check)
+            check()
 
 
 def _compare(

@@ -128,7 +128,7 @@ def _compare(inputs: Sequence[str], folder: Path, options: CompareOptions, check
         previous = read_all(options.previous)
         if previous:
             _check_previous(previous, sources, options, check)
-        models = load_models(options, check.callbacks, check)
+        models = load_models(options, check)
         return _measured(sources, models, previous, folder, options, check)
     finally:
         for source in sources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorgan.callbacks import Callbacks, StopCheck
+from colorgan.callbacks import StopCheck
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.guided_filter import apply_linear_model, lines
 from colorgan.colorize.options import ColorizeOptions
@@ -90,13 +90,13 @@ def row_names(models: Sequence[str]) -> list[str]:
     return names
 
 
-def load_models(options: CompareOptions, callbacks: Callbacks, check: StopCheck) -> list[ComparedModel]:
+def load_models(options: CompareOptions, check: StopCheck) -> list[ComparedModel]:
     """Load the models that were asked for, or every available one.
 
     Args:
         options: which, and where they compute.
-        callbacks: are warned when memory does not suffice for the quick way.
-        check: called between models and while they are fetched.
+        check: called between models and while they are fetched; its callbacks are warned when memory does not suffice
+            for the quick way.
 
     Raises:
         UsageError: no such model, or one that was named twice.
@@ -107,22 +107,18 @@ def load_models(options: CompareOptions, callbacks: Callbacks, check: StopCheck)
     twice = next((model for model in models if models.count(model) > 1), None)
     if twice:
         raise UsageError("different models", f"{twice} twice", "Name each once.")
-    return list(_loaded(models, options, callbacks, check))
-
-
-def _loaded(
-    models: Sequence[str], options: CompareOptions, callbacks: Callbacks, check: StopCheck
-) -> Iterator[ComparedModel]:
+    loaded = []
     for name, model in zip(row_names(models), models, strict=True):
         check()
         colorizer = Colorizer.load(
             model,
             device=options.device,
             precision=options.precision,
-            notify=callbacks.on_warning,
+            notify=check.callbacks.on_warning,
             progress=partial(check.downloaded, model),
         )
-        yield ComparedModel(name, colorizer)
+        loaded.append(ComparedModel(name, colorizer))
+    return loaded
 
 
 def device_of(models: Sequence[ComparedModel]) -> torch.device:

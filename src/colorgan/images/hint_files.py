@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from colorgan.errors import PhotoError, UsageError
 from colorgan.files import read_file
 from colorgan.images.hints import COUNT_FROM, HINTS_FORMAT, Hint
 from colorgan.images.lightness import strips
+from colorgan.images.openers import open_image
 
 MOST_HINTS = 10_000
 
@@ -144,15 +145,20 @@ def _hint_of(row: Any) -> Hint:
 
 def _painted_of(name: str, data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if image.size != size:
-                found = f"{image.width} x {image.height} pixels, where the photo has {size[0]} x {size[1]}"
-                raise _bad(name, found)
-            if not image.has_transparency_data:
-                raise _bad(name, "nothing in it is transparent")
-            painted = np.asarray(image.convert("RGBA"))
-    except PhotoError:
-        raise
+        with open_image(io.BytesIO(data)) as image:
+            if problem := _unpainted(image, size):
+                raise _bad(name, problem)
+            return np.asarray(image.convert("RGBA"))
+    except PhotoError as error:
+        raise error if error.parameter else _bad(name, error.found) from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
         raise _bad(name, f"no PNG that can be read ({error})") from error
-    return painted
+
+
+def _unpainted(image: ImageFile, size: tuple[int, int]) -> str:
+    """Why a picture is none that somebody painted over a photo of that size; or empty."""
+    if image.format != "PNG":
+        return f"a {image.format} picture, where a PNG is read"
+    if image.size != size:
+        return f"{image.width} x {image.height} pixels, where the photo has {size[0]} x {size[1]}"
+    return "" if image.has_transparency_data else "nothing in it is transparent"

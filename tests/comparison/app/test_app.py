@@ -70,6 +70,19 @@ class Page:
 
         return self._browser.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def open_tab(self, title: str) -> None:
+        """Go to a tab."""
+
+        def is_open() -> bool:
+            for tab in self.all_of("[data-testid=stTab]"):
+                if tab.text == title and tab.get_attribute("aria-selected") == "true":
+                    return True
+                if tab.text == title:
+                    tab.click()
+            return False
+
+        self.until(is_open)
+
     def drop(self, photo: Path) -> None:
         """Give the app a photo."""
 
@@ -147,7 +160,7 @@ def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
     )
     page = Page(browser, app[1])
     page.drop(tmp_path / "coat.png")
-    page.until(lambda: page.all_of("[data-testid=stTab]"))[1].click()
+    page.open_tab("Say what color something has")
 
     def picture() -> str:
         return str(browser.run(f"{_INSIDE} return image?.naturalWidth ? image.src : ''"))
@@ -173,6 +186,50 @@ def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
     assert json.loads(saved.read_text())["hints"] == [{"x": 14, "y": 20, "color": "#000080"}]
     asked = browser.requests()
     assert {address.split("/")[2] for address in asked if address.startswith("http")} == {app[1].split("/")[2]}
+
+
+def test_of_variants_side_by_side_one_is_chosen_to_go_on_with(
+    app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
+) -> None:
+    colored(5).save(tmp_path / "coat.png")
+    browser.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
+    )
+    page = Page(browser, app[1])
+    page.drop(tmp_path / "coat.png")
+
+    def pressed(words: str) -> None:
+        found = page.until(lambda: [each for each in page.all_of("button") if each.text == words and each.is_enabled()])
+        browser.run("arguments[0].click()", found[0])
+
+    def variants() -> list[str]:
+        shown: list[str] = browser.run(
+            "return [...document.querySelectorAll('[data-testid=stHtml] img')].map((image) => image.src)"
+        )
+        return shown if len(shown) == 4 else []
+
+    def steered() -> str:
+        return str(browser.run(f"{_INSIDE} return image?.naturalWidth ? image.src : ''"))
+
+    page.open_tab("Variants")
+    first = page.until(variants)
+    assert len(set(first)) == 4
+    assert [rule for rule, _ in browser.barriers() if rule == "image-alt"] == []
+    page.until_it_says("--variants 4 --seed 0", "Going on with: As predicted")
+    pressed("Go on with: Variant 3")
+    page.until_it_says("Going on with: Variant 3", "Go on with: As predicted")
+    page.open_tab("Say what color something has")
+    page.until(lambda: steered() == first[2])
+    browser.run(_INSIDE + _CLICK, 0.26, 0.51)
+    page.until(lambda: steered() != first[2])
+    page.open_tab("Variants")
+    page.until(lambda: variants() and variants()[2] == steered())
+    pressed("Show others")
+    page.until_it_says("--variants 4 --seed 1", "Go on with: Variant 3")
+    assert steered() not in page.until(variants)
+    pressed("Save first")
+    saved = page.until(lambda: [path for path in (tmp_path / "saved").glob("*.png") if path.stat().st_size])[0]
+    assert saved.name == "coat-first-variant-3.png"
 
 
 def test_what_is_no_photo_and_what_is_too_large_gets_the_reason(

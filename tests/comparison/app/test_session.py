@@ -19,6 +19,7 @@ from colorgan.comparison.app.session import (
     result,
     result_name,
     steered,
+    varied,
 )
 from colorgan.comparison.compare import compare
 from colorgan.comparison.models import ComparedModel, load_models
@@ -33,7 +34,7 @@ AS_IT_IS = ColorizeOptions()
 @pytest.fixture(scope="module")
 def loaded(models: tuple[str, str]) -> list[ComparedModel]:
     options = CompareOptions(models=models, device="cpu")
-    return load_models(options, Callbacks(), StopCheck(Callbacks(), ""))
+    return load_models(options, StopCheck(Callbacks(), ""))
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -115,6 +116,20 @@ def test_a_huge_picture_is_refused(colored: Draw, monkeypatch: pytest.MonkeyPatc
         open_photo("a.png", encoded(colored(1)), 32)
     assert caught.value.parameter == ""  # there is no option by which the app would allow more
     assert "colorgan colorize" in caught.value.advice
+
+
+def test_variants_are_those_of_the_library_and_hints_hold_in_each(loaded: list[ComparedModel], colored: Draw) -> None:
+    photo = colored(4)
+    uploaded = open_photo("d.png", encoded(photo), 32)
+    made = predict(uploaded, loaded[0], AS_IT_IS)
+    hints = [Hint(20, 20, "keep")]
+    several = varied(uploaded, made, hints, seed=3)
+    expected = loaded[0].colorizer.colorize_variants(photo, len(several), seed=3, hints=hints)
+    for variant, wanted in zip(several, expected, strict=True):
+        saved = np.asarray(open_image(result(uploaded, variant, 1.0)), np.int16)
+        assert np.abs(saved - np.asarray(wanted, np.int16)).mean() < 2
+        assert np.ptp(saved[20, 20]) < 12
+    assert result_name(uploaded, "first", several[1].variant) == "d-first-variant-2.png"
 
 
 def test_a_hint_colors_its_place_in_what_is_shown_and_in_the_result(loaded: list[ComparedModel], colored: Draw) -> None:

@@ -5,6 +5,7 @@ Streamlit runs this file anew at each press. What a visitor gives lives in the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,6 +35,9 @@ class _Visit:
         hints: that were given, in order.
         outputs: without hints, by model and render size.
         steered: with those of now, likewise.
+        seed: of the variants that are shown.
+        chosen: seed and number of the variant to go on with; 0 is what the model predicts.
+        varied: variants with the hints of now, by render size and seed.
         metrics: by saturation and render size.
     """
 
@@ -42,6 +46,9 @@ class _Visit:
     hints: list[Hint] = field(default_factory=list)
     outputs: dict[tuple[str, int | None], ModelOutput] = field(default_factory=dict)
     steered: dict[tuple[str, int | None], ModelOutput] = field(default_factory=dict)
+    seed: int = 0
+    chosen: tuple[int, int] = (0, 0)
+    varied: dict[tuple[int | None, int], list[ModelOutput]] = field(default_factory=dict)
     metrics: dict[tuple[float, int | None], dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def outputs_at(self, render_size: int | None) -> dict[str, ModelOutput]:
@@ -56,7 +63,7 @@ def _models(options: AppOptions) -> list[ComparedModel]:
     from colorgan.comparison.options import CompareOptions
 
     wanted = CompareOptions(models=options.models, device=options.device)
-    return load_models(wanted, Callbacks(), StopCheck(Callbacks(), ""))
+    return load_models(wanted, StopCheck(Callbacks(), ""))
 
 
 def main() -> None:
@@ -123,36 +130,51 @@ def _output(visit: _Visit, model: ComparedModel, render_size: int | None) -> Mod
     return visit.steered[key]
 
 
+def _variants(visit: _Visit, model: ComparedModel, render_size: int | None, seed: int) -> list[ModelOutput]:
+    """The variants of a model, asked once for each change of the hints."""
+    from colorgan.comparison.app.session import varied
+
+    key = (render_size, seed)
+    if key not in visit.varied:
+        visit.varied[key] = varied(visit.uploaded, visit.outputs[model.name, render_size], visit.hints, seed)
+    return visit.varied[key]
+
+
+def _outputs(
+    visit: _Visit, models: list[ComparedModel], opening: ComparedModel, render_size: int | None
+) -> dict[str, ModelOutput]:
+    """What each model says, with the hints; of the one that the page opens with, the variant that was chosen."""
+    outputs = {model.name: _output(visit, model, render_size) for model in models}
+    seed, number = visit.chosen
+    if number:
+        outputs[opening.name] = _variants(visit, opening, render_size, seed)[number]
+    return outputs
+
+
 def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_size: int | None) -> None:
-    from colorgan.comparison.app.hints import hint_picker
     from colorgan.comparison.app.session import metrics, opening_model, pictures
-    from colorgan.comparison.results import GRAY
     from colorgan.errors import ColorganError
-    from colorgan.html import embedded, render
+    from colorgan.html import embedded
 
     uploaded = visit.uploaded
+    name = opening_model([model.name for model in models])
+    opening = next(model for model in models if model.name == name)
     try:
-        outputs = {model.name: _output(visit, model, render_size) for model in models}
+        outputs = _outputs(visit, models, opening, render_size)
         shown = {name: embedded(jpeg) for name, jpeg in pictures(uploaded, outputs, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be colored.")
         st.text(str(error))
         return
-    opening = opening_model([model.name for model in models])
-    compared, steer = st.tabs(["Compare", "Say what color something has"])
+    titles = ["Compare", "Say what color something has", "Variants"]
+    compared, steer, vary = st.tabs(titles, key="tab", on_change="rerun")
     with compared:
-        frame = render(
-            "colorgan.comparison.app", "frame", "slider", photo=uploaded.name, pictures=shown, left=GRAY, right=opening
-        )
-        st.iframe(frame, height=_FRAME_PX)
+        _show_slider(uploaded.name, shown, opening.name)
     with steer:
-        hint_picker(
-            shown[opening],
-            uploaded.photo.size,
-            visit.hints,
-            placed=partial(_place, visit),
-            undone=partial(_undo, visit),
-        )
+        _show_hints(visit, shown[opening.name])
+    if vary.open:
+        with vary:
+            _show_variants(visit, opening, saturation, render_size)
     for word in uploaded.photo.warnings:
         st.text(word)
     _show_downloads(visit, outputs, saturation)
@@ -162,17 +184,67 @@ def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_
     _show_metrics(visit.metrics[key])
 
 
+def _show_slider(photo: str, pictures: Mapping[str, str], opening: str) -> None:
+    from colorgan.comparison.results import GRAY
+    from colorgan.html import render
+
+    pages = "colorgan.comparison.app"
+    frame = render(pages, "frame", "slider", photo=photo, pictures=pictures, left=GRAY, right=opening)
+    st.iframe(frame, height=_FRAME_PX)
+
+
+def _show_hints(visit: _Visit, picture: str) -> None:
+    from colorgan.comparison.app.hints import hint_picker
+
+    size = visit.uploaded.photo.size
+    hint_picker(picture, size, visit.hints, placed=partial(_place, visit), undone=partial(_undo, visit))
+
+
+def _show_variants(visit: _Visit, model: ComparedModel, saturation: float, render_size: int | None) -> None:
+    from colorgan.comparison.app.session import picture
+    from colorgan.comparison.app.variants import variant_picker
+    from colorgan.errors import UsageError
+    from colorgan.html import embedded
+
+    try:
+        made = _variants(visit, model, render_size, visit.seed)
+    except UsageError:
+        st.text(f"{model.name} has no variants: its network gives one color for a place, and no others.")
+        return
+    seed, number = visit.chosen
+    variant_picker(
+        [embedded(picture(visit.uploaded, each, saturation)) for each in made],
+        number if not number or seed == visit.seed else None,
+        visit.seed,
+        choose=partial(_choose, visit),
+        others=partial(_ask_others, visit),
+    )
+
+
+def _choose(visit: _Visit, number: int) -> None:
+    visit.chosen = (visit.seed, number)
+
+
+def _ask_others(visit: _Visit) -> None:
+    visit.seed += 1
+
+
 def _place(visit: _Visit, click: Placed) -> None:
     from colorgan.comparison.app.session import hint_at
 
     if click:
         visit.hints.append(hint_at(visit.uploaded, click["across"], click["down"], click["color"]))
-        visit.steered.clear()
+        _forget_steered(visit)
 
 
 def _undo(visit: _Visit) -> None:
     del visit.hints[-1:]
+    _forget_steered(visit)
+
+
+def _forget_steered(visit: _Visit) -> None:
     visit.steered.clear()
+    visit.varied.clear()
 
 
 def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: float) -> None:
@@ -184,7 +256,7 @@ def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: 
             st.download_button(
                 f"Save {name}",
                 partial(result, visit.uploaded, made, saturation),
-                result_name(visit.uploaded, name),
+                result_name(visit.uploaded, name, made.variant),
                 "application/octet-stream",
                 on_click="ignore",
             )

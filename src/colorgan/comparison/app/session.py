@@ -31,6 +31,7 @@ from colorgan.metrics import METRICS, ImageBatch, measure
 
 MOST_SIDE_PX = 1024  # of what the page shows
 MOST_MEGAPIXELS = 100.0
+VARIANTS = 4  # that are shown side by side
 _QUALITY = 92
 
 
@@ -90,12 +91,14 @@ class ModelOutput:
         options: that it was asked with.
         colors: of the whole photo as the network saw it.
         square: of the square that is measured, (2, S, S), without hints; None without true colors.
+        variant: which of its colorings is meant, from 0.
     """
 
     model: ComparedModel
     options: ColorizeOptions
     colors: PredictedColors
     square: Tensor | None
+    variant: int = 0
 
     def applied(self, photo: Photo, of: Photo, saturation: float) -> Samples:
         """A photo in its colors, (H, W, 3) sRGB.
@@ -110,7 +113,8 @@ class ModelOutput:
         """
         hints = tuple(_moved(hint, of.size, photo.size) for hint in self.options.hints)
         options = replace(self.options, saturation=saturation, hints=hints)
-        return self.model.colorizer.finish(with_hints(photo, options), self.colors, options)
+        colorizer = self.model.colorizer
+        return colorizer.finish(with_hints(photo, options), self.colors, options, variant=self.variant)
 
 
 def _moved(hint: Hint, size: tuple[int, int], other: tuple[int, int]) -> Hint:
@@ -147,6 +151,25 @@ def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -
     return replace(made, options=options, colors=colors)
 
 
+def varied(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint], seed: int) -> list[ModelOutput]:
+    """Several plausible colorings by the same model, as `colorize --variants` makes them; hints hold in each.
+
+    Args:
+        uploaded: the photo.
+        made: what the model says of it without hints.
+        hints: of the photo.
+        seed: of all but the first, which is what the model says.
+
+    Raises:
+        UsageError: the network has no bins.
+        PhotoError: as for `steered`.
+        WeightsError: likewise.
+    """
+    options = replace(made.options, variants=VARIANTS, seed=seed)
+    several = steered(uploaded, replace(made, options=options), hints)
+    return [replace(several, variant=number) for number in range(VARIANTS)]
+
+
 def hint_at(uploaded: UploadedPhoto, across: float, down: float, color: str) -> Hint:
     """A hint where somebody clicked.
 
@@ -170,13 +193,14 @@ def opening_model(names: Sequence[str]) -> str:
 
 def pictures(uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:
     """A photo in gray, in each model's colors and, where it has some, in its own: JPEGs by row."""
-    L = uploaded.preview.lightness
-    images = {GRAY: Image.fromarray(upsample.render(L, torch.zeros(2, 1, 1)))}
-    for name, made in outputs.items():
-        images[name] = Image.fromarray(made.applied(uploaded.preview, uploaded.photo, saturation))
-    if uploaded.original:
-        images[ORIGINAL] = uploaded.original
-    return {name: _jpeg(image) for name, image in images.items()}
+    gray = Image.fromarray(upsample.render(uploaded.preview.lightness, torch.zeros(2, 1, 1)))
+    shown = {GRAY: _jpeg(gray)} | {name: picture(uploaded, made, saturation) for name, made in outputs.items()}
+    return shown | {ORIGINAL: _jpeg(uploaded.original)} if uploaded.original else shown
+
+
+def picture(uploaded: UploadedPhoto, made: ModelOutput, saturation: float) -> bytes:
+    """A photo in its colors, at the size of the page: a JPEG."""
+    return _jpeg(Image.fromarray(made.applied(uploaded.preview, uploaded.photo, saturation)))
 
 
 def _jpeg(image: Image.Image) -> bytes:
@@ -204,9 +228,10 @@ def _measured(predicted: ImageBatch, truth: ImageBatch, names: Sequence[str]) ->
     return {name: float(measured.value) for name, measured in measure(predicted, truth, names).items()}
 
 
-def result_name(uploaded: UploadedPhoto, model: str) -> str:
+def result_name(uploaded: UploadedPhoto, model: str, variant: int = 0) -> str:
     """What the file of a result is called: after photo and model, of the photo's own kind where that is written."""
-    return f"{PurePath(uploaded.name).stem}-{model}{_suffix(uploaded)}"
+    which = f"-variant-{variant + 1}" if variant else ""
+    return f"{PurePath(uploaded.name).stem}-{model}{which}{_suffix(uploaded)}"
 
 
 def hints_name(uploaded: UploadedPhoto) -> str:

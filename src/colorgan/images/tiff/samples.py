@@ -14,13 +14,13 @@ from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from colorgan.errors import MissingExtraError, OutputError, PhotoError
+from colorgan.errors import DamagedPhotoError, MissingExtraError, OutputError, PhotoError
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, Samples
 from colorgan.images.metadata.read import encoded
 from colorgan.images.pixels import UNNAMED_CHANNEL, Raster, Scale, Strip, extremes, scale_of
 
-_DESCRIPTION, _SOFTWARE, _DATE_TIME = 270, 305, 306
+_DESCRIPTION, _SOFTWARE = 270, 305
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _NO_UNIT, _INCH = 282, 283, 296, 1, 2
 _BYTE, _ASCII = 1, 2
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _SEPARATE = 0, 1, 2, 2
@@ -43,6 +43,8 @@ _KINDS = {
     51177: "a depth map",
 }
 
+
+_NEEDED = (256, 257, 258, 262)  # without width, height, bits and meaning, tifffile would go on with guesses
 
 _INSTALL = 'To read and write deep and rare TIFFs: pip install "colorgan[tiff]"'
 
@@ -93,7 +95,6 @@ def write(buffer: io.BytesIO, rgb: NDArray[np.uint16], alpha: Plane | None, argu
         metadata=None,
         description=_text(tags, _DESCRIPTION),
         software=_text(tags, _SOFTWARE) or False,
-        datetime=_text(tags, _DATE_TIME),
         extratags=[extra for tag in tags if (extra := _extra_tag(tags, tag))],
     )
 
@@ -105,7 +106,7 @@ def _text(tags: Image.Exif, tag: int) -> bytes | None:
 
 def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] | None:
     value = _text(tags, tag)
-    if value is None or tag in (_DESCRIPTION, _SOFTWARE, _DATE_TIME):
+    if value is None or tag in (_DESCRIPTION, _SOFTWARE):  # as arguments of their own; a time in bytes would be now's
         return None
     is_text = TiffTags.lookup(tag).type == _ASCII
     content = value + b"\0" if is_text else value
@@ -129,6 +130,10 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
+        if not all(page.tags.get(tag) for tag in _NEEDED):
+            raise DamagedPhotoError(
+                "a photo", "damaged or incomplete (parts of its directory are missing)", "Copy it again."
+            )
         colors = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(int(page.photometric))
         kind = _KINDS.get(int(page.photometric), f"an unknown one, {int(page.photometric)}")
         if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:

@@ -1,0 +1,43 @@
+"""Several colorings of a photo side by side, and the choice which of them to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+_IN_A_ROW = 2
+
+
+def variant_picker(
+    pictures: Sequence[str],
+    chosen: int | None,
+    seed: int,
+    *,
+    choose: Callable[[int], None],
+    others: Callable[[], None],
+) -> None:
+    """Show variants, each with a button.
+
+    Args:
+        pictures: addresses that hold them; the first is what the model predicts.
+        chosen: which of them is gone on with; None where it is none of these.
+        seed: of these.
+        choose: told which one was chosen.
+        others: told that others are wanted.
+    """
+    st.text("All are plausible. The one that you choose is what hints are placed in, and what is compared and saved.")
+    for start in range(0, len(pictures), _IN_A_ROW):
+        for number, column in enumerate(st.columns(_IN_A_ROW), start):
+            with column:
+                _show(pictures[number], number, number == chosen, choose)
+    st.button("Show others", on_click=others)
+    st.caption(f"The command line makes the same ones with `--variants {len(pictures)} --seed {seed}`.")
+
+
+def _show(picture: str, number: int, is_chosen: bool, choose: Callable[[int], None]) -> None:
+    name = f"Variant {number + 1}" if number else "As predicted"
+    # Not `st.image`, which has no words for those who do not see it.
+    st.html(f'<img src="{picture}" alt="{name}" style="width: 100%">')
+    label = f"Going on with: {name}" if is_chosen else f"Go on with: {name}"
+    st.button(label, key=f"variant-{number}", disabled=is_chosen, on_click=choose, args=(number,))
