@@ -25,14 +25,13 @@ from colorgan.models.loading import ModelInfo, load_model, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.stages.supervised import PRIOR_FLOOR
 
-_LAST_BIAS = {"compact": "head.1.bias", "liteunet": "head.bins.bias"}
 ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"
 
 
 def tilt(generator: Generator, by: float) -> None:
     """Make each bin prior^-by as likely as the network says, in the biases of its last layer."""
     with torch.no_grad():
-        generator.get_parameter(_LAST_BIAS[generator.network]).sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
+        generator.get_parameter("head.bins.bias").sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
 
 
 def mix(generator: Generator, other: Path, share: float) -> None:

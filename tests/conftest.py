@@ -4,7 +4,6 @@ import itertools
 import os
 import re
 import threading
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,12 +16,11 @@ import pytest
 import torch
 from browsing import chromium
 from coverage_files import drop_torn_coverage
+from small_networks import SMALL, small_liteunet
 from standins import drawn, standin_norm
 
-from colorgan.models.loading import ModelInfo, load_model, save_model
-from colorgan.networks.compact import Compact
+from colorgan.models.loading import ModelInfo, save_model
 from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
-from colorgan.networks.liteunet import LiteUNet
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -119,10 +117,10 @@ def published_lite0(tmp_path_factory):
 
 @pytest.fixture
 def small_network():
-    """A network of a few thousand random weights."""
+    """A network of some thousand random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        return Compact(channels=(4, 4, 4), blocks=(0, 1, 0), decoder_blocks=(0,)).eval()
+        return small_liteunet().eval()
 
 
 @pytest.fixture
@@ -130,8 +128,8 @@ def model_info():
     """A description that names every field."""
     return ModelInfo(
         name="small",
-        network="compact",
-        options={"channels": [4, 4, 4], "blocks": [0, 1, 0], "decoder_blocks": [0]},
+        network="liteunet",
+        options=SMALL,
         stage="scratch",
         license="MIT",
         made_by="colorgan 1.2.3",
@@ -157,14 +155,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a network with random weights that paints strong colors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = Compact(channels=(8, 8, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+        network = small_liteunet()
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
                 torch.nn.init.normal_(module.weight, std=0.3)
+        torch.nn.init.normal_(network.head.bins.weight, std=4.0)
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     info = ModelInfo(
         name="tiny",
-        network="compact",
+        network="liteunet",
         options={},
         stage="scratch",
         license="MIT",
@@ -175,19 +174,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         temperature=0.2,
     )
     save_model(path, network.eval(), info)
-    return path
-
-
-@pytest.fixture(scope="session")
-def tiny_liteunet(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """The file of a network with random weights that also tells regions apart."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = LiteUNet((8,) * 7, (1,) * 7, 8, channels=(16, 12, 8), blocks=(1, 1, 1))
-        torch.nn.init.normal_(network.head.bins.weight, std=2.0)
-    path = tmp_path_factory.mktemp("model") / "tiny-liteunet.safetensors"
-    info = load_model(str(tiny_model), torch.device("cpu")).info
-    save_model(path, network.eval(), replace(info, name="tiny-liteunet", render_size=64, temperature=0.4))
     return path
 
 

@@ -151,7 +151,9 @@ class Described:
         """
         if not self.takes(value):
             words = self.words() or ("yes or no" if self.kinds == (bool,) else "a number")
-            advice = "Give a number of these." if self.is_number and not self.choices else "Choose one of these."
+            advice = "Choose one of these."
+            if self.is_number and not self.choices:
+                advice = "Give a number in that range." if self.words() else "Give a number."
             raise UsageError(f"`{self.name}` to be {words}", repr(value), advice, parameter=self.name)
 
 

@@ -55,19 +55,19 @@ def test_the_same_things_come_out_more_alike_and_the_same_way_each_time(
 
 
 def test_the_second_pass_runs_no_network(
-    photos: Path, tiny_liteunet: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
     predict = Colorizer.predict_batch
     monkeypatch.setattr(Colorizer, "predict_batch", lambda *a, **k: seen.append(len(a[1])) or predict(*a, **k))
-    call(photos, "-o", tmp_path / "out", "--model", tiny_liteunet, "--album")
+    call(photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
     assert sum(seen) == 2
 
 
 def test_a_photo_that_comes_later_takes_the_palette_and_the_others_stay_until_a_word(
-    photos: Path, tiny_liteunet: Path, tmp_path: Path, call: Call
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call
 ) -> None:
-    command = (photos, "-o", tmp_path / "out", "--model", tiny_liteunet, "--album")
+    command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
     call(*command)
     before = results(tmp_path / "out")
     (photos / "c.png").write_bytes((photos / "a.png").read_bytes())
@@ -81,9 +81,9 @@ def test_a_photo_that_comes_later_takes_the_palette_and_the_others_stay_until_a_
 
 
 def test_a_run_that_was_stopped_between_the_passes_goes_on_with_what_was_kept(
-    photos: Path, tiny_liteunet: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = (photos, "-o", tmp_path / "out", "--model", tiny_liteunet, "--album")
+    command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
     with monkeypatch.context() as context:
         context.setattr(Album, "make", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert call(*command)[0] == 130
@@ -94,17 +94,17 @@ def test_a_run_that_was_stopped_between_the_passes_goes_on_with_what_was_kept(
 
 
 def test_an_album_of_one_is_that_photo_as_it_is_without(
-    photos: Path, tiny_liteunet: Path, tmp_path: Path, call: Call
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call
 ) -> None:
     (photos / "b.png").unlink()
     for out, more in (("alone", ()), ("album", ("--album",))):
-        call(photos, "-o", tmp_path / out, "--model", tiny_liteunet, *more)
+        call(photos, "-o", tmp_path / out, "--model", tiny_model, *more)
     assert results(tmp_path / "alone") == results(tmp_path / "album")
 
 
-def test_a_bad_photo_is_left_out_of_the_album(photos: Path, tiny_liteunet: Path, tmp_path: Path, call: Call) -> None:
+def test_a_bad_photo_is_left_out_of_the_album(photos: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:
     (photos / "bad.jpg").write_text("no photo")
-    command = (photos, "-o", tmp_path / "out", "--model", tiny_liteunet, "--album")
+    command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
     assert call(*command)[:2] == (3, f"2 written, 0 skipped, 1 failed. Results: {tmp_path / 'out'}\n")
     assert "take it as it is" not in call(*command)[2]
 
@@ -113,13 +113,14 @@ def test_a_bad_photo_is_left_out_of_the_album(photos: Path, tiny_liteunet: Path,
     ("more", "words"),
     [
         (("--album", "--shard", "1/2"), "an album in one process"),
+        (("--album", "--ray", "auto"), "--album without a Ray cluster"),
         (("--like", "gray.png"), "gray.png is gray"),
         (("--like", "none.png"), "no file none.png"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
     photos: Path,
-    tiny_liteunet: Path,
+    tiny_model: Path,
     tmp_path: Path,
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,25 +129,25 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("L", (40, 30), 90).save("gray.png")
-    code, _, err = call(photos, "-o", tmp_path / "out", "--model", tiny_liteunet, *more)
+    code, _, err = call(photos, "-o", tmp_path / "out", "--model", tiny_model, *more)
     assert code == 2
     assert words in err
     assert not (tmp_path / "out").exists() or tree(tmp_path / "out") == []
 
 
-def test_an_album_needs_a_folder_of_its_own(photos: Path, tiny_liteunet: Path, call: Call) -> None:
-    code, _, err = call(photos, "--model", tiny_liteunet, "--album")
+def test_an_album_needs_a_folder_of_its_own(photos: Path, tiny_model: Path, call: Call) -> None:
+    code, _, err = call(photos, "--model", tiny_model, "--album")
     assert code == 2
     assert "an output folder for an album" in err
 
 
 def test_photos_take_the_colors_of_a_reference_and_are_colored_anew_when_it_changes(
-    photos: Path, tiny_liteunet: Path, tmp_path: Path, call: Call
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call
 ) -> None:
     with Image.open(photos / "a.png") as gray:
         dark = gray.point(lambda level: level // 3)
         Image.merge("RGB", [gray, dark, dark]).save(tmp_path / "reference.png")
-        command = (photos, "-o", tmp_path / "out", "--model", tiny_liteunet, "--like", tmp_path / "reference.png")
+        command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--like", tmp_path / "reference.png")
         assert call(*command)[1].startswith("2 written")
         red = np.asarray(Image.open(tmp_path / "out" / "a.png")).astype(int)
         assert (red[..., 0] - red[..., 2]).mean() > 20

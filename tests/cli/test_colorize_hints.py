@@ -120,6 +120,7 @@ def test_what_is_painted_over_a_large_photo_is_not_held_to_pillows_own_limit(
         (("--hints", "jpeg.png"), 3, "jpeg.png: a JPEG picture, where a PNG is read"),
         (("--hints", "missing.png"), 3, "missing.png: no such file"),
         (("--hints", "bad.json"), 3, "bad.json: no list of places"),
+        (("--hints", "torn.json"), 3, "torn.json: no list of places (JSONDecodeError"),
         (("--hints", "far.json"), 3, "the hint at 900,3 lies outside"),
         (("--hints", "odd.json"), 3, "'reddish' is not a color for a hint"),
     ],
@@ -140,12 +141,37 @@ def test_what_is_wrong_with_hints_is_said(
     Image.new("L", (80, 60)).save(tmp_path / "jpeg.png", "JPEG")
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "bad.json").write_text('["red"]')
+    (tmp_path / "torn.json").write_text(places((9, 3, "red"))[:-5])
     (tmp_path / "far.json").write_text(places((900, 3, "red")))
     (tmp_path / "odd.json").write_text(places((9, 3, "reddish")))
     found, _, err = call(photo, "-o", tmp_path / "out.png", "--model", tiny_model, *arguments)
     assert found == code
     assert words in err
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_process_says_what_is_wrong_with_hints_in_three_parts_and_writes_nothing(
+    photo: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = run(photo, "-o", tmp_path / "out.png", "--model", tiny_model, "--hint", "1,1=reddish")
+    assert done.returncode == 2
+    assert "expected a color for a hint: 'reddish'" in done.stderr
+    assert "keep for what is to stay gray" in done.stderr
+    outside = run(photo, "-o", tmp_path / "out.png", "--model", tiny_model, "--hint", "80,10=red", "--quiet")
+    assert outside.returncode == 3
+    assert "the hint at 80,10 lies outside of its 80 x 60 pixels" in outside.stderr
+    assert "Traceback" not in done.stderr + outside.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_photo_that_is_given_twice_is_colored_once_by_its_hints_and_two_hints_of_a_place_meet_in_the_middle(
+    photo: Path, tiny_model: Path, tmp_path: Path, call: Call
+) -> None:
+    (tmp_path / "wall.hints.json").write_text(places((20, 30, "#7a4a3a"), (20, 30, "#4a7a3a")))
+    _, text, _ = call(photo, photo, "-o", tmp_path / "out", "--model", tiny_model)
+    assert text == f"1 written, 0 skipped, 0 failed. Results: {tmp_path / 'out'}\n"
+    middle = (ab_of((0x7A, 0x4A, 0x3A)) + ab_of((0x4A, 0x7A, 0x3A))) / 2
+    assert np.abs(ab(tmp_path / "out" / "wall.png")[30, 20] - middle).max() < 4
 
 
 def test_hints_for_several_photos_are_refused(photo: Path, tiny_model: Path, tmp_path: Path, call: Call) -> None:

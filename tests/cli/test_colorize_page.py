@@ -50,6 +50,7 @@ def test_every_photo_is_on_it_also_those_that_were_done_before(photos: Path, tin
     make_photos(photos, "later.jpg")
     out = color(photos, tiny_model)
     assert sorted(names_on(out / "index.html")) == ["a.jpg", "b.png", "later.jpg", "sub/c & <d>.tif"]
+    assert "plausible, not true" in (out / "index.html").read_text("utf-8")
     pictures = re.findall(r'<img src="([^"]*)"', (out / "index.html").read_text("utf-8"))
     assert len(pictures) == 8
     for picture in pictures:
@@ -140,13 +141,18 @@ def test_without_an_output_folder_there_is_no_place_for_it(photos: Path, tiny_mo
         colorize_files([photos / "a.jpg"], target, batch=PAGE, model=str(tiny_model))
 
 
+def test_a_page_and_a_cluster_are_refused_together(photos: Path) -> None:
+    with pytest.raises(UsageError, match="`page` without a Ray cluster: one is named"):
+        colorize_files(photos, photos.parent / "out", batch=PAGE, ray="auto")
+
+
 def test_only_what_was_asked_for_is_written_beside_the_results(photos: Path, tiny_model: Path) -> None:
     out = color(photos, tiny_model)
     assert list(out.rglob("*-confidence.png")) == []
 
 
-def test_a_photo_of_an_album_says_that_its_album_is_made_again(photos: Path, tiny_liteunet: Path) -> None:
-    out = color(photos, tiny_liteunet, replace(PAGE, album=True))
+def test_a_photo_of_an_album_says_that_its_album_is_made_again(photos: Path, tiny_model: Path) -> None:
+    out = color(photos, tiny_model, replace(PAGE, album=True))
     assert commands_on(out / "index.html") == []
     assert "with --overwrite" in (out / "index.html").read_text("utf-8")
     assert "Colors likely right" in (out / "index.html").read_text("utf-8")

@@ -72,4 +72,4 @@ def test_without_ray_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "ray", None)
     make_photos(tmp_path / "in", "a.png")
     code, _, words = call(tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, "--ray", "auto")
-    assert (code, "pip install 'colorgan[ray]'" in words) == (2, True)
+    assert (code, 'pip install "colorgan[ray]"' in words) == (2, True)

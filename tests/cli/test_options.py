@@ -82,7 +82,10 @@ def test_a_value_that_there_is_not_is_refused_before_the_command(arguments: list
 
 
 def test_the_advice_fits_what_was_expected() -> None:
-    for value, advice in (({"size": 8}, "Give a number of these."), ({"color_mode": "red"}, "Choose one of these.")):
+    for value, advice in (
+        ({"size": 8}, "Give a number in that range."),
+        ({"color_mode": "red"}, "Choose one of these."),
+    ):
         with pytest.raises(UsageError) as caught:
             Some(**value)
         assert caught.value.advice == advice

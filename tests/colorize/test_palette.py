@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_networks import Plain
 
 from colorgan.color.bins import BINS, bin_centers
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.palette import Palette, Regions, recolor, regions_of, with_true_colors
 from colorgan.errors import UsageError
+from colorgan.models.loading import NETWORKS, ModelInfo, save_model
 
 CENTERS = bin_centers()
 RED, BLUE, GREEN = (
@@ -77,8 +79,8 @@ REFERENCE = Image.merge("RGB", [GRAY, GRAY.point(lambda level: level // 3), GRAY
 
 
 @pytest.fixture
-def tiny(tiny_liteunet: Path) -> Colorizer:
-    return Colorizer.load(str(tiny_liteunet), device="cpu")
+def tiny(tiny_model: Path) -> Colorizer:
+    return Colorizer.load(str(tiny_model), device="cpu")
 
 
 def test_a_photo_takes_the_colors_of_a_reference_of_any_kind_that_python_has(tiny: Colorizer, tmp_path: Path) -> None:
@@ -100,8 +102,12 @@ def test_a_reference_that_cannot_be_read_is_refused(tiny: Colorizer, tmp_path: P
         tiny.colorize(GRAY, like=str(tmp_path / "none.png"))
 
 
-def test_a_network_that_tells_no_regions_apart_takes_no_palette(tiny_model: Path) -> None:
-    colorizer = Colorizer.load(str(tiny_model), device="cpu")
+def test_a_network_that_tells_no_regions_apart_takes_no_palette(
+    tmp_path: Path, model_info: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "plain", Plain)
+    save_model(tmp_path / "plain.safetensors", Plain(), model_info)
+    colorizer = Colorizer.load(str(tmp_path / "plain.safetensors"), device="cpu")
     with pytest.raises(UsageError, match="tells regions apart"):
         colorizer.colorize(GRAY, like=REFERENCE)
 
@@ -113,4 +119,4 @@ def test_variants_and_confidence_take_what_colorize_takes(tiny: Colorizer) -> No
     assert first.tobytes() != second.tobytes()
     assert tiny.confidence(GRAY, render_size=32).size == (12, 8)
     hot = replace(tiny, info=replace(tiny.info, temperature=5.0))
-    assert hot.confidence(GRAY, temperature=0.4).tobytes() == tiny.confidence(GRAY).tobytes()
+    assert hot.confidence(GRAY, temperature=tiny.info.temperature).tobytes() == tiny.confidence(GRAY).tobytes()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_networks import small_liteunet
 
 from colorgan.callbacks import Callbacks
 from colorgan.models.loading import ModelInfo, save_model
-from colorgan.networks.compact import Compact
 
 
 class Watching(Callbacks):
@@ -66,7 +66,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     for seed, name in enumerate(("first", "second")):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = Compact(channels=(4, 4, 4), blocks=(0, 1, 0), decoder_blocks=(0,))
+            network = small_liteunet()
             for module in network.modules():
                 if isinstance(module, torch.nn.Conv2d):
                     torch.nn.init.normal_(module.weight, std=0.4)
@@ -74,7 +74,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         path.parent.mkdir(parents=True)
         info = ModelInfo(
             name=name,
-            network="compact",
+            network="liteunet",
             options={},
             stage="scratch",
             license="MIT",

@@ -19,6 +19,7 @@ from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.images.decode import read
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
+from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane
 from colorgan.images.metadata.read import Metadata
 
@@ -148,6 +149,12 @@ def test_a_tiff_of_16_bits_comes_back_bit_for_bit(tmp_path: Path, alpha: Plane |
     if alpha is not None:
         assert np.array_equal(samples[..., 3], alpha * np.uint16(257))
         assert np.array_equal(read(tmp_path / "a.tif").alpha, alpha)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        tags = tiff.pages[0].tags
+        assert tags[34675].value == SRGB_PROFILE
+        assert (tags[338].value if alpha is not None else (2,)) == (
+            2,
+        )  # transparency that colors are not multiplied by
 
 
 def test_a_tiff_of_16_bits_says_how_it_is_laid_out(tmp_path: Path) -> None:
@@ -215,3 +222,13 @@ def test_avif_is_written_at_a_speed_that_a_person_would_choose() -> None:
     ours = took_s(lambda file: write(file, "AVIF", rgb))
     usual = took_s(lambda file: Image.fromarray(rgb).save(file, "AVIF", quality=95, subsampling="4:4:4"))
     assert ours < usual / 2
+
+
+@pytest.mark.parametrize("when", ["1936:05:01 10:00:00", "1 May 1936"])
+def test_a_tiff_of_16_bits_keeps_what_made_the_scan_and_when(tmp_path: Path, when: str) -> None:
+    exif, said = Image.Exif(), {270: "A house", 305: "Scanner 3", 306: when}
+    for tag, text in said.items():
+        exif[tag] = text
+    put(tmp_path / "a.tif", DEEP, bit_depth=16, metadata=Metadata(exif=exif.tobytes()))
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert {tag: tiff.pages[0].tags[tag].value for tag in said} == said

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from colorgan.images.decode import read
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.icc import SRGB_PROFILE, gray_profile
+from colorgan.images.icc import rgb_profile as profile_of
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # Red, green and blue primaries, adapted to D50 (rows X, Y, Z of each), of two wide spaces.
@@ -232,7 +233,28 @@ def test_colors_of_16_bits_are_read_by_a_profile_of_tables(tmp_path: Path) -> No
 
 
 def test_colors_between_levels_of_255_lie_between_by_a_profile_of_tables(tmp_path: Path) -> None:
-    codes = np.full((4, 64, 3), 30000, np.uint16)
-    codes[..., 1] += np.arange(64, dtype=np.uint16) * 20
+    codes = np.full((4, 9, 3), 117 * 257, np.uint16)
+    codes[..., 1] += (np.arange(9) * 128.5).astype(np.uint16)  # of green alone, half a level further each
     tifffile.imwrite(tmp_path / "a.tif", codes, iccprofile=table_profile(), photometric="rgb")
-    assert (np.diff(lightness_of(read(tmp_path / "a.tif"))[0]) > 0).all()
+    L = lightness_of(read(tmp_path / "a.tif"))[0]
+    steps = np.diff(L)
+    assert (steps > 0).all()
+    assert np.abs(steps / steps.mean() - 1).max() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("primaries", "code", "expected"),
+    [
+        ((0.64, 0.33, 0.30, 0.60, 0.15, 0.06), (200, 60, 120), (200, 60, 120)),  # sRGB's own
+        ((0.68, 0.32, 0.265, 0.69, 0.15, 0.06), (234, 51, 35), (255, 0, 0)),  # Display P3, its red of sRGB
+        ((0.68, 0.32, 0.265, 0.69, 0.15, 0.06), (117, 251, 76), (0, 255, 0)),
+    ],
+)
+def test_a_profile_made_of_chromaticities_means_their_colors(
+    primaries: tuple[float, ...], code: tuple[int, int, int], expected: tuple[int, int, int]
+) -> None:
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(profile_of(sampled_curve(srgb_curve), (0.3127, 0.3290, *primaries))))
+    transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+    found = ImageCms.applyTransform(Image.new("RGB", (1, 1), code), transform)
+    assert found is not None
+    assert np.abs(np.asarray(found)[0, 0].astype(int) - expected).max() <= 3

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
+from small_networks import SMALL, small_liteunet
 
 import colorgan
 from colorgan.errors import WeightsError
 from colorgan.models.file_format import digest, read_tensors
 from colorgan.models.loading import ModelInfo, load_model, save_model
-from colorgan.networks.compact import Compact
 
 CPU = torch.device("cpu")
 
@@ -55,8 +55,8 @@ def test_a_file_says_in_its_metadata_all_that_the_design_promises(small_file):
     with safe_open(small_file, framework="pt") as file:
         metadata = file.metadata()
     assert metadata["colorgan_format"] == "1"
-    assert metadata["network"] == "compact"
-    assert json.loads(metadata["options"]) == {"channels": [4, 4, 4], "blocks": [0, 1, 0], "decoder_blocks": [0]}
+    assert metadata["network"] == "liteunet"
+    assert json.loads(metadata["options"]) == SMALL
     assert metadata["licence"] == "MIT"
     assert metadata["made_by"] == "colorgan 1.2.3"
     assert json.loads(metadata["figures"])["auc"] == 88.25
@@ -181,34 +181,34 @@ def test_weights_of_a_pth_are_contiguous_whatever_strides_it_has(tmp_path, stand
 
 
 def test_renamed_tensors_are_refused_by_name(small_file):
-    rewrite(small_file, change_tensors={"gate.squeeze.bias": None, "gate.squeezed.bias": torch.zeros(2)})
+    rewrite(small_file, change_tensors={"context.squeeze.bias": None, "context.squeezed.bias": torch.zeros(4)})
     found = refusal(small_file)
-    assert "1 missing (such as 'gate.squeeze.bias')" in found
-    assert "1 foreign (such as 'gate.squeezed.bias')" in found
+    assert "1 missing (such as 'context.squeeze.bias')" in found
+    assert "1 foreign (such as 'context.squeezed.bias')" in found
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 2), (0,)])
+@pytest.mark.parametrize("shape", [(3,), (1, 4), (0,)])
 def test_a_wrong_shape_is_refused_with_both_shapes(small_file, shape):
-    rewrite(small_file, change_tensors={"gate.squeeze.bias": torch.zeros(shape)})
-    assert refusal(small_file) == f"gate.squeeze.bias of the shape {shape}, where compact has (2,)"
+    rewrite(small_file, change_tensors={"context.squeeze.bias": torch.zeros(shape)})
+    assert refusal(small_file) == f"context.squeeze.bias of the shape {shape}, where liteunet has (4,)"
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.float64, torch.float8_e4m3fn, torch.bool])
 def test_a_wrong_kind_of_number_is_refused(small_file, dtype):
-    rewrite(small_file, change_tensors={"gate.squeeze.bias": torch.zeros(2, dtype=dtype)})
+    rewrite(small_file, change_tensors={"context.squeeze.bias": torch.zeros(4, dtype=dtype)})
     assert str(dtype) in refusal(small_file)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("half", [True, False])
 def test_weights_that_are_no_numbers_are_refused(small_file, value, half):
-    bias = torch.tensor([0.0, value])
-    rewrite(small_file, change_tensors={"gate.squeeze.bias": bias.half() if half else bias})
-    assert refusal(small_file) == "gate.squeeze.bias holds values that are no numbers"
+    bias = torch.tensor([0.0, value, 0.0, 0.0])
+    rewrite(small_file, change_tensors={"context.squeeze.bias": bias.half() if half else bias})
+    assert refusal(small_file) == "context.squeeze.bias holds values that are no numbers"
 
 
 def test_one_changed_weight_is_noticed(small_file):
-    rewrite(small_file, change_tensors={"gate.squeeze.bias": torch.zeros(2)}, signed=False)
+    rewrite(small_file, change_tensors={"context.squeeze.bias": torch.zeros(4)}, signed=False)
     assert refusal(small_file) == "its content does not match its own SHA-256"
 
 
@@ -262,16 +262,17 @@ def test_a_newer_format_asks_for_a_newer_colorgan(small_file):
     assert refusal(small_file) == "format '2', where this colorgan knows 1"
 
 
-def test_an_unknown_network_is_refused(small_file):
-    rewrite(small_file, {"network": "imaginary"})
-    assert refusal(small_file) == "a network 'imaginary', which is not known here"
+@pytest.mark.parametrize("network", ["imaginary", "compact"])  # the latter was one before the third edition
+def test_an_unknown_network_is_refused(small_file, network):
+    rewrite(small_file, {"network": network})
+    assert refusal(small_file) == f"a network {network!r}, which is not known here"
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"channels": [10**9] * 3, "blocks": [0] * 3, "decoder_blocks": [0]},
-        {"channels": [1024] * 8, "blocks": [4] * 8, "decoder_blocks": [4] * 6},
+        {"channels": [10**9] * 3, "blocks": [0] * 3},
+        {"encoder_channels": [1024] * 7, "encoder_repeats": [4] * 7, "channels": [1024] * 3, "blocks": [4] * 3},
         {"device": "cuda"},
         {"\x1b[2J": 1},
         {},
@@ -280,15 +281,15 @@ def test_an_unknown_network_is_refused(small_file):
 def test_hostile_options_build_nothing(small_file, options):
     rewrite(small_file, {"options": json.dumps(options)})
     found = refusal(small_file)
-    assert "options of the network compact" in found or "other tensors than compact has" in found or "shape" in found
+    assert "options of the network liteunet" in found or "other tensors than liteunet has" in found or "shape" in found
     assert found.isprintable()
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz") / "small.safetensors"
-    info = ModelInfo("small", "compact", {}, "scratch", "MIT", "colorgan 1.2.3", "nothing", {"auc": 88.25}, 96, 0.38)
-    save_model(path, Compact((4, 4, 4), (0, 1, 0), (0,)), info)
+    info = ModelInfo("small", "liteunet", {}, "scratch", "MIT", "colorgan 1.2.3", "nothing", {"auc": 88.25}, 96, 0.38)
+    save_model(path, small_liteunet(), info)
     return path, load_model(str(path), CPU)
 
 

@@ -18,7 +18,7 @@ from colorgan.models.loading import (
     load_model,
     save_model,
 )
-from colorgan.networks.compact import Compact
+from colorgan.networks.liteunet import LiteUNet
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def same_tensors(found, expected):
 
 def test_a_saved_model_comes_back_bit_for_bit_and_ready_for_use(small_file, small_network, model_info):
     model = load_model(str(small_file), CPU)
-    assert isinstance(model.generator, Compact)
+    assert isinstance(model.generator, LiteUNet)
     assert same_tensors(model.generator, small_network)
     assert model.info == model_info
     assert not model.generator.training
@@ -73,7 +73,7 @@ def test_the_file_names_the_network_that_was_saved_whatever_the_description_says
     path = tmp_path / "model.safetensors"
     save_model(path, small_network, dataclasses.replace(model_info, network="eccv16", options={}))
     info = load_model(str(path), CPU).info
-    assert (info.network, info.options) == ("compact", small_network.options)
+    assert (info.network, info.options) == ("liteunet", small_network.options)
 
 
 def test_a_description_with_control_characters_is_kept_harmless(tmp_path, small_network, model_info):
@@ -172,7 +172,7 @@ def test_odd_names_are_wrong_usage_too(name):
 
 
 def test_an_unknown_network_is_wrong_usage():
-    with pytest.raises(UsageError, match=r"'resnet'\. Known are eccv16, siggraph17, compact"):
+    with pytest.raises(UsageError, match=r"'resnet'\. Known are eccv16, siggraph17, liteunet"):
         build_network("resnet", {})
 
 
@@ -181,20 +181,20 @@ def test_an_unknown_network_is_wrong_usage():
     [
         {"widths": [4, 4, 4]},
         {"channels": [4, 4]},
-        {"channels": [0, 0, 0], "blocks": [0, 0, 0], "decoder_blocks": [0]},
+        {"channels": [0, 0, 0], "blocks": [0, 0, 0]},
         {"channels": [10**9, 4, 4]},
         {"channels": [-1, 4, 4]},
         {"channels": [4.0, 4, 4]},
         {"channels": [True, 4, 4]},
         {"channels": ["4", 4, 4]},
-        {"channels": [4] * 9, "blocks": [0] * 9, "decoder_blocks": [0] * 7},
+        {"channels": [4] * 9, "blocks": [0] * 9},
         {"channels": None},
         {"channels": 4},
     ],
 )
 def test_options_that_are_not_the_networks_are_refused_before_anything_is_built(options):
-    with pytest.raises(UsageError, match="options of the network compact"):
-        build_network("compact", options)
+    with pytest.raises(UsageError, match="options of the network liteunet"):
+        build_network("liteunet", options)
 
 
 def test_a_variance_too_large_for_half_precision_stays_as_it_is(tmp_path, small_network, model_info):

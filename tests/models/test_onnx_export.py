@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_networks import small_liteunet
 
 from colorgan.errors import OutputError, UsageError
 from colorgan.models.info import ModelInfo
 from colorgan.models.loading import Model
 from colorgan.models.onnx_export import export_onnx
-from colorgan.networks.liteunet import LiteUNet
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="the extra onnx is not installed"),
@@ -24,7 +24,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def model() -> Model:
     torch.manual_seed(0)
-    network = LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, 4, (8, 6, 4), (1, 1, 1)).eval()
+    network = small_liteunet().eval()
     with torch.no_grad():
         network.head.bins.weight.mul_(20)  # so that colors differ from place to place
     return Model(network, ModelInfo("tiny", "liteunet", network.options, "finetune", "MIT", "a test", "-", {}, 64, 0.5))

@@ -6,18 +6,15 @@ from functools import cache
 
 import pytest
 import torch
+from small_networks import small_liteunet
 from torch import nn
 
 from colorgan.colorize.engine import CPU, Engine
 from colorgan.models.loading import NETWORKS
-from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 
-SMALL = {
-    "compact": lambda: Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)),
-    "liteunet": lambda: LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, stem=4, channels=(8, 6, 4), blocks=(1, 1, 1)),
-}
+SMALL = {"liteunet": small_liteunet}
 
 
 @cache
@@ -64,15 +61,14 @@ def test_a_strip_gives_the_same_finite_colors_each_time(name: str, shape: tuple[
     assert ran[0] == ran[1]
 
 
-def test_what_is_added_to_a_strip_is_its_own_edge(small_network: Compact) -> None:
+def test_what_is_added_to_a_strip_is_its_own_edge(small_network: LiteUNet) -> None:
     seen: list[torch.Tensor] = []
-    small_network.down[0].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    small_network.encoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     L = 100 * torch.rand(1, 1, 3, 21)
     with torch.inference_mode():
         small_network(L)
     (padded,) = seen
-    assert padded.shape == (1, 1, 16, 24)  # at least twice its multiple of 8
-    inner = (L - 50) / 50
-    assert torch.equal(padded[..., :3, :21], inner)
-    assert torch.equal(padded[..., 3:, :21], inner[..., 2:, :].expand(-1, -1, 13, -1))
-    assert torch.equal(padded[..., 21:], padded[..., 20:21].expand(-1, -1, -1, 3))
+    assert padded.shape == (1, 1, 64, 64)  # at least twice its multiple of 32
+    assert torch.equal(padded[..., :3, :21], L)
+    assert torch.equal(padded[..., 3:, :21], L[..., 2:, :].expand(-1, -1, 61, -1))
+    assert torch.equal(padded[..., 21:], padded[..., 20:21].expand(-1, -1, -1, 43))

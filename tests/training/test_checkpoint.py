@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from processes import DEADLINE_S
+from small_networks import SMALL, small_liteunet
 
 from colorgan.errors import CheckpointError, TrainingError
-from colorgan.networks.compact import Compact
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import Position, checkpoints, load_checkpoint, save_checkpoint
 from colorgan.training.stages.adversarial import GanNetworks, GanStage
@@ -17,12 +18,10 @@ from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
 from colorgan.training.train_options import TrainOptions
 
-TINY = {"channels": (4, 6, 8), "blocks": (0, 1, 1), "decoder_blocks": (1,)}
-
 
 def stage(seed: int = 0) -> FinetuneStage:
     torch.manual_seed(seed)
-    return FinetuneStage(Compact(**TINY), l1, OptimizerOptions(lr=1e-3, ema=0.9))
+    return FinetuneStage(small_liteunet(), l1, OptimizerOptions(lr=1e-3, ema=0.9))
 
 
 def steps(stage: FinetuneStage, count: int) -> list[float]:
@@ -57,10 +56,10 @@ RELATIVISTIC = TrainOptions(
 
 
 def laid_out(kind: str, layout: torch.memory_format, bf16: bool, seed: int = 0) -> FinetuneStage | GanStage:
-    """A stage of either way of training, whose first layer is frozen."""
+    """A stage of either way of training, whose first layers are frozen."""
     torch.manual_seed(seed)
-    generator = Compact(**TINY).to(memory_format=layout)
-    generator.down[0].requires_grad_(False)
+    generator = small_liteunet().to(memory_format=layout)
+    generator.encoder.freeze(1)
     options = OptimizerOptions(lr=1e-3, ema=0.9, clip_norm=1.0, bf16=bf16)
     if kind == "finetune":
         return FinetuneStage(generator, l1, options)
@@ -211,9 +210,7 @@ def test_when_every_checkpoint_is_damaged_that_is_an_error_and_not_a_fresh_start
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, stage(), Position(epoch=1, validated=True), {})
-    other = FinetuneStage(
-        Compact(channels=(4, 6, 10), blocks=(0, 1, 1), decoder_blocks=(1,)), l1, OptimizerOptions(ema=0.9)
-    )
+    other = FinetuneStage(small_liteunet(channels=[8, 6, 10]), l1, OptimizerOptions(ema=0.9))
     with pytest.raises(CheckpointError, match="this very network"):
         load_checkpoint(tmp_path, other, never)
 
@@ -222,7 +219,7 @@ def test_a_training_that_has_diverged_overwrites_no_good_checkpoint(tmp_path: Pa
     diverged = stage()
     save_checkpoint(tmp_path, diverged, Position(epoch=1, validated=True), {})
     with torch.no_grad():
-        diverged.generator.head[-1].bias[3] = float("nan")
+        diverged.generator.head.bins.bias[3] = float("nan")
     with pytest.raises(TrainingError, match=r"network\.generator\.head"):
         save_checkpoint(tmp_path, diverged, Position(epoch=1, batch=2), {})
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-001"]
@@ -234,19 +231,17 @@ def test_a_folder_without_checkpoints_is_a_fresh_start(tmp_path: Path) -> None:
 
 # Torch is imported once, and each child that is to be killed is forked from there.
 KILLER = """
-import os, random, signal, sys, time
+import json, os, random, signal, sys, time
 from pathlib import Path
 import torch
-from colorgan.networks.compact import Compact
+from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from colorgan.training.stages.supervised import FinetuneStage, l1
 from colorgan.training.stages.base import OptimizerOptions
 
 torch.set_num_threads(1)
 folder, kills = Path(sys.argv[1]), int(sys.argv[2])
-stage = FinetuneStage(
-    Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)), l1, OptimizerOptions()
-)
+stage = FinetuneStage(LiteUNet(**json.loads(sys.argv[3])), l1, OptimizerOptions())
 begun = time.monotonic()
 save_checkpoint(folder, stage, Position(), {})
 one_save_s = time.monotonic() - begun
@@ -274,7 +269,7 @@ print(newest, sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
 @pytest.mark.slow
 def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLER, str(tmp_path), "50"],
+        [sys.executable, "-c", KILLER, str(tmp_path), "50", json.dumps(SMALL)],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -11,11 +11,12 @@ import pytest
 import torch
 from listening import Listener
 from safetensors.torch import load_file, save_file
+from small_networks import Plain, small_liteunet
 from standins import standin_lite
 
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
 from colorgan.errors import ColorganError, Interrupted, UsageError, WeightsError
-from colorgan.models.loading import ModelInfo, build_network, load_model, save_model
+from colorgan.models.loading import NETWORKS, ModelInfo, load_model, save_model
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
@@ -169,7 +170,7 @@ def test_a_run_by_bins_is_gone_on_with(place: Path, set_folder: Path) -> None:
 
 
 def test_asking_a_network_for_its_bins_changes_nothing_in_it() -> None:
-    network = build_network("compact", {}).train()
+    network = small_liteunet().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     check_bins(network, "loss=bins")
     assert network.training
@@ -196,8 +197,16 @@ def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, s
     ],
 )
 def test_why_a_run_ended_is_told_and_stands_in_its_report(
-    place: Path, set_folder: Path, given: dict[str, object], why: str
+    place: Path,
+    small_network: LiteUNet,
+    model_info: ModelInfo,
+    set_folder: Path,
+    given: dict[str, object],
+    why: str,
 ) -> None:
+    # It says the same of every photo, whatever the statistics of its norms have become in an epoch.
+    torch.nn.init.zeros_(small_network.head.bins.weight)
+    save_model(place / "small.safetensors", small_network, model_info)
     told = run(FINETUNE, set_folder, FinetuneOptions(**{"start": "small.safetensors"} | SMALL | given))
     assert told.ended.startswith(why)
     assert why in (place / "run" / "report.html").read_text()
@@ -256,14 +265,11 @@ def test_the_perceptual_term_by_the_features_of_a_published_encoder(
         assert epoch["grad_perceptual"] > 0
 
 
-TINY_LITE = {"encoder_channels": (4, 4, 6, 6, 8, 8, 8), "encoder_repeats": (1,) * 7, "stem": 4}
-
-
 @pytest.fixture
 def lite(place: Path, model_info: ModelInfo) -> LiteUNet:
     """A tiny network on an encoder, also in lite.safetensors."""
     torch.manual_seed(0)
-    network = LiteUNet(**TINY_LITE, channels=(8, 6, 4), blocks=(1, 1, 1)).eval()
+    network = small_liteunet().eval()
     for name, value in network.named_buffers():
         if name.endswith("running_mean"):
             value.uniform_(-0.1, 0.1)
@@ -275,10 +281,9 @@ def lite(place: Path, model_info: ModelInfo) -> LiteUNet:
     ("given", "words"),
     [
         ({"start": "small.safetensors", "encoder": "lite0.pth"}, "`encoder` with `start=scratch`"),
-        ({"start": "scratch", "network": "compact", "encoder": "lite0.pth"}, "`network=liteunet`"),
-        ({"start": "small.safetensors", "encoder_lr": 1e-4}, "Leave `encoder_lr` and `freeze_encoder` out"),
-        ({"start": "small.safetensors", "freeze_encoder": 1}, "a network with a pretrained encoder"),
-        ({"start": "scratch", "network": "compact", "freeze_encoder": 1}, "compact has none"),
+        ({"start": "scratch", "network": "eccv16", "encoder": "lite0.pth"}, "`network=liteunet`"),
+        ({"start": "scratch", "network": "eccv16", "encoder_lr": 1e-4}, "a network with a pretrained encoder"),
+        ({"start": "scratch", "network": "eccv16", "freeze_encoder": 1}, "eccv16 has none"),
         ({"start": "lite.safetensors", "freeze_encoder": 8}, "`freeze_encoder` of at most 7 blocks"),
         ({"start": "small.safetensors", "weights": {"slides": 2.0}}, "a source named slides: the set's are photos"),
         ({"start": "small.safetensors", "weights": {"photos": 0.0}}, "no photo is drawn"),
@@ -290,6 +295,17 @@ def test_options_that_do_not_fit_the_network_or_the_set_are_refused_before_any_w
     with pytest.raises(ColorganError, match=re.escape(words)) as refused:
         run(FINETUNE, set_folder, FinetuneOptions(**SMALL | given))
     assert refused.value.exit_code == 2
+    assert not (place / "run").exists()
+
+
+def test_a_network_without_a_place_for_hints_gets_no_branch_of_them(
+    place: Path, model_info: ModelInfo, set_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "plain", Plain)
+    save_model(place / "plain.safetensors", Plain(), model_info)
+    given = {"start": "plain.safetensors", "hint_branch": True}
+    with pytest.raises(UsageError, match="a network with a place for hints"):
+        run(FINETUNE, set_folder, FinetuneOptions(**SMALL | given))
     assert not (place / "run").exists()
 
 

@@ -11,15 +11,14 @@ import pytest
 import torch
 from listening import Listener
 from safetensors.torch import save_file
+from small_networks import Plain, small_liteunet
 from torch import Tensor
 
 from colorgan.color.bins import prior
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
 from colorgan.metrics import MetricValues
-from colorgan.networks.compact import Compact
 from colorgan.networks.generator import Generator
-from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.loop import Loop, rate_factor
@@ -84,7 +83,7 @@ RELATIVISTIC = TrainOptions(
 
 def gan_stage(options: TrainOptions = HINGE, **changes: int) -> StoppingGanStage:
     torch.manual_seed(0)
-    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+    network = Plain()
     norm = "spectral" if options is RELATIVISTIC else "batch"
     networks = GanNetworks(network, PatchGAN(norm, (4, 4, 8, 8)), bins=BinsLoss(prior(), 0.25))
     made = StoppingGanStage(
@@ -104,7 +103,7 @@ def relativistic_stage(**changes: int) -> StoppingGanStage:
 
 def stage(**changes: int) -> StoppingStage:
     torch.manual_seed(0)
-    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+    network = Plain()
     made = StoppingStage(network, l1, OptimizerOptions(lr=1e-3, ema=0.9, clip_norm=5.0))
     for name, value in changes.items():
         setattr(made, name, value)
@@ -125,7 +124,7 @@ class RatesStage(StoppingStage):
 
 def lite_stage(**changes: int) -> RatesStage:
     torch.manual_seed(0)
-    network = LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, stem=4, channels=(8, 6, 4), blocks=(1, 1, 1))
+    network = small_liteunet()
     network.encoder.freeze(2)
     made = RatesStage(network, l1, OptimizerOptions(lr=1e-3, encoder_lr=1e-4, ema=0.9))
     for name, value in changes.items():

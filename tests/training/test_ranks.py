@@ -18,7 +18,7 @@ from processes import DEADLINE_S, Process, running, wait_until
 from colorgan.callbacks import Callbacks
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.models.loading import ModelInfo, save_model
-from colorgan.networks.compact import Compact
+from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.launch import launch
 from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
@@ -124,7 +124,7 @@ def workers_of(process: Process) -> list[int]:
 def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
     tmp_path: Path,
     set_folder: Path,
-    small_network: Compact,
+    small_network: LiteUNet,
     model_info: ModelInfo,
     monkeypatch: pytest.MonkeyPatch,
     given: dict[str, Any],

@@ -6,7 +6,7 @@ import pytest
 from colorgan.errors import CheckpointError, UsageError
 from colorgan.training.run_folder import describe_run, hold_run, open_run, read_run
 
-MODEL = {"network": "compact", "options": {}, "trained_on": "nothing", "licence": "MIT"}
+MODEL = {"network": "liteunet", "options": {}, "trained_on": "nothing", "licence": "MIT"}
 OPTIONS = {"lr": 0.1, "epochs": 3, "loss": "l1"}
 
 

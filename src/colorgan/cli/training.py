@@ -188,7 +188,7 @@ def _print_result(console: Console, run: Path, start: str, result: TrainingResul
     if result.verdict and result.verdict.outcome == "harmed":
         console.note(f"Use what it started from: colorgan colorize PHOTOS -o out --model {shlex.quote(start)}")
     else:
-        console.note(f"Use them: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
+        console.note(f"Use these weights: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
 
 
 def _quoted(path: Path) -> str:

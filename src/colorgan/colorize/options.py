@@ -32,7 +32,7 @@ class ColorizeOptions(Checked):
     temperature: Annotated[
         float | None,
         Option(
-            "Of the decoding: lower is bolder and surer, higher is softer and browner.",
+            "How decided the colors are: lower is bolder and surer, higher is softer and browner.",
             COLORS,
             minimum=0.01,
             maximum=100,

@@ -102,11 +102,13 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
     shown = _shown(ab, guide, anchors)
     for _ in range(_MOST_ROUNDS):
         missing = anchors.ab - shown
-        if missing.abs().amax() < _ENOUGH:
+        weights = torch.linalg.solve(near, missing.T)
+        meant = missing - _RIDGE * weights.T  # less than what is missing where hints contradict each other
+        if meant.abs().amax() < _ENOUGH:
             break
-        moved = (spread @ torch.linalg.solve(near, missing.T)).T.reshape(ab.shape)
+        moved = (spread @ weights).T.reshape(ab.shape)
         gained = _shown(moved, guide, anchors)
-        kept = ((gained * missing).sum() / missing.square().sum()).clamp(_LEAST_KEPT, 1.0)
+        kept = ((gained * meant).sum() / meant.square().sum()).clamp(_LEAST_KEPT, 1.0)
         ab, shown = ab + moved / kept, shown + gained / kept
     return ab
 

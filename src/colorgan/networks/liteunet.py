@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorgan.color.bins import BINS, decode
-from colorgan.networks.compact import Residual, SqueezeExcite
+from colorgan.networks.blocks import Residual, SqueezeExcite
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.hint_branch import HintBranch
 from colorgan.networks.lite_encoder import STEM_CHANNELS, LiteEncoder, conv_unit, lite_shape

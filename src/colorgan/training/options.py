@@ -318,9 +318,9 @@ class FinetuneOptions(RunOptions):
     start: Annotated[
         str, RunOption("The model to start from: a name, a path, or scratch.", FILES, flags="--from", completes="start")
     ] = "compact"
-    network: Annotated[
-        Literal["liteunet", "compact", "eccv16"], RunOption("The network that `start=scratch` builds.", RECIPE)
-    ] = "liteunet"
+    network: Annotated[Literal["liteunet", "eccv16"], RunOption("The network that `start=scratch` builds.", RECIPE)] = (
+        "liteunet"
+    )
     encoder: Annotated[
         str,
         RunOption(

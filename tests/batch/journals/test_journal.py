@@ -264,6 +264,64 @@ def test_what_stood_there_before_a_photo_failed_is_nobody_elses_afterwards(tmp_p
     assert verdict_of(tmp_path, own, name=b"b.jpg", settings=b"u") is ResultState.in_the_way
 
 
+def test_a_photo_in_color_is_left_until_it_its_settings_or_what_stands_there_change(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jpg", tmp_path / "a.jpg"
+    source.write_bytes(picture())
+    journal = open_journal(tmp_path)
+    journal.begin(stamp_of(source), str(target))
+    journal.left_in_color(stamp_of(source), str(target))
+    journal.close()
+    assert verdict(tmp_path, target, stamp_of(source)) is ResultState.in_color
+    shift(source, HOUR_NS)
+    assert verdict(tmp_path, target, stamp_of(source)) is ResultState.in_color
+    source.write_bytes(picture(1))
+    assert verdict(tmp_path, target, stamp_of(source)) is ResultState.to_do
+    source.write_bytes(picture())
+    assert verdict(tmp_path, target, replace(stamp_of(source), settings=b"t")) is ResultState.to_do
+    target.write_bytes(b"mine")
+    assert verdict(tmp_path, target, stamp_of(source)) is ResultState.in_the_way
+
+
+def test_an_earlier_result_of_a_photo_that_is_now_left_in_color_stays_known(tmp_path: Path) -> None:
+    target = tmp_path / "a.jpg"
+    journal = open_journal(tmp_path)
+    made(journal, target)
+    with_skip = stamp(settings=b"skip")
+    journal.begin(with_skip, str(target))
+    journal.left_in_color(with_skip, str(target))
+    journal.close()
+    assert verdict(tmp_path, target, with_skip) is ResultState.in_color
+    target.write_bytes(picture(1))
+    assert verdict(tmp_path, target, with_skip) is not ResultState.in_color
+
+
+def test_what_an_earlier_version_wrote_beside_a_result_is_known_by_the_results_settings(tmp_path: Path) -> None:
+    target, beside = tmp_path / "a.jpg", tmp_path / "a-confidence.png"
+    journal = open_journal(tmp_path)
+    made(journal, target)
+    beside.write_bytes(picture())
+    assert journal.state(stamp(), str(target), [str(beside)]) == (ResultState.done, str(target))
+    assert journal.state(stamp(settings=b"t"), str(target), [str(beside)]) == (ResultState.in_the_way, str(beside))
+    journal.close()
+
+
+def test_a_journal_knows_its_own_results_as_they_were_made(tmp_path: Path) -> None:
+    target = tmp_path / "a.jpg"
+    journal = open_journal(tmp_path)
+    assert not journal.has_made(b"a.jpg", str(target))
+    journal.begin(stamp(), str(target))
+    journal.flush()
+    target.write_bytes(picture())
+    assert not journal.has_made(b"a.jpg", str(target))
+    journal.made(stamp(), str(target))
+    journal.flush()
+    assert journal.has_made(b"a.jpg", str(target))
+    assert not journal.has_made(b"b.jpg", str(target))
+    target.write_bytes(picture(1))
+    assert not journal.has_made(b"a.jpg", str(target))
+    journal.close()
+
+
 def test_a_file_of_the_users_beside_the_result_is_in_the_way(tmp_path: Path) -> None:
     target, beside = tmp_path / "a.jpg", tmp_path / "a-confidence.png"
     journal = open_journal(tmp_path)

@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 def run_folder(folder: Path, epochs: int = 4, saturated: bool = False, **names: str) -> Path:
     """A run folder of a made-up adversarial run."""
-    model = {"network": "compact", "options": {}, "started_from": "small", "trained_on": "x", "licence": "MIT"}
+    model = {"network": "liteunet", "options": {}, "started_from": "small", "trained_on": "x", "licence": "MIT"}
     options = {"lr": 2e-4, "epochs": epochs, "recipe": "report"} | names
     describe_run(folder, "train", options, "0123456789abcdef", "cpu", model | names)
     log = MetricsLog(folder / "metrics.jsonl")

@@ -1,19 +1,19 @@
 import pytest
 import torch
 from gpu import waiting_forbidden
+from small_networks import Plain, small_liteunet
 from torch import nn
 
 from colorgan.color.bins import prior
 from colorgan.data.dataset import Batch
-from colorgan.networks.compact import Compact
-from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1, make_loss
 
 
-def stage(**options: float | bool) -> FinetuneStage:
+def stage(frozen: int = 0, **options: float | bool) -> FinetuneStage:
     torch.manual_seed(0)
-    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,))
+    network = small_liteunet()
+    network.encoder.freeze(frozen)
     return FinetuneStage(network, l1, OptimizerOptions(**options))
 
 
@@ -35,11 +35,11 @@ def test_every_layer_learns() -> None:
 def test_the_average_lags_behind_in_weights_and_in_batch_norm_statistics() -> None:
     trained = stage(lr=1e-2, ema=0.9)
     step(trained)
-    first = trained.generator.head[0][1].running_mean.clone()
+    first = trained.generator.head.mix.norm.running_mean.clone()
     for _ in range(3):
         step(trained)
-    averaged = trained.eval_network().head[0][1].running_mean
-    now = trained.generator.head[0][1].running_mean
+    averaged = trained.eval_network().head.mix.norm.running_mean
+    now = trained.generator.head.mix.norm.running_mean
     assert (averaged - first).norm() < (now - first).norm()
     assert not torch.equal(averaged, first)
     assert not trained.eval_network().training
@@ -84,16 +84,9 @@ def test_the_average_of_a_short_run_has_left_what_the_run_started_from():
     assert optimized.average.module.weight.item() > 0.99
 
 
-def lite_stage(frozen: int = 0, **options: float) -> FinetuneStage:
-    torch.manual_seed(0)
-    network = LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, stem=4, channels=(8, 6, 4), blocks=(1, 1, 1))
-    network.encoder.freeze(frozen)
-    return FinetuneStage(network, l1, OptimizerOptions(**options))
-
-
 @pytest.mark.parametrize(("options", "rates"), [({"encoder_lr": 1e-4}, (1e-4, 1e-2)), ({}, (1e-2, 1e-2))])
 def test_a_pretrained_encoder_learns_at_its_own_rate(options: dict[str, float], rates: tuple[float, float]) -> None:
-    trained = lite_stage(lr=1e-2, weight_decay=0.1, **options)
+    trained = stage(lr=1e-2, weight_decay=0.1, **options)
     groups = trained.optimizers["generator"].param_groups
     assert [(group["lr"], group["weight_decay"]) for group in groups] == [(rate, 0.1) for rate in rates]
     encoder = {id(parameter) for parameter in trained.generator.encoder.parameters()}
@@ -103,7 +96,7 @@ def test_a_pretrained_encoder_learns_at_its_own_rate(options: dict[str, float], 
 
 @pytest.mark.parametrize(("frozen", "learning"), [(3, 2), (7, 1)])
 def test_what_is_frozen_is_in_no_group(frozen: int, learning: int) -> None:
-    trained = lite_stage(frozen, lr=1e-2, encoder_lr=1e-4)
+    trained = stage(frozen, lr=1e-2, encoder_lr=1e-4)
     groups = trained.optimizers["generator"].param_groups
     assert len(groups) == learning
     assert all(parameter.requires_grad for group in groups for parameter in group["params"])
@@ -113,12 +106,13 @@ def test_what_is_frozen_is_in_no_group(frozen: int, learning: int) -> None:
 
 
 def test_a_network_without_an_encoder_has_one_rate() -> None:
-    assert [group["lr"] for group in stage(lr=1e-2, encoder_lr=1e-4).optimizers["generator"].param_groups] == [1e-2]
+    trained = FinetuneStage(Plain(), l1, OptimizerOptions(lr=1e-2, encoder_lr=1e-4))
+    assert [group["lr"] for group in trained.optimizers["generator"].param_groups] == [1e-2]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_step_on_a_gpu_waits_for_nothing() -> None:
-    network = Compact(channels=(4, 6, 8), blocks=(0, 1, 1), decoder_blocks=(1,)).cuda()
+    network = small_liteunet().cuda()
     options = OptimizerOptions(ema=0.99, clip_norm=1.0, bf16=True)
     training = FinetuneStage(network, make_loss("bins", prior(), 0.3), options)
     rgb = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, device="cuda")

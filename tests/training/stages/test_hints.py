@@ -1,4 +1,5 @@
 import torch
+from small_networks import small_liteunet
 
 from colorgan.color.bins import prior
 from colorgan.networks.liteunet import LiteUNet
@@ -9,7 +10,7 @@ from colorgan.training.stages.supervised import make_loss
 
 def tiny() -> LiteUNet:
     torch.manual_seed(0)
-    return LiteUNet((4, 4, 6, 6, 8, 8, 8), (1,) * 7, 4, (8, 6, 4), (1, 1, 1), hint_heads=2)
+    return small_liteunet(hint_heads=2)
 
 
 def test_only_the_branch_learns_and_it_learns_to_follow_hints() -> None:

@@ -20,7 +20,7 @@ from colorgan.images.lightness import Plane, Samples
 from colorgan.images.metadata.read import encoded
 from colorgan.images.pixels import UNNAMED_CHANNEL, Raster, Scale, Strip, extremes, scale_of
 
-_DESCRIPTION, _SOFTWARE, _DATE_TIME = 270, 305, 306
+_DESCRIPTION, _SOFTWARE = 270, 305
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _NO_UNIT, _INCH = 282, 283, 296, 1, 2
 _BYTE, _ASCII = 1, 2
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _SEPARATE = 0, 1, 2, 2
@@ -95,7 +95,6 @@ def write(buffer: io.BytesIO, rgb: NDArray[np.uint16], alpha: Plane | None, argu
         metadata=None,
         description=_text(tags, _DESCRIPTION),
         software=_text(tags, _SOFTWARE) or False,
-        datetime=_text(tags, _DATE_TIME),
         extratags=[extra for tag in tags if (extra := _extra_tag(tags, tag))],
     )
 
@@ -107,7 +106,7 @@ def _text(tags: Image.Exif, tag: int) -> bytes | None:
 
 def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] | None:
     value = _text(tags, tag)
-    if value is None or tag in (_DESCRIPTION, _SOFTWARE, _DATE_TIME):
+    if value is None or tag in (_DESCRIPTION, _SOFTWARE):  # as arguments of their own; a time in bytes would be now's
         return None
     is_text = TiffTags.lookup(tag).type == _ASCII
     content = value + b"\0" if is_text else value
