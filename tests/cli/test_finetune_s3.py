@@ -87,13 +87,13 @@ def kept_bytes() -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_run_goes_on_to_the_same_weights_with_as_many_processes_alone(
-    store: Store, tiny_liteunet: Path, set_folder: Path, processes: int
+    store: Store, tiny_model: Path, set_folder: Path, processes: int
 ) -> None:
     whole = ("--epochs", "4", "--save-minutes", "0.01")
-    done = finetune(processes, tiny_liteunet, *whole, "--run", "whole")
+    done = finetune(processes, tiny_model, *whole, "--run", "whole")
     assert done.returncode == 0, done.stderr
     most = 0
-    killed = command(processes, tiny_liteunet, *whole, "--run", "killed")
+    killed = command(processes, tiny_model, *whole, "--run", "killed")
     with running(killed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
 
         def has_checkpoints() -> bool:
@@ -106,10 +106,10 @@ def test_a_killed_run_goes_on_to_the_same_weights_with_as_many_processes_alone(
         process.communicate()
     assert SHARD_BYTES < most <= LIMIT_BYTES
     if processes == 2:
-        others = finetune(1, tiny_liteunet, *whole, "--run", "killed")
+        others = finetune(1, tiny_model, *whole, "--run", "killed")
         assert others.returncode == 2
         assert "an address read by 2 processes there, an address read by 1 process here" in others.stderr
-    again = finetune(processes, tiny_liteunet, *whole, "--run", "killed")
+    again = finetune(processes, tiny_model, *whole, "--run", "killed")
     assert again.returncode == 0, again.stderr
     assert log("killed") == log("whole")
     for name in ("best", "last"):
@@ -122,23 +122,23 @@ def refuse(code: str, status: int, store: Store, part: str) -> None:
     store.behavior = lambda request: (status, REFUSAL.format(code).encode()) if part in request.path else None
 
 
-def test_what_keeps_a_set_from_being_read_is_said_in_three_parts(store: Store, tiny_liteunet: Path) -> None:
-    offline = finetune(1, tiny_liteunet, COLORGAN_OFFLINE="1")
+def test_what_keeps_a_set_from_being_read_is_said_in_three_parts(store: Store, tiny_model: Path) -> None:
+    offline = finetune(1, tiny_model, COLORGAN_OFFLINE="1")
     assert offline.returncode == 2
     assert "a set on this machine's disks: s3://bucket/data, and COLORGAN_OFFLINE is set" in offline.stderr
-    nowhere = finetune(1, tiny_liteunet, "--data", "s3://no-such-bucket/data")
+    nowhere = finetune(1, tiny_model, "--data", "s3://no-such-bucket/data")
     assert nowhere.returncode == 2
     assert "there is no such bucket" in nowhere.stderr
-    narrow = finetune(1, tiny_liteunet, "--data-cache-gb", "0.00001")
+    narrow = finetune(1, tiny_model, "--data-cache-gb", "0.00001")
     assert narrow.returncode == 2
     assert "--data-cache-gb" in narrow.stderr
     refuse("AccessDenied", 403, store, "train-0")
-    forbidden = finetune(1, tiny_liteunet)
+    forbidden = finetune(1, tiny_model)
     assert forbidden.returncode == 4
     assert "train-000" in forbidden.stderr
     assert "no permission" in forbidden.stderr
     refuse("ExpiredToken", 400, store, "")
-    expired = finetune(1, tiny_liteunet)
+    expired = finetune(1, tiny_model)
     assert expired.returncode == 4
     assert "the credentials have expired" in expired.stderr
     for done in (offline, nowhere, narrow, forbidden, expired):
@@ -148,15 +148,15 @@ def test_what_keeps_a_set_from_being_read_is_said_in_three_parts(store: Store, t
 
 
 def test_a_shard_that_changes_during_the_run_ends_it_and_the_last_checkpoint_stands(
-    store: Store, tiny_liteunet: Path
+    store: Store, tiny_model: Path
 ) -> None:
     run = ("--epochs", "1", "--workers", "1")
-    assert finetune(1, tiny_liteunet, *run).returncode == 0
+    assert finetune(1, tiny_model, *run).returncode == 0
     for key in store.keys("data/train-0"):
         store.put(key, store.get(key)[:-1] + b"x")
     for path in Path("cache/sets").glob("*/train-*.tar"):
         path.unlink()
-    changed = finetune(1, tiny_liteunet, "--epochs", "2", "--workers", "1")
+    changed = finetune(1, tiny_model, "--epochs", "2", "--workers", "1")
     assert changed.returncode == 4
     assert "its SHA-256 is another: it was changed, or damaged\n  Copy the set there again, whole.\n" in changed.stderr
     assert "Traceback" not in changed.stderr
