@@ -14,7 +14,7 @@ def test_without_a_word_in_the_environment_there_is_one_process() -> None:
 def test_the_environment_says_which_process_this_is() -> None:
     variables = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
     world = ProcessGroup.from_environment(variables)
-    assert world == ProcessGroup(5, 8, 1)
+    assert world == ProcessGroup(5, 8, 1, 4)
     assert not world.is_primary
 
 

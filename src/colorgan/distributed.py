@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -24,6 +24,13 @@ _MEETING = timedelta(minutes=15)
 _ATTEMPT = timedelta(seconds=3)  # waits in C++ hear no signal: none may be longer
 
 
+class Pending(Protocol):
+    """Something under way between processes."""
+
+    def wait(self) -> object:
+        """Go on when it is done."""
+
+
 @dataclass(frozen=True)
 class ProcessGroup:
     """The processes that train together; one alone unless `process_group` says otherwise.
@@ -32,11 +39,13 @@ class ProcessGroup:
         rank: of this process, from 0.
         size: how many there are.
         local_rank: of this process on its machine, from 0.
+        local_size: how many there are on this machine.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> ProcessGroup:
@@ -55,7 +64,7 @@ class ProcessGroup:
         if not is_possible:
             found = ", ".join(f"{name}={text}" for name, text in zip(names, texts, strict=True))
             raise UsageError("a rank below the number of ranks", found, "Start it with torchrun, or unset them.")
-        return cls(rank, size, local_rank)
+        return cls(rank, size, local_rank, local_size)
 
     @property
     def is_primary(self) -> bool:
@@ -69,8 +78,17 @@ class ProcessGroup:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.size
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(part.view(tensor.shape))
+        scatter(flat, tensors)
+
+    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Pending]:
+        """Begin to sum tensors over the processes, all of one kind, on one device, and go on meanwhile.
+
+        Returns:
+            All of them one after the other, which are the sums once the second value was waited for.
+        """
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        pending: Pending = dist.all_reduce(flat, async_op=True)
+        return flat, pending
 
     def all_reduce_max(self, values: Sequence[float]) -> list[float]:
         """The highest of each value over the processes; it never waits for a GPU."""
@@ -99,6 +117,12 @@ class ProcessGroup:
 
 
 SINGLE = ProcessGroup()
+
+
+def scatter(flat: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Copy values that lie one after the other back into tensors, whatever their memory formats."""
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view(tensor.shape))
 
 
 def restarts() -> int:

@@ -60,6 +60,12 @@ def split_address(address: str) -> tuple[str, str]:
     return match[1].lower(), address[match.end() :]
 
 
+def whole_address(path: str | os.PathLike[str]) -> str:
+    """An address with both of its slashes, of which one is lost where it went through a Path."""
+    scheme, rest = split_address(os.fspath(path))
+    return f"{scheme}://{rest}"
+
+
 def shown_address(path: str) -> str:
     """A path or an address as it may be printed: without a password, and for the web without what may sign it."""
     if not is_address(path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,3 +113,57 @@ def test_an_incomplete_last_batch_is_dropped_or_kept(
     plans = [EpochPlan(PhotoOrder(photos), 4, Sides(16), 0, rank, ranks, drop_last) for rank in range(ranks)]
     held = [sum(len(batch.numbers) for batch in shares) for shares in zip(*(p.batches(1) for p in plans), strict=True)]
     assert held == sizes == [plans[0].photos_in(batch) for batch in range(len(plans[0]))]
+
+
+SHARDS = np.repeat(np.arange(20), 11)[:210]  # the last one is short
+
+
+def by_shards(rank: int, ranks: int, batch_size: int = 12, drop_last: bool = True, photos: int = 210) -> EpochPlan:
+    order = PhotoOrder(photos)
+    return EpochPlan(order, batch_size, Sides(16), 5, rank, ranks, drop_last, SHARDS[:photos])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_of_shards_each_rank_reads_its_own_but_for_those_on_the_borders(ranks: int) -> None:
+    plans = [by_shards(rank, ranks) for rank in range(ranks)]
+    for epoch in (0, 7):
+        held = [plan.photos_of(epoch) for plan in plans]
+        assert {len(own) for own in held} == {17 * 12 // ranks}
+        everything = np.concatenate(held)
+        assert len(np.unique(everything)) == len(everything), "a photo came twice"
+        readers = Counter(shard for own in held for shard in np.unique(SHARDS[own]).tolist())
+        assert sum(count - 1 for count in readers.values()) <= ranks - 1
+        for plan, own in zip(plans, held, strict=True):
+            batches = list(plan.batches(epoch))
+            assert [number for batch in batches for number in batch.numbers] == own.tolist()
+            assert {len(batch.numbers) for batch in batches} == {12 // ranks}
+            assert [batch.numbers for batch in plan.batches(epoch, 5)] == [batch.numbers for batch in batches[5:]]
+        positions = sorted(position for plan in plans for batch in plan.batches(epoch) for position in batch.positions)
+        assert positions == list(range(17 * 12))
+
+
+def test_photos_are_mixed_inside_a_window_of_shards_and_differ_by_epoch_and_seed() -> None:
+    own = by_shards(0, 1).photos_of(3)
+    in_order = list(dict.fromkeys(SHARDS[own].tolist()))
+    windows = [np.flatnonzero(np.isin(SHARDS[own], in_order[start : start + 4])) for start in range(0, 20, 4)]
+    assert np.concatenate(windows).tolist() == list(range(len(own))), "a photo left its window"
+    changes = int((np.diff(SHARDS[own]) != 0).sum())
+    assert changes > 130, "photos of a shard came one after the other"
+    for other in (by_shards(0, 1).photos_of(4), replace(by_shards(0, 1), seed=6).photos_of(3)):
+        assert other.tolist() != own.tolist()
+        assert list(dict.fromkeys(SHARDS[other].tolist())) != list(dict.fromkeys(SHARDS[own].tolist()))
+    assert by_shards(0, 1).photos_of(3).tolist() == own.tolist()
+
+
+def test_weights_hold_and_the_last_batch_is_kept_where_shards_are_read() -> None:
+    weights = np.where(SHARDS == 3, 2.0, np.where(SHARDS == 4, 0.0, 1.0))
+    plan = replace(by_shards(0, 1, drop_last=False), order=PhotoOrder(210, weights))
+    drawn = Counter(number for batch in plan.batches(1) for number in batch.numbers)
+    assert [drawn[number] for number in range(210)] == weights.tolist()
+    assert len(list(plan.batches(1))[-1].numbers) == 210 % 12
+
+
+def test_more_ranks_than_shards_share_them() -> None:
+    held = [by_shards(rank, 4, photos=22).photos_of(0) for rank in range(4)]
+    assert [len(own) for own in held] == [3] * 4
+    assert len(set(np.concatenate(held).tolist())) == 12

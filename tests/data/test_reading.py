@@ -1,3 +1,5 @@
+import multiprocessing
+from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import torch
 from colorgan.data import reading
 from colorgan.data.dataset import Aged, Batch
 from colorgan.data.reading import read_batches
+from colorgan.errors import SetError
 
 
 class Doubled(torch.utils.data.Dataset[int]):
@@ -24,6 +27,39 @@ def test_batches_come_in_order_however_many_processes_read(workers: int) -> None
     warnings: list[str] = []
     assert read(workers, warnings) == [[0, 2], [4, 6]]
     assert warnings == []
+
+
+class Damaged(torch.utils.data.Dataset[int]):
+    def __getitem__(self, item: int) -> int:
+        if item == 3:
+            raise SetError("a whole photo", "a damaged one", "Prepare the set again.")
+        return item
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_comes_out_of_a_process_that_reads_as_it_was_raised(workers: int) -> None:
+    batches = read_batches(Damaged(), lambda: iter([[0, 1], [2, 3]]), list, workers=workers, warn=pytest.fail)
+    assert next(batches) == [0, 1]
+    with pytest.raises(SetError, match=r"^expected a whole photo: a damaged one\. Prepare the set again\.$"):
+        next(batches)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("before", [0, 1, 5])
+def test_an_error_in_what_is_to_be_read_comes_after_the_batches_before_it_and_leaves_no_process(
+    workers: int, before: int
+) -> None:
+    def items() -> Iterator[list[int]]:
+        for number in range(before):
+            yield [number]
+        raise SetError("a shard", "none", "Copy the set there again.")
+
+    batches = read_batches(Doubled(), items, list, workers=workers, warn=pytest.fail)
+    assert [next(batches) for _ in range(before)] == [[2 * number] for number in range(before)]
+    with pytest.raises(SetError, match="expected a shard: none") as raised:  # kept, as until the end of a command
+        next(batches)
+    assert raised.value.advice == "Copy the set there again."
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("can't start new thread")])

@@ -11,12 +11,12 @@ import pytest
 import torch
 from listening import Listener
 from safetensors.torch import load_file, save_file
-from small_networks import small_liteunet
+from small_networks import Plain, small_liteunet
 from standins import standin_lite
 
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
 from colorgan.errors import ColorganError, Interrupted, UsageError, WeightsError
-from colorgan.models.loading import ModelInfo, load_model, save_model
+from colorgan.models.loading import NETWORKS, ModelInfo, load_model, save_model
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
@@ -295,6 +295,17 @@ def test_options_that_do_not_fit_the_network_or_the_set_are_refused_before_any_w
     with pytest.raises(ColorganError, match=re.escape(words)) as refused:
         run(FINETUNE, set_folder, FinetuneOptions(**SMALL | given))
     assert refused.value.exit_code == 2
+    assert not (place / "run").exists()
+
+
+def test_a_network_without_a_place_for_hints_gets_no_branch_of_them(
+    place: Path, model_info: ModelInfo, set_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "plain", Plain)
+    save_model(place / "plain.safetensors", Plain(), model_info)
+    given = {"start": "plain.safetensors", "hint_branch": True}
+    with pytest.raises(UsageError, match="a network with a place for hints"):
+        run(FINETUNE, set_folder, FinetuneOptions(**SMALL | given))
     assert not (place / "run").exists()
 
 

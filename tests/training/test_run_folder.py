@@ -33,6 +33,23 @@ def test_another_run_is_refused_with_the_difference(run: Path, options: dict, id
     assert read_run(run) is not None
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        (2, 1, "an address read by 2 processes there, an address read by 1 process here"),
+        (1, 0, "an address read by 1 process there, a set on a disk here"),
+        (0, 2, "a set on a disk there, an address read by 2 processes here"),
+    ],
+)
+def test_a_run_whose_photos_would_come_in_another_order_is_refused(
+    tmp_path: Path, before: int, now: int, words: str
+) -> None:
+    describe_run(tmp_path, "finetune", OPTIONS, "set-1", "cpu", MODEL, before)
+    with pytest.raises(UsageError, match=words):
+        open_run(tmp_path, "finetune", OPTIONS, "set-1", overwrite=False, read_by=now)
+    assert open_run(tmp_path, "finetune", OPTIONS, "set-1", overwrite=False, read_by=before)
+
+
 def test_a_run_of_the_other_command_is_refused_as_one(run: Path) -> None:
     with pytest.raises(UsageError, match="one of `colorgan finetune`"):
         open_run(run, "train", OPTIONS | {"d_lr": 0.1}, "set-1", overwrite=False)

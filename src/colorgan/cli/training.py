@@ -18,6 +18,7 @@ from colorgan.cli.callbacks import CommandCallbacks, watch_signals
 from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Quiet, command
 from colorgan.errors import Interrupted
+from colorgan.files import is_address, shown_address, whole_address
 from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
 from colorgan.training.options import FinetuneOptions
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 16  # characters: at 80 columns time left, epoch, speed and a loss stand beside it
 _SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
-Set = Annotated[Path, Option("The set that prepare wrote.", FILES, metavar="PATH")]
+Set = Annotated[
+    Path, Option("The set that prepare wrote: its folder, or the address of a copy.", FILES, metavar="PATH")
+]
 Run = Annotated[Path, Option("The run folder: log, samples, weights, checkpoints.", FILES, metavar="PATH")]
 Resume = Annotated[bool, Option("Go on with the run's own options where none is given.", FILES)]
 Overwrite = Annotated[bool, Option("Remove the run in the run folder and start afresh.", FILES)]
@@ -157,9 +160,10 @@ def _run_with_bar(
         losses: the terms of the loss that the bar shows; empty for all.
     """
     data, run = places
+    named = whole_address(data.as_posix()) if is_address(data.as_posix()) else str(data)
     console = Console(quiet or not _leads())
-    console.note(f"Training on the set {data}, with the run folder {run} ...")
-    resume = f"Go on with: colorgan {verb} --resume --data {_quoted(data)} --run {_quoted(run)}"
+    console.note(f"Training on the set {shown_address(named)}, with the run folder {run} ...")
+    resume = f"Go on with: colorgan {verb} --resume --data {shlex.quote(shown_address(named))} --run {_quoted(run)}"
     with watch_signals(resume) as watch:
         with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.training import verbs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from colorgan.data.aging import Ages, draw_ages, joined_ages
 from colorgan.data.photoset import Split
 from colorgan.data.plan import EpochPlan
 from colorgan.data.reading import Piped, read_batches
+from colorgan.data.remote.read_ahead import ReadAhead
 
 _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
 
@@ -204,21 +206,37 @@ def training_batches(
     Yields:
         The plan's batches, less those before `first_batch`.
     """
+    squares = _Squares(split, augment, plan.seed, epoch)
+    pin_memory = torch.cuda.is_available()
+    with ExitStack() as opened:
 
-    def items() -> Iterator[list[tuple[int, int, int]]]:
-        for batch in plan.batches(epoch, first_batch):
-            yield [
-                (position, number, batch.side) for position, number in zip(batch.positions, batch.numbers, strict=True)
-            ]
+        def items() -> Iterator[list[tuple[int, int, int]]]:
+            reach = opened.enter_context(_reading_ahead(split, plan, epoch, first_batch, 2 * workers))
+            for batch in plan.batches(epoch, first_batch):
+                reach(batch.numbers)
+                yield [
+                    (position, number, batch.side)
+                    for position, number in zip(batch.positions, batch.numbers, strict=True)
+                ]
 
-    yield from read_batches(
-        _Squares(split, augment, plan.seed, epoch),
-        items,
-        _collate,
-        workers=workers,
-        warn=warn,
-        pin_memory=torch.cuda.is_available(),
-    )
+        yield from read_batches(squares, items, _collate, workers=workers, warn=warn, pin_memory=pin_memory)
+
+
+@contextmanager
+def _reading_ahead(
+    split: Split, plan: EpochPlan, epoch: int, first_batch: int, lag: int
+) -> Iterator[Callable[[Sequence[int]], None]]:
+    """What waits until the shards of a batch's photos are here, and has those of later ones fetched meanwhile."""
+    if split.cache is None:
+        yield lambda numbers: None
+        return
+
+    def shards_of(numbers: Sequence[int] | npt.NDArray[np.int64]) -> list[str]:
+        return [split.shard_of(number) for number in split.index["shard"][numbers].tolist()]
+
+    coming = plan.photos_of(epoch)[first_batch * plan.share : len(plan) * plan.share]
+    with ReadAhead(split.cache, shards_of(coming), split.cache.room, lag) as ahead:
+        yield lambda numbers: ahead.reach(shards_of(numbers))
 
 
 def validation_batches(split: Split, *, batch_size: int, size: int, limit: int) -> Iterator[Batch]:

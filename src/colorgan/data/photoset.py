@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -14,18 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.color.bins import BINS
+from colorgan.data.remote.shard_cache import Check, ShardCache
 from colorgan.data.shards import (
     INDEX_DTYPE,
     MANIFEST_FILE,
     PILLOW_FORMATS,
     SET_FILE,
+    SPLITS,
     Index,
     index_name,
     read_description,
     shard_name,
 )
-from colorgan.errors import SetError
-from colorgan.files import refuse_addresses, sha256_of
+from colorgan.errors import ColorganError, SetError
+from colorgan.files import sha256_of
 
 _ADVICE = "Prepare the set again."
 
@@ -38,9 +40,11 @@ class Split:
     Args:
         folder: the set's.
         name: train or val.
+        cache: of a set at an address, whose folder that is; None for a set on a disk.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, cache: ShardCache | None = None) -> None:
+        self.cache = cache
         self._folder = folder
         self._name = name
         self._index: Index | None = None
@@ -56,24 +60,35 @@ class Split:
         return len(self.index)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_folder": self._folder, "_name": self._name, "_index": None}
+        return {"cache": self.cache, "_folder": self._folder, "_name": self._name, "_index": None}
+
+    def shard_of(self, number: int) -> str:
+        """The file name of a shard."""
+        return shard_name(self._name, number)
+
+    def _open(self, shard: str) -> IO[bytes]:
+        return self.cache.open(shard) if self.cache else (self._folder / shard).open("rb")
 
     def read(self, position: int) -> Image.Image:
         """Decode a photo into RGB.
 
         Raises:
             SetError: it is damaged.
+            StorageError: its shard cannot be fetched.
         """
         row = self.index[position]
-        start, path = int(row["offset"]), self._folder / shard_name(self._name, int(row["shard"]))
+        start, name = int(row["offset"]), self.shard_of(int(row["shard"]))
         try:
-            with path.open("rb") as shard:  # no memory map: not every disk has them
+            with self._open(name) as shard:  # no memory map: not every disk has them
                 shard.seek(start)
                 data = shard.read(int(row["length"]))
             with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
                 return image.convert("RGB")
+        except ColorganError:  # of a store
+            raise
         except (OSError, ValueError, SyntaxError) as error:
-            raise SetError(f"a photo at byte {start} of {path}", "it is damaged", _ADVICE) from error
+            advice = "Remove that file, so that it is fetched again." if self.cache else _ADVICE
+            raise SetError(f"a photo at byte {start} of {self._folder / name}", "it is damaged", advice) from error
 
     def sources(self) -> list[str]:
         """The name of the source that each photo came from, by its position.
@@ -81,6 +96,8 @@ class Split:
         Raises:
             SetError: the manifest is missing or damaged.
         """
+        if self.cache:
+            self.cache.bring(MANIFEST_FILE)
         path = self._folder / MANIFEST_FILE
         sources: dict[int, str] = {}
         try:
@@ -112,7 +129,11 @@ class Split:
             self._check_shard(number, int((rows["offset"] + rows["length"]).max()))
 
     def _check_shard(self, number: int, end: int) -> None:
-        path = self._folder / shard_name(self._name, number)
+        name = self.shard_of(number)
+        if self.cache:
+            self.cache.check(name, end)
+            return
+        path = self._folder / name
         expected = f"a shard of at least {end} bytes at {path}"
         try:
             size_bytes = path.stat().st_size
@@ -138,25 +159,56 @@ class PhotoSet:
     train: Split
     val: Split
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies at an address."""
+        return self.train.cache is not None
+
     @classmethod
     def open(cls, folder: Path) -> PhotoSet:
-        """Open a set, after making sure that it is whole.
+        """Open a set on a disk, after making sure that it is whole.
 
         Raises:
             SetError: there is none, or a part of it is missing, damaged or of another version.
-            UsageError: it is an address.
         """
-        refuse_addresses([folder], "a training")
+        return cls._opened(folder, None)
+
+    @classmethod
+    def open_remote(
+        cls, address: str, kept: Path, limit_bytes: int, processes: int = 1, check: Check = lambda: None
+    ) -> PhotoSet:
+        """Open a set at an address, of which shards are fetched as photos of them are read.
+
+        Args:
+            address: such as s3://bucket/data.
+            kept: the folder of what is kept of sets.
+            limit_bytes: of the shards that are kept.
+            processes: of this machine that share it.
+            check: called while something is fetched, to raise where a signal came.
+
+        Raises:
+            SetError: there is none, or a part of it is missing, damaged or of another version.
+            UsageError: no such place, or no connection is allowed.
+            StorageError: the store refuses, or does not answer.
+            OutputError: nothing can be kept.
+        """
+        cache = ShardCache.connect(address, kept, limit_bytes, processes)
+        for name in SPLITS:
+            cache.bring(index_name(name), check)
+        return cls._opened(cache.folder, cache)
+
+    @classmethod
+    def _opened(cls, folder: Path, cache: ShardCache | None) -> PhotoSet:
         description = read_description(folder)
         try:
             identity = str(description["identity"])
-            hashes = {name: str(description["sha256"][index_name(name)]) for name in ("train", "val")}
+            hashes = {name: str(description["sha256"][index_name(name)]) for name in SPLITS}
             prior = torch.tensor(description["ab_prior"], dtype=torch.float32)
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise SetError(f"a description of the set in {folder / SET_FILE}", "it is damaged", _ADVICE) from error
         if prior.shape != (BINS,) or not bool((prior >= 0).all()) or not bool((prior.sum() - 1).abs() < 1e-3):
             raise SetError(f"{BINS} shares that sum to 1 in {folder / SET_FILE}", "other numbers", _ADVICE)
-        splits = {name: Split(folder, name) for name in hashes}
+        splits = {name: Split(folder, name, cache) for name in hashes}
         for name, split in splits.items():
             split.check(hashes[name])
         return cls(identity, prior, splits["train"], splits["val"])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from colorgan.errors import UsageError
 
 SIZE_STEP_PX = 16
+WINDOW_SHARDS = 4  # whose photos are mixed, where each process reads shards of its own
 
 Numbers = npt.NDArray[np.int64]
 
@@ -129,6 +130,8 @@ class EpochPlan:
         rank: which of several processes asks; together they get the batches that one would.
         ranks: how many processes there are.
         drop_last: leave out an epoch's last batch where it would hold fewer photos than the others.
+        shards: (photos,), the shard of each, where each process is to read shards of its own: the batches of several
+            are then others than those of one.
     """
 
     order: PhotoOrder
@@ -138,6 +141,7 @@ class EpochPlan:
     rank: int = 0
     ranks: int = 1
     drop_last: bool = True
+    shards: Numbers | None = None
 
     def __len__(self) -> int:
         """Batches of an epoch; a single one is always there, and several ranks have no shares of an incomplete one."""
@@ -150,9 +154,36 @@ class EpochPlan:
 
     def batches(self, epoch: int, first_batch: int = 0) -> Iterator[BatchPlan]:
         """The batches of an epoch from one of them on, each with this rank's share of its photos."""
-        order = self.order.drawn(self.seed, epoch)
+        own = self.photos_of(epoch)
         for batch in range(first_batch, len(self)):
             start, side = batch * self.batch_size, self.sides.drawn(self.seed, epoch, batch)
-            numbers = order[start : start + self.batch_size].tolist()[self.rank :: self.ranks]
+            numbers = own[batch * self.share :][: self.share].tolist()
             positions = list(range(start, start + self.batch_size))[self.rank :: self.ranks][: len(numbers)]
             yield BatchPlan(epoch, batch, side, positions, numbers)
+
+    @property
+    def share(self) -> int:
+        """How many photos of a batch are this rank's; of an incomplete one fewer."""
+        return self.batch_size // self.ranks
+
+    def photos_of(self, epoch: int) -> Numbers:
+        """This rank's photos of an epoch in their order, by their positions in the split."""
+        drawn = self.order.drawn(self.seed, epoch)
+        if self.shards is None:
+            return drawn[self.rank :: self.ranks]
+        return drawn[self._windowed(self.shards[drawn], epoch)]
+
+    def _windowed(self, shards: Numbers, epoch: int) -> Numbers:
+        """Which draws are this rank's, and in which order: shards in an order of their own, mixed a window at a time.
+
+        Args:
+            shards: (draws,), the shard of each draw; the draws are in random order.
+            epoch: from 0.
+        """
+        random = np.random.default_rng((self.seed, epoch, 3))
+        places = random.permutation(int(shards.max()) + 1)[shards]
+        by_shard = np.argsort(places, kind="stable")
+        count = min(len(self) * self.share, len(shards))
+        own = by_shard[self.rank * count :][:count]  # a shard on the border is read by two ranks
+        _, nth = np.unique(places[own], return_inverse=True)
+        return own[np.lexsort((own, nth // WINDOW_SHARDS))]

@@ -165,8 +165,9 @@ def _fill(
             raise _nothing_kept(sources, left_out)
         splits = _split(photos, options, check)
         classes = sorted({photo.entry.class_name for photo in photos})
+        shards: dict[str, str] = {}
         for split in SPLITS:
-            _write_photos(staging, split, splits[split], classes, encoded, criteria.encoding.suffix, check)
+            shards |= _write_photos(staging, split, splits[split], classes, encoded, criteria.encoding.suffix, check)
         in_training = np.zeros(len(photos), np.bool_)
         in_training[[photo.kept.row for photo in splits["train"]]] = True
         prior = count_bins(bins, in_training)
@@ -180,7 +181,7 @@ def _fill(
         ignored=sum(source.ignored for source in sources),
         identity=identity_of(hashes),
     )
-    description = _describe(report, options, sources, classes) | {"sha256": hashes, "ab_prior": prior.tolist()}
+    description = _describe(report, options, sources, classes) | {"sha256": hashes | shards, "ab_prior": prior.tolist()}
     write_whole(staging / SET_FILE, json.dumps(description, indent=1).encode("ascii"))
     return report
 
@@ -239,7 +240,8 @@ def _write_photos(
     encoded: IO[bytes],
     suffix: str,
     check: Check,
-) -> None:
+) -> dict[str, str]:
+    """Write a split's shards and its index; gives the SHA-256 of each shard by its name."""
     numbers = {name: number for number, name in enumerate(classes)}
     with ShardWriter(staging, split, len(photos), suffix) as writer:
         for photo in photos:
@@ -247,6 +249,7 @@ def _write_photos(
             encoded.seek(photo.kept.offset)
             data = encoded.read(photo.kept.length)
             writer.add(data, photo.kept.height, photo.kept.width, numbers[photo.entry.class_name])
+    return writer.hashes
 
 
 def _write_manifest(

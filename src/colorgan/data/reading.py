@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from colorgan.errors import ColorganError
 from colorgan.signals import HEEDED
 
 
@@ -33,6 +35,43 @@ def _put_together(kind: type[Any], values: dict[str, Any]) -> Any:
     return kind(**tensors)
 
 
+class _Answers(Dataset[Any]):
+    """A dataset whose errors come as values: the loader would make other errors of them, without their parts."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, ColorganError):
+            return item
+        try:
+            return self._dataset[item]
+        except ColorganError as error:
+            return error
+
+
+def _asked(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """The items of each batch; an error takes the place of one, since the loader keeps its processes where it fails."""
+    try:
+        yield from batches
+    except ColorganError as error:
+        yield [error]
+
+
+def _collated(collate: Callable[[list[Any]], Any], answers: list[Any]) -> Any:
+    return next((answer for answer in answers if isinstance(answer, ColorganError)), None) or collate(answers)
+
+
+def _raised(batches: Iterator[Any]) -> Iterator[Any]:
+    try:
+        for batch in batches:
+            if isinstance(batch, ColorganError):
+                raise batch
+            yield batch
+    finally:
+        del batches  # an error that is kept holds this frame, and would hold the processes that read
+
+
 def read_batches(
     dataset: Dataset[Any],
     batches: Callable[[], Iterable[list[Any]]],
@@ -51,21 +90,23 @@ def read_batches(
         workers: processes that read; 0 reads in this one.
         warn: told where they cannot be started, so that this one reads.
         pin_memory: bring batches into memory that a GPU reads by itself.
+
+    Raises:
+        ColorganError: what the dataset or `batches` raises, while the batches are gone through.
     """
 
     def start(processes: int) -> Iterator[Any]:
-        return iter(
-            DataLoader(
-                dataset,
-                batch_sampler=batches(),
-                num_workers=processes,
-                collate_fn=collate,
-                worker_init_fn=_ignore_signals,
-                pin_memory=pin_memory,
-                # One of its own: the loader draws from it, and the training's random state must not notice.
-                generator=torch.Generator(),
-            )
+        loader = DataLoader(
+            _Answers(dataset),
+            batch_sampler=_asked(batches()),
+            num_workers=processes,
+            collate_fn=partial(_collated, collate),
+            worker_init_fn=_ignore_signals,
+            pin_memory=pin_memory,
+            # One of its own: the loader draws from it, and the training's random state must not notice.
+            generator=torch.Generator(),
         )
+        return _raised(iter(loader))
 
     if not workers:
         return start(0)

@@ -99,6 +99,10 @@ class ShardWriter:
 
     A context manager; leaving it closes the last shard and writes the index.
 
+    Attributes:
+        index: what the set knows of each photo.
+        hashes: the SHA-256 of each finished shard, by its name.
+
     Args:
         folder: where the set is being written.
         split: train or val.
@@ -108,12 +112,14 @@ class ShardWriter:
 
     def __init__(self, folder: Path, split: str, photos: int, suffix: str) -> None:
         self.index: Index = np.zeros(photos, INDEX_DTYPE)
+        self.hashes: dict[str, str] = {}
         self._folder = folder
         self._split = split
         self._suffix = suffix
         self._written = 0
         self._shard = -1
         self._file: IO[bytes] | None = None
+        self._digest = hashlib.sha256()  # of the shard under way
 
     def add(self, encoded: bytes, height: int, width: int, class_number: int) -> None:
         """Append a photo.
@@ -129,15 +135,19 @@ class ShardWriter:
         photo = _member(f"{key}.{self._suffix}", encoded)
         file = self._file_with_room(len(photo) + len(label))
         self.index[self._written] = (self._shard, file.tell() + _BLOCK_BYTES, len(encoded), height, width, class_number)
-        file.write(photo)
-        file.write(label)
+        self._write(file, photo + label)
         self._written += 1
+
+    def _write(self, file: IO[bytes], data: bytes) -> None:
+        file.write(data)
+        self._digest.update(data)
 
     def _file_with_room(self, needed_bytes: int) -> IO[bytes]:
         end = 2 * _BLOCK_BYTES
         if self._file is None or self._file.tell() + needed_bytes + end > MAX_SHARD_BYTES:
             self._finish()
             self._shard += 1
+            self._digest = hashlib.sha256()
             self._file = (self._folder / shard_name(self._split, self._shard)).open("xb")
         return self._file
 
@@ -145,8 +155,9 @@ class ShardWriter:
         if self._file is None:
             return
         with self._file as file:
-            file.write(bytes(2 * _BLOCK_BYTES))  # the end of a tar file
+            self._write(file, bytes(2 * _BLOCK_BYTES))  # the end of a tar file
             sync(file)
+        self.hashes[shard_name(self._split, self._shard)] = self._digest.hexdigest()
         self._file = None
 
     def __enter__(self) -> ShardWriter:
@@ -176,14 +187,35 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises:
         SetError: there is none, or it is damaged or of another version.
     """
-    expected = f"a set written by colorgan prepare at {folder}"
     path = folder / SET_FILE
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except FileNotFoundError as error:
         found = f"no {SET_FILE} in it" if folder.is_dir() else "no such folder"
-        raise SetError(expected, found, "Make one: colorgan prepare PHOTOS -o data") from error
-    except (OSError, ValueError, RecursionError) as error:
+        raise SetError(_expected(folder), found, "Make one: colorgan prepare PHOTOS -o data") from error
+    except OSError as error:
+        raise SetError(_expected(folder), f"{SET_FILE} cannot be read ({error})", "Prepare the set again.") from error
+    return parse_description(text, folder)
+
+
+def _expected(place: str | Path) -> str:
+    return f"a set written by colorgan prepare at {place}"
+
+
+def parse_description(text: bytes, place: str | Path) -> dict[str, Any]:
+    """Make sense of the bytes of a `set.json`.
+
+    Args:
+        text: all of it.
+        place: where the set is, for errors.
+
+    Raises:
+        SetError: it is damaged or of another version.
+    """
+    expected = _expected(place)
+    try:
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise SetError(expected, f"{SET_FILE} cannot be read ({error})", "Prepare the set again.") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SetError(expected, f"{SET_FILE} does not describe a set", "Give a folder that prepare wrote.")

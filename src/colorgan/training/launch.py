@@ -16,7 +16,7 @@ from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
-from colorgan.files import check_writable
+from colorgan.files import check_writable, is_address, whole_address
 from colorgan.metrics import MetricValues
 from colorgan.models.loading import NETWORKS, ModelInfo, build_network, cache_folder, install_model, save_model
 from colorgan.models.registry import writing
@@ -167,28 +167,37 @@ def launch(
         SetError: no whole set there.
         WeightsError: weights to start from are not at hand or damaged.
         UsageError: the folder holds another run or another training is at work in it, a loss that the network cannot
-            have, or no TensorBoard for its events.
+            have, no TensorBoard for its events, or an address that cannot be used.
+        StorageError: the store of a set at an address refuses, or does not answer.
         CheckpointError: the run's checkpoints or its log cannot be read.
         TrainingError: the loss stopped being a number.
         Interrupted: `callbacks.should_stop` said so; once there are steps, a checkpoint was saved.
     """
     if options.tensorboard:
         check_tensorboard(folder)
-    photos = PhotoSet.open(data)
-    device = _own_device(options.device)
     check = StopCheck(callbacks, "The same call begins anew.")
+    photos = _open_set(data, options, check)
+    device = _own_device(options.device)
     with process_group(device, check) as group:
         check_options(data, photos, options)
         check = replace(check, callbacks=callbacks if group.is_primary else NullCallbacks(callbacks))
         torch.manual_seed(options.seed)
         with hold_run(folder, callbacks.on_warning) if group.is_primary else nullcontext():
             going_on = group.broadcast(
-                group.is_primary and _open(task, folder, options, photos, overwrite and not restarts())
+                group.is_primary and _open(task, folder, options, photos, group, overwrite and not restarts())
             )
             loop = _loop(task, photos, folder, options, check, going_on, group, device)
             if group.is_primary:
                 _check_places(task, folder, callbacks)
             return _run(task, loop, folder)
+
+
+def _open_set(data: Path, options: RunOptions, check: StopCheck) -> PhotoSet:
+    if not is_address(address := data.as_posix()):
+        return PhotoSet.open(data)
+    limit_bytes = int(options.data_cache_gb * 1e9)
+    processes = ProcessGroup.from_environment().local_size
+    return PhotoSet.open_remote(whole_address(address), cache_folder() / "sets", limit_bytes, processes, check)
 
 
 def _own_device(name: str) -> torch.device:
@@ -229,13 +238,26 @@ def _loop(
     check_shares(loop.plan)
     if group.is_primary and not going_on:
         warn_of_small_photos(photos, options.size, check.callbacks)
-        describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model)
+        read_by = _read_by(photos, group)
+        describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model, read_by)
     return loop
 
 
-def _open(task: TrainingTask[Options], folder: Path, options: Options, photos: PhotoSet, overwrite: bool) -> bool:
+def _read_by(photos: PhotoSet, group: ProcessGroup) -> int:
+    """How many processes read shards of their own, on which the order of the photos depends; 0 for a set on a disk."""
+    return group.size if photos.is_remote else 0
+
+
+def _open(
+    task: TrainingTask[Options],
+    folder: Path,
+    options: Options,
+    photos: PhotoSet,
+    group: ProcessGroup,
+    overwrite: bool,
+) -> bool:
     """Whether the run in the folder goes on; one stopped before its first checkpoint begins again."""
-    known = open_run(folder, task.command, asdict(options), photos.identity, overwrite)
+    known = open_run(folder, task.command, asdict(options), photos.identity, overwrite, _read_by(photos, group))
     return known and bool(checkpoints(folder / "checkpoints"))
 
 

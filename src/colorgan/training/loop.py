@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,7 +85,10 @@ class Loop:
         weights = source_weights(photos.train.sources(), options.weights) if options.weights else None
         order = PhotoOrder(len(photos.train), weights)
         sides = Sides(options.size, options.size_min)
-        self.plan = EpochPlan(order, options.batch_size, sides, options.seed, group.rank, group.size, options.drop_last)
+        shards = photos.train.index["shard"].astype(np.int64) if photos.is_remote else None
+        self.plan = EpochPlan(
+            order, options.batch_size, sides, options.seed, group.rank, group.size, options.drop_last, shards
+        )
         self.batches = len(self.plan)
         self._cache: PhotoCache | None = None
         self._terms = LossMeter(group, device)

@@ -178,6 +178,17 @@ class RunOptions(Checked):
             may_change=True,
         ),
     ] = "none"
+    data_cache_gb: Annotated[
+        float,
+        RunOption(
+            "How much of sets at addresses is kept on this machine, by all processes together.",
+            RUNNING,
+            above=0,
+            unit="GB",
+            before=20.0,
+            may_change=True,
+        ),
+    ] = 20.0
     flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION, flags="--flip/--no-flip")] = True
     crop_min: Annotated[
         float, RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, minimum=0.1, maximum=1)

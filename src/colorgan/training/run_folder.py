@@ -97,7 +97,9 @@ def _remove_run(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: str, overwrite: bool) -> bool:
+def open_run(
+    folder: Path, command: str, options: Mapping[str, Any], identity: str, overwrite: bool, read_by: int = 0
+) -> bool:
     """See that a folder can take this run, either as a new one or as the one that it holds already.
 
     Args:
@@ -106,6 +108,7 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
         options: everything that decides the result, JSON-serializable.
         identity: the set's.
         overwrite: start afresh.
+        read_by: how many processes read shards of their own, of a set at an address; 0 for a set on a disk.
 
     Returns:
         Whether the folder holds this run already, to be gone on with.
@@ -140,11 +143,26 @@ def open_run(folder: Path, command: str, options: Mapping[str, Any], identity: s
             found,
             "Go on with its own options by `resume`, start afresh by `overwrite`, or name another `run`.",
         )
+    if (before := run.get("read_by", 0)) != read_by:
+        found = f"{_reading(before)} there, {_reading(read_by)} here"
+        advice = "Go on as it was begun, start afresh by `overwrite`, or name another `run`."
+        raise UsageError(f"the run in {folder} with its photos in the same order", found, advice)
     return True
 
 
+def _reading(processes: int) -> str:
+    """How photos are read, on which their order depends."""
+    return f"an address read by {processes} process{'es' * (processes > 1)}" if processes else "a set on a disk"
+
+
 def describe_run(
-    folder: Path, command: str, options: Mapping[str, Any], identity: str, device: str, model: Mapping[str, Any]
+    folder: Path,
+    command: str,
+    options: Mapping[str, Any],
+    identity: str,
+    device: str,
+    model: Mapping[str, Any],
+    read_by: int = 0,
 ) -> None:
     """Write `run.json`.
 
@@ -155,12 +173,14 @@ def describe_run(
         identity: the set's.
         device: in words.
         model: the network, its options, and what it started from.
+        read_by: as for `open_run`.
     """
     run = {
         "format": FORMAT,
         "command": command,
         "options": dict(options),
         "set": identity,
+        "read_by": read_by,
         "model": dict(model),
         "device": device,
         "versions": {"colorgan": __version__, "torch": torch.__version__, "python": platform.python_version()},

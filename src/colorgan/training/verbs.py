@@ -24,7 +24,7 @@ def finetune(
     """Train a model on a set, supervised by the photos' true colors; the same call again goes on where it was stopped.
 
     Args:
-        data: the set that `prepare` wrote.
+        data: the set that `prepare` wrote: its folder, or the address of a copy, such as s3://bucket/data.
         run: the run folder: log, report, samples, weights, checkpoints.
         options: what decides the run.
         overwrite: start afresh where the folder holds a run.
@@ -35,6 +35,7 @@ def finetune(
 
     Raises:
         SetError: no whole set there.
+        StorageError: the store of a set at an address refuses, or does not answer.
         WeightsError: weights to start from are not at hand or damaged.
         UsageError: options that cannot be, or a folder that holds another run or other things.
         OutputError: the run folder cannot be written.

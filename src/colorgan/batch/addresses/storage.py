@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import mimetypes
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from colorgan.batch.journals.records import FileState
-from colorgan.batch.storage_errors import code_of, explained
-from colorgan.errors import PhotoError, UsageError, missing_extra
+from colorgan.errors import PhotoError, UsageError
 from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import (
     has_photo_suffix,
@@ -29,9 +27,9 @@ from colorgan.images.discovery import (
     is_housekeeping,
     with_their_hints,
 )
+from colorgan.stores.access import S3, WEB, file_system, object_name
+from colorgan.stores.answers import code_of, explained
 
-_S3 = ("s3", "s3a")
-_WEB = ("http", "https")
 _MARK = "made-by-colorgan"  # among an object's metadata, where the store has such
 UNKNOWN = FileState(-3, -3)  # of an object that nobody was asked about
 _ATTEMPTS = 3  # to read an object whose bytes break off
@@ -56,38 +54,6 @@ class RemoteFile:
     hints: tuple[tuple[str, FileState], ...] = ()
 
 
-def check_address(address: str) -> None:
-    """Refuse an address that cannot be meant, or for which something is missing here.
-
-    Raises:
-        UsageError: no connection is allowed, the package for it is not installed, or it holds a password.
-    """
-    scheme, rest = split_address(address)
-    if ":" in rest.partition("/")[0].rpartition("@")[0]:
-        advice = "Leave it out: credentials are taken from the environment."
-        raise UsageError("an address without a password", shown_address(address), advice)
-    if scheme != "memory" and os.environ.get("COLORGAN_OFFLINE", "") not in ("", "0"):
-        found = f"{shown_address(address)}, and COLORGAN_OFFLINE is set"
-        raise UsageError("photos on this machine's disks", found, "Unset it, or name a folder.")
-    _file_system(address)
-
-
-def _file_system(address: str) -> Any:
-    scheme = split_address(address)[0]
-    try:
-        import fsspec
-
-        return fsspec.filesystem(scheme, use_listings_cache=False)
-    except ImportError as error:
-        needed = f"what {scheme}:// needs"
-        if scheme in (*_S3, *_WEB):
-            raise missing_extra(needed, "cloud") from None
-        raise UsageError(needed, f"a package for {scheme}:// is missing", f"{error}.") from None
-    except ValueError:
-        advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
-        raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None
-
-
 def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[RemoteFile]:
     """Find the photos below an address, in the store's own order; no more than a page or a folder is held.
 
@@ -100,15 +66,15 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
         StorageError: the store refuses, or does not answer.
     """
     scheme, path = split_address(address)
-    if scheme in _WEB:
+    if scheme in WEB:
         raise UsageError(
             "the address of one photo", f"{shown_address(address)}: a web server lists none", "Name a photo."
         )
     root = path.rstrip("/") + "/"
-    find = _s3_photos if scheme in _S3 else _folder_by_folder
+    find = _s3_photos if scheme in S3 else _folder_by_folder
     reported: set[str] = set()
     with explained("listing", address, is_place=True):
-        for path, state, hints in find(_file_system(address), root, reported, left_out):
+        for path, state, hints in find(file_system(address), root, reported, left_out):
             beside = tuple((f"{scheme}://{name}", of_hints) for name, of_hints in hints)
             yield RemoteFile(path[len(root) :], state, beside)
 
@@ -173,7 +139,7 @@ def state_of(address: str) -> FileState:
         StorageError: the store refuses, or does not answer.
     """
     with explained("looking at", address, is_place=True):
-        return _state(_file_system(address).info(_name(address)))
+        return _state(file_system(address).info(object_name(address)))
 
 
 def hints_of(address: str) -> tuple[tuple[str, FileState], ...]:
@@ -182,20 +148,14 @@ def hints_of(address: str) -> tuple[tuple[str, FileState], ...]:
     Raises:
         StorageError: the store does not answer.
     """
-    if split_address(address)[0] in _WEB:
+    if split_address(address)[0] in WEB:
         return ()
     found = []
     for name in hints_names(address):
         # A store may forbid to look at what is not there.
         with contextlib.suppress(PhotoError), explained("looking at", name, is_place=False):
-            found.append((name, _state(_file_system(name).info(_name(name)))))
+            found.append((name, _state(file_system(name).info(object_name(name)))))
     return tuple(found)
-
-
-def _name(address: str) -> str:
-    """What a store calls an object: for the web the whole address, for others what follows the scheme."""
-    scheme, path = split_address(address)
-    return address if scheme in _WEB else path
 
 
 def _state(entry: dict[str, Any]) -> FileState:
@@ -226,8 +186,8 @@ def read_object(address: str, expected: FileState) -> bytes:
         StorageError: the store refuses, or does not answer.
     """
     with explained("reading", address, is_place=False):
-        store, name = _file_system(address), _name(address)
-        if split_address(address)[0] in _S3:
+        store, name = file_system(address), object_name(address)
+        if split_address(address)[0] in S3:
             return _read_of_s3(store, name, expected)
         data: bytes = store.cat_file(name)
         now = _state(store.info(name)) if expected != UNKNOWN else UNKNOWN
@@ -312,9 +272,9 @@ def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
     """
     scheme, _ = split_address(address)
     with explained("writing", address, is_place=True):
-        store, name = _file_system(address), _name(address)
+        store, name = file_system(address), object_name(address)
         kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
-        facts = {"Metadata": {_MARK: "1"}, "ContentType": kind} if scheme in _S3 else {}
+        facts = {"Metadata": {_MARK: "1"}, "ContentType": kind} if scheme in S3 else {}
         try:
             store.pipe_file(name, data, mode="overwrite" if overwrite else "create", **facts)
         except FileExistsError:
@@ -349,7 +309,7 @@ def find_objects(address: str, suffix: str) -> list[str]:
     """
     scheme, path = split_address(address)
     with explained("looking at", address, is_place=True):
-        names = _file_system(address).find(path)
+        names = file_system(address).find(path)
     return [f"{scheme}://{name.lstrip('/')}" for name in names if name.endswith(suffix)]
 
 
@@ -362,7 +322,7 @@ def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
 
     def read(address: str) -> bytes:
         with explained("reading", address, is_place=True):
-            data: bytes = _file_system(address).cat_file(_name(address))
+            data: bytes = file_system(address).cat_file(object_name(address))
             return data
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:

@@ -154,7 +154,8 @@ class GanStage(GeneratorStage):
         loss = learned_from.loss
         for weight, penalty in penalties.values():
             loss = loss + weight * penalty
-        loss.backward()
+        with self.d_optimized.last_backward():
+            loss.backward()
         taught = self._maybe_update(list(learned_from.accuracies.values()))
         logged = {name: penalty.detach() for name, (_, penalty) in penalties.items()}
         return {"d_loss": loss.detach()} | learned_from.parts | learned_from.accuracies | logged | taught
@@ -209,13 +210,16 @@ class GanStage(GeneratorStage):
             norms[f"grad_{name}"] = gradient.norm() * len(L) ** 0.5
             total += gradient
         loss = sum((weight * term.detach() for weight, term in weighted.values()), torch.zeros((), device=L.device))
+        outputs: list[Tensor] = [prediction.ab]
+        gradients: list[Tensor | None] = [total]
         if self.bins:
             entropy = self.bins(prediction, ab)
             terms["g_bins"] = entropy.detach()
             loss = loss + self.options.lambda_bins * terms["g_bins"]
-            torch.autograd.backward([prediction.ab, self.options.lambda_bins * entropy], [total, None])
-        else:
-            prediction.ab.backward(total)
+            outputs.append(self.options.lambda_bins * entropy)
+            gradients.append(None)
+        with self.optimized.last_backward():
+            torch.autograd.backward(outputs, gradients)
         self.optimized.step()
         return {"g_loss": loss} | terms | norms
 

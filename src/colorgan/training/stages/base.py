@@ -5,6 +5,7 @@ A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, an
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator
 from colorgan.training.options import RunOptions
+from colorgan.training.stages.buckets import GradientBuckets
 
 
 class Stage(Protocol):
@@ -101,6 +103,8 @@ class OptimizedNetwork:
 
     def __init__(self, network: nn.Module, options: OptimizerOptions, group: ProcessGroup = SINGLE) -> None:
         self.network, self.options, self._group = network, options, group
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self._buckets = GradientBuckets(learning, group) if group.size > 1 else None
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(network, options),
             lr=options.lr,
@@ -113,10 +117,17 @@ class OptimizedNetwork:
             # The buffers too: an average of weights with another network's batch norm statistics is no network.
             self.average = AveragedModel(network, use_buffers=True).eval()
 
+    def last_backward(self) -> AbstractContextManager[None]:
+        """Around the last backward pass before a step: gradients are averaged while it goes on, none is added later.
+
+        Without it they are averaged in the step.
+        """
+        return self._buckets.starting() if self._buckets else nullcontext()
+
     def step(self) -> None:
         """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
-        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        self._group.all_reduce_mean(gradients)
+        if self._buckets:
+            self._buckets.finish()
         self._group.all_reduce_mean([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
         if self.options.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip_norm)

@@ -8,6 +8,7 @@ which a hint of another photo's color stands for: it is to recolor what has the 
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -135,7 +136,7 @@ class HintStage(FinetuneStage):
         with self.autocast(L):
             decoded = network.run_decoder(network.padded(L))
         terms: dict[str, Tensor] = {}
-        for _ in range(_SETS):
+        for number in range(_SETS):
             foreign = max(1, round(_RECOLORED * len(ab))) if len(ab) > 1 else 0
             hints = draw_hints(ab, draw_counts(len(ab)))
             hints[:foreign] = _recolored(ab, foreign)
@@ -148,7 +149,8 @@ class HintStage(FinetuneStage):
                 truth = _pooled(ab[:foreign], now)
                 parts["recoloring"] = recoloring_loss(now, base, truth, hints[:foreign])
             loss = parts["log_error"] + _BINS_WEIGHT * parts["bins"] + _RECOLORING_WEIGHT * parts.get("recoloring", 0.0)
-            (loss / _SETS).backward()
+            with self.optimized.last_backward() if number == _SETS - 1 else nullcontext():
+                (loss / _SETS).backward()
             for name, part in {"loss": loss, **parts}.items():
                 terms[name] = terms.get(name, 0.0) + part.detach() / _SETS
         self.optimized.step()

@@ -109,6 +109,7 @@ class FinetuneStage(GeneratorStage):
         with self.autocast(L):
             prediction = self.generator(L, self.temperature)
         loss = self.loss(prediction, ab)
-        loss.backward()
+        with self.optimized.last_backward():
+            loss.backward()
         self.optimized.step()
         return {"loss": loss.detach()}

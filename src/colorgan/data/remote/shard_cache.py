@@ -1,0 +1,273 @@
+"""The files of a set at an address: fetched when they are asked for, and kept while there is room for them.
+
+Processes share what is kept. Nothing but speed depends on it: a shard that was dropped is fetched again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from colorgan.data.plan import WINDOW_SHARDS
+from colorgan.data.shards import SET_FILE, parse_description
+from colorgan.errors import OutputError, SetError, UsageError
+from colorgan.files import atomic_write, locked, remove_leftovers, sha256_of, shown_address, whole_address
+from colorgan.stores.access import WEB, check_address, file_system, object_name
+from colorgan.stores.answers import explained
+
+_LEAST = WINDOW_SHARDS + 2  # one that is being fetched, and one for validation
+_CHUNK_BYTES = 16 << 20
+_WAIT_S = 0.1  # between two looks at what another process holds
+_DONE_NS = 10 * 365 * 86400 * 10**9  # so much older is a shard made that nobody needs now: it goes first
+_ADVICE = "Copy the set there again, whole."
+_UNFINISHED = ".colorgan-*"
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class ShardCache:
+    """A set at an address, and what this machine keeps of it.
+
+    Attributes:
+        address: the set's.
+        folder: for its files, one of several sets' beside each other.
+        hashes: the SHA-256 of each of its files, by name.
+        sizes: the bytes of each of its shards, by name.
+        limit_bytes: of the shards of all sets together.
+        processes: of this machine that share it.
+    """
+
+    address: str
+    folder: Path
+    hashes: dict[str, str]
+    sizes: dict[str, int]
+    limit_bytes: int
+    processes: int = 1
+
+    @classmethod
+    def connect(cls, address: str, kept: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
+        """Look at a set, and bring its description.
+
+        Args:
+            address: the set's.
+            kept: the folder of all that is kept of sets.
+            limit_bytes: of their shards.
+            processes: of this machine that share it.
+
+        Raises:
+            SetError: no whole set of this version, with the SHA-256 of its shards.
+            UsageError: no such place, no connection is allowed, or a limit that is too low.
+            StorageError: the store refuses, or does not answer.
+            OutputError: nothing can be kept.
+        """
+        address = whole_address(address).rstrip("/")
+        if address.partition(":")[0] in WEB:
+            found = f"{shown_address(address)}: a web server lists none"
+            raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
+        check_address(address, "a set")
+        sizes = _shard_sizes(address)  # first: what a store answers to this says why it refuses
+        text = _read(f"{address}/{SET_FILE}")
+        description = parse_description(text, shown_address(address))
+        hashes = description.get("sha256")
+        identity = str(description.get("identity"))
+        if not isinstance(hashes, dict) or not identity.isalnum():
+            raise SetError(f"a description of the set in {shown_address(address)}/{SET_FILE}", "it is damaged", _ADVICE)
+        cache = cls(address, kept / identity, hashes, sizes, limit_bytes, processes)
+        cache._check_limit()
+        with cache._writing(), atomic_write(cache.folder / SET_FILE) as file:
+            file.write(text)
+        return cache
+
+    def check(self, name: str, end: int) -> None:
+        """Make sure that a shard is at the address, and can be told from another one.
+
+        Args:
+            name: of the shard.
+            end: bytes that it has at least.
+
+        Raises:
+            SetError: it is not.
+        """
+        expected = f"a shard of at least {end} bytes at {shown_address(self.address)}/{name}"
+        if name not in self.sizes:
+            raise SetError(expected, "there is none", _ADVICE)
+        if self.sizes[name] < end:
+            raise SetError(expected, f"it has {self.sizes[name]}", f"It was cut short. {_ADVICE}")
+        if name not in self.hashes:
+            found = "none, as earlier versions wrote it"
+            raise SetError(f"the SHA-256 of {name} in {SET_FILE}", found, "Prepare the set again with this version.")
+
+    def _check_limit(self) -> None:
+        needed = min(_LEAST, len(self.sizes)) * self.processes * self._largest_bytes
+        if self.limit_bytes < needed:
+            each = f"{_LEAST} shards of up to {self._largest_bytes / 1e9:.3g} GB"
+            expected = f"a `data_cache_gb` that holds {each} for each of {self.processes} processes, or the whole set"
+            advice = f"Give at least {needed / 1e9:.6g}."
+            raise UsageError(expected, f"{self.limit_bytes / 1e9:.6g}", advice, parameter="data_cache_gb")
+
+    @property
+    def _largest_bytes(self) -> int:
+        return max(self.sizes.values(), default=1)
+
+    @property
+    def room(self) -> int:
+        """How many shards each process may have here for its training at once; one more is for validation."""
+        return max(1, self.limit_bytes // (self.processes * self._largest_bytes) - 1)
+
+    def bring(self, name: str, check: Check = lambda: None) -> None:
+        """Fetch a file that is no shard, unless it is here; it is kept for good.
+
+        Args:
+            name: of the file.
+            check: called between its pieces, to raise where a signal came.
+
+        Raises:
+            SetError: it is not the one that the set was written with.
+            StorageError: the store refuses, or does not answer.
+            OutputError: it cannot be kept.
+        """
+        path = self.folder / name
+        with self._writing():
+            if path.exists() and sha256_of(path) == self.hashes.get(name):
+                return
+            with explained("looking at", f"{self.address}/{name}", is_place=True):
+                size = int(file_system(self.address).size(object_name(f"{self.address}/{name}")))
+            with atomic_write(path) as file:
+                self._download(name, size, file, check)
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a shard, which is fetched where it is not here.
+
+        Raises:
+            SetError: it is missing or not the one that the set was written with.
+            StorageError: the store refuses, or does not answer.
+            OutputError: it cannot be kept.
+        """
+        path = self.folder / name
+        while True:
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                self.fetch(name)
+                continue
+            self._date(name)
+            return file
+
+    def fetch(self, name: str) -> None:
+        """Bring a shard here, unless it is; the shards that were longest not used make room for it.
+
+        Raises:
+            SetError: it is missing or not the one that the set was written with.
+            StorageError: the store refuses, or does not answer.
+            OutputError: it cannot be kept.
+        """
+        path = self.folder / name
+        if self._date(name):
+            return
+        with self._writing(), _exclusive(path.with_suffix(".lock")), ExitStack() as held:
+            if path.exists():  # another process brought it meanwhile
+                return
+            while not (file := self._begun(path, held)):
+                time.sleep(_WAIT_S)
+            self._download(name, self.sizes[name], file, lambda: None)
+
+    def release(self, name: str) -> None:
+        """Let a shard be among the first to go; whoever uses it after all keeps it."""
+        self._date(name, time.time_ns() - _DONE_NS)
+
+    def _date(self, name: str, used_ns: int = 0) -> bool:
+        """Note when a shard was used, now where nothing else is said; gives whether it is here."""
+        path, used_ns = self.folder / name, used_ns or time.time_ns()
+        try:
+            os.utime(path, ns=(used_ns, used_ns))
+        except OSError:  # it is another user's, or not there
+            return path.exists()
+        return True
+
+    def _begun(self, path: Path, held: ExitStack) -> IO[bytes] | None:
+        """Take the room for a shard, in an unfinished file of its size; None while others' take too much."""
+        size = self.sizes[path.name]
+        with _exclusive(self.folder.parent / "room.lock"):
+            if not _make_room(self.folder.parent, self.limit_bytes - size):
+                return None
+            file = held.enter_context(atomic_write(path))
+            file.truncate(size)
+            return file
+
+    def _download(self, name: str, size_bytes: int, file: IO[bytes], check: Check) -> None:
+        digest = hashlib.sha256()
+        for start in range(0, size_bytes, _CHUNK_BYTES):
+            check()
+            data = _read(f"{self.address}/{name}", start, min(start + _CHUNK_BYTES, size_bytes))
+            digest.update(data)
+            file.write(data)
+        if digest.hexdigest() != self.hashes.get(name):
+            expected = f"{name} at {shown_address(self.address)} as {SET_FILE} describes it"
+            raise SetError(expected, "its SHA-256 is another: it was changed, or damaged", _ADVICE)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            elsewhere = "set COLORGAN_CACHE to another folder, or lower `data_cache_gb`"
+            raise OutputError.of(f"what is kept of the set, in {self.folder}", error, elsewhere) from error
+
+
+def _read(address: str, start: int | None = None, end: int | None = None) -> bytes:
+    with explained("reading", address, is_place=True):
+        data: bytes = file_system(address).cat_file(object_name(address), start=start, end=end)
+        return data
+
+
+def _shard_sizes(address: str) -> dict[str, int]:
+    with explained("listing", address, is_place=True):
+        entries = file_system(address).ls(object_name(address), detail=True)
+    sizes = {entry["name"].rpartition("/")[2]: int(entry["size"] or 0) for entry in entries}
+    return {name: size for name, size in sizes.items() if name.endswith(".tar")}
+
+
+@contextmanager
+def _exclusive(lock: Path) -> Iterator[None]:
+    """Hold a lock file, once no other process does."""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(lock))
+                break
+            except BlockingIOError:
+                time.sleep(_WAIT_S)
+        yield
+
+
+def _make_room(kept: Path, limit_bytes: int) -> bool:
+    """Remove the shards that were longest not used until those that stay take no more than a limit.
+
+    Returns:
+        Whether they do; unfinished ones of other processes are not removed.
+    """
+    for folder in kept.iterdir():
+        remove_leftovers(folder)
+    stats = []
+    for pattern in ("*/*.tar", f"*/{_UNFINISHED}"):
+        for path in kept.glob(pattern):
+            with suppress(FileNotFoundError):  # its process has just finished it
+                stat = path.stat()
+                stats.append((stat.st_mtime_ns, stat.st_size, path))
+    total = sum(size for _, size, _ in stats)
+    for _, size, path in sorted(stats):
+        if total <= limit_bytes:
+            break
+        if path.suffix == ".tar":
+            with suppress(OSError):  # Windows removes none that is open
+                path.unlink()
+                total -= size
+    return total <= limit_bytes

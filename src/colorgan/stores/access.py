@@ -1,0 +1,59 @@
+"""Stores of objects through fsspec: which file system is an address's, and what keeps one from being used here."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from colorgan.errors import UsageError, missing_extra
+from colorgan.files import shown_address, split_address
+
+S3 = ("s3", "s3a")
+WEB = ("http", "https")
+
+
+def check_address(address: str, what: str = "photos") -> None:
+    """Refuse an address that cannot be meant, or for which something is missing here.
+
+    Args:
+        address: of photos, say.
+        what: they are, in words.
+
+    Raises:
+        UsageError: no connection is allowed, the package for it is not installed, or it holds a password.
+    """
+    scheme, rest = split_address(address)
+    if ":" in rest.partition("/")[0].rpartition("@")[0]:
+        advice = "Leave it out: credentials are taken from the environment."
+        raise UsageError("an address without a password", shown_address(address), advice)
+    if scheme != "memory" and os.environ.get("COLORGAN_OFFLINE", "") not in ("", "0"):
+        found = f"{shown_address(address)}, and COLORGAN_OFFLINE is set"
+        raise UsageError(f"{what} on this machine's disks", found, "Unset it, or name a folder.")
+    file_system(address)
+
+
+def file_system(address: str) -> Any:
+    """The fsspec file system of an address, without a cache of listings.
+
+    Raises:
+        UsageError: the package for it is not installed, or it is of no known kind.
+    """
+    scheme = split_address(address)[0]
+    try:
+        import fsspec
+
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError as error:
+        needed = f"what {scheme}:// needs"
+        if scheme in (*S3, *WEB):
+            raise missing_extra(needed, "cloud") from None
+        raise UsageError(needed, f"a package for {scheme}:// is missing", f"{error}.") from None
+    except ValueError:
+        advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
+        raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None
+
+
+def object_name(address: str) -> str:
+    """What a store calls an object: for the web the whole address, for others what follows the scheme."""
+    scheme, path = split_address(address)
+    return address if scheme in WEB else path
