@@ -32,7 +32,7 @@ def variant_picker(
             with column:
                 _show(pictures[number], number, number == chosen, choose)
     st.button("Show others", on_click=others)
-    st.caption(f"The command line makes the same ones with `--variants {len(pictures)} --seed {seed}`.")
+    st.caption(f"In a terminal: `colorgan colorize PHOTO --variants {len(pictures)} --seed {seed}`")
 
 
 def _show(picture: str, number: int, is_chosen: bool, choose: Callable[[int], None]) -> None:
