@@ -284,6 +284,8 @@ def lite(place: Path, model_info: ModelInfo) -> LiteUNet:
         ({"start": "scratch", "network": "eccv16", "encoder": "lite0.pth"}, "`network=liteunet`"),
         ({"start": "scratch", "network": "eccv16", "encoder_lr": 1e-4}, "a network with a pretrained encoder"),
         ({"start": "scratch", "network": "eccv16", "freeze_encoder": 1}, "eccv16 has none"),
+        ({"start": "scratch", "hint_branch": True}, "for `hint_branch`: `start=scratch`"),
+        ({"start": "scratch", "encoder": "lite0.pth", "hint_branch": True}, "for `hint_branch`: `start=scratch`"),
         ({"start": "lite.safetensors", "freeze_encoder": 8}, "`freeze_encoder` of at most 7 blocks"),
         ({"start": "small.safetensors", "weights": {"slides": 2.0}}, "a source named slides: the set's are photos"),
         ({"start": "small.safetensors", "weights": {"photos": 0.0}}, "no photo is drawn"),

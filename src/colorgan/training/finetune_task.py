@@ -19,6 +19,9 @@ from colorgan.training.task import Downloaded, StageContext, TrainingTask
 
 
 def _load(options: FinetuneOptions, device: torch.device, downloaded: Downloaded) -> tuple[Generator, ModelInfo | None]:
+    if options.start == SCRATCH and options.hint_branch:
+        advice = "Start from a model that was trained, or leave `hint_branch` out."
+        raise UsageError("a model whose answers the hints change, for `hint_branch`", f"`start={SCRATCH}`", advice)
     if options.encoder:
         return _on_encoder(options, device)
     if options.start == SCRATCH:
