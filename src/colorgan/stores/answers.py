@@ -50,14 +50,16 @@ def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
     code = code_of(error)
     if code == "NoSuchBucket":
         return UsageError(expected, "there is no such bucket", "Check its name.")
-    if code in _NOT_THERE or (not code and isinstance(error, FileNotFoundError)):
+    # Of a web server that does not answer, fsspec says that there is no such file.
+    is_silent = not code and _is_no_answer(error)
+    if code in _NOT_THERE or (not code and not is_silent and isinstance(error, FileNotFoundError)):
         kind = UsageError if is_place else PhotoError
         return kind(expected, "there is no such object or folder", "Check the name.")
     if code in ("AccessDenied", "403") and not is_place:
         return PhotoError(expected, "no permission to read it", _FORBIDDEN[1])
     if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
         return StorageError(expected, "no credentials in the environment", _REFUSED[1])
-    if not code and _is_no_answer(error):
+    if is_silent:
         return StorageError(expected, *_BUSY)
     found, advice = _ANSWERS.get(code, (f"the store answers {code or type(error).__name__}", _GO_ON))
     return StorageError(expected, found, advice)

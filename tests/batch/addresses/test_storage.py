@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -368,3 +369,10 @@ def test_a_photo_from_the_web_comes_without_its_signature(tiny_model: Path, tmp_
         assert "secret" not in repr(outcome)
     journal = (tmp_path / "out" / ".colorgan-journal.sqlite3").read_bytes()
     assert b"secret" not in journal
+
+
+def test_a_web_server_that_does_not_answer_is_not_taken_for_one_without_the_photo(tiny_model: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(StorageError, match="does not answer"):
+        run(tiny_model, source=f"http://127.0.0.1:{port}/a.png", output="memory://out")
