@@ -151,15 +151,20 @@ _CLICK = """
 """
 
 
+def with_photo(app: tuple[Process, str], browser: Browser, photo: Image.Image, folder: Path) -> Page:
+    """The page with `coat.png` on it; what is downloaded goes into `saved`."""
+    photo.save(folder / "coat.png")
+    saved = {"behavior": "allow", "downloadPath": str(folder / "saved")}
+    browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", saved)
+    page = Page(browser, app[1])
+    page.drop(folder / "coat.png")
+    return page
+
+
 def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
     app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
-    colored(5).save(tmp_path / "coat.png")
-    browser.driver.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
-    )
-    page = Page(browser, app[1])
-    page.drop(tmp_path / "coat.png")
+    page = with_photo(app, browser, colored(5), tmp_path)
     page.open_tab("Say what color something has")
 
     def picture() -> str:
@@ -191,12 +196,7 @@ def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
 def test_of_variants_side_by_side_one_is_chosen_to_go_on_with(
     app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
-    colored(5).save(tmp_path / "coat.png")
-    browser.driver.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
-    )
-    page = Page(browser, app[1])
-    page.drop(tmp_path / "coat.png")
+    page = with_photo(app, browser, colored(5), tmp_path)
 
     def pressed(words: str) -> None:
         found = page.until(lambda: [each for each in page.all_of("button") if each.text == words and each.is_enabled()])
