@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from colorgan.distributed import Pending, ProcessGroup
+from colorgan.distributed import ProcessGroup, Work
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 
 RANKS = 2
@@ -37,22 +37,22 @@ class SlowGroup(ProcessGroup):
     rate = 1e9
     free_at = 0.0
 
-    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Pending]:
+    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Work]:
         """Begin to sum, and note when the wire would be done."""
-        flat, pending = super().start_sum(tensors)
+        flat, work = super().start_sum(tensors)
         SlowGroup.free_at = max(SlowGroup.free_at, time.perf_counter()) + flat.nbytes / SlowGroup.rate
-        return flat, SlowPending(pending, SlowGroup.free_at)
+        return flat, SlowWork(work, SlowGroup.free_at)
 
 
-class SlowPending:
+class SlowWork:
     """A sum that is not done before its time."""
 
-    def __init__(self, pending: Pending, done_at: float) -> None:
-        self.pending, self.done_at = pending, done_at
+    def __init__(self, work: Work, done_at: float) -> None:
+        self.work, self.done_at = work, done_at
 
     def wait(self) -> None:
         """Wait for the sum itself, and for the wire."""
-        self.pending.wait()
+        self.work.wait()
         time.sleep(max(0.0, self.done_at - time.perf_counter()))
 
 

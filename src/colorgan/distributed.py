@@ -24,7 +24,7 @@ _MEETING = timedelta(minutes=15)
 _ATTEMPT = timedelta(seconds=3)  # waits in C++ hear no signal: none may be longer
 
 
-class Pending(Protocol):
+class Work(Protocol):
     """Something under way between processes."""
 
     def wait(self) -> object:
@@ -75,20 +75,24 @@ class ProcessGroup:
         """Replace each tensor by its mean over the processes; all of one kind, on one device."""
         if self.size == 1 or not tensors:
             return
-        flat = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(flat)
-        flat /= self.size
-        scatter(flat, tensors)
+        self.finish_mean(tensors, *self.start_sum(tensors))
 
-    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Pending]:
+    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Work]:
         """Begin to sum tensors over the processes, all of one kind, on one device, and go on meanwhile.
 
         Returns:
             All of them one after the other, which are the sums once the second value was waited for.
         """
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        pending: Pending = dist.all_reduce(flat, async_op=True)
-        return flat, pending
+        work: Work = dist.all_reduce(flat, async_op=True)
+        return flat, work
+
+    def finish_mean(self, tensors: Sequence[Tensor], flat: Tensor, work: Work) -> None:
+        """Wait for what `start_sum` began, and replace each tensor by its mean, whatever its memory format."""
+        work.wait()
+        flat /= self.size
+        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(part.view(tensor.shape))
 
     def all_reduce_max(self, values: Sequence[float]) -> list[float]:
         """The highest of each value over the processes; it never waits for a GPU."""
@@ -117,12 +121,6 @@ class ProcessGroup:
 
 
 SINGLE = ProcessGroup()
-
-
-def scatter(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    """Copy values that lie one after the other back into tensors, whatever their memory formats."""
-    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(part.view(tensor.shape))
 
 
 def restarts() -> int:

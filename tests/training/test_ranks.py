@@ -153,9 +153,12 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
 
 
 def test_the_mean_over_ranks_meets_each_weight_whatever_the_memory_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    def add_the_other_rank(flat: torch.Tensor) -> None:
+    def add_the_other_rank(flat: torch.Tensor, async_op: bool) -> torch.futures.Future[None]:
         # It holds the same tensors, but contiguous; collectives know of no strides.
         flat += torch.cat([tensor.flatten() for tensor in others])
+        done = torch.futures.Future[None]()
+        done.set_result(None)
+        return done
 
     monkeypatch.setattr(torch.distributed, "all_reduce", add_the_other_rank)
     others = [torch.randn(4, 3, 3, 3), torch.randn(5)]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from colorgan.distributed import Pending, ProcessGroup
+from colorgan.distributed import ProcessGroup, Work
 from colorgan.training.stages import buckets
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 
@@ -22,7 +22,7 @@ class Pair(ProcessGroup):
     begun: list[int] = field(default_factory=list)
     waited: list[int] = field(default_factory=list)
 
-    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Pending]:
+    def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Work]:
         self.begun.append(sum(tensor.numel() for tensor in tensors))
         return torch.cat([4 * tensor.flatten() for tensor in tensors]), Sum(self.waited, self.begun[-1])
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from colorgan.distributed import Pending, ProcessGroup, scatter
+from colorgan.distributed import ProcessGroup, Work
 
 BUCKET_BYTES = 25 << 20
 _LAST_BYTES = 4 << 20  # of the one that is ready last: nothing is left to compute while it is under way
@@ -28,7 +28,7 @@ class GradientBuckets:
         self._buckets = _in_buckets(list(parameters))
         self._bucket_of = {id(each): number for number, bucket in enumerate(self._buckets) for each in bucket}
         self._missing: list[int] | None = None
-        self._begun: list[tuple[list[Tensor], Tensor, Pending]] = []
+        self._begun: list[tuple[list[Tensor], Tensor, Work]] = []
         self._next = 0
         for parameter in (each for bucket in self._buckets for each in bucket):
             parameter.register_post_accumulate_grad_hook(self._arrived)
@@ -59,10 +59,8 @@ class GradientBuckets:
         """Begin what was not begun yet, and replace all gradients by their means."""
         while self._next < len(self._buckets):
             self._start()
-        for gradients, flat, pending in self._begun:
-            pending.wait()
-            flat /= self._group.size
-            scatter(flat, gradients)
+        for begun in self._begun:
+            self._group.finish_mean(*begun)
         self._begun, self._next = [], 0
 
 
