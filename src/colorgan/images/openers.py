@@ -256,6 +256,28 @@ def _iptc_of(resources: bytes) -> bytes:
     return b""
 
 
+# --- GIF -----------------------------------------------------------------------------------------------------
+
+
+class GifFile(GifImagePlugin.GifImageFile):
+    """A GIF that is transparent where its first picture does not cover its screen, as browsers show it."""
+
+    def load_prepare(self) -> None:
+        """Remember which part of the screen the picture covers."""
+        super().load_prepare()
+        self._covered = self.tile[0].extents
+
+    def load_end(self) -> None:
+        """Make the rest transparent."""
+        super().load_end()
+        if self._covered != (0, 0, *self.size) and not self.tell():
+            part = self._new(self.im).crop(self._covered).convert("RGBA")
+            whole = Image.new("RGBA", self.size)
+            whole.paste(part, self._covered)
+            self.im, self._mode, self.palette = whole.im, whole.mode, None
+            self.info.pop("transparency", None)
+
+
 # --- HEIF, AVIF and JPEG -------------------------------------------------------------------------------------
 
 _META_BYTES = 1 << 16
@@ -324,7 +346,7 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool | str], _Factory], ...] = (
     (lambda start: start.startswith(b"RIFF") and start[8:12] == b"WEBP", WebPImagePlugin.WebPImageFile),
     (lambda start: start[:4] in TiffImagePlugin.PREFIXES or start[:4] in (b"II+\0", b"MM\0+"), TiffFile),
     (lambda start: start.startswith(b"BM"), BmpImagePlugin.BmpImageFile),
-    (lambda start: start.startswith((b"GIF87a", b"GIF89a")), GifImagePlugin.GifImageFile),
+    (lambda start: start.startswith((b"GIF87a", b"GIF89a")), GifFile),
     (lambda start: start[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"), _avif),
     (lambda start: start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS, _heif),
 )
