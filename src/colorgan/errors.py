@@ -109,16 +109,20 @@ class OutputError(ColorganError):
             elsewhere: what can be done in any case, as "name another output folder".
             parameter: as in every error.
         """
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        remedy = _REMEDIES.get(getattr(error, "errno", None) or (errno.ENOSPC if "disk is full" in reason else 0))
+        number = getattr(error, "errno", None) or 0
+        reason = _REASONS.get(number) or (getattr(error, "strerror", None) or str(error)).lower()
+        remedy = _REMEDIES.get(errno.ENOSPC if "disk is full" in reason else number)
         advice = f"{remedy}, or {elsewhere}." if remedy else f"{elsewhere[:1].upper()}{elsewhere[1:]}."
         return cls(f"to write {what}", reason, advice, parameter=parameter)
 
 
+# What the system's own words leave open.
+_REASONS = {errno.EEXIST: "a file stands in its place", errno.ENOTDIR: "a file stands in place of a folder above it"}
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there"),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Get the right to write there"),
     errno.EROFS: "Make that disk writable",
+    errno.EFBIG: "Allow larger files (ulimit -f)",
 }
 
 

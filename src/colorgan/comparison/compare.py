@@ -83,9 +83,11 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     """Make sure, before anything is computed, that nothing of the user's is in a result's place, be it a dangling link.
 
     Raises:
-        UsageError: something is.
+        UsageError: something is, or the folder is a file.
         OutputError: the folder cannot be made.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UsageError("an output folder", f"{folder} is a file", "Name a folder.", parameter="output")
     taken = [name for name in _WRITTEN if os.path.lexists(folder / name)]
     if taken and not overwrite:
         advice = "Name another output folder, or overwrite what is there."
