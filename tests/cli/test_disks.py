@@ -267,6 +267,13 @@ def test_a_training_is_not_lost_for_a_cache_that_cannot_be_written(place: Path) 
     assert "also in the cache" not in done.stderr
 
 
+def test_a_training_on_a_full_disk_is_an_error_with_words(place: Path) -> None:
+    done = disks.on_disk(disks.FULL, "finetune", *TRAINING, *SHORT)
+    assert done.returncode == 4, done.stderr
+    assert "in the run folder run: no space left on device" in done.stderr
+    assert "Make room there, or name another --run" in done.stderr
+
+
 def test_a_training_with_a_leftover_world_size_says_what_to_do(place: Path) -> None:
     done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=os.environ | {"WORLD_SIZE": "2"})
     assert done.returncode == 2, done.stderr

@@ -54,6 +54,7 @@ def test_the_chain_from_photos_to_a_colored_photo(place, colorgan):
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {"run.json", "metrics.jsonl", "report.html", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
     assert "colorgan colorize PHOTOS -o out --model runs/finetune/weights/best.safetensors" in done.stderr
+    assert "The run ended after epoch 2, the last that was asked for.\nWhether the training helped" in done.stderr
     for model in ("finetuned", "runs/finetune/weights/best.safetensors"):
         colored = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)
         assert colored.returncode == 0, colored.stderr

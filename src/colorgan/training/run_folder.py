@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from colorgan import __version__
-from colorgan.errors import CheckpointError, OutputError, UsageError
+from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
 from colorgan.files import atomic_write, locked_alone
 from colorgan.training.options import Options
 from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
@@ -60,7 +60,7 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
 
     Raises:
         UsageError: another training is at work there, or a file is in its place.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or its disk fails meanwhile.
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     with ExitStack() as held:
@@ -80,7 +80,20 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
             raise OutputError.of(f"the run folder {folder}", error, "name another `run`") from error
         if not has_locks:
             warn(f"The disk of {folder} has no locks: see that no other training is started there.")
+        with _failing_disk(folder):
+            yield
+
+
+@contextmanager
+def _failing_disk(folder: Path) -> Iterator[None]:
+    """Name the run folder where its disk fails or is full during the run."""
+    try:
         yield
+    except OSError as error:
+        if limit_reached(error) or isinstance(error, ConnectionError):  # of a process that read, say
+            raise
+        advice = "name another `run`; the same call goes on from the last checkpoint"
+        raise OutputError.of(f"in the run folder {folder}", error, advice) from error
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
