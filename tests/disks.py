@@ -24,6 +24,11 @@ def fsync(file, real=os.fsync):
     real(file)
 os.fsync = fsync
 """
+FULL = """
+def refuse(file):
+    raise OSError(errno.ENOSPC, "No space left on device")
+os.fsync = refuse
+"""
 NO_LOCKS = """
 def refuse(*arguments):
     raise OSError(errno.ENOLCK, "No locks available")

@@ -109,16 +109,20 @@ class OutputError(ColorganError):
             elsewhere: what can be done in any case, as "name another output folder".
             parameter: as in every error.
         """
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        remedy = _REMEDIES.get(getattr(error, "errno", None) or (errno.ENOSPC if "disk is full" in reason else 0))
+        number = getattr(error, "errno", None) or 0
+        reason = _REASONS.get(number) or (getattr(error, "strerror", None) or str(error)).lower()
+        remedy = _REMEDIES.get(errno.ENOSPC if "disk is full" in reason else number)
         advice = f"{remedy}, or {elsewhere}." if remedy else f"{elsewhere[:1].upper()}{elsewhere[1:]}."
         return cls(f"to write {what}", reason, advice, parameter=parameter)
 
 
+# What the system's own words leave open.
+_REASONS = {errno.EEXIST: "a file stands in its place", errno.ENOTDIR: "a file stands in place of a folder above it"}
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there"),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Get the right to write there"),
     errno.EROFS: "Make that disk writable",
+    errno.EFBIG: "Allow larger files (ulimit -f)",
 }
 
 
@@ -152,6 +156,7 @@ class TrainingError(ColorganError):
 
 # What the system says where it gives no more of something, in Python's words and in those of the loader.
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "not enough memory", "unable to allocate")
+_READER_GONE = "dataloader worker"
 _NO_THREADS = ("can't start new thread", "resource temporarily unavailable")
 
 
@@ -165,6 +170,12 @@ def limit_reached(error: BaseException) -> DeviceError | None:
         return DeviceError(
             "files to open", "the system opens no more", "Allow more (ulimit -n), or take fewer workers."
         )
+    if isinstance(error, RuntimeError) and _READER_GONE in words:
+        found = "one of them was killed, as the system does where memory is short"
+        advice = (
+            "Allow more memory (the container's limit), or take fewer workers; `resume` goes on from what is saved."
+        )
+        return DeviceError("processes that read photos", found, advice, parameter="workers")
     if isinstance(error, RuntimeError | OSError) and any(each in words for each in _NO_THREADS):
         advice = "Allow more (ulimit -u, the container's limit of processes), or take one worker."
         return DeviceError("threads to work in", "the system starts no more", advice)

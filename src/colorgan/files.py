@@ -202,15 +202,21 @@ def _unfinished_file(folder: Path) -> IO[bytes]:
         handle.close()
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, size_bytes: int = 0) -> None:
     """See that files can be made in a folder, which is made when missing.
+
+    Args:
+        folder: it.
+        size_bytes: of such a file, of which nothing but its last byte is written.
 
     Raises:
         OSError: they cannot.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder, prefix=_UNFINISHED):
-        pass
+    with tempfile.TemporaryFile(dir=folder, prefix=_UNFINISHED) as file:
+        if size_bytes:
+            file.seek(size_bytes - 1)
+            file.write(b"\0")
 
 
 @dataclass(frozen=True)
@@ -302,6 +308,22 @@ def locked(path: Path) -> Iterator[bool]:
         with contextlib.suppress(OSError):
             path.unlink()
         file.close()
+
+
+@contextlib.contextmanager
+def locked_alone(path: Path, expected: str, found: str, advice: str) -> Iterator[bool]:
+    """As `locked`, but to be refused where another process holds the file.
+
+    Raises:
+        UsageError: another does, said in these words.
+        OSError: the file cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            has_locks = held.enter_context(locked(path))
+        except BlockingIOError as error:
+            raise UsageError(expected, found, advice) from error
+        yield has_locks
 
 
 def _lock_file(path: Path) -> tuple[IO[bytes], bool]:

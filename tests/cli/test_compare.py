@@ -62,6 +62,7 @@ def test_it_begins_with_the_answer_and_says_of_each_two_models_a_line(photos, tm
     assert answer in (tmp_path / "out" / "report.html").read_text("utf-8")
     # What to beware of is said though nothing else is.
     assert "With 12 photos the intervals come out too narrow" in done.stderr
+    assert "Leaving the photos gray would be better than tiny in " in done.stderr
     assert "Measured on" not in done.stderr
 
 

@@ -231,6 +231,15 @@ else:
         assert "bug" not in done.stderr
 
 
+def test_a_journal_larger_than_files_may_be_says_what_limits_it(tiny_model: Path, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", "a.jpg")
+    limited = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (7000,) * 2)"
+    done = disks.on_disk(limited, "colorize", tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model)
+    assert done.returncode == 4, done.stderr
+    assert f"the journal {tmp_path / 'out' / JOURNAL_NAME}: file too large" in done.stderr
+    assert "ulimit -f" in done.stderr
+
+
 def test_variables_of_a_launcher_that_are_left_over_leave_no_photo_out(tiny_model: Path, tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", *(f"{number}.jpg" for number in range(6)))
     arguments = (tmp_path / "photos", "-o", tmp_path / "out", "--model", tiny_model, "--quiet")
@@ -258,6 +267,13 @@ def test_a_training_is_not_lost_for_a_cache_that_cannot_be_written(place: Path) 
     assert "also in the cache" not in done.stderr
 
 
+def test_a_training_on_a_full_disk_is_an_error_with_words(place: Path) -> None:
+    done = disks.on_disk(disks.FULL, "finetune", *TRAINING, *SHORT)
+    assert done.returncode == 4, done.stderr
+    assert "in the run folder run: no space left on device" in done.stderr
+    assert "Make room there, or name another --run" in done.stderr
+
+
 def test_a_training_with_a_leftover_world_size_says_what_to_do(place: Path) -> None:
     done = disks.on_disk("", "finetune", *TRAINING, *SHORT, env=os.environ | {"WORLD_SIZE": "2"})
     assert done.returncode == 2, done.stderr
@@ -273,6 +289,15 @@ def test_compare_replaces_no_file_of_the_users(name: str, tmp_path: Path) -> Non
     assert done.returncode == 2, done.stderr
     assert "--overwrite" in done.stderr
     assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_compare_says_before_any_work_that_its_folder_is_a_file(tmp_path: Path) -> None:
+    for name, code in (("file", 2), ("file/below", 4)):
+        (tmp_path / "file").touch()
+        done = disks.on_disk("", "compare", tmp_path / "no photos", "-o", tmp_path / name, "--models", "compact")
+        assert done.returncode == code, done.stderr
+        assert "file is a file" in done.stderr or "a file stands in place of a folder above it" in done.stderr
+        assert "--output" in done.stderr
 
 
 def test_a_run_folder_that_cannot_take_the_results_is_refused_before_the_first_step(place: Path) -> None:

@@ -54,6 +54,7 @@ def test_the_chain_from_photos_to_a_colored_photo(place, colorgan):
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {"run.json", "metrics.jsonl", "report.html", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
     assert "colorgan colorize PHOTOS -o out --model runs/finetune/weights/best.safetensors" in done.stderr
+    assert "The run ended after epoch 2, the last that was asked for.\nWhether the training helped" in done.stderr
     for model in ("finetuned", "runs/finetune/weights/best.safetensors"):
         colored = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)
         assert colored.returncode == 0, colored.stderr
@@ -196,6 +197,24 @@ def test_a_full_dev_shm_stops_no_training(place, start, size, warned):
     assert process.returncode == 0, words
     assert ("--shm-size" in words) == warned
     assert "Traceback" not in words
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for a process's children")
+@pytest.mark.slow
+def test_a_process_that_reads_and_is_killed_ends_the_training_with_words(place, colorgan, start):
+    process = start(*finetune("--epochs", "100000", "--run", "run", "--workers", "2"))
+    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(lambda: children.read_text().split(), process)
+    os.kill(int(children.read_text().split()[0]), signal.SIGKILL)  # as the system does where memory ends
+    _, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 4, words
+    assert "Traceback" not in words
+    assert "bug" not in words
+    assert "--workers" in words
+    epochs = sum(line["kind"] == "validation" for line in log(place / "run"))
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(epochs))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def test_time_left_stays_on_the_bar_at_80_columns_and_losses_give_way_first(
 ) -> None:
     narrow, wide = (shown(columns, monkeypatch, capsys) for columns in (80, 160))
     for line in (narrow, wide):
-        assert re.search(r" 25% 0:07:3\d epoch 12, batch 1205 of 1234  16 photos/s", line)
+        assert re.search(r" 25% 0:07:3\d epoch 12, batch 1205 of 1234  16 photos/s(  \w+ [\d.]+)*$", line)
     assert "g_l1" not in narrow
     assert "g_l1 9.876" in wide
     assert len(narrow) <= 80

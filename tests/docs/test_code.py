@@ -3,11 +3,14 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
+import torch
 import typer.main
 from pages import CHECKOUT, NAMES, blocks_of, lines_of, run_line
 
 from colorgan.cli.app import app
+from colorgan.color.lab import lab_to_rgb
 from colorgan.models import loading
 
 GROUP = typer.main.get_command(app)
@@ -59,6 +62,15 @@ def test_the_code_of_a_page_runs(name, reader, monkeypatch):
         else:
             for line in lines_of(block):
                 run_line(line)
+
+
+def test_the_page_on_onnx_turns_any_lab_into_the_colors_of_the_library():
+    code = (CHECKOUT / "docs/reference/onnx.md").read_text(encoding="utf-8")
+    lab = torch.cartesian_prod(*(torch.linspace(*axis) for axis in ((0, 100, 11), (-110, 110, 12), (-110, 110, 12))))
+    page = {"np": np, **dict(zip(("L", "a", "b"), lab.numpy().T, strict=True))}
+    exec(code[code.index("y = (L") : code.index("Image.fromarray((rgb")], page)
+    colors = lab_to_rgb(lab.T[..., None])[..., 0].T.numpy()
+    assert np.abs(page["rgb"].clip(0, 1) - colors).max() < 1e-3
 
 
 @pytest.mark.slow

@@ -110,6 +110,7 @@ def seeds(folder: Path) -> dict[str, bytes]:
         "palette BMP": by_pillow("BMP", palette_ramp()),
         "GIF": by_pillow("GIF", palette_ramp(), transparency=5, comment=b"a house"),
         "moving GIF": animated("GIF"),
+        "GIF of a part": by_pillow("GIF", gray).replace(b",\0\0\0\0\x0c\0\x0c", b",\2\0\3\0\7\0\x06", 1),
         "AVIF": by_pillow("AVIF", color, xmp=PACKET, **said),
         "HEIC": heic(color),
     }

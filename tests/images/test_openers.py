@@ -106,6 +106,20 @@ def test_a_text_of_a_png_that_would_fill_the_memory_is_left_out_with_a_word() ->
     assert "zTXt" in photo.warnings[0]
 
 
+@pytest.mark.parametrize("name", ["gamma", "transparency", "interlace", "dpi", "icc_profile", "chromaticity"])
+def test_a_text_of_a_png_is_not_taken_for_what_it_is_called(name: str) -> None:
+    plain = gray_png(tRNS=struct.pack(">H", 252), pHYs=struct.pack(">IIB", 11811, 11811, 1))
+    data = struct.pack(">I", len(name) + 2) + b"tEXt" + name.encode() + b"\0" + b"1"
+    text = data + struct.pack(">I", zlib.crc32(data[4:]))
+    for place in (plain.index(b"IDAT") - 4, plain.index(b"IEND") - 4):
+        photo = photo_of(plain[:place] + text + plain[place:])
+        assert np.array_equal(lightness_of(photo), lightness_of(photo_of(plain)))
+        assert photo.alpha is not None
+        assert photo.alpha.min() == 0
+        assert photo.metadata == photo_of(plain).metadata
+        assert ("tEXt" in " ".join(photo.warnings)) == (place < plain.index(b"IDAT"))
+
+
 @pytest.mark.parametrize("kind", ["exif", "APP1"])
 def test_exif_data_in_a_text_of_imagemagick_is_kept(kind: str) -> None:
     exif = Image.Exif()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import struct
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pictures import (
     MIN_IS_WHITE,
     RAMP,
     RAMP16,
+    encoded,
     lab_lightness,
     lightness_of,
     palette_ramp,
@@ -23,7 +26,7 @@ from pictures import (
 from PIL import Image
 
 from colorgan.errors import PhotoError
-from colorgan.images.decode import read
+from colorgan.images.decode import read, read_rgb
 
 
 def test_lightness_agrees_with_the_color_module_over_the_whole_cube(tmp_path: Path) -> None:
@@ -159,6 +162,14 @@ def test_float_values_that_are_no_numbers_are_black_or_white(tmp_path: Path) -> 
     photo = read(saved(tmp_path / "a.tif", Image.fromarray(values)))
     assert lightness_of(photo)[0, :5].tolist() == [0.0, 100.0, 0.0, 0.0, 100.0]
     assert 0 < lightness_of(photo)[0, 5] < 100
+    assert photo.warnings == ("values that are no numbers, read as 0", "float values, read with 1 as white")
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3)], ids=["gray", "RGB"])
+def test_a_picture_without_any_number_comes_with_a_word(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    photometric = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", np.full(shape, np.nan, np.float32), photometric=photometric)
+    assert read(tmp_path / "a.tif").warnings[0] == "values that are no numbers, read as 0"
 
 
 @pytest.mark.parametrize("white", [65535, 2**30])
@@ -292,6 +303,25 @@ def test_a_gif_with_a_transparent_color_keeps_it(tmp_path: Path) -> None:
     photo = read(saved(tmp_path / "a.gif", palette_ramp(), transparency=5))
     assert photo.alpha is not None
     assert photo.alpha[0].tolist() == [255 * (code != 5) for code in range(64)]
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+@pytest.mark.parametrize("transparent", [None, 20])
+def test_a_gif_smaller_than_its_screen_is_transparent_around(
+    tmp_path: Path, mode: str, transparent: int | None
+) -> None:
+    ramp = palette_ramp() if mode == "P" else Image.fromarray(RAMP)
+    data = bytearray(encoded(ramp, "GIF", **({} if transparent is None else {"transparency": transparent})))
+    data[6:10] = struct.pack("<HH", 68, 10)  # the screen
+    place = data.index(b"," + struct.pack("<HHHH", 0, 0, 64, 8))
+    data[place + 1 : place + 5] = struct.pack("<HH", 3, 1)
+    photo = read(io.BytesIO(bytes(data)))
+    assert photo.size == (68, 10)
+    assert photo.alpha is not None
+    covered = photo.alpha > 0
+    assert covered[1:9, 3:67].sum() == covered.sum() == 8 * (64 - (transparent is not None))
+    assert lightness_of(photo)[1:9, 3:67][:, 21:] == pytest.approx(lab_lightness(RAMP / 255)[:, 21:], abs=0.01)
+    assert (np.asarray(read_rgb(io.BytesIO(bytes(data))))[~covered] == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 import pytest
 import torch
@@ -12,9 +13,13 @@ from torch import nn
 from colorgan.colorize.engine import CPU, Engine
 from colorgan.models.loading import NETWORKS
 from colorgan.networks.generator import Generator
+from colorgan.networks.lite_encoder import LiteEncoder
+from colorgan.networks.lite_features import LiteFeatures
 from colorgan.networks.liteunet import LiteUNet
+from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
+from colorgan.training.options import SMALLEST_SIDE_PX
 
-SMALL = {"liteunet": small_liteunet}
+SMALL = {"liteunet": small_liteunet, "liteunet with hints": partial(small_liteunet, hint_heads=2)}
 
 
 @cache
@@ -22,7 +27,7 @@ def engine(name: str, dtype: torch.dtype) -> Engine:
     """A network at work as `colorize` has it."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        generator: Generator = SMALL.get(name, NETWORKS[name])()
+        generator: Generator = SMALL.get(name, NETWORKS.get(name))()
     return Engine.start(generator, CPU, dtype, print)
 
 
@@ -31,28 +36,43 @@ CASES = [(name, shape) for name in SMALL for shape in STRIPS]
 CASES += [(name, shape) for name in NETWORKS if name not in SMALL for shape in ((1, 60), (4, 61), (60, 1))]
 
 
+def narrowest_reduced(network: nn.Module, run: Callable[[], object]) -> int:
+    """The shorter side of what the convolutions that reduce give; a network may have none."""
+    sides: list[int] = []
+    reducing = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
+    hooks = [m.register_forward_hook(lambda _, given, result: sides.append(min(result.shape[2:]))) for m in reducing]
+    with torch.inference_mode():
+        run()
+    for hook in hooks:
+        hook.remove()
+    assert len(sides) == len(reducing)
+    return min(sides, default=2)  # siggraph17 reduces without a convolution
+
+
 @pytest.mark.parametrize(("name", "shape"), CASES, ids=str)
 def test_no_convolution_that_reduces_gives_a_strip_of_one_pixel(name: str, shape: tuple[int, int]) -> None:
     generator = engine(name, torch.float32).place.generator
-    narrowest: list[int] = []
+    assert generator(torch.zeros(1, 1, *shape)).ab.shape == (1, 2, *shape)
+    assert narrowest_reduced(generator, lambda: generator(torch.zeros(1, 1, *shape))) >= 2
 
-    def note(module: nn.Module, given: object, result: torch.Tensor) -> None:
-        narrowest.append(min(result.shape[2:]))
 
-    reducing = [m for m in generator.modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
-    hooks = [module.register_forward_hook(note) for module in reducing]
-    with torch.inference_mode():
-        assert generator(torch.zeros(1, 1, *shape)).ab.shape == (1, 2, *shape)
-    for hook in hooks:
-        hook.remove()
-    assert len(narrowest) == len(reducing)
-    assert min(narrowest, default=2) >= 2  # siggraph17 reduces without a convolution
+def test_no_convolution_that_reduces_gives_a_training_square_of_one_pixel() -> None:
+    features = LiteFeatures(LiteEncoder((4,) * 7, (1,) * 7, stem=4), torch.zeros(4, 3, 3, 3)).eval()
+    square = torch.zeros(1, 3, SMALLEST_SIDE_PX, SMALLEST_SIDE_PX)
+    assert narrowest_reduced(features, lambda: features(square)) >= 2
+    judge = PatchGAN(channels=(2, 2, 2, 2))
+    square = torch.zeros(1, 3, SMALLEST_PX, SMALLEST_PX)
+    assert narrowest_reduced(judge, lambda: judge(square[:, :1], square[:, 1:])) >= 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize(("name", "shape"), CASES, ids=str)
 def test_a_strip_gives_the_same_finite_colors_each_time(name: str, shape: tuple[int, int], dtype: torch.dtype) -> None:
     L = 100 * torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(0))
+    if name == "liteunet with hints":
+        hints = torch.zeros(1, 3, *shape)
+        hints[..., -1, -1] = torch.tensor([40.0, -30.0, 1.0])
+        L = torch.cat([L, hints], 1)
     ran = []
     for _ in range(2):
         ((ab,),) = engine(name, dtype).run(L, 0.5, lambda prediction: (prediction.ab,))

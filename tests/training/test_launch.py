@@ -1,8 +1,11 @@
 """What the ways of training refuse, and what they keep of the model that they start from."""
 
+import errno
 import importlib.util
 import json
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,8 +17,9 @@ from safetensors.torch import load_file, save_file
 from small_networks import Plain, small_liteunet
 from standins import standin_lite
 
+from colorgan import files
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
-from colorgan.errors import ColorganError, Interrupted, UsageError, WeightsError
+from colorgan.errors import ColorganError, Interrupted, OutputError, UsageError, WeightsError
 from colorgan.models.loading import NETWORKS, ModelInfo, load_model, save_model
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
@@ -23,6 +27,7 @@ from colorgan.networks.vgg19 import VGG19
 from colorgan.training.checks import check_shares
 from colorgan.training.finetune_task import FINETUNE, check_bins
 from colorgan.training.launch import launch
+from colorgan.training.monitoring.metrics_log import MetricsLog
 from colorgan.training.options import FinetuneOptions, RunOptions
 from colorgan.training.recorded_options import BEFORE
 from colorgan.training.run_folder import resumable_options
@@ -210,6 +215,40 @@ def test_why_a_run_ended_is_told_and_stands_in_its_report(
     told = run(FINETUNE, set_folder, FinetuneOptions(**{"start": "small.safetensors"} | SMALL | given))
     assert told.ended.startswith(why)
     assert why in (place / "run" / "report.html").read_text()
+
+
+def test_whichever_write_fails_is_one_clear_error_and_the_same_call_goes_on(
+    place: Path, set_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = FinetuneOptions(start="small.safetensors", **SMALL)
+    written, fails_at = 0, 0
+
+    def failing(write: Callable[..., None]) -> Callable[..., None]:
+        def counted(*arguments: object) -> None:
+            nonlocal written
+            written += 1
+            if written == fails_at:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(files, "sync", failing(files.sync))
+    monkeypatch.setattr(MetricsLog, "write", failing(MetricsLog.write))
+    run(FINETUNE, set_folder, options, "whole")
+    most, whole = written, Path("whole/weights/last.safetensors").read_bytes()
+    for fails_at in (1, 2, most // 2, most - 1, most):
+        written, folder = 0, f"run{fails_at}"
+        try:
+            run(FINETUNE, set_folder, options, folder)
+            advice = ""
+        except OutputError as error:
+            advice = error.advice
+        # The last is the copy in the cache; the weights are in the run folder all the same.
+        assert advice.startswith("Make room there, or ") == (fails_at < most)
+        run(FINETUNE, set_folder, options, folder)
+        assert Path(folder, "weights/last.safetensors").read_bytes() == whole
+    assert most > 10
 
 
 def test_the_reports_recipe_whole_with_a_local_perceptual_network(place: Path, set_folder: Path) -> None:

@@ -136,6 +136,9 @@ class PngFile(PngImagePlugin.PngImageFile):
         code_points = _code_points_of_png(self.fp)
         self.fp.seek(0)
         super()._open()
+        assert self.png is not None
+        if _PILLOWS_OWN & self.png.im_text.keys():
+            raise SyntaxError("texts in the place of what Pillow keeps under their names")
         self._scale_transparency()
         _take_meaning(self, self._meaning(code_points))
 
@@ -159,7 +162,11 @@ class PngFile(PngImagePlugin.PngImageFile):
 
     def load_end(self) -> None:
         """Take what ImageMagick wrote as texts for what it is, once all chunks are read."""
+        own = {key: value for key, value in self.info.items() if key in _PILLOWS_OWN}
         super().load_end()
+        for key in _PILLOWS_OWN & self.text.keys():  # of texts behind the pixels
+            del self.info[key]
+        self.info.update(own)
         for name, text in list(self.info.items()):
             kind = str(name).lower().removeprefix("raw profile type ")
             if kind != str(name).lower() and isinstance(text, str):
@@ -196,7 +203,7 @@ def _png(file: BinaryIO) -> ImageFile.ImageFile:
         if not left_out:
             raise
         image = PngFile(io.BytesIO(sound))
-        image.warnings += (f"damaged or too large, left out: {', '.join(left_out)}",)
+        image.warnings += (f"damaged, too large or misnamed, left out: {', '.join(left_out)}",)
         return image
 
 
@@ -211,7 +218,8 @@ def _sound_chunks(file: BinaryIO, left_out: list[str], has_large_texts: bool) ->
         (length,) = struct.unpack(">I", head[:4])
         data, checksum, kind = file.read(length), file.read(4), head[4:]
         is_needed = not kind[0] & 0x20
-        is_right = struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))) == checksum
+        is_misnamed = kind in _TEXTS and data.partition(b"\0")[0].decode("latin-1") in _PILLOWS_OWN
+        is_right = not is_misnamed and struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))) == checksum
         if is_needed or (is_right and not (has_large_texts and kind in _COMPRESSED)):
             yield head + data + checksum
         else:
@@ -220,7 +228,13 @@ def _sound_chunks(file: BinaryIO, left_out: list[str], has_large_texts: bool) ->
             return
 
 
-_COMPRESSED = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_COMPRESSED = (*_TEXTS, b"iCCP")
+# Under which Pillow keeps what chunks say, beside all texts by their names; one called "gamma" would be taken for it.
+_PILLOWS_OWN = {
+    *("gamma", "chromaticity", "srgb", "icc_profile", "transparency", "interlace", "dpi", "aspect", "xmp", "photoshop"),
+    *("background", "default_image", "loop", "duration", "bbox", "disposal", "blend"),
+}
 _XMP_IDENTIFIER = b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -254,6 +268,28 @@ def _iptc_of(resources: bytes) -> bytes:
             return resources[place + 4 : place + 4 + length]
         place += 4 + length + length % 2
     return b""
+
+
+# --- GIF -----------------------------------------------------------------------------------------------------
+
+
+class GifFile(GifImagePlugin.GifImageFile):
+    """A GIF that is transparent where its first picture does not cover its screen, as browsers show it."""
+
+    def load_prepare(self) -> None:
+        """Remember which part of the screen the picture covers."""
+        super().load_prepare()
+        self._covered = self.tile[0].extents
+
+    def load_end(self) -> None:
+        """Make the rest transparent."""
+        super().load_end()
+        if self._covered != (0, 0, *self.size) and not self.tell():
+            part = self._new(self.im).crop(self._covered).convert("RGBA")
+            whole = Image.new("RGBA", self.size)
+            whole.paste(part, self._covered)
+            self.im, self._mode, self.palette = whole.im, whole.mode, None
+            self.info.pop("transparency", None)
 
 
 # --- HEIF, AVIF and JPEG -------------------------------------------------------------------------------------
@@ -324,7 +360,7 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool | str], _Factory], ...] = (
     (lambda start: start.startswith(b"RIFF") and start[8:12] == b"WEBP", WebPImagePlugin.WebPImageFile),
     (lambda start: start[:4] in TiffImagePlugin.PREFIXES or start[:4] in (b"II+\0", b"MM\0+"), TiffFile),
     (lambda start: start.startswith(b"BM"), BmpImagePlugin.BmpImageFile),
-    (lambda start: start.startswith((b"GIF87a", b"GIF89a")), GifImagePlugin.GifImageFile),
+    (lambda start: start.startswith((b"GIF87a", b"GIF89a")), GifFile),
     (lambda start: start[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"), _avif),
     (lambda start: start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS, _heif),
 )

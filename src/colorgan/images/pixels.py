@@ -156,13 +156,16 @@ def scale_of(least: float, greatest: float, kind: str, bits: int, warnings: list
     return Scale(0.0, white if white > 0 else 1.0)
 
 
-def extremes(parts: Iterable[NDArray[Any]]) -> tuple[float, float]:
-    """The lowest and the highest value that are numbers."""
-    lowest, highest = 0.0, 0.0
+def extremes(parts: Iterable[NDArray[Any]], warnings: list[str]) -> tuple[float, float]:
+    """The lowest and the highest value that are numbers; of values that are none, a word is added to the warnings."""
+    lowest, highest, has_nan = 0.0, 0.0, False
     for values in parts:
         finite = values if values.dtype.kind in "iu" else values[np.isfinite(values)]
+        has_nan |= finite.size < values.size and bool(np.isnan(values).any())
         if finite.size:
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+    if has_nan:
+        warnings.append("values that are no numbers, read as 0")
     return lowest, highest
 
 
@@ -186,7 +189,7 @@ def _scale_of_mode(image: Image.Image, warnings: list[str]) -> Scale:
     if image.mode.startswith("I;16"):
         return Scale(0.0, float((1 << min(_bits_of(image, 16), 16)) - 1))
     parts = [crop_rows(image, rows) for rows in strips(image.height, image.width)]
-    lowest, highest = extremes(_values_of(image, part) for part in parts)
+    lowest, highest = extremes((_values_of(image, part) for part in parts), warnings)
     kind = "f" if image.mode == "F" else "i" if getattr(image, "is_signed", False) else "u"
     return scale_of(lowest, highest, kind, _bits_of(image, 32), warnings)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from colorgan.networks.blocks import padded
 from colorgan.networks.lite_encoder import LiteEncoder
 
 
@@ -37,9 +37,7 @@ class Generator(nn.Module, ABC):
 
     Attributes:
         network: the name that `weights.py` knows this class by.
-        multiple: the inner computation sees heights and widths divisible by this, and at least twice as large: a strip
-            would be one pixel wide at the coarsest level, where torch 2.14's convolutions of stride 2 read memory that
-            nobody wrote (in bfloat16, on a CPU with AMX).
+        multiple: the inner computation sees heights and widths divisible by this, and at least twice as large.
         float32_parts: the submodules that compute in float32 also where the others run in half precision.
         can_fold: whether modules stand in the order in which they are applied, so that `folding.py` may rely on it.
         unused: tensors of its published file that play no part in the colors.
@@ -92,15 +90,10 @@ class Generator(nn.Module, ABC):
 
     def padded(self, x: Tensor, mode: str = "replicate") -> Tensor:
         """At the right and the bottom, up to what `compute` takes."""
-        height, width = x.shape[-2:]
-        return F.pad(x, (0, self._missing(width), 0, self._missing(height)), mode=mode)
+        return padded(x, self.multiple, mode)
 
     @staticmethod
     def cropped(logits: Tensor, size: Sequence[int]) -> Tensor:
         """Those of a photo of this height and width, of what was computed padded."""
         height, width = size
         return logits[..., : -(-height // 4), : -(-width // 4)]
-
-    def _missing(self, length: int) -> int:
-        """How many pixels a side lacks."""
-        return max(-length % self.multiple, 2 * self.multiple - length)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from colorgan.networks.blocks import padded
 from colorgan.networks.lite_encoder import LiteEncoder, SameConv2d
 
 PUBLISHED_STEM = "_conv_stem.weight"  # the name of the stem's weights in the published files
@@ -39,11 +39,9 @@ class LiteFeatures(nn.Module):
             rgb: (B, 3, H, W), sRGB, 0..1; normalized in here.
 
         Returns:
-            (B, C, h, w) of each level, finest first; h and w are rounded up.
+            (B, C, h, w) of each level, finest first; h and w are rounded up, and at least 2.
         """
-        height, width = rgb.shape[-2:]
-        padded = F.pad(rgb, (0, -width % _MULTIPLE_PX, 0, -height % _MULTIPLE_PX), mode="replicate")
         # It takes (x - 127) / 128 of bytes; an encoder of lightness makes (L - 50) / 50 of what it is given.
-        as_lightness = 50.0 + 50.0 * (255.0 * padded - 127.0) / 128.0
+        as_lightness = 50.0 + 50.0 * (255.0 * padded(rgb, _MULTIPLE_PX) - 127.0) / 128.0
         levels: list[Tensor] = self.encoder(as_lightness)
         return levels[1:]

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from colorgan import __version__
-from colorgan.errors import CheckpointError, OutputError, UsageError
-from colorgan.files import atomic_write, locked
+from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
+from colorgan.files import atomic_write, locked_alone
 from colorgan.training.options import Options
 from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
 
@@ -60,26 +60,40 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
 
     Raises:
         UsageError: another training is at work there, or a file is in its place.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or its disk fails meanwhile.
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     with ExitStack() as held:
         held.callback(_remove_empty, missing)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            has_locks = held.enter_context(locked(folder / _LOCK_FILE))
-        except BlockingIOError as error:
-            advice = "Wait for it or end it, or name another `run`."
-            raise UsageError(
-                f"the run folder {folder} for this training", "another is at work in it", advice
-            ) from error
+            expected, advice = (
+                f"the run folder {folder} for this training",
+                "Wait for it or end it, or name another `run`.",
+            )
+            has_locks = held.enter_context(
+                locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice)
+            )
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another `run`.") from error
         except OSError as error:
             raise OutputError.of(f"the run folder {folder}", error, "name another `run`") from error
         if not has_locks:
             warn(f"The disk of {folder} has no locks: see that no other training is started there.")
+        with _failing_disk(folder):
+            yield
+
+
+@contextmanager
+def _failing_disk(folder: Path) -> Iterator[None]:
+    """Name the run folder where its disk fails or is full during the run."""
+    try:
         yield
+    except OSError as error:
+        if limit_reached(error) or isinstance(error, ConnectionError):  # of a process that read, say
+            raise
+        advice = "name another `run`; the same call goes on from the last checkpoint"
+        raise OutputError.of(f"in the run folder {folder}", error, advice) from error
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

@@ -84,12 +84,14 @@ def test_a_picture_in_memory_stays_as_it_is() -> None:
 PACKET = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" '
+    b'xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/" crs:ConvertToGrayscale="True" '
     b'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:City="Rome"/></rdf:RDF>'
     b"</x:xmpmeta>"
 )
-IPTC = b"\x1c\x02\x69\x00\x05House"  # a headline
+IPTC = b"\x1c\x02\x82\x00\x021W\x1c\x02\x69\x00\x05House"  # monochrome, and a headline
 PHOTOSHOP = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC
 COMMENT = "Großmutters Haus".encode()
+BITS, PHOTOMETRIC, SAMPLES = 258, 262, 277
 NAMES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "TIFF": ".tif"}
 
 
@@ -97,6 +99,8 @@ def described(path: Path) -> Path:
     """A photo that says everything, in the format of its name."""
     exif = Image.Exif()
     exif[ARTIST], exif[ORIENTATION] = "somebody", 6
+    if path.suffix != ".tif":
+        exif[BITS], exif[PHOTOMETRIC], exif[SAMPLES], exif[700] = 8, 1, 1, PACKET
     exif[IFD.Exif] = {36867: "1936:05:01 10:00:00"}
     exif[IFD.GPSInfo] = {1: "N", 2: (48.0, 8.0, 0.0)}
     image = Image.fromarray(np.dstack([RAMP] * 3))
@@ -153,6 +157,46 @@ def test_what_a_photo_says_goes_into_every_format_that_has_a_place_for_it(
     assert b"tiff:Orientation" not in (after.xmp or b"")
     if source in ("JPEG", "PNG", "TIFF") and target in ("JPEG", "PNG", "TIFF"):
         assert after.dpi == pytest.approx((150, 300), rel=1e-3)
+
+
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("source", NAMES)
+def test_nothing_that_is_true_of_the_gray_file_alone_is_in_a_result(tmp_path: Path, source: str, target: str) -> None:
+    photo = read(described(tmp_path / f"in{NAMES[source]}"))
+    assert any("raw editor" in word for word in photo.warnings)
+    path = tmp_path / f"out{NAMES[target]}"
+    write(path, target, np.zeros((64, 8, 3), np.uint8), metadata=photo.metadata, options=WriteOptions(mark="m"))
+    result = open_image(path)
+    exif = result.getexif()
+    packet = exif[700] if target == "TIFF" else result.info["xmp"]
+    assert not any(fact in packet for fact in (b"crs:", b"tiff:"))
+    assert b"\x1c\x02\x82" not in path.read_bytes()
+    own = (2, 3) if target == "TIFF" else (None, None)
+    assert (exif.get(PHOTOMETRIC), exif.get(SAMPLES)) == own
+    assert (700 in exif) == (target == "TIFF")
+
+
+def test_an_xmp_packet_among_the_exif_data_is_kept_in_its_own_place(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[700], exif[ARTIST] = PACKET, "somebody"
+    metadata = read(saved(tmp_path / "a.jpg", Image.fromarray(RAMP), exif=exif)).metadata
+    assert b"Rome" in (metadata.xmp or b"")
+    kept = Image.Exif()
+    kept.load(metadata.exif or b"")
+    assert dict(kept) == {ARTIST: "somebody"}
+
+
+def test_texts_of_a_png_are_kept_but_for_those_of_programs(tmp_path: Path) -> None:
+    own = {"date:create": "1911", "signature": "0f", "Software": "scan", "exif:ColorSpace": "1"}
+    info = PngInfo()
+    for name, text in {"Archive": "box 7", "Title": "Hüte", **own}.items():
+        info.add_text(name, text)
+    metadata = read(saved(tmp_path / "a.png", Image.fromarray(RAMP), pnginfo=info)).metadata
+    assert metadata.titles == {"Archive": "box 7", "Title": "Hüte"}
+    write(tmp_path / "b.png", "PNG", np.zeros((8, 9, 3), np.uint8), metadata=metadata)
+    assert read(tmp_path / "b.png").metadata.titles == metadata.titles
+    (word,) = write(tmp_path / "b.jpg", "JPEG", np.zeros((8, 9, 3), np.uint8), metadata=metadata)
+    assert "PNG texts" in word
 
 
 @pytest.mark.parametrize("target", NAMES)

@@ -141,6 +141,9 @@ NAMESPACES = {
     "hdrgm": "http://ns.adobe.com/hdr-gain-map/1.0/",
     "xmpNote": "http://ns.adobe.com/xmp/note/",
     "darktable": "http://darktable.sf.net/",
+    "crlcp": "http://ns.adobe.com/camera-raw-embedded-lens-profile/1.0/",
+    "exifEX": "http://cipa.jp/exif/1.0/",
+    "dc": "http://purl.org/dc/elements/1.1/",
 }
 
 
@@ -161,6 +164,9 @@ def described(attributes: str, content: bytes = b"", **prefixes: str) -> bytes:
         ("tiff:ImageWidth", ""),
         ("exif:PixelXDimension", ""),
         ("exif:ColorSpace", ""),
+        ("exifEX:InteroperabilityIndex", ""),
+        ("dc:format", ""),
+        ("crlcp:LensModel", "raw editor"),
         ("photoshop:ColorMode", ""),
         ("photoshop:ICCProfile", ""),
         ("xmp:Thumbnails", ""),

@@ -97,7 +97,7 @@ def test_a_run_without_trouble_gives_no_word_and_a_verdict_of_three_lines(photo_
     run.run()
     assert listener.warnings == named(tmp_path) == []
     assert [line[: line.index(" ", 10)] for line in listener.verdict] == [
-        "The adversarial",
+        "Whether the",
         "The discriminator",
         "Epoch 4 was",
     ]
@@ -223,7 +223,7 @@ def test_a_supervised_run_has_the_same_report_and_a_verdict(photo_set: PhotoSet,
     stage = FinetuneStage(Tint(), l1, OptimizerOptions(lr=1e-2))
     options = RunOptions(epochs=2, batch_size=6, size=32)
     Loop(stage, photo_set, tmp_path, options, torch.device("cpu"), lambda *_: None, listener).run()
-    assert listener.verdict[0].startswith("The training ")
+    assert listener.verdict[0].startswith("Whether the training helped cannot be told by 6 validation photos")
     assert len(listener.verdict) == 2
     page = (tmp_path / "report.html").read_text()
     assert "Discriminator" not in page

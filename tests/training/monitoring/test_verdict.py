@@ -73,8 +73,8 @@ def test_under_ten_photos_nothing_is_called_better() -> None:
         for made in (photos(), photos(auc=20.0))
     )
     verdict = judge(few, better, LOG, BCE, best_epoch=2)
-    assert verdict.outcome == "no difference"
-    assert verdict.lines[0].endswith("no difference that 9 photos can show.")
+    assert verdict.outcome == "unknown"
+    assert "cannot be told by 9 validation photos: prepare a set with 10 or more" in verdict.lines[0]
 
 
 def test_a_difference_too_small_to_print_is_none() -> None:
@@ -89,6 +89,15 @@ def test_whether_the_discriminator_lived_is_its_epochs_without_trouble_and_its_l
     assert verdict.lines[1] == (
         "The discriminator was alive in 3 of 4 epochs (75%); over the second half it was right about 80% to 100% "
         "of the patches."
+    )
+
+
+def test_of_a_single_epoch_nothing_is_said_of_the_discriminators_life() -> None:
+    verdict = judge(photos(), photos(), log([148.0] * 2, [0.996]), BCE, best_epoch=1)
+    assert verdict.alive_share is None
+    assert verdict.lines[1] == (
+        "Whether the discriminator was alive cannot be told of a single epoch; in that it was right about 100% of the "
+        "patches."
     )
 
 
@@ -158,6 +167,6 @@ def test_a_verdict_on_one_photo_claims_nothing_and_is_json(tmp_path: Path) -> No
     verdict = judge(one, other, LOG, BCE, best_epoch=2)
     write_verdict(tmp_path / "verdict.json", verdict)
     written = json.loads((tmp_path / "verdict.json").read_text(), parse_constant=lambda word: pytest.fail(word))
-    assert written["outcome"] == "no difference"
+    assert written["outcome"] == "unknown"
     assert written["differences"]["auc"]["low"] is None
     assert written["lines"] == list(verdict.lines)

@@ -12,12 +12,14 @@ from typing import TypeVar
 
 from colorgan.batch.journals.records import FileState, Record, RecordState
 from colorgan.errors import OutputError
-from colorgan.files import Disk
+from colorgan.files import Disk, check_writable
 
 JOURNAL_NAME = ".colorgan-journal.sqlite3"
 _VERSION = 2
 _PATIENCE_S = 60.0  # with other processes, which write for milliseconds
 _LOOK_UP_S = 1.0  # how often a wait for them looks up, for a signal
+_DISK_FAILED = "disk I/O error"
+_GROWTH_BYTES = 1 << 16  # by which the file grows in one step at most
 _LONG_S = 5.0  # after so long a wait, a word is said
 SCHEMA = """CREATE TABLE IF NOT EXISTS results (
     name BLOB PRIMARY KEY,
@@ -187,7 +189,17 @@ class SqliteStore:
             advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
             return OutputError(f"to write the journal {self._path}", found, advice, parameter="output")
         elsewhere = "name another output folder; then do the same again"
+        if str(error) == _DISK_FAILED:
+            error = self._systems_error() or error
         return OutputError.of(f"the journal {self._path}", error, elsewhere, parameter="output")
+
+    def _systems_error(self) -> OSError | None:
+        """What the system says of the disk, of which SQLite says no more than that it fails."""
+        try:
+            check_writable(self._path.parent, self._path.stat().st_size + _GROWTH_BYTES)
+        except OSError as error:
+            return error
+        return None
 
 
 def record_of(row: tuple[bytes, int, int, bytes, int, int, int, bytes | None, bytes | None]) -> Record:

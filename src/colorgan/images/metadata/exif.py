@@ -31,6 +31,7 @@ _OF_THE_FILE = {
             *(0x0200, 0x0201, 0x0202, 0x0203, 0x0205, 0x0206, 0x0207, 0x0208, 0x0209),  # old JPEG, thumbnail
             *(0x0211, 0x0212, 0x0213, 0x0214),  # YCbCr
             *(0x8773, 0x8649),  # the profile, Photoshop's resources with their preview
+            *(0x02BC, 0x83BB),  # XMP and IPTC, which are kept apart
             _ORIENTATION,
         )
     ),

@@ -13,6 +13,7 @@ from PIL.ExifTags import Base as ExifTag
 
 from colorgan.images.metadata import xmp
 from colorgan.images.metadata.exif import ExifBlock
+from colorgan.images.metadata.iptc import normalized
 
 _XMP, _PHOTOSHOP_IPTC = 700, 0x0404
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
@@ -20,6 +21,7 @@ _PER_INCH = {_INCH: 1.0, 3: 2.54}
 # The tags of a TIFF that say something of the photo; most others describe the layout of the file that they stand in.
 _SAYING = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 36867, 36868, *range(40091, 40096))
 _PNG_TITLES = ("Title", "Author", "Description", "Copyright", "Creation Time", "Disclaimer", "Source", "Warning")
+_OF_THE_PNG = ("comment", "software", "signature")  # one has a place of its own, two are true of the gray file
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,11 @@ def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tupl
         exif = _exif(image, turned=orientation > 4)
     except (ValueError, struct.error):
         warnings.append("damaged EXIF data, left out")
-    packet = _bytes(image.info.get("xmp"))
+    packet = _packet(image)
     dpi = _dpi(image, swapped=orientation > 4)
-    titles = {title: str(text) for title in _PNG_TITLES if isinstance(text := image.info.get(title), str)}
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
     return orientation, Metadata(
-        exif, _true_packet(packet, warnings), _photoshop_iptc(image), comment, titles, dpi, bit_depth
+        exif, _true_packet(packet, warnings), _photoshop_iptc(image), comment, _titles(image), dpi, bit_depth
     )
 
 
@@ -88,7 +89,8 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
         exif = _true_block(_saying_tags(tags), turned=swapped)
     except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
         warnings.append("damaged EXIF data, left out")
-    return Metadata(exif, _true_packet(packet, warnings), iptc, dpi=dpi, bit_depth=bit_depth)
+    records = iptc and normalized(iptc)
+    return Metadata(exif, _true_packet(packet, warnings), records, dpi=dpi, bit_depth=bit_depth)
 
 
 def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
@@ -162,7 +164,27 @@ def _bytes(value: Any) -> bytes | None:
 
 def _photoshop_iptc(image: Image.Image) -> bytes | None:
     resources = image.info.get("photoshop")
-    return _bytes(resources.get(_PHOTOSHOP_IPTC)) if isinstance(resources, dict) else None
+    records = _bytes(resources.get(_PHOTOSHOP_IPTC)) if isinstance(resources, dict) else None
+    return records and normalized(records)
+
+
+def _packet(image: Image.Image) -> bytes | None:
+    """The XMP packet, which may stand among the EXIF data."""
+    try:
+        return _bytes(image.info.get("xmp") or image.getexif().get(_XMP))
+    except Exception:  # damaged EXIF data, of which there is a word already
+        return None
+
+
+def _titles(image: Image.Image) -> dict[str, str]:
+    """The texts of a PNG, but for those that programs keep for themselves, as date:create and Raw profile type 8bim."""
+    found = ((name, image.info.get(name)) for name in (*_PNG_TITLES, *getattr(image, "text", ())))
+    return {
+        name: str(text)
+        for name, text in found
+        if isinstance(text, str)
+        and not (":" in name or name.lower() in _OF_THE_PNG or name.lower().startswith("raw profile"))
+    }
 
 
 def _dpi(image: Image.Image, *, swapped: bool) -> tuple[float, float] | None:

@@ -16,10 +16,7 @@ from colorgan.images.metadata.read import Metadata, encoded
 
 _XMP_TAG, _IPTC_TAG = 700, 33723
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
-# Tags of an EXIF block that would say how a TIFF's pixels are laid out.
-_LAYOUT = frozenset(
-    (*range(254, 267), 273, 274, *range(277, 280), 284, 317, *range(322, 326), 338, 339, 513, 514, 530, 531, 532, 34675)
-)
+_WIDTH, _HEIGHT = 256, 257  # which the encoder says itself
 _MOST_SEGMENT_BYTES = 65533  # of a JPEG, with its identifier
 _XMP_IDENTIFIER_BYTES = 29
 
@@ -109,7 +106,7 @@ def _for_tiff(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
     if "exif" in fields:
         tags.load(fields["exif"])
         nested = {int(tag): directory for tag in (IFD.Exif, IFD.GPSInfo) if (directory := tags.get_ifd(tag))}
-        for tag in (*_LAYOUT, *nested):
+        for tag in (_WIDTH, _HEIGHT, *nested):
             tags.pop(tag, None)
         for tag, value in list(tags.items()):
             tags[tag] = encoded(value)

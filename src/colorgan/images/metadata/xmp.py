@@ -60,13 +60,12 @@ _FACTS = (
             *("CompressedBitsPerPixel", "NativeDigest"),
         ),
     ),
-    _Fact("http://cipa.jp/exif/1.0/", ("Gamma",)),
+    _Fact("http://cipa.jp/exif/1.0/", ("Gamma", "InteroperabilityIndex")),
+    _Fact("http://purl.org/dc/elements/1.1/", ("format",)),
     _Fact("http://ns.adobe.com/photoshop/1.0/", ("ColorMode", "ICCProfile")),
     _Fact("http://ns.adobe.com/xap/1.0/", ("Thumbnails",)),
     # What editors would do to the file, and would do again: to gray, cropped.
-    _Fact("http://ns.adobe.com/camera-raw-settings/1.0/", loss=_EDITOR),
-    _Fact("http://ns.adobe.com/camera-raw-saved-settings/1.0/", loss=_EDITOR),
-    _Fact("http://ns.adobe.com/camera-raw-defaults/1.0/", loss=_EDITOR),
+    _Fact("http://ns.adobe.com/camera-raw-*", loss=_EDITOR),
     _Fact("http://darktable.sf.net/", loss=_EDITOR),
     _Fact("http://ns.apple.com/adjustment-settings/1.0/", loss=_EDITOR),
     # What stood behind or beside the picture in its file: motion photos, gain maps, depth, extended XMP.

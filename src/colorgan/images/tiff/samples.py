@@ -209,7 +209,7 @@ def _scale(values: NDArray[Any], bits: int, warnings: list[str]) -> Scale:
     """The values that stand for black and white."""
     if values.dtype.kind == "u" and bits <= 16:
         return Scale(0.0, float((1 << bits) - 1))
-    return scale_of(*extremes([values]), values.dtype.kind, bits, warnings)
+    return scale_of(*extremes([values], warnings), values.dtype.kind, bits, warnings)
 
 
 def _raster(values: NDArray[Any], colors: int, scale: Scale, has_alpha: bool, *, inverted: bool) -> Raster:

@@ -33,7 +33,8 @@ class Verdict:
             by the paired figures; the other lines are facts.
         lines: the same and the rest, in words.
         differences: of each judged figure, the kept weights less the model that the run started from.
-        alive_share: the share of epochs in which the discriminator taught something, None in a supervised run.
+        alive_share: the share of epochs in which the discriminator taught something, None in a supervised run, and
+            where there was no more than one such epoch.
         best_epoch: the epoch whose weights are the run's result.
     """
 
@@ -92,6 +93,12 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
         good = difference.value > 0 if METRICS[name].better == "higher" else difference.value < 0
         (level if not _tells(name, difference) else better if good else worse).append(name)
     photos = next(iter(differences.values())).photos
+    if photos < FEWEST_PHOTOS:
+        found = f"{photos} validation photo{'s' * (photos > 1)}"
+        few = (
+            f"Whether the {what} helped cannot be told by {found}: prepare a set with {FEWEST_PHOTOS} or more of them."
+        )
+        return "unknown", few
     outcomes = {
         (True, False): ("helped", f"The {what} helped"),
         (False, True): ("harmed", f"The {what} did harm"),
@@ -111,9 +118,7 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
 
 
 def _tells(name: str, difference: Interval) -> bool:
-    """Whether a difference can be told from none, by photos enough, and is not too small to be printed."""
-    if difference.photos < FEWEST_PHOTOS:
-        return False
+    """Whether a difference can be told from none, and is not too small to be printed."""
     return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -METRICS[name].decimals
 
 
@@ -135,15 +140,17 @@ def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, 
     if not judged:
         return None, "Nothing is known of the discriminator: no epoch was finished in which the generator learned too."
     alive = sum(not dead for _, dead in judged)
+    is_single = len(judged) == 1  # which may be chance
     words = f"The discriminator was alive in {alive} of {len(judged)} epochs ({alive / len(judged):.0%})"
+    words = "Whether the discriminator was alive cannot be told of a single epoch" if is_single else words
     later = [accuracy(epoch) for epoch, _ in judged[len(judged) // 2 :]]
     accuracies = [right for right in later if right is not None]
     if accuracies:
         low, high = f"{min(accuracies):.0%}", f"{max(accuracies):.0%}"
         shares = low if low == high else f"{low} to {high}"
         of = "pairs of patches" if objective.kind == "relativistic" else "patches"
-        words += f"; over the second half it was right about {shares} of the {of}"
-    return alive / len(judged), f"{words}."
+        words += f"; {'in that' if is_single else 'over the second half'} it was right about {shares} of the {of}"
+    return None if is_single else alive / len(judged), f"{words}."
 
 
 # --- which epoch was kept ------------------------------------------------------------------------------------
