@@ -156,6 +156,7 @@ class TrainingError(ColorganError):
 
 # What the system says where it gives no more of something, in Python's words and in those of the loader.
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "not enough memory", "unable to allocate")
+_READER_GONE = "dataloader worker"
 _NO_THREADS = ("can't start new thread", "resource temporarily unavailable")
 
 
@@ -169,6 +170,12 @@ def limit_reached(error: BaseException) -> DeviceError | None:
         return DeviceError(
             "files to open", "the system opens no more", "Allow more (ulimit -n), or take fewer workers."
         )
+    if isinstance(error, RuntimeError) and _READER_GONE in words:
+        found = "one of them was killed, as the system does where memory is short"
+        advice = (
+            "Allow more memory (the container's limit), or take fewer workers; `resume` goes on from what is saved."
+        )
+        return DeviceError("processes that read photos", found, advice, parameter="workers")
     if isinstance(error, RuntimeError | OSError) and any(each in words for each in _NO_THREADS):
         advice = "Allow more (ulimit -u, the container's limit of processes), or take one worker."
         return DeviceError("threads to work in", "the system starts no more", advice)

@@ -310,6 +310,22 @@ def locked(path: Path) -> Iterator[bool]:
         file.close()
 
 
+@contextlib.contextmanager
+def locked_alone(path: Path, expected: str, found: str, advice: str) -> Iterator[bool]:
+    """As `locked`, but to be refused where another process holds the file.
+
+    Raises:
+        UsageError: another does, said in these words.
+        OSError: the file cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            has_locks = held.enter_context(locked(path))
+        except BlockingIOError as error:
+            raise UsageError(expected, found, advice) from error
+        yield has_locks
+
+
 def _lock_file(path: Path) -> tuple[IO[bytes], bool]:
     """Make the file and lock it; and whether that could be done here."""
     while True:

@@ -93,6 +93,22 @@ def test_a_run_that_was_stopped_between_the_passes_goes_on_with_what_was_kept(
     assert (code, printed.split(",")[0], seen) == (0, "2 written", [])
 
 
+def test_a_second_command_on_an_album_is_refused_and_one_that_writes_nothing_leaves_all_as_it_is(
+    photos: Path, tiny_model: Path, tmp_path: Path, call: Call
+) -> None:
+    command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
+    with Album(tmp_path / "out", b"").held():
+        code, _, words = call(*command)
+    assert (code, tree(tmp_path / "out")) == (2, [])
+    assert "another is at work on it" in words
+    assert call(*command)[0] == 0
+    kept = tmp_path / "out" / FOLDER_NAME / PREDICTIONS / "of-the-first-pass"
+    kept.parent.mkdir()
+    kept.touch()
+    assert call(*command, "--dry-run")[0] == 0
+    assert kept.exists()
+
+
 def test_an_album_of_one_is_that_photo_as_it_is_without(
     photos: Path, tiny_model: Path, tmp_path: Path, call: Call
 ) -> None:

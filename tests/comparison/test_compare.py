@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from colorgan.callbacks import Callbacks
 from colorgan.color.lab import rgb_to_lab
 from colorgan.comparison.compare import compare
 from colorgan.comparison.crops import crop
@@ -281,6 +282,23 @@ def test_what_is_in_a_results_place_stays_the_users(
     assert caught.value.parameter == "overwrite"
     assert list((tmp_path / "out").iterdir()) == [place]
     assert not (tmp_path / "out" / "gone").exists()
+
+
+def test_a_second_comparison_in_a_folder_is_refused_and_harms_nothing(
+    photos: Path, tmp_path: Path, options: CompareOptions
+) -> None:
+    refused: list[UsageError] = []
+
+    class Beginning(Callbacks):
+        def on_progress(self, done: int, total: int) -> None:
+            with pytest.raises(UsageError, match="another is at work in it") as caught:
+                compare([photos], tmp_path / "out", replace(options, overwrite=True))
+            refused.append(caught.value)
+
+    compare([photos], tmp_path / "out", options, callbacks=Beginning())
+    assert refused
+    assert (tmp_path / "out" / "results.json").exists()
+    assert not [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
 
 
 def test_a_model_that_was_asked_for_and_cannot_be_had_is_an_error(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from colorgan.batch.options import with_hints
 from colorgan.colorize.palette import Palette, Regions
 from colorgan.colorize.prediction import PredictedColors, steered
 from colorgan.errors import OutputError
-from colorgan.files import atomic_write
+from colorgan.files import atomic_write, locked_alone
 from colorgan.images.discovery import stable_hash
 
 if TYPE_CHECKING:
@@ -60,6 +61,23 @@ class Album:
     def folder(self) -> Path:
         """Where the palette is, and what is kept between the passes."""
         return self.output / FOLDER_NAME
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from what is kept between the passes.
+
+        Raises:
+            UsageError: another is at work on the album.
+            OutputError: its folder cannot be made.
+        """
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                expected, advice = f"the album in {self.output} for this command", "Wait for it, or end it."
+                held.enter_context(locked_alone(self.folder / "lock", expected, "another is at work on it", advice))
+            except OSError as error:
+                raise OutputError.of(str(self.folder), error, _ELSEWHERE, parameter="output") from error
+            yield
 
     def open(self) -> bool:
         """Take the palette that was made before with these settings, and tell whether there is one."""

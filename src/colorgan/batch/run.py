@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,17 +125,20 @@ class _Run:
         self._callbacks.on_start()
         counts: Counter[PhotoStatus] = Counter()
         had_color, read_only = 0, self._batch.dry_run
-        with Journals(
-            self._plan.homes,
-            self._callbacks.on_warning,
-            beyond=self._plan.is_beside,
-            shard=self._shard,
-            read_only=read_only,
-            check=self._check,
-        ) as journals:
+        with (
+            ExitStack() as held,
+            Journals(
+                self._plan.homes,
+                self._callbacks.on_warning,
+                beyond=self._plan.is_beside,
+                shard=self._shard,
+                read_only=read_only,
+                check=self._check,
+            ) as journals,
+        ):
             settings = self._settings()
             if self._plan.album_folder:
-                settings = self._share_palette(settings, self._plan.album_folder)
+                settings = self._share_palette(settings, self._plan.album_folder, held)
             if self._plan.page_folder and not read_only:
                 is_album = self._album is not None
                 self._gallery = Gallery(self._plan.page_folder, self._options, self._model, settings, is_album)
@@ -155,8 +158,8 @@ class _Run:
                     counts[outcome.status] += 1
                     had_color += outcome.had_color
                     self._callbacks.on_photo(outcome)
-        if self._album:
-            self._album.forget_predictions()
+            if self._album and not read_only:
+                self._album.forget_predictions()
         page = self._gallery.write() if self._gallery else None
         passed_over = self._plan.passed_over
         return Summary(counts, read_only, had_color, passed_over.folders, passed_over.files, page)
@@ -174,10 +177,10 @@ class _Run:
             words.append(sha256_of(Path(self._options.like)))
         return settings_digest(self._options, " ".join(words))
 
-    def _share_palette(self, settings: bytes, folder: Path) -> bytes:
+    def _share_palette(self, settings: bytes, folder: Path, held: ExitStack) -> bytes:
         """Find the palette of an album, or make it by a first pass; what tells its results from others.
 
-        An album of one photo has no palette to share.
+        An album of one photo has no palette to share. No other process is at work on it until `held` ends.
         """
         jobs = list(self._jobs)
         self._jobs = iter(jobs)
@@ -187,6 +190,8 @@ class _Run:
         from colorgan.batch.album import Album
 
         album = Album(folder, settings)
+        if not self._batch.dry_run:
+            held.enter_context(album.held())
         if not self._batch.overwrite and album.open():
             later = [job for job in photos if stable_hash(job.identity) not in album.numbers]
             if later:

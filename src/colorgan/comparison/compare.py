@@ -34,10 +34,11 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
-from colorgan.files import Paths, path_list, refuse_addresses
+from colorgan.files import Paths, locked_alone, path_list, refuse_addresses
 from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 
+_LOCK_FILE = ".colorgan-lock"
 _WRITTEN = (JSON_NAME, CSV_NAME, HTML_NAME, PICTURES, SHEETS)
 
 
@@ -71,7 +72,7 @@ def compare(
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
-    with _staged(folder) as staging:
+    with _held(folder), _staged(folder) as staging:
         comparison = _compare(paths, staging, options, check)
         with _writing(folder):
             write_report(staging, comparison)
@@ -95,6 +96,16 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         raise UsageError(expected, f"{', '.join(taken)} in it already", advice, parameter="overwrite")
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other comparisons out of the folder, of which the last would replace the results of the others."""
+    with ExitStack() as held:
+        with _writing(folder):
+            expected, advice = f"the folder {folder} for this comparison", "Wait for it, or name another output folder."
+            held.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
+        yield
 
 
 @contextmanager

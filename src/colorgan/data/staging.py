@@ -10,7 +10,7 @@ from pathlib import Path
 
 from colorgan.data.shards import SET_FILE, is_set_file
 from colorgan.errors import UsageError
-from colorgan.files import locked, sync_folder
+from colorgan.files import locked, locked_alone, sync_folder
 
 _LOCK_FILE = "lock"
 
@@ -68,7 +68,8 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
     staging = _staging(output)
     staging.mkdir(parents=True, exist_ok=True)
     try:
-        with _locked(staging / _LOCK_FILE, output):
+        expected, advice = f"a place for the set at {output}", "Wait for it, or name another `output`."
+        with locked_alone(staging / _LOCK_FILE, expected, "another prepare is writing there", advice):
             _recover(output)
             check_place(output, overwrite)
             _empty(staging)
@@ -116,14 +117,3 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name != _LOCK_FILE:
             path.unlink()
-
-
-@contextlib.contextmanager
-def _locked(path: Path, output: Path) -> Iterator[None]:
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(path))
-        except BlockingIOError as error:
-            advice = "Wait for it, or name another `output`."
-            raise UsageError(f"a place for the set at {output}", "another prepare is writing there", advice) from error
-        yield

@@ -15,7 +15,7 @@ import torch
 
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
-from colorgan.files import atomic_write, locked
+from colorgan.files import atomic_write, locked_alone
 from colorgan.training.options import Options
 from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
 
@@ -67,12 +67,13 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         held.callback(_remove_empty, missing)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            has_locks = held.enter_context(locked(folder / _LOCK_FILE))
-        except BlockingIOError as error:
-            advice = "Wait for it or end it, or name another `run`."
-            raise UsageError(
-                f"the run folder {folder} for this training", "another is at work in it", advice
-            ) from error
+            expected, advice = (
+                f"the run folder {folder} for this training",
+                "Wait for it or end it, or name another `run`.",
+            )
+            has_locks = held.enter_context(
+                locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice)
+            )
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another `run`.") from error
         except OSError as error:
