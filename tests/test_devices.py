@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -20,7 +22,6 @@ def test_auto_takes_the_best_that_is_there():
 
 def test_the_cpu_is_described_with_its_threads():
     assert describe_device(resolve_device("cpu")).startswith(f"cpu ({torch.get_num_threads()} thread")
-    assert isinstance(has_fast_bf16(torch.device("cpu")), bool)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -28,7 +29,25 @@ def test_a_cuda_device_is_described_by_its_name():
     assert torch.cuda.get_device_name() in describe_device(resolve_device("cuda"))
 
 
-def test_precision_auto_is_half_where_the_hardware_has_it():
+@pytest.mark.parametrize(
+    ("has_bf16", "has_amx", "vendor", "is_fast"),
+    [
+        (False, False, "AuthenticAMD", False),
+        (True, False, "AuthenticAMD", True),
+        (True, False, "GenuineIntel", False),
+        (True, True, "GenuineIntel", True),
+    ],
+)
+def test_a_cpu_is_fast_at_bfloat16_where_it_multiplies_sooner_than_in_float32(
+    monkeypatch, has_bf16, has_amx, vendor, is_fast
+):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    monkeypatch.setattr(Path, "read_text", lambda path: f"vendor_id\t: {vendor}\n")
+    assert has_fast_bf16(torch.device("cpu")) is is_fast
+
+
+def test_precision_auto_is_half_where_the_device_is_fast_at_it():
     cpu = torch.device("cpu")
     assert resolve_precision("auto", cpu) is (torch.bfloat16 if has_fast_bf16(cpu) else torch.float32)
     assert resolve_precision("fp32", cpu) is torch.float32

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import torch
 
 from colorgan.errors import DeviceError, UsageError
@@ -46,17 +49,27 @@ def describe_device(device: torch.device) -> str:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed in hardware there, and not merely emulated."""
+    """Whether bfloat16 is computed there in hardware, and sooner than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+    if device.type != "cpu" or not torch.cpu._is_avx512_bf16_supported():
+        return False
+    # AMX, and AMD's AVX-512, multiply at twice the speed of float32; Intel's AVX-512 at half of it, whatever it saves.
+    return bool(torch.cpu._is_amx_tile_supported()) or not _is_intel()
+
+
+def _is_intel() -> bool:
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "Intel" in platform.processor()
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """Turn the name of a precision into the number format that a network's convolutions run in.
 
     Args:
-        name: auto, fp32, bf16 or fp16; auto takes half precision where the hardware has it.
+        name: auto, fp32, bf16 or fp16; auto takes half precision where the device is fast at it.
         device: where they run.
 
     Raises:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from colorgan.colorize.engine import CPU, Engine, Place, Results
-from colorgan.devices import has_fast_bf16
 from colorgan.errors import PhotoError
 from colorgan.models.loading import load_model
 from colorgan.networks.eccv16 import ECCV16
@@ -149,7 +148,8 @@ def bf16_difference(generator: Generator, temperature: float, size: tuple[int, i
     return difference
 
 
-NEEDS_BF16 = pytest.mark.skipif(not has_fast_bf16(CPU), reason="bfloat16 is emulated, and slow, on this CPU")
+HAS_BF16 = torch.cpu._is_avx512_bf16_supported()
+NEEDS_BF16 = pytest.mark.skipif(not HAS_BF16, reason="bfloat16 is emulated, and slow, on this CPU")
 
 
 @NEEDS_BF16

@@ -58,7 +58,7 @@ class BatchOptions(Checked):
     device: Annotated[str, DEVICE] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Option("What the network computes in; auto takes half precision where the hardware has it.", RUNNING),
+        Option("What the network computes in; auto takes half precision where the device is fast at it.", RUNNING),
     ] = "auto"
     shard: Annotated[
         str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shlex
@@ -15,7 +16,7 @@ import typer
 import typer.core
 import typer.main
 
-from colorgan.cli.options import Command, with_options
+from colorgan.cli.options import Command, WithoutTypes, with_options
 from colorgan.cli.streams import ReaderGoneError, Results, checked_results, open_missing_streams
 from colorgan.errors import EXIT_SIGINT, ColorganError, OutputError, UsageError, limit_reached
 
@@ -44,7 +45,7 @@ class _Commands(UserDict[str, Any]):
         return self.data[name]
 
 
-class _Group(typer.core.TyperGroup):
+class _Group(WithoutTypes, typer.core.TyperGroup):
     """Typer's group, whose commands come late."""
 
     def __init__(self, **settings: Any) -> None:
@@ -116,6 +117,7 @@ def _show_warning(
 
 def main() -> NoReturn:
     """Run the command line and exit with the documented code."""
+    gc.set_threshold(10_000)  # torch's import makes so many objects that looking for garbage took a tenth of its time
     # Read once, when torch is imported. A thread that spins while it waits takes its core from whoever else computes:
     # beside other programs the networks ran at a fifth of their speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -126,6 +128,7 @@ def main() -> NoReturn:
     open_missing_streams()
     with checked_results() as results:
         code = _run(results)
+    gc.freeze()  # whatever there is ends with the process: looking through it took as long as coloring ten photos
     sys.exit(code)
 
 

@@ -84,7 +84,7 @@ class Colorizer:
         Args:
             model: its name, or the path of its file.
             device: auto, cpu, cuda, cuda:N or mps.
-            precision: of the convolutions: auto, fp32, bf16 or fp16; auto takes bf16 or fp16 where the hardware has it.
+            precision: of the convolutions: auto, fp32, bf16 or fp16; auto takes bf16 or fp16 where that is faster.
             notify: told in words when memory does not suffice and something slower is done instead.
             progress: called while it is fetched, with the bytes that are here and with those of the whole file where
                 they are known.

@@ -116,8 +116,8 @@ def encode_result(
     sidecars = {}
     if options.confidence and colors.confidence is not None:
         gray = (colors.confidence.numpy() * 255).round().astype(np.uint8)
-        sidecars[CONFIDENCE] = bytes(encode("PNG", np.repeat(gray[..., None], 3, axis=2))[0])
+        sidecars[CONFIDENCE] = encode("PNG", np.repeat(gray[..., None], 3, axis=2))[0]
     for variant, name in enumerate(options.variant_suffixes, start=1):
-        sidecars[name] = bytes(save(paint(variant=variant))[0])
+        sidecars[name] = save(paint(variant=variant))[0]
     data, lost = save(paint())
-    return ColorizedPhoto(bytes(data), suffix, photo.warnings + lost, photo.had_color, sidecars)
+    return ColorizedPhoto(data, suffix, photo.warnings + lost, photo.had_color, sidecars)

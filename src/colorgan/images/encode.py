@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.files import atomic_write
@@ -28,8 +31,10 @@ _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 _ENCODING: dict[str, dict[str, Any]] = {
     "JPEG": {"subsampling": "4:4:4"},
     "AVIF": {"subsampling": "4:4:4", "speed": 9},  # an eighth of the usual speed's time, for 9% more bytes
+    "PNG": {"compress_level": 3},  # two fifths of the usual level's time, for 9% more bytes
     "TIFF": {"compression": "tiff_lzw"},
 }
+_END_OF_JPEG = b"\xff\xd9"
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def encode(
     alpha: Plane | None = None,
     metadata: Metadata | None = None,
     options: WriteOptions = WriteOptions(),
-) -> tuple[memoryview, tuple[str, ...]]:
+) -> tuple[bytes, tuple[str, ...]]:
     """Encode a picture in memory.
 
     Args:
@@ -116,7 +121,7 @@ def encode(
     return data, (*warnings, *lost)
 
 
-def write_bytes(data: bytes | memoryview, target: Path | BinaryIO) -> None:
+def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
     """Write the bytes of a file, whole or not at all.
 
     Args:
@@ -153,7 +158,7 @@ def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int)
 
 def _encode(
     format_name: str, rgb: Plane | NDArray[np.uint16], alpha: Plane | None, metadata: Metadata, how: WriteOptions
-) -> tuple[memoryview, list[str]]:
+) -> tuple[bytes, list[str]]:
     target = FORMATS[format_name]
     if max(rgb.shape) > target.most_side_px:
         found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"
@@ -176,17 +181,34 @@ def _encode(
 
 def _encoded(
     target: Format, rgb: NDArray[Any], alpha: Plane | None, arguments: dict[str, Any], how: WriteOptions
-) -> memoryview:
+) -> bytes:
     buffer = io.BytesIO()
     nested = arguments.pop("nested", {})
     if how.bit_depth == 16 and target.name == "TIFF":
         samples.write(buffer, _with_depth(rgb, np.uint16), alpha, arguments)
     else:
         arguments |= _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
+        arguments["icc_profile"] = SRGB_PROFILE
         picture = to_image(_with_depth(rgb, np.uint8), alpha)
-        picture.save(buffer, target.name, icc_profile=SRGB_PROFILE, **arguments)
+        if target.name == "JPEG" and (data := _jpeg_beside_others(picture, arguments)):
+            return data
+        picture.save(buffer, target.name, **arguments)
     samples.append_directories(buffer, nested)
-    return buffer.getbuffer()
+    return buffer.getvalue()
+
+
+def _jpeg_beside_others(picture: Image.Image, arguments: dict[str, Any]) -> bytes:
+    """Encode a JPEG while other threads go on; nothing where this system cannot.
+
+    Pillow lets go of Python's lock where what it writes into has a descriptor, and only there.
+    """
+    with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("colorgan"), "w+b") as file:
+        picture.save(file, "JPEG", **arguments)
+        file.seek(0)
+        data = file.read()
+        if data.endswith(_END_OF_JPEG):  # Pillow does not see that a limit of the process cut it short
+            return data
+    return b""
 
 
 def _with_depth(rgb: NDArray[Any], dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:

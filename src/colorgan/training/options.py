@@ -211,7 +211,7 @@ class RunOptions(Checked):
     ] = 0.0
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
-        RunOption("What the networks compute in; auto takes bf16 where the device has it in hardware.", RUNNING),
+        RunOption("What the networks compute in; auto takes bf16 where the device is fast at it.", RUNNING),
     ] = "auto"
     compile: Annotated[
         bool,
