@@ -60,7 +60,7 @@ def file_system(address: str) -> Any:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The certificates of the system, a company's own among them; one for all, since fsspec keeps file systems by it."""
+    """The certificates of the system; one object, since fsspec keeps a file system for each."""
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
