@@ -38,6 +38,25 @@ def test_prose_is_broken_between_words_on_a_terminal_alone_and_a_path_nowhere(
         assert [each.rstrip() for each in capsys.readouterr().err.splitlines()] == [*lines, line]
 
 
+def test_an_error_is_broken_between_words_and_neither_in_a_path_nor_in_a_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    path = "/a/path/that/is/longer/than/the/terminal"
+    command = "Make one: colorgan prepare PHOTOS -o data"
+    lines = {
+        "1": ["colorgan: expected a set at", f"{path}:", "no such folder", "  Name another output, or make", "  it."],
+        "": [f"colorgan: expected a set at {path}: no such folder", "  Name another output, or make it."],
+    }
+    for is_terminal, wanted in lines.items():
+        monkeypatch.setenv("FORCE_COLOR", is_terminal)
+        print_error(UsageError(f"a set at {path}", "no such folder", "Name another output, or make it."))
+        assert [line.rstrip() for line in capsys.readouterr().err.splitlines()] == wanted
+        print_error(UsageError("a set", "none", command))
+        assert capsys.readouterr().err.splitlines()[-1] == f"  {command}"
+
+
 @pytest.mark.parametrize(
     ("parameter", "option"),
     [("max_megapixels", "--max-megapixels"), ("keep_metadata", "--strip-metadata"), ("inputs", "INPUT")],

@@ -88,9 +88,9 @@ def test_the_six_options_that_most_people_need_come_first(name):
     assert shown_first == [option.opts[0] for option in first_of(name)]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_ranges_are_said_in_words(name):
-    assert not re.search("<=|>=|<[a-z]", shown(name))
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=lambda names: names and names[0])
+def test_ranges_are_said_in_words_and_types_not_at_all(arguments):
+    assert not re.search("<=|>=|<[a-z]", shown(*arguments))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -23,6 +23,19 @@ def test_a_crop_is_the_middle_of_the_photo_at_its_short_side(colored: Draw) -> N
     assert crop(colored(0, 10, 30), 32).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_a_strip_no_more_is_enlarged_than_its_middle(turned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    strip = Image.fromarray(np.random.default_rng(0).integers(0, 256, (2, 4000, 3), dtype=np.uint8))
+    middle = strip.crop((1992, 0, 2008, 2))
+    if turned:
+        strip, middle = (part.transpose(Image.Transpose.ROTATE_90) for part in (strip, middle))
+    sizes: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda *given: sizes.append(given[1]) or resize(*given))
+    assert np.array_equal(crop(strip, 32), crop(middle, 32))
+    assert max(max(size) for size in sizes) <= 8 * 32  # or a strip of 1 x 60000 would take 12 GB
+
+
 def test_photos_lie_upright_as_their_exif_says(colored: Draw) -> None:
     image = colored(0)
     exif = Image.Exif()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pictures import RAMP, RAMP16, lab_lightness, lightness_of, open_image, saved
 from PIL import Image, ImageCms
 
-from colorgan.images.decode import read
+from colorgan.images.decode import read, read_rgb
 from colorgan.images.encode import WriteOptions, write
 from colorgan.images.icc import SRGB_PROFILE, gray_profile
 from colorgan.images.icc import rgb_profile as profile_of
@@ -93,7 +93,7 @@ def test_deep_gray_is_read_by_its_profile_at_full_depth(tmp_path: Path) -> None:
         image = Image.fromarray(samples)
         photo = read(saved(tmp_path / f"a{suffix}", image, icc_profile=gray_profile(gamma_curve(1.8))))
         wanted = lightness_of_luminance((samples / 65535) ** (461 / 256))
-        assert np.abs(lightness_of(photo) - wanted).max() < 0.3
+        assert np.abs(lightness_of(photo) - wanted).max() < 0.01
     lightness = lightness_of(photo)
     assert lightness[0, 0] < lightness[0, 1]
 
@@ -117,13 +117,21 @@ def test_deep_colors_are_read_by_their_profile_at_full_depth(
     tmp_path: Path, primaries: tuple[tuple[float, ...], ...]
 ) -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (8, 9, 3), dtype=np.uint16)
-    samples[0, 0], samples[0, 1] = (30000, 30000, 30000), (30000, 30004, 30000)
+    samples[0, :4] = (30000, 30000, 30000), (30000, 30004, 30000), (65535, 65535, 65535), (65535, 65535, 65534)
     profile = rgb_profile(primaries, gamma_curve(2.2))
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", iccprofile=profile)
     lightness = lightness_of(read(tmp_path / "a.tif"))
     wanted = lightness_of_luminance(luminance_of(samples / 65535, primaries, 563 / 256))
-    assert np.abs(lightness - wanted).max() < 0.2
+    assert np.abs(lightness - wanted).max() < 0.01
     assert lightness[0, 0] < lightness[0, 1]
+    assert lightness[0, 2:4] == pytest.approx(100, abs=0.01)
+
+
+def test_deep_gray_in_three_channels_is_read_by_their_profile(tmp_path: Path) -> None:
+    profile = rgb_profile(ADOBE_RGB, gamma_curve(2.2))
+    tifffile.imwrite(tmp_path / "a.tif", np.dstack([RAMP16] * 3), photometric="rgb", iccprofile=profile)
+    wanted = lightness_of_luminance((RAMP16 / 65535) ** (563 / 256))
+    assert np.abs(lightness_of(read(tmp_path / "a.tif")) - wanted).max() < 0.01
 
 
 def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
@@ -139,6 +147,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     for profile in profiles:
         photo = read(saved(tmp_path / "b.png", image, icc_profile=profile))
         assert np.array_equal(lightness_of(photo), plain)
+        assert np.array_equal(read_rgb(tmp_path / "b.png"), image)
         assert photo.warnings == ()
 
 

@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 from colorgan.training.options import FinetuneOptions
 from colorgan.training.recorded_options import BEFORE
@@ -21,6 +21,64 @@ def test_finetuning_starts_from_the_bundled_model_and_by_recipe_as_the_report_di
     assert (options.start, options.loss, options.lr, options.batch_size) == ("eccv16", "mse", 1e-4, 16)
     assert (options.most_epochs, options.size, options.schedule, options.ema) == (3, 256, "constant", 0.0)
     assert (options.flip, options.crop_min, options.precision, options.drop_last) == (False, 1.0, "fp32", False)
+
+
+# What no recipe of the report has, and with which value; and what decides nothing of the result, or where it stands.
+NOT_THE_REPORTS = {
+    **dict.fromkeys(("flip", "drop_last", "downsample_real", "d_augment", "hint_branch", "compile"), False),
+    **dict.fromkeys(("weight_decay", "clip_norm", "ema", "warmup", "brightness", "contrast", "aged"), 0),
+    **dict.fromkeys(("lambda_saturation", "lambda_bins", "r1", "r2", "d_warmup_steps", "patience", "size_min"), 0),
+    **dict.fromkeys(("max_minutes", "encoder_lr", "freeze_encoder"), 0),
+    **dict.fromkeys(("encoder", "start_discriminator", "vgg_weights"), ""),
+    "schedule": "constant",
+    "crop_min": 1.0,
+    "d_target_accuracy": 1.0,
+    "g_norm": "train",
+    "weights": {},
+    "perceptual_network": "vgg19",
+    "precision": "fp32",
+}
+ABOUT_NO_STEP = [
+    "cache",
+    "checkpoint_every",
+    "data_cache_gb",
+    "device",
+    "epochs",
+    "log_every",
+    "network",
+    "rebalance",
+    "recipe",
+    "save_minutes",
+    "seed",
+    "start",
+    "tensorboard",
+    "val_photos",
+    "validate_every",
+    "workers",
+]
+SAID_ABOVE = [
+    "adversarial",
+    "batch_size",
+    "beta1",
+    "beta2",
+    "d_lr",
+    "d_norm",
+    "g_twice",
+    "lambda_adversarial",
+    "lambda_l1",
+    "lambda_perceptual",
+    "loss",
+    "lr",
+    "real_label",
+    "size",
+]
+
+
+def test_the_reports_recipes_have_nothing_that_the_report_has_not() -> None:
+    for kind in (FinetuneOptions, TrainOptions):
+        options = asdict(kind.from_recipe({"recipe": "report"}))
+        others = {name: value for name, value in options.items() if name not in (*ABOUT_NO_STEP, *SAID_ABOVE)}
+        assert others == {name: value for name, value in NOT_THE_REPORTS.items() if name in options}
 
 
 def test_minutes_alone_end_a_run_that_was_given_no_epochs() -> None:

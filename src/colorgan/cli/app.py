@@ -17,7 +17,7 @@ import typer
 import typer.core
 import typer.main
 
-from colorgan.cli.options import Command, with_options
+from colorgan.cli.options import Command, WithoutTypes, with_options
 from colorgan.cli.streams import ReaderGoneError, Results, checked_results, open_missing_streams
 from colorgan.errors import EXIT_SIGINT, ColorganError, OutputError, UsageError, limit_reached
 
@@ -46,7 +46,7 @@ class _Commands(UserDict[str, Any]):
         return self.data[name]
 
 
-class _Group(typer.core.TyperGroup):
+class _Group(WithoutTypes, typer.core.TyperGroup):
     """Typer's group, whose commands come late."""
 
     def __init__(self, **settings: Any) -> None:

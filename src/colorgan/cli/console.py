@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from typing import IO, cast
@@ -40,6 +41,14 @@ def on_one_line(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return escape(on_one_line(text))
+
+
+def _broken(text: str, console: RichConsole) -> list[str]:
+    """A text as lines that a terminal need not break: between words, where it is no command that somebody may copy."""
+    if not console.is_terminal or "colorgan " in text:
+        return [text]
+    indent = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(text, console.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _rich(*, stderr: bool) -> RichConsole:
@@ -95,14 +104,16 @@ class Console:
             is_prose: whether a terminal is to break it between words; not what someone may copy, as paths and commands.
         """
         if not self.quiet:
-            self._print(_escaped(spelled(text)), is_prose)
+            self._print(text, None, is_prose)
 
     def warn(self, text: str, *, is_prose: bool = False) -> None:
         """Print a line that a person should not miss; otherwise as `note`."""
-        self._print(f"[yellow]{_escaped(spelled(text))}[/yellow]", is_prose)
+        self._print(text, "yellow", is_prose)
 
-    def _print(self, markup: str, is_prose: bool) -> None:
-        self._err.print(markup, soft_wrap=not (is_prose and self._err.is_terminal))
+    def _print(self, text: str, style: str | None, is_prose: bool) -> None:
+        text = on_one_line(spelled(text))
+        for line in _broken(text, self._err) if is_prose else [text]:
+            self._err.print(escape(line), style=style, soft_wrap=True)
 
     def bar(self, *columns: str | ProgressColumn) -> Progress:
         """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
@@ -161,13 +172,14 @@ def restore_terminal() -> None:
 
 def print_error(error: ColorganError) -> None:
     """Print what was expected, what was found, and what to do."""
-    statement, advice = (_escaped(spelled(part)) for part in (error.statement, error.advice))
-    err = _rich(stderr=True)
-    err.print(f"[red]colorgan:[/red] {statement}", soft_wrap=True)
+    statement, advice = (on_one_line(spelled(part)) for part in (error.statement, error.advice))
     option = option_of(error.parameter) if error.parameter else ""
     named = "" if not option or option in statement + advice else f" ({option})"
-    if advice:
-        err.print(f"  {advice}{named}", soft_wrap=True)
+    err, name = _rich(stderr=True), "colorgan:"
+    first, *rest = _broken(f"{name} {statement}", err)
+    err.print(f"[red]{name}[/red]{escape(first.removeprefix(name))}", soft_wrap=True)
+    for line in rest + (_broken(f"  {advice}{named}", err) if advice else []):
+        err.print(escape(line), soft_wrap=True)
 
 
 def print_bug(error: Exception, debug: bool) -> int:

@@ -105,21 +105,22 @@ def with_options(function: _Function) -> _Function:
     return run
 
 
-class Command(typer.core.TyperCommand):
-    """A command that takes the spellings that its options had before and does not show them, nor Python's types."""
+class WithoutTypes:
+    """What a command or group is made with whose help is not to show Python's types."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        for parameter in self.params:
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All arguments and options, --help too."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in params:
             if parameter.param_type_name == "argument":
                 vars(parameter)["display_type_rich"] = lambda ctx: None  # or the help says <list[Path]>
+            elif parameter.is_flag:
+                parameter.metavar = ""
+        return params
 
-    def get_help_option(self, ctx: Any) -> Any:
-        """The option --help, without a type."""
-        option = super().get_help_option(ctx)
-        if option:
-            option.metavar = ""
-        return option
+
+class Command(WithoutTypes, typer.core.TyperCommand):
+    """A command that takes the spellings that its options had before and does not show them."""
 
     def make_parser(self, ctx: Any) -> Any:
         """Make the parser, which knows them all."""
@@ -242,8 +243,6 @@ def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Paramet
 
 
 def _metavar(each: Described) -> str:
-    if each.kinds == (bool,):
-        return ""
     return "NAME" if each.choices else "NUMBER" if each.is_number else "TEXT"
 
 

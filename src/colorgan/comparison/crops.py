@@ -20,6 +20,7 @@ from colorgan.images.toning import Toning, toning_of
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 _READERS = 2  # threads
+_LONGEST = 8  # times the short side
 
 Pixels = NDArray[np.uint8]
 
@@ -79,7 +80,11 @@ def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Sou
 
 def crop(image: Image.Image, size_px: int) -> Pixels:
     """Resize a photo to that short side (bicubic) and cut the square out of its middle: (S, S, 3)."""
-    scale = size_px / min(image.size)
+    short_side = min(image.size)
+    if max(image.size) > _LONGEST * short_side:  # of a strip, which would be enlarged to gigabytes, the middle alone
+        left, top = (max(0, (side - _LONGEST * short_side) // 2) for side in image.size)
+        image = image.crop((left, top, image.width - left, image.height - top))
+    scale = size_px / short_side
     width, height = (max(size_px, round(side * scale)) for side in image.size)
     left, top = (width - size_px) // 2, (height - size_px) // 2
     resized = image.resize((width, height), Image.Resampling.BICUBIC)

@@ -7,6 +7,9 @@ hint reaches stays as it was.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +25,8 @@ _PULL = 50.0  # of a weight of 1: a Gaussian of 14 Lab units
 _VALUES = 5  # what a head spreads of a hint: its color, how far that is from the network's, and how much of it is here
 # A painted picture has thousands of cells; so many, evenly taken, say the same of what they belong to.
 _MOST_CELLS = 1024
+# Of places, cells and heads that are computed at once: 256 MiB in float32.
+_MOST_SCORES = 2**26
 
 
 class HintBranch(nn.Module):
@@ -62,7 +67,7 @@ class HintBranch(nn.Module):
         embedded = self._embed(levels)
         said = decode(logits) / _AB_UNIT  # (B, 2, h, w)
         with torch.autocast(x.device.type, enabled=False):
-            spread = torch.cat([self._spread(*photo) for photo in zip(embedded, said, _reduced(hints), strict=True)])
+            spread = self._spread(embedded, said, _reduced(hints))
         hidden = F.relu(self.mix(spread) * torch.sigmoid(self.gate(x)))
         inside = self.out(hidden)
         trust = torch.sigmoid(self.trust(x)) * (_PULL * self.weight)[:, None, None]
@@ -79,31 +84,45 @@ class HintBranch(nn.Module):
         return torch.unflatten(total, 1, (self.heads, _WIDTH))
 
     def _spread(self, embedded: Tensor, said: Tensor, hints: Tensor) -> Tensor:
-        """What reaches each place of a photo of its hints.
+        """What reaches each place of the photos of their hints.
 
         Args:
-            embedded: (heads, WIDTH, h, w).
-            said: (2, h, w), by the network.
-            hints: (3, h, w).
+            embedded: (B, heads, WIDTH, h, w).
+            said: (B, 2, h, w), by the network.
+            hints: (B, 3, h, w).
 
         Returns:
-            (1, 5 heads, h, w).
+            (B, 5 heads, h, w).
         """
         height, width = hints.shape[-2:]
-        rows, columns = _cells(hints[2])
-        color = hints[:2, rows, columns]  # (2, N)
-        values = torch.cat([color, color - said[:, rows, columns], torch.ones_like(color[:1])])  # (5, N)
-        points = embedded.flatten(2).mT  # (heads, h w, WIDTH)
-        hinted = embedded[:, :, rows, columns]  # (heads, WIDTH, N)
-        squares = points.square().sum(2, keepdim=True) + hinted.square().sum(1, keepdim=True)
-        unlike = torch.baddbmm(squares, points, hinted, alpha=-2.0)
+        cells = [_cells(where) for where in hints[:, 2].flatten(1).cpu()]
+        places = self.heads * height * width
+        parts = [
+            self._spread_alike(embedded[photos], said[photos], hints[photos], cells[photos])
+            for photos in _groups([len(at) for at in cells], _MOST_SCORES // places)
+        ]
+        return torch.unflatten(torch.cat(parts), -1, (height, width))
+
+    def _spread_alike(self, embedded: Tensor, said: Tensor, hints: Tensor, cells: list[Tensor]) -> Tensor:
+        """The same for a group, each photo with as many cells as the one that has most; (b, 5 heads, h w)."""
+        height, width = hints.shape[-2:]
+        at = nn.utils.rnn.pad_sequence(cells, batch_first=True, padding_value=-1).to(hints.device)  # (b, N)
+        is_there, at = at >= 0, at.clamp(min=0)
+        color = _gathered(hints[:, :2].flatten(2), at)  # (b, 2, N)
+        values = torch.cat([color, color - _gathered(said.flatten(2), at), torch.ones_like(color[:, :1])], 1)
+        points = embedded.flatten(3)  # (b, heads, WIDTH, h w)
+        hinted = _gathered(points.flatten(1, 2), at).unflatten(1, (self.heads, _WIDTH))  # (b, heads, WIDTH, N)
+        squares = points.square().sum(2)[..., None] + hinted.square().sum(2, keepdim=True)  # (b, heads, h w, N)
+        pairs = (x.flatten(0, 1) for x in (squares, points.mT, hinted))
+        unlike = torch.baddbmm(*pairs, alpha=-2.0).view_as(squares)
         axes = (torch.arange(n, device=hints.device) / min(height, width) for n in (height, width))
-        down, right = torch.meshgrid(*axes, indexing="ij")
-        away = (down[..., None] - down[rows, columns]) ** 2 + (right[..., None] - right[rows, columns]) ** 2
-        scores = -unlike - away.flatten(0, 1) * self.reach.exp()[:, None, None]  # (heads, h w, N)
-        nothing = -self.elsewhere[:, None, None].expand(-1, height * width, 1)
+        down, right = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
+        away = (down[:, None] - down[at][:, None]) ** 2 + (right[:, None] - right[at][:, None]) ** 2  # (b, h w, N)
+        scores = -unlike - away[:, None] * self.reach.exp()[:, None, None]
+        scores = scores.masked_fill(~is_there[:, None, None], -math.inf)
+        nothing = -self.elsewhere[:, None, None].expand(len(scores), -1, height * width, 1)
         shares = torch.softmax(torch.cat([scores, nothing], -1), -1)[..., :-1]
-        return (shares @ values.T).mT.reshape(1, -1, height, width)
+        return (shares @ values.mT[:, None]).mT.flatten(1, 2)
 
     def _pull(self, spread: Tensor, said: Tensor, trust: Tensor) -> Tensor:
         """The logarithm of a Gaussian around the colors that reached each place, as far as they are trusted.
@@ -135,8 +154,21 @@ def _reduced(hints: Tensor) -> Tensor:
     return torch.cat([mean / _AB_UNIT, (share > 0).float()], 1)
 
 
-def _cells(where: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of the hinted cells, or of as many of them as are looked at; where: (h, w)."""
-    rows, columns = where.nonzero(as_tuple=True)
-    step = -(-len(rows) // _MOST_CELLS)
-    return rows[::step], columns[::step]
+def _cells(where: Tensor) -> Tensor:
+    """The hinted cells, or as many of them as are looked at, (N,), of (h w)."""
+    (at,) = where.nonzero(as_tuple=True)
+    return at[:: -(-len(at) // _MOST_CELLS)]
+
+
+def _groups(counts: list[int], most: int) -> Iterator[slice]:
+    """Neighbors of which none is larger than `most`, where each counts as the largest of its group; or one alone."""
+    first = 0
+    for stop in range(1, len(counts) + 1):
+        if stop == len(counts) or (stop + 1 - first) * max(counts[first : stop + 1]) > most:
+            yield slice(first, stop)
+            first = stop
+
+
+def _gathered(planes: Tensor, at: Tensor) -> Tensor:
+    """What planes of (b, C, h w) have at places, (b, N), of each photo: (b, C, N)."""
+    return planes.gather(2, at[:, None].expand(-1, planes.shape[1], -1))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
+from functools import cache
 from typing import Any
+
+import truststore
 
 from colorgan.errors import UsageError, missing_extra
 from colorgan.files import shown_address, split_address
@@ -42,7 +46,8 @@ def file_system(address: str) -> Any:
     try:
         import fsspec
 
-        return fsspec.filesystem(scheme, use_listings_cache=False)
+        more = {"ssl": _trusted()} if scheme in WEB else {}
+        return fsspec.filesystem(scheme, use_listings_cache=False, **more)
     except ImportError as error:
         needed = f"what {scheme}:// needs"
         if scheme in (*S3, *WEB):
@@ -51,6 +56,12 @@ def file_system(address: str) -> Any:
     except ValueError:
         advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
         raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates of the system; one object, since fsspec keeps a file system for each."""
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def object_name(address: str) -> str:

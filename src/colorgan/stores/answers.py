@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,10 @@ _REFUSED = (
 )
 _BUSY = ("the store is too busy, or does not answer", f"Take fewer workers, or wait. {_GO_ON}")
 _FULL = ("the store takes no more: its quota is reached", f"Make room there. {_GO_ON}")
+_UNTRUSTED = (
+    "its certificate is not trusted here",
+    "Add the authority that signed it to those of the system; for s3:// name its file in AWS_CA_BUNDLE.",
+)
 _FORBIDDEN = ("no permission", "Allow it to the credentials of the environment, or take others.")
 _ANSWERS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), _EXPIRED),
@@ -33,7 +38,7 @@ def explained(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
     """Say in words of our own what a store answered.
 
     Args:
-        doing: what was tried.
+        doing: what was tried, as "to read".
         address: where.
         is_place: whether it is that of all photos or results, and not of one photo that can fail alone.
     """
@@ -48,6 +53,8 @@ def explained(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
 
 def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
     code = code_of(error)
+    if _is_untrusted(error):
+        return StorageError(expected, *_UNTRUSTED)
     if code == "NoSuchBucket":
         return UsageError(expected, "there is no such bucket", "Check its name.")
     # Of a web server that does not answer, fsspec says that there is no such file.
@@ -65,24 +72,34 @@ def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
     return StorageError(expected, found, advice)
 
 
-def code_of(error: BaseException | None) -> str:
+def code_of(error: BaseException) -> str:
     """The code of an answer, as the libraries of stores hand it on; the HTTP status where there is no other."""
-    while error is not None:
-        response = getattr(error, "response", None)
+    for each in _chain(error):
+        response = getattr(each, "response", None)
         if isinstance(response, dict) and "Error" in response:
             return str(response["Error"].get("Code", ""))
-        if isinstance(status := getattr(error, "status", None), int):
+        if isinstance(status := getattr(each, "status", None), int):
             return str(status)
-        error = error.__cause__ or error.__context__
     return ""
 
 
-def _is_no_answer(error: BaseException | None) -> bool:
-    """Whether nothing answered, or not in time."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came of."""
     while error is not None:
-        if isinstance(error, ConnectionError | TimeoutError) or "Timeout" in type(error).__name__:
-            return True
-        if type(error).__name__ in ("EndpointConnectionError", "ConnectionClosedError", "ClientConnectorError"):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _is_no_answer(error: BaseException) -> bool:
+    """Whether nothing answered, or not in time."""
+    silent = ("EndpointConnectionError", "ConnectionClosedError", "ClientConnectorError")
+    names = [type(each).__name__ for each in _chain(error)]
+    is_silent = any(name in silent or "Timeout" in name for name in names)
+    return is_silent or any(isinstance(each, ConnectionError | TimeoutError) for each in _chain(error))
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Whether nobody vouched for whoever answered, as for a company's proxy whose authority is not known here."""
+    chain = list(_chain(error))
+    is_refused = any(isinstance(each, ssl.SSLCertVerificationError) for each in chain)
+    return is_refused or any(type(each).__name__ == "SSLError" for each in chain)  # of botocore

@@ -93,7 +93,7 @@ def test_a_shard_that_cannot_be_fetched_ends_the_epoch_where_it_is_needed(addres
     begun = batches(narrow)
     for _ in range(5):
         next(begun)
-    with pytest.raises(UsageError, match=rf"reading .*{last}: there is no such object"):
+    with pytest.raises(UsageError, match=rf"to read .*{last}: there is no such object"):
         list(begun)
     assert threads() == 0
 

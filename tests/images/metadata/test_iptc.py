@@ -8,7 +8,8 @@ from colorgan.images.metadata.iptc import normalized
 
 
 def record(number: int, dataset: int, data: bytes, *, is_long: bool = False) -> bytes:
-    length = b"\x80\x04" + len(data).to_bytes(4, "big") if is_long else len(data).to_bytes(2, "big")
+    size = 1 if len(data) < 256 else 4
+    length = bytes([0x80, size]) + len(data).to_bytes(size, "big") if is_long else len(data).to_bytes(2, "big")
     return bytes([0x1C, number, dataset]) + length + data
 
 
@@ -28,6 +29,10 @@ def test_what_is_true_of_the_gray_file_alone_goes(number: int, dataset: int, is_
 def test_all_else_stays_byte_for_byte() -> None:
     before = record(1, 90, b"\x1b%G") + record(2, 0, b"\0\2") + record(2, 120, bytes(40_000), is_long=True) + b"\0"
     assert normalized(before) == before
+
+
+def test_a_fact_without_a_value_goes_too() -> None:
+    assert normalized(HEADLINE + record(2, 130, b"")) == HEADLINE
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))

@@ -73,7 +73,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
     root = path.rstrip("/") + "/"
     find = _s3_photos if scheme in S3 else _folder_by_folder
     reported: set[str] = set()
-    with explained("listing", address, is_place=True):
+    with explained("to list", address, is_place=True):
         for path, state, hints in find(file_system(address), root, reported, left_out):
             beside = tuple((f"{scheme}://{name}", of_hints) for name, of_hints in hints)
             yield RemoteFile(path[len(root) :], state, beside)
@@ -138,7 +138,7 @@ def state_of(address: str) -> FileState:
         UsageError: it is not there.
         StorageError: the store refuses, or does not answer.
     """
-    with explained("looking at", address, is_place=True):
+    with explained("to look at", address, is_place=True):
         return _state(file_system(address).info(object_name(address)))
 
 
@@ -153,7 +153,7 @@ def hints_of(address: str) -> tuple[tuple[str, FileState], ...]:
     found = []
     for name in hints_names(address):
         # A store may forbid to look at what is not there.
-        with contextlib.suppress(PhotoError), explained("looking at", name, is_place=False):
+        with contextlib.suppress(PhotoError), explained("to look at", name, is_place=False):
             found.append((name, _state(file_system(name).info(object_name(name)))))
     return tuple(found)
 
@@ -185,7 +185,7 @@ def read_object(address: str, expected: FileState) -> bytes:
         PhotoError: it is gone, may not be read, or was changed since it was listed or while it was read.
         StorageError: the store refuses, or does not answer.
     """
-    with explained("reading", address, is_place=False):
+    with explained("to read", address, is_place=False):
         store, name = file_system(address), object_name(address)
         if split_address(address)[0] in S3:
             return _read_of_s3(store, name, expected)
@@ -271,7 +271,7 @@ def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
         StorageError: the store refuses, or does not answer.
     """
     scheme, _ = split_address(address)
-    with explained("writing", address, is_place=True):
+    with explained("to write", address, is_place=True):
         store, name = file_system(address), object_name(address)
         kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
         facts = {"Metadata": {_MARK: "1"}, "ContentType": kind} if scheme in S3 else {}
@@ -308,7 +308,7 @@ def find_objects(address: str, suffix: str) -> list[str]:
         StorageError: the store refuses, or does not answer.
     """
     scheme, path = split_address(address)
-    with explained("looking at", address, is_place=True):
+    with explained("to look at", address, is_place=True):
         names = file_system(address).find(path)
     return [f"{scheme}://{name.lstrip('/')}" for name in names if name.endswith(suffix)]
 
@@ -321,7 +321,7 @@ def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
     """
 
     def read(address: str) -> bytes:
-        with explained("reading", address, is_place=True):
+        with explained("to read", address, is_place=True):
             data: bytes = file_system(address).cat_file(object_name(address))
             return data
 

@@ -137,7 +137,7 @@ class ShardCache:
         with self._writing():
             if path.exists() and sha256_of(path) == self.hashes.get(name):
                 return
-            with explained("looking at", f"{self.address}/{name}", is_place=True):
+            with explained("to look at", f"{self.address}/{name}", is_place=True):
                 size = int(file_system(self.address).size(object_name(f"{self.address}/{name}")))
             with atomic_write(path) as file:
                 self._download(name, size, file, check)
@@ -223,13 +223,13 @@ class ShardCache:
 
 
 def _read(address: str, start: int | None = None, end: int | None = None) -> bytes:
-    with explained("reading", address, is_place=True):
+    with explained("to read", address, is_place=True):
         data: bytes = file_system(address).cat_file(object_name(address), start=start, end=end)
         return data
 
 
 def _shard_sizes(address: str) -> dict[str, int]:
-    with explained("listing", address, is_place=True):
+    with explained("to list", address, is_place=True):
         entries = file_system(address).ls(object_name(address), detail=True)
     sizes = {entry["name"].rpartition("/")[2]: int(entry["size"] or 0) for entry in entries}
     return {name: size for name, size in sizes.items() if name.endswith(".tar")}

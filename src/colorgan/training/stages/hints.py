@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,16 +48,29 @@ def draw_hints(ab: Tensor, counts: Tensor, random: torch.Generator | None = None
     Returns:
         (B, 3, H, W), as `Generator.forward` takes them.
     """
-    hints = torch.zeros(len(ab), 3, *ab.shape[-2:], device=ab.device)
-    for photo, true, count in zip(hints, ab, counts.tolist(), strict=True):
-        drawn = torch.rand(count, 3, generator=random)
-        for size, down, right in drawn.tolist():
-            side = min(1 + int(size * _MOST_PATCH_PX), *ab.shape[-2:])
-            top, left = (int(at * (n - side + 1)) for at, n in zip((down, right), ab.shape[-2:], strict=True))
-            rows, columns = slice(top, top + side), slice(left, left + side)
-            photo[:2, rows, columns] = true[:, rows, columns].mean((1, 2), keepdim=True)
-            photo[2, rows, columns] = 1.0
-    return hints
+    height, width = ab.shape[-2:]
+    drawn = torch.rand(int(counts.sum()), 3, generator=random, dtype=torch.float64)
+    side = (1 + drawn[:, 0] * _MOST_PATCH_PX).long().clamp(max=min(height, width))
+    top, left = ((at * (n - side + 1)).long() for at, n in zip(drawn[:, 1:].T, (height, width), strict=True))
+    photo = torch.repeat_interleave(torch.arange(len(ab)), counts)
+    patches = torch.stack([photo, top, left, side])
+    # Which patch each pixel belongs to is drawn on the CPU, where thousands of small patches cost next to nothing.
+    owner = np.full((len(ab), height, width), -1)
+    for number, (index, y, x, n) in enumerate(patches.T.tolist()):
+        owner[index, y : y + n, x : x + n] = number
+    patch = torch.from_numpy(owner).to(ab.device)
+    color = _patch_means(ab, patches.to(ab.device))[patch.clamp(min=0)]  # (B, H, W, 2)
+    return torch.cat([color.movedim(-1, 1), torch.ones_like(ab[:, :1])], 1) * (patch >= 0)[:, None]
+
+
+def _patch_means(ab: Tensor, patches: Tensor) -> Tensor:
+    """The mean of each patch, (N, 2), of (B, 2, H, W); patches: (4, N), photo, top, left and side in pixels."""
+    photo, top, left, side = patches
+    sums = F.pad(ab.double().cumsum(2).cumsum(3), (1, 0, 1, 0)).movedim(1, -1)
+    bottom, right = top + side, left + side
+    total = sums[photo, bottom, right] - sums[photo, top, right] - sums[photo, bottom, left] + sums[photo, top, left]
+    mean: Tensor = total / side[:, None] ** 2
+    return mean.to(ab.dtype)
 
 
 def draw_counts(photos: int, random: torch.Generator | None = None) -> Tensor:
