@@ -280,6 +280,46 @@ def test_a_training_with_a_leftover_world_size_says_what_to_do(place: Path) -> N
     assert "unset WORLD_SIZE" in done.stderr
 
 
+@needs_links
+@pytest.mark.parametrize("mine", ["file", "link", "folder", "set"])
+def test_prepare_replaces_nothing_of_the_users_even_to_overwrite(mine: str, place: Path) -> None:
+    there = place / ("data" if mine == "set" else "there")
+    if mine == "file":
+        there.write_text("mine")
+    elif mine == "link":
+        there.symlink_to(place / "not mounted" / "data")
+    else:
+        there.mkdir(exist_ok=True)
+        (there / "letter.txt").write_text("mine")
+    before = (os.lstat(there).st_mode, sorted(there.iterdir()) if there.is_dir() else [])
+    done = disks.on_disk("", "prepare", "photos", "-o", there.name, "--min-side", "16", "--overwrite")
+    assert done.returncode == 2, done.stderr
+    assert "ame another --output" in done.stderr
+    assert (os.lstat(there).st_mode, sorted(there.iterdir()) if there.is_dir() else []) == before
+
+
+@needs_links
+@pytest.mark.parametrize("verb", ["finetune", "train"])
+@pytest.mark.parametrize("mine", ["file", "link", "folder"])
+def test_a_training_replaces_nothing_of_the_users_even_to_overwrite(mine: str, verb: str, place: Path) -> None:
+    run_folder = place / "run"
+    if mine == "file":
+        run_folder.write_text("mine")
+    elif mine == "link":
+        run_folder.symlink_to(place / "not mounted" / "run")
+    else:
+        (run_folder / "weights").mkdir(parents=True)
+        (run_folder / "weights" / "best.safetensors").write_text("mine")
+    more = ["--lambda-perceptual", "0"] if verb == "train" else []
+    done = disks.on_disk("", verb, *TRAINING, *SHORT, *more, "--overwrite")
+    assert done.returncode == 2, done.stderr
+    assert "ame another --run" in done.stderr
+    if mine == "folder":
+        assert (run_folder / "weights" / "best.safetensors").read_text() == "mine"
+    else:
+        assert run_folder.is_symlink() or run_folder.read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["report.html", "results.csv", "results.json"])
 def test_compare_replaces_no_file_of_the_users(name: str, tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", "a.jpg")

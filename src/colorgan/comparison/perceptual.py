@@ -78,7 +78,8 @@ def _check_offline(name: str, file: str) -> None:
     folder = Path(torch.hub.get_dir(), "checkpoints")
     if is_offline() and not Path(folder, file).is_file():
         found = f"no {file} in {folder}, and COLORGAN_OFFLINE is set"
-        raise WeightsError(f"the {name} network", found, _ADVICE)
+        advice = "Unset it and connect to the network once, or do without FID, KID and LPIPS."
+        raise WeightsError(f"the {name} network", found, advice)
 
 
 class Perceptual:

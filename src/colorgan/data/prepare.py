@@ -91,8 +91,8 @@ def prepare(
     """
     paths = path_list(sources)
     refuse_addresses([*paths, output], "a set")
+    check_place(Path(output), options.overwrite)
     folder = Path(output).resolve()
-    check_place(folder, options.overwrite)
     check = StopCheck(callbacks or Callbacks(), RESTART_ADVICE)
     check.callbacks.on_start()
     with contextlib.ExitStack() as stack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,10 +29,10 @@ def check_place(output: Path, overwrite: bool) -> None:
         UsageError: something is there that must not be replaced.
     """
     expected = f"a place for the set at {output}"
-    if os.path.lexists(output) and not output.is_dir():
-        raise UsageError(
-            expected, "it is a file" if output.exists() else "it is a link to nothing", "Name another `output`."
-        )
+    dangling = [path for path in (output, *output.parents) if path.is_symlink() and not path.exists()]
+    if dangling or (output.exists() and not output.is_dir()):
+        found = f"{dangling[0]} is a link to nothing" if dangling else "it is a file"
+        raise UsageError(expected, found, "Name another `output`.")
     names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
     if not names:
         return

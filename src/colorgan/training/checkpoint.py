@@ -155,10 +155,9 @@ def _read(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError(f"it is of format {state['format']}, stage {state['stage']}")
         Position(**state["position"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise CheckpointError(
-            f"a whole checkpoint in {path}", reason, "Remove that folder to go on from the one before it."
-        ) from error
+        found = f"it cannot be read ({type(error).__name__}: {error})"
+        advice = "Remove that folder to go on from the one before it."
+        raise CheckpointError(f"a whole checkpoint in {path}", found, advice) from error
     return state, tensors
 
 
@@ -228,7 +227,7 @@ def load_checkpoint(folder: Path, stage: Stage, warn: Callable[[str], None]) -> 
         try:
             state, tensors = _read(path, stage)
         except CheckpointError as error:
-            warn(f"{path} is damaged ({error.found}); falling back to the checkpoint before it.")
+            warn(f"{path} is damaged: {error.found}; falling back to the checkpoint before it.")
             damaged = error
             continue
         try:

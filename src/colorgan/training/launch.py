@@ -304,8 +304,8 @@ def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callback
             check_writable(cache_folder())
     except OutputError as error:
         callbacks.on_warning(
-            f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{task.result}` "
-            f"({error.expected}: {error.found})."
+            f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{task.result}`, which "
+            f"cannot be written: {error.found}."
         )
 
 
@@ -315,7 +315,8 @@ def _install(task: TrainingTask[Options], best: Path, callbacks: Callbacks) -> b
         install_model(task.result, best)
     except OutputError as error:
         callbacks.on_warning(
-            f"The weights are in {best}, and not in the cache as `{task.result}` ({error.expected}: {error.found})."
+            f"The weights are in {best}, and not in the cache as `{task.result}`, which could not be written: "
+            f"{error.found}."
         )
         return False
     return True

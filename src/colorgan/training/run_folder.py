@@ -44,9 +44,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         if not isinstance(run["options"], dict) or not needed <= set(run["model"]):
             raise TypeError("its options or its model are no tables")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"the description of a run in {path}", f"{type(error).__name__}: {error}", "Name another `run`."
-        ) from error
+        found = f"it cannot be read ({type(error).__name__}: {error})"
+        raise CheckpointError(f"the description of a run in {path}", found, "Name another `run`.") from error
     return dict(run)
 
 

@@ -29,7 +29,8 @@ def _load(options: TrainOptions, device: torch.device, downloaded: Downloaded) -
     _check_losses(options)
     for option, side in (("size", options.size), ("size_min", options.size_min or options.size)):
         if side < SMALLEST_PX:
-            expected, advice = f"a `{option}` of at least {SMALLEST_PX}", "The discriminator needs it."
+            expected = f"a `{option}` of at least {SMALLEST_PX}"
+            advice = "Give more: the discriminator has no patch in less."
             raise UsageError(expected, str(side), advice, parameter=option)
     if options.start == _FINETUNED and _FINETUNED not in available_models():
         advice = "Run colorgan finetune first, or name another start: `start=compact`, `start=eccv16`, or a path."

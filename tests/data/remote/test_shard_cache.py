@@ -108,7 +108,7 @@ def earlier_set(address: str) -> None:
         (no_shard, SetError, r"a shard of at least \d+ bytes at .*train-00001\.tar: there is none"),
         (short_shard, SetError, r"train-00001\.tar: it has 2000. It was cut short"),
         (other_index, SetError, r"train\.index\.npy at .*: its SHA-256 is another"),
-        (no_set, UsageError, r"reading .*/set\.json: there is no such object or folder"),
+        (no_set, UsageError, r"to read .*/set\.json: there is no such object or folder"),
         (earlier_set, SetError, r"the SHA-256 of train-00000\.tar in set\.json: none, as earlier versions wrote it"),
     ],
 )
@@ -130,7 +130,7 @@ def _read_all(address: str, kept: Path) -> None:
 def test_a_shard_that_vanishes_later_is_named(address: str, tmp_path: Path) -> None:
     split = PhotoSet.open_remote(address, tmp_path, PLENTY).train
     no_shard(address)
-    with pytest.raises(UsageError, match=r"reading .*train-00001\.tar: there is no such object"):
+    with pytest.raises(UsageError, match=r"to read .*train-00001\.tar: there is no such object"):
         split.read(int(np.flatnonzero(split.index["shard"] == 1)[0]))
 
 

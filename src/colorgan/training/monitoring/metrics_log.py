@@ -75,6 +75,6 @@ class MetricsLog:
             if not isinstance(entry["kind"], str) or not isinstance(entry["step"], int):
                 raise TypeError("its kind is no word or its step no number")
         except (ValueError, KeyError, TypeError) as error:
-            found = f"line {number}: {type(error).__name__}: {error}"
+            found = f"line {number} cannot be read ({type(error).__name__}: {error})"
             raise CheckpointError(f"the log of a run in {self.path}", found, "Remove that line.") from error
         return with_current_names(entry)
