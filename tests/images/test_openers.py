@@ -399,6 +399,17 @@ def test_a_bigtiff_is_turned_by_its_tags_and_keeps_what_they_say(order: str) -> 
     photo = read(file)
     assert photo.size == (20, 44)
     assert b"somebody" in (photo.metadata.exif or b"")
+    assert photo.warnings == ()
+
+
+@pytest.mark.parametrize("tag", [0x8769, 0x8825], ids=["EXIF", "GPS"])
+def test_directories_of_a_big_endian_bigtiff_are_left_out_with_a_word(tag: int) -> None:
+    file = io.BytesIO()
+    extra = [(65000, 4, 1, 16, True)]  # tifffile writes no such directories
+    tifffile.imwrite(file, _WIDE, photometric="minisblack", bigtiff=True, extratags=extra, byteorder=">")
+    photo = photo_of(file.getvalue().replace(struct.pack(">HH", 65000, 4), struct.pack(">HH", tag, 4)))
+    assert photo.size == (44, 20)
+    assert photo.warnings == ("directories of EXIF and GPS data in a big-endian BigTIFF, left out",)
 
 
 @pytest.mark.parametrize(
