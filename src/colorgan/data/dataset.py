@@ -191,6 +191,7 @@ def training_batches(
     first_batch: int = 0,
     workers: int = 0,
     warn: Callable[[str], None] = lambda text: None,
+    check: Callable[[], None] = lambda: None,
 ) -> Batches:
     """Go through an epoch's photos, decoding them on the way.
 
@@ -202,6 +203,7 @@ def training_batches(
         first_batch: where to go on after an interruption.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
         warn: told where these cannot be started, so that this one reads.
+        check: called while a shard of a set at an address is waited for, to raise where a signal came.
 
     Yields:
         The plan's batches, less those before `first_batch`.
@@ -211,7 +213,7 @@ def training_batches(
     with ExitStack() as opened:
 
         def items() -> Iterator[list[tuple[int, int, int]]]:
-            reach = opened.enter_context(_reading_ahead(split, plan, epoch, first_batch, 2 * workers))
+            reach = opened.enter_context(_reading_ahead(split, plan, epoch, first_batch, 2 * workers, check))
             for batch in plan.batches(epoch, first_batch):
                 reach(batch.numbers)
                 yield [
@@ -224,7 +226,7 @@ def training_batches(
 
 @contextmanager
 def _reading_ahead(
-    split: Split, plan: EpochPlan, epoch: int, first_batch: int, lag: int
+    split: Split, plan: EpochPlan, epoch: int, first_batch: int, lag: int, check: Callable[[], None]
 ) -> Iterator[Callable[[Sequence[int]], None]]:
     """What waits until the shards of a batch's photos are here, and has those of later ones fetched meanwhile."""
     if split.cache is None:
@@ -235,7 +237,7 @@ def _reading_ahead(
         return [split.shard_of(number) for number in split.index["shard"][numbers].tolist()]
 
     coming = plan.photos_of(epoch)[first_batch * plan.share : len(plan) * plan.share]
-    with ReadAhead(split.cache, shards_of(coming), split.cache.room, lag) as ahead:
+    with ReadAhead(split.cache, shards_of(coming), split.cache.room, lag, check) as ahead:
         yield lambda numbers: ahead.reach(shards_of(numbers))
 
 
