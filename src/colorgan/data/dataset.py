@@ -191,6 +191,7 @@ def training_batches(
     first_batch: int = 0,
     workers: int = 0,
     warn: Callable[[str], None] = lambda text: None,
+    while_waiting: Callable[[], None] = lambda: None,
 ) -> Batches:
     """Go through an epoch's photos, decoding them on the way.
 
@@ -202,6 +203,7 @@ def training_batches(
         first_batch: where to go on after an interruption.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
         warn: told where these cannot be started, so that this one reads.
+        while_waiting: called again and again while they give no batch; raises to stop waiting.
 
     Yields:
         The plan's batches, less those before `first_batch`.
@@ -219,7 +221,9 @@ def training_batches(
                     for position, number in zip(batch.positions, batch.numbers, strict=True)
                 ]
 
-        yield from read_batches(squares, items, _collate, workers=workers, warn=warn, pin_memory=pin_memory)
+        yield from read_batches(
+            squares, items, _collate, workers=workers, warn=warn, while_waiting=while_waiting, pin_memory=pin_memory
+        )
 
 
 @contextmanager

@@ -96,12 +96,12 @@ class HintBranch(nn.Module):
         """
         height, width = hints.shape[-2:]
         cells = [_cells(where) for where in hints[:, 2].flatten(1).cpu()]
-        places = self.heads * height * width
-        parts = [
-            self._spread_alike(embedded[photos], said[photos], hints[photos], cells[photos])
-            for photos in _groups([len(at) for at in cells], _MOST_SCORES // places)
-        ]
-        return torch.unflatten(torch.cat(parts), -1, (height, width))
+        spread = embedded.new_empty(len(hints), _VALUES * self.heads, height * width)
+        for photos in _groups([len(at) for at in cells], _MOST_SCORES // (self.heads * height * width)):
+            some = torch.tensor(photos, device=hints.device)
+            alike = self._spread_alike(embedded[some], said[some], hints[some], [cells[photo] for photo in photos])
+            spread = spread.index_copy(0, some, alike)
+        return torch.unflatten(spread, -1, (height, width))
 
     def _spread_alike(self, embedded: Tensor, said: Tensor, hints: Tensor, cells: list[Tensor]) -> Tensor:
         """The same for a group, each photo with as many cells as the one that has most; (b, 5 heads, h w)."""
@@ -160,13 +160,15 @@ def _cells(where: Tensor) -> Tensor:
     return at[:: -(-len(at) // _MOST_CELLS)]
 
 
-def _groups(counts: list[int], most: int) -> Iterator[slice]:
-    """Neighbors of which none is larger than `most`, where each counts as the largest of its group; or one alone."""
-    first = 0
-    for stop in range(1, len(counts) + 1):
-        if stop == len(counts) or (stop + 1 - first) * max(counts[first : stop + 1]) > most:
-            yield slice(first, stop)
-            first = stop
+def _groups(counts: list[int], most: int) -> Iterator[list[int]]:
+    """Photos with about as many cells each, padded at most `most` together, or one alone."""
+    group: list[int] = []
+    for photo in sorted(range(len(counts)), key=counts.__getitem__):
+        if group and (counts[photo] > 2 * counts[group[0]] or counts[photo] * (len(group) + 1) > most):
+            yield group
+            group = []
+        group.append(photo)
+    yield group
 
 
 def _gathered(planes: Tensor, at: Tensor) -> Tensor:

@@ -221,7 +221,15 @@ class Loop:
             first_batch=position.batch,
             workers=options.workers,
             warn=self.callbacks.on_warning,
+            while_waiting=self._heed_signals,
         )
+
+    def _heed_signals(self) -> None:
+        """Stop where a signal came while no batch does; of several processes, which save together, without saving."""
+        if received := self.callbacks.should_stop():
+            if self.group.size > 1:
+                raise Interrupted(received, self._advice)
+            self._stop(received)
 
     def _set_rates(self) -> None:
         factor = rate_factor(self.options.schedule, self.options.warmup, self._share())
