@@ -46,7 +46,7 @@ for module in network.modules():
         torch.nn.init.kaiming_normal_(module.weight)
 network.model8[-1].weight.data *= 3
 info = load_model("compact", torch.device("cpu")).info
-save_model(Path(sys.argv[1]), network, replace(info, name="random", render_size=256, temperature=1.0))
+save_model(Path(sys.argv[1]), network, replace(info, name="random", render_size=256, temperature=1.0, edges=False))
 """
 
 

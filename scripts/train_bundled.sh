@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Train the bundled models from nothing: bash scripts/train_bundled.sh PHOTOS WORK
 # PHOTOS holds the archives that docs/model-card.md names; WORK takes the encoder, the set and the runs. Stopped, the same command goes
-# on where it was. FIRST, SECOND and THIRD are the minutes of the stages; how many photos are seen in them is the machine's, and
-# docs/model-card.md says how many they were. On a GPU with room for the decoded photos give CACHE=device. Prints the figures at its end.
+# on where it was. FIRST, SECOND and HINTS are the minutes of the stages: the first's on an H200 with CACHE=device, the others' on one core
+# of a CPU; how many photos are seen in them is the machine's, and docs/model-card.md says how many they were. BATCH is the first stage's
+# (256 photos need 7 GB). Prints the figures at its end.
 set -euo pipefail
 photos=$1 work=$2 here=$(dirname "$0")
 assets=$here/../src/colorgan/assets unseen=$photos/imagenet-validation.tar
@@ -14,32 +15,32 @@ if [ ! -e "$encoder" ]; then
     mv "$encoder.part" "$encoder"
 fi
 [ -e "$work/set/set.json" ] || colorgan prepare -o "$work/set" --size 176 --encoding webp --val-fraction 0.01 \
-    "$photos"/{coco,street-fashion,caltech,old-color}.tar
+    "$photos"/{coco,street-fashion,caltech,imagenette,miniplaces,faces,voc,flickr8k,scenes,old-color,photos-256}.tar
 
-varied=(--data "$work/set" --cache "${CACHE:-none}" --weight old-color=3 --schedule cosine --brightness 5 --contrast 0.2
-    --crop-min 0.5 --aged 0.25 --epochs 10000 --validate-every 20)
-supervised=("${varied[@]}" --loss bins --rebalance 0.3 --weight-decay 0.02 --clip-norm 5)
-colorgan finetune "${supervised[@]}" --run "$work/first" --from scratch --encoder "$encoder" --size 176 --size-min 112 \
-    --batch-size 384 --lr 4.4e-3 --encoder-lr 9e-4 --warmup 0.03 --ema 0.999 --max-minutes "${FIRST:-3}"
-colorgan finetune "${supervised[@]}" --run "$work/second" --from "$work/first/weights/last.safetensors" --size 144 --size-min 112 \
-    --batch-size 32 --lr 6e-4 --encoder-lr 1.2e-4 --freeze-encoder 3 --warmup 0.02 --ema 0.998 --max-minutes "${SECOND:-60}"
-terms="Apache-2.0" set_of="COCO, Caltech-101, Clothing Co-Parsing and FSA/OWI color slides; the encoder on ImageNet"
-python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --name compact --license "$terms" \
-    --trained-on "$set_of" --render-size 192 --temperature 0.6 --edges
+varied=(--data "$work/set" --cache "${CACHE:-none}" --schedule cosine --brightness 5 --contrast 0.2 --epochs 10000 --validate-every 10000)
+stage=("${varied[@]}" --weight old-color=3 --crop-min 0.5 --aged 0.25)
+colorgan finetune "${stage[@]}" --run "$work/first" --from scratch --encoder "$encoder" --loss bins --rebalance 0.3 --weight-decay 0.02 \
+    --clip-norm 5 --size 176 --size-min 112 --batch-size "${BATCH:-256}" --lr 2.6e-3 --encoder-lr 5.2e-4 --warmup 0.03 --ema 0.999 \
+    --max-minutes "${FIRST:-5.4}"
+first=$work/first/weights/last.safetensors
+about=(--license "research, non-commercial: the terms of the photos it was trained on, see docs/model-card.md; its encoder: EfficientNet-Lite, Apache-2.0"
+    --trained-on "photos of COCO, Caltech-101, Clothing Co-Parsing, FSA/OWI color slides, Imagenette and others (docs/model-card.md); its encoder on ImageNet")
+python "$here/bundle.py" "$first" "$unseen" --name compact "${about[@]}" --render-size 192 --temperature 0.6 --edges
 
-# The cross-entropy is rebalanced by more than in the supervised stages, so that it does not ask for paler colors than it is to keep.
-colorgan train "${varied[@]}" --run "$work/third" --from "$assets/compact.safetensors" --recipe balanced --downsample-real \
-    --lambda-perceptual 0 --lambda-l1 0 --lambda-bins 20 --rebalance 0.4 --lambda-adversarial 12 --lambda-saturation 1.5 \
-    --d-augment --d-warmup-steps 60 --freeze-encoder 16 --g-norm frozen --size 128 --size-min 112 --batch-size 16 --lr 1e-4 \
-    --weight-decay 0.01 --warmup 0.02 --ema 0.995 --max-minutes "${THIRD:-20}"
-python "$here/bundle.py" "$work/third/weights/last.safetensors" "$unseen" --name compact-gan --license "$terms" \
-    --trained-on "$set_of" --render-size 192 --temperature 0.4 --edges
+# The cross-entropy is rebalanced by more than in the supervised stage, so that it does not ask for paler colors than it is to keep.
+colorgan train "${stage[@]}" --run "$work/second" --from "$first" --recipe balanced --downsample-real --lambda-perceptual 0 --lambda-l1 0 \
+    --lambda-bins 20 --rebalance 0.4 --lambda-adversarial 12 --lambda-saturation 1.5 --d-augment --d-warmup-steps 60 --freeze-encoder 16 \
+    --g-norm frozen --size 128 --size-min 112 --batch-size 16 --lr 1e-4 --weight-decay 0.01 --warmup 0.02 --ema 0.995 \
+    --max-minutes "${SECOND:-20}"
+python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --name compact-gan "${about[@]}" --render-size 192 \
+    --temperature 0.4 --edges
 
 # The branch that takes hints, beside weights that stay as they are; it serves the second model too, which is near the first.
-colorgan finetune --hint-branch --data "$work/set" --run "$work/hints" --from "$assets/compact.safetensors" --rebalance 0.25 --size 128 \
-    --size-min 112 --crop-min 0.6 --brightness 5 --contrast 0.2 --aged 0.1 --batch-size 16 --lr 3e-3 --warmup 0.02 --schedule cosine \
-    --ema 0.99 --epochs 10000 --validate-every 10000 --max-minutes "${HINTS:-84}"
-python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact
-python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact-gan --anyway
+colorgan finetune "${varied[@]}" --run "$work/hints" --hint-branch --from "$assets/compact.safetensors" --rebalance 0.25 --size 128 \
+    --size-min 112 --crop-min 0.6 --aged 0.1 --batch-size 16 --lr 3e-3 --warmup 0.02 --ema 0.99 --max-minutes "${HINTS:-84}"
+for model in compact compact-gan; do
+    python "$here/calibrate.py" "$work/set" "$assets/$model.safetensors"
+    python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to "$model" --anyway
+done
 
 colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures" --overwrite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import pytest
 from PIL import Image
 from processes import DEADLINE_S, running
 
@@ -177,6 +179,19 @@ def empty_bucket(behind: str) -> Iterator[Store]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def find_from_here(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """Let this process find a store, and give up soon."""
+    import fsspec
+    import s3fs
+
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("COLORGAN_OFFLINE", raising=False)
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setitem(fsspec.config.conf, "s3", json.loads(store.environment["FSSPEC_S3"]))
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def photo_bytes(seed: int = 0, file_format: str = "PNG") -> bytes:

@@ -6,20 +6,28 @@ import hashlib
 import os
 import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from colorizing import command, run
+from colorizing import Call, command, run
 from processes import DEADLINE_S, running, wait_until
-from stores import check_whole, empty_bucket, photo_bytes, s3_server
+from stores import REFUSAL, Request, check_whole, empty_bucket, find_from_here, photo_bytes, s3_server
 
 pytest.importorskip("s3fs")
 pytestmark = pytest.mark.usefixtures("alone")
 COUNT = 40
 
 
-def test_a_killed_run_repeats_no_result_and_every_photo_is_there_once_and_whole(tiny_model: Path) -> None:
-    with s3_server() as behind, empty_bucket(behind) as store:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+def test_a_killed_run_repeats_no_result_and_every_photo_is_there_once_and_whole(server: str, tiny_model: Path) -> None:
+    with empty_bucket(server) as store:
         environment = os.environ | store.environment
         names = [f"{number:03}.png" for number in range(COUNT)]
         for number, name in enumerate(names):
@@ -47,8 +55,8 @@ def test_a_killed_run_repeats_no_result_and_every_photo_is_there_once_and_whole(
             assert "that-is-secret" not in text.stdout + text.stderr
 
 
-def test_a_refusal_is_printed_in_three_parts_and_without_keys(tiny_model: Path, tmp_path: Path) -> None:
-    with s3_server() as behind, empty_bucket(behind) as store:
+def test_a_refusal_is_printed_in_three_parts_and_without_keys(server: str, tiny_model: Path, tmp_path: Path) -> None:
+    with empty_bucket(server) as store:
         environment = os.environ | store.environment
         arguments = ("s3://no-such-bucket/photos", "-o", tmp_path / "out", "--model", tiny_model)
         done = run(*arguments, env=environment)
@@ -58,3 +66,53 @@ def test_a_refusal_is_printed_in_three_parts_and_without_keys(tiny_model: Path, 
         offline = run(*arguments, env=environment | {"COLORGAN_OFFLINE": "1"})
         assert offline.returncode == 2
         assert "COLORGAN_OFFLINE is set" in offline.stderr
+
+
+@pytest.mark.parametrize(
+    ("part", "answer", "status", "code", "words"),
+    [
+        ("list-type", "NoSuchBucket", 404, 2, "there is no such bucket"),
+        ("list-type", "AccessDenied", 403, 4, "no permission"),
+        ("GET /bucket/photos/a", "AccessDenied", 403, 3, "no permission to read it"),
+        ("GET /bucket/photos/", "ExpiredToken", 400, 4, "the credentials have expired"),
+        ("GET /bucket/photos/", "SlowDown", 503, 4, "the store is too busy"),
+        ("GET /bucket/photos/", "slow", 200, 4, "does not answer"),
+        ("PUT /bucket/out/", "QuotaExceeded", 403, 4, "its quota is reached"),
+        ("GET /bucket/photos/a", "changes", 200, 3, "it was changed while it was read"),
+    ],
+)
+def test_what_a_store_answers_ends_the_command_with_its_code_and_nothing_half_written(
+    server: str,
+    tiny_model: Path,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    answer: str,
+    status: int,
+    code: int,
+    words: str,
+) -> None:
+    def behave(request: Request) -> tuple[int, bytes] | None:
+        if part not in f"{request.method} {request.path}":
+            return None
+        if answer == "changes":
+            store.put("photos/a.png", photo_bytes(9))
+        elif answer == "slow":
+            time.sleep(3)
+        else:
+            return status, REFUSAL.format(answer).encode()
+        return None
+
+    arguments = ("s3://bucket/photos", "-o", "s3://bucket/out", "--model", tiny_model, "--workers", 2)
+    with empty_bucket(server) as store:
+        find_from_here(monkeypatch, store)
+        for name in ("a", "b"):
+            store.put(f"photos/{name}.png", photo_bytes())
+        store.behavior = behave
+        found, _, printed = call(*arguments)
+        assert (found, words in printed) == (code, True), printed
+        assert "secret" not in printed
+        for key in store.keys("out/"):
+            assert "manifest" in key or check_whole(store.get(key)) is None
+        store.behavior = None
+        assert call(*arguments)[0] == 0

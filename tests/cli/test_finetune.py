@@ -217,6 +217,23 @@ def test_a_process_that_reads_and_is_killed_ends_the_training_with_words(place, 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for a process's children")
+@pytest.mark.slow
+def test_a_signal_is_heard_while_a_process_that_reads_hangs(place, colorgan, start):
+    process = start(*finetune("--epochs", "100000", "--run", "run", "--workers", "1"))
+    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(lambda: children.read_text().split(), process)
+    os.kill(int(children.read_text().split()[0]), signal.SIGSTOP)  # as one that waits for a disk
+    time.sleep(1)  # until what it had read is used up
+    process.terminate()
+    _, words = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 143, words
+    epochs = sum(line["kind"] == "validation" for line in log(place / "run"))
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(epochs))
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_the_same_command_over_a_finished_run_trains_nothing_again(place, colorgan):
     assert colorgan(*finetune("--epochs", "1")).returncode == 0

@@ -1,4 +1,5 @@
 import multiprocessing
+import time
 from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -75,6 +76,32 @@ def test_where_no_processes_can_be_started_this_one_reads_with_a_word(
     assert len(warnings) == 1
     assert str(error) in warnings[0]
     assert "--shm-size" in warnings[0]
+
+
+class Hanging(torch.utils.data.Dataset[int]):
+    def __getitem__(self, item: int) -> int:
+        if item == 1:
+            time.sleep(600)
+        return item
+
+
+def test_a_wait_for_processes_that_hang_ends_where_it_is_told_to_and_leaves_no_process() -> None:
+    asked: list[float] = []
+
+    def look_up() -> None:
+        asked.append(time.monotonic())
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+
+    batches = read_batches(
+        Hanging(), lambda: iter([[0], [1], [1]]), list, workers=2, warn=pytest.fail, while_waiting=look_up
+    )
+    assert next(batches) == [0]
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert time.monotonic() - start < 10
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="looks into /dev/shm")

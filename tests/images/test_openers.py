@@ -133,14 +133,36 @@ def test_exif_data_in_a_text_of_imagemagick_is_kept(kind: str) -> None:
     assert b"Wedding 1911" in (photo.metadata.exif or b"")
 
 
-@pytest.mark.parametrize("wrapped", [True, False])
-def test_iptc_records_in_a_text_of_imagemagick_are_kept(wrapped: bool) -> None:
-    record = b"\x1c\2\5\0\7Wedding"
-    data = b"8BIM\4\4\0\0" + struct.pack(">I", len(record)) + record if wrapped else record
+RECORD = b"\x1c\2\5\0\7Wedding"
+
+
+def resource(number: int, data: bytes, name: bytes = b"") -> bytes:
+    """One of Photoshop's resources: its name and its data are filled up to an even number of bytes each."""
+    named = bytes([len(name)]) + name
+    parts = (named + bytes(len(named) % 2), struct.pack(">I", len(data)), data + bytes(len(data) % 2))
+    return b"8BIM" + struct.pack(">H", number) + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (RECORD, RECORD),
+        (resource(0x0404, RECORD), RECORD),
+        (b"Photoshop 3.0\0" + resource(0x0404, RECORD), RECORD),
+        (resource(0x03ED, b"odd") + resource(0x0425, bytes(16)) + resource(0x0404, RECORD) + resource(1, b""), RECORD),
+        (resource(0x03ED, b"even", b"a") + resource(0x0404, RECORD, b"ab") + resource(0x0404, b"later"), RECORD),
+        (resource(0x03ED, b"odd", b"abc"), None),
+        (resource(0x03ED, b"odd")[:-4], None),
+        (resource(0x0404, b""), None),
+        (b"8BIM\4\4", None),
+        (b"something else", None),
+    ],
+)
+def test_iptc_records_in_a_text_of_imagemagick_are_kept(data: bytes, wanted: bytes | None) -> None:
     info, buffer = PngInfo(), io.BytesIO()
     info.add_text("Raw profile type iptc", f"\niptc\n{len(data):8d}\n{data.hex()}\n", zip=True)
     Image.fromarray(RAMP).save(buffer, "PNG", pnginfo=info)
-    assert photo_of(buffer.getvalue()).metadata.iptc == record
+    assert photo_of(buffer.getvalue()).metadata.iptc == wanted
 
 
 def test_a_damaged_text_of_imagemagick_is_told_of() -> None:
@@ -377,6 +399,17 @@ def test_a_bigtiff_is_turned_by_its_tags_and_keeps_what_they_say(order: str) -> 
     photo = read(file)
     assert photo.size == (20, 44)
     assert b"somebody" in (photo.metadata.exif or b"")
+    assert photo.warnings == ()
+
+
+@pytest.mark.parametrize("tag", [0x8769, 0x8825], ids=["EXIF", "GPS"])
+def test_directories_of_a_big_endian_bigtiff_are_left_out_with_a_word(tag: int) -> None:
+    file = io.BytesIO()
+    extra = [(65000, 4, 1, 16, True)]  # tifffile writes no such directories
+    tifffile.imwrite(file, _WIDE, photometric="minisblack", bigtiff=True, extratags=extra, byteorder=">")
+    photo = photo_of(file.getvalue().replace(struct.pack(">HH", 65000, 4), struct.pack(">HH", tag, 4)))
+    assert photo.size == (44, 20)
+    assert photo.warnings == ("directories of EXIF and GPS data in a big-endian BigTIFF, left out",)
 
 
 @pytest.mark.parametrize(

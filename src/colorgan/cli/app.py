@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -118,6 +119,7 @@ def _show_warning(
 def main() -> NoReturn:
     """Run the command line and exit with the documented code."""
     gc.set_threshold(10_000)  # torch's import makes so many objects that looking for garbage took a tenth of its time
+    atexit.register(gc.freeze)  # all there is ends with the process: to look through it takes as long as ten photos
     # Read once, when torch is imported. A thread that spins while it waits takes its core from whoever else computes:
     # beside other programs the networks ran at a fifth of their speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -128,7 +130,6 @@ def main() -> NoReturn:
     open_missing_streams()
     with checked_results() as results:
         code = _run(results)
-    gc.freeze()  # whatever there is ends with the process: looking through it took as long as coloring ten photos
     sys.exit(code)
 
 

@@ -32,7 +32,8 @@ from colorgan.images.lightness import Lightness, Samples
 CPU = torch.device("cpu")
 
 # On a CPU the dozen planes of a strip stay in a core's cache, and torch takes no second thread for a single step, as it
-# would for more; the strips are shared out instead. A GPU wants few and large ones.
+# would for more; the strips are shared out instead, twice as large among threads that have no second. A GPU wants few
+# and large ones.
 _STRIP_PIXELS = 1 << 15
 _LARGE_STRIP_PIXELS = 1 << 22
 _PIXELS_PER_THREAD = 1 << 19  # a thread for less than this costs more than it brings
@@ -64,9 +65,12 @@ def render(
         (H, W, 3) sRGB, uint8 or uint16.
     """
     height, width = lightness.shape
-    rows_per_strip = max(1, (_STRIP_PIXELS if device.type == "cpu" else _LARGE_STRIP_PIXELS) // width)
+    most_threads, threads, strip_pixels = torch.get_num_threads(), 1, _LARGE_STRIP_PIXELS
+    if device.type == "cpu":
+        threads = min(most_threads, 1 + height * width // _PIXELS_PER_THREAD)
+        strip_pixels = _STRIP_PIXELS * (2 if threads > 1 or most_threads == 1 else 1)
+    rows_per_strip = max(1, strip_pixels // width)
     strips = [slice(top, min(top + rows_per_strip, height)) for top in range(0, height, rows_per_strip)]
-    threads = min(torch.get_num_threads(), 1 + height * width // _PIXELS_PER_THREAD) if device.type == "cpu" else 1
     with torch.inference_mode():
         table = scaled_lightness(torch.from_numpy(lightness.table)).to(device)
         ab = ab * saturation
@@ -85,8 +89,11 @@ def render(
     if threads == 1:
         paint_share(0)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(paint_share, range(threads)))
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                list(pool.map(paint_share, range(threads)))
+        finally:
+            torch.set_num_threads(most_threads)  # of threads to come, which take what was said last
     return rgb
 
 

@@ -101,7 +101,12 @@ class PhotoCache:
         # Filled as they come: joined at the end, all photos would be there twice.
         pixels, done = torch.empty(int(areas.sum()), 3, dtype=torch.uint8, device=device), 0
         read = read_batches(
-            photos, lambda: ([item] for item in range(len(photos))), _joined, workers=workers, warn=warn
+            photos,
+            lambda: ([item] for item in range(len(photos))),
+            _joined,
+            workers=workers,
+            warn=warn,
+            while_waiting=check,
         )
         for part in read:
             check()

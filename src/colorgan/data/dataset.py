@@ -191,7 +191,7 @@ def training_batches(
     first_batch: int = 0,
     workers: int = 0,
     warn: Callable[[str], None] = lambda text: None,
-    check: Callable[[], None] = lambda: None,
+    while_waiting: Callable[[], None] = lambda: None,
 ) -> Batches:
     """Go through an epoch's photos, decoding them on the way.
 
@@ -203,7 +203,7 @@ def training_batches(
         first_batch: where to go on after an interruption.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
         warn: told where these cannot be started, so that this one reads.
-        check: called while a shard of a set at an address is waited for, to raise where a signal came.
+        while_waiting: called again and again while they give no batch, or no shard comes; raises to stop waiting.
 
     Yields:
         The plan's batches, less those before `first_batch`.
@@ -211,6 +211,8 @@ def training_batches(
     squares = _Squares(split, augment, plan.seed, epoch)
     pin_memory = torch.cuda.is_available()
     with ExitStack() as opened:
+        # Of several processes all have to stop after the same step.
+        check = while_waiting if plan.ranks == 1 else lambda: None
 
         def items() -> Iterator[list[tuple[int, int, int]]]:
             reach = opened.enter_context(_reading_ahead(split, plan, epoch, first_batch, 2 * workers, check))
@@ -221,7 +223,9 @@ def training_batches(
                     for position, number in zip(batch.positions, batch.numbers, strict=True)
                 ]
 
-        yield from read_batches(squares, items, _collate, workers=workers, warn=warn, pin_memory=pin_memory)
+        yield from read_batches(
+            squares, items, _collate, workers=workers, warn=warn, while_waiting=while_waiting, pin_memory=pin_memory
+        )
 
 
 @contextmanager

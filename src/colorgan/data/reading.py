@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from colorgan.errors import ColorganError
 from colorgan.signals import HEEDED
+
+_LOOK_UP_S = 2.0  # how often a wait for processes that read looks up, for a signal
+_NO_ANSWER = "timed out"  # as the loader says then
 
 
 class Piped:
@@ -62,14 +67,40 @@ def _collated(collate: Callable[[list[Any]], Any], answers: list[Any]) -> Any:
     return next((answer for answer in answers if isinstance(answer, ColorganError)), None) or collate(answers)
 
 
-def _raised(batches: Iterator[Any]) -> Iterator[Any]:
+def _raised(batches: Iterator[Any], readers: Iterable[BaseProcess], while_waiting: Callable[[], None]) -> Iterator[Any]:
     try:
-        for batch in batches:
+        while True:
+            try:
+                batch = next(batches, None)
+            except RuntimeError as error:
+                if _NO_ANSWER not in str(error).lower():
+                    raise
+                with _ending(readers):
+                    while_waiting()
+                continue
+            if batch is None:
+                return
             if isinstance(batch, ColorganError):
                 raise batch
             yield batch
     finally:
         del batches  # an error that is kept holds this frame, and would hold the processes that read
+
+
+@contextmanager
+def _ending(readers: Iterable[BaseProcess]) -> Iterator[None]:
+    """End processes that do not answer where an error comes up: the loader would wait for each, and then for ever."""
+    try:
+        yield
+    except BaseException:
+        # The loader's own handler would make another error of it.
+        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if hasattr(signal, "SIGCHLD") else None
+        for reader in readers:
+            reader.kill()
+            reader.join(_LOOK_UP_S)
+        if handler is not None:
+            signal.signal(signal.SIGCHLD, handler)
+        raise
 
 
 def read_batches(
@@ -79,6 +110,7 @@ def read_batches(
     *,
     workers: int,
     warn: Callable[[str], None],
+    while_waiting: Callable[[], None] = lambda: None,
     pin_memory: bool = False,
 ) -> Iterator[Any]:
     """Read batches of a dataset, in their order.
@@ -89,6 +121,7 @@ def read_batches(
         collate: makes a batch of what was read; without shared memory if that is arrays or `Piped`.
         workers: processes that read; 0 reads in this one.
         warn: told where they cannot be started, so that this one reads.
+        while_waiting: called again and again while no batch comes of them; raises to stop waiting.
         pin_memory: bring batches into memory that a GPU reads by itself.
 
     Raises:
@@ -100,17 +133,19 @@ def read_batches(
             _Answers(dataset),
             batch_sampler=_asked(batches()),
             num_workers=processes,
+            timeout=_LOOK_UP_S if processes else 0,
             collate_fn=partial(_collated, collate),
             worker_init_fn=_ignore_signals,
             pin_memory=pin_memory,
             # One of its own: the loader draws from it, and the training's random state must not notice.
             generator=torch.Generator(),
         )
-        return _raised(iter(loader))
+        started = iter(loader)
+        return _raised(started, set(multiprocessing.active_children()) - others, while_waiting)
 
+    others = set(multiprocessing.active_children())
     if not workers:
         return start(0)
-    others = set(multiprocessing.active_children())
     try:
         _check_room(workers)
         return start(workers)

@@ -306,7 +306,7 @@ def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> t
     file = place.file
     file.seek(0)
     raster = samples.read(file, place.index, partial(_check_size, options.max_megapixels), warnings)
-    tags = samples.tags_at(file, place.directory)
+    tags = samples.tags_at(file, place.directory, warnings)
     return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 

@@ -96,12 +96,12 @@ class HintBranch(nn.Module):
         """
         height, width = hints.shape[-2:]
         cells = [_cells(where) for where in hints[:, 2].flatten(1).cpu()]
-        places = self.heads * height * width
-        parts = [
-            self._spread_alike(embedded[photos], said[photos], hints[photos], cells[photos])
-            for photos in _groups([len(at) for at in cells], _MOST_SCORES // places)
-        ]
-        return torch.unflatten(torch.cat(parts), -1, (height, width))
+        spread = embedded.new_empty(len(hints), _VALUES * self.heads, height * width)
+        for photos in _groups([len(at) for at in cells], _MOST_SCORES // (self.heads * height * width)):
+            some = torch.tensor(photos, device=hints.device)
+            alike = self._spread_alike(embedded[some], said[some], hints[some], [cells[photo] for photo in photos])
+            spread = spread.index_copy(0, some, alike)
+        return torch.unflatten(spread, -1, (height, width))
 
     def _spread_alike(self, embedded: Tensor, said: Tensor, hints: Tensor, cells: list[Tensor]) -> Tensor:
         """The same for a group, each photo with as many cells as the one that has most; (b, 5 heads, h w)."""
@@ -112,17 +112,20 @@ class HintBranch(nn.Module):
         values = torch.cat([color, color - _gathered(said.flatten(2), at), torch.ones_like(color[:, :1])], 1)
         points = embedded.flatten(3)  # (b, heads, WIDTH, h w)
         hinted = _gathered(points.flatten(1, 2), at).unflatten(1, (self.heads, _WIDTH))  # (b, heads, WIDTH, N)
-        squares = points.square().sum(2)[..., None] + hinted.square().sum(2, keepdim=True)  # (b, heads, h w, N)
-        pairs = (x.flatten(0, 1) for x in (squares, points.mT, hinted))
+        squares = hinted.square().sum(2)[..., None] + points.square().sum(2, keepdim=True)  # (b, heads, N, h w)
+        pairs = (x.flatten(0, 1) for x in (squares, hinted.mT, points))
         unlike = torch.baddbmm(*pairs, alpha=-2.0).view_as(squares)
         axes = (torch.arange(n, device=hints.device) / min(height, width) for n in (height, width))
         down, right = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
-        away = (down[:, None] - down[at][:, None]) ** 2 + (right[:, None] - right[at][:, None]) ** 2  # (b, h w, N)
+        away = (down - down[at][..., None]) ** 2 + (right - right[at][..., None]) ** 2  # (b, N, h w)
         scores = -unlike - away[:, None] * self.reach.exp()[:, None, None]
-        scores = scores.masked_fill(~is_there[:, None, None], -math.inf)
-        nothing = -self.elsewhere[:, None, None].expand(len(scores), -1, height * width, 1)
-        shares = torch.softmax(torch.cat([scores, nothing], -1), -1)[..., :-1]
-        return (shares @ values.mT[:, None]).mT.flatten(1, 2)
+        scores = scores.masked_fill(~is_there[:, None, :, None], -math.inf)
+        # A softmax over the cells and `elsewhere`; over so few, in this order of memory, torch's own is slow.
+        elsewhere = -self.elsewhere[:, None, None]
+        most = torch.maximum(scores.amax(2, keepdim=True), elsewhere).detach()
+        likeness = (scores - most).exp()
+        total = likeness.sum(2, keepdim=True) + (elsewhere - most).exp()
+        return (values[:, None] @ likeness / total).flatten(1, 2)
 
     def _pull(self, spread: Tensor, said: Tensor, trust: Tensor) -> Tensor:
         """The logarithm of a Gaussian around the colors that reached each place, as far as they are trusted.
@@ -160,13 +163,15 @@ def _cells(where: Tensor) -> Tensor:
     return at[:: -(-len(at) // _MOST_CELLS)]
 
 
-def _groups(counts: list[int], most: int) -> Iterator[slice]:
-    """Neighbors of which none is larger than `most`, where each counts as the largest of its group; or one alone."""
-    first = 0
-    for stop in range(1, len(counts) + 1):
-        if stop == len(counts) or (stop + 1 - first) * max(counts[first : stop + 1]) > most:
-            yield slice(first, stop)
-            first = stop
+def _groups(counts: list[int], most: int) -> Iterator[list[int]]:
+    """Photos with about as many cells each, padded at most `most` together, or one alone."""
+    group: list[int] = []
+    for photo in sorted(range(len(counts)), key=counts.__getitem__):
+        if group and (counts[photo] > 2 * counts[group[0]] or counts[photo] * (len(group) + 1) > most):
+            yield group
+            group = []
+        group.append(photo)
+    yield group
 
 
 def _gathered(planes: Tensor, at: Tensor) -> Tensor:

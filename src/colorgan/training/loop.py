@@ -199,17 +199,10 @@ class Loop:
     def _train_epoch(self) -> None:
         # Closed, since an error that is kept holds this frame, and with it the processes that read.
         with closing(self._batches()) as batches:
-            for batch in self._coming(batches):
+            for batch in batches:
                 if self._out_of_time():
                     return
                 self._take_step(batch)
-
-    def _coming(self, batches: Batches) -> Iterator[Batch]:
-        """The batches, until a signal comes while one is waited for."""
-        try:
-            yield from batches
-        except Interrupted as error:
-            self._stop(error.exit_code - 128)
 
     def _take_step(self, batch: Batch) -> None:
         """Take one step; log it, stop after it or save it, where it is time for that.
@@ -243,9 +236,15 @@ class Loop:
             first_batch=position.batch,
             workers=options.workers,
             warn=self.callbacks.on_warning,
-            # Of several processes all have to stop after the same step.
-            check=StopCheck(self.callbacks, self._advice) if self.group.size == 1 else lambda: None,
+            while_waiting=self._heed_signals,
         )
+
+    def _heed_signals(self) -> None:
+        """Stop where a signal came while no batch does; of several processes, which save together, without saving."""
+        if received := self.callbacks.should_stop():
+            if self.group.size > 1:
+                raise Interrupted(received, self._advice)
+            self._stop(received)
 
     def _set_rates(self) -> None:
         factor = rate_factor(self.options.schedule, self.options.warmup, self._share())

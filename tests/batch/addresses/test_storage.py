@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from stores import REFUSAL, Behavior, Request, Store, check_whole, empty_bucket, photo_bytes, s3_server
+from stores import REFUSAL, Behavior, Request, Store, check_whole, empty_bucket, find_from_here, photo_bytes, s3_server
 
 from colorgan.batch.addresses.storage import list_photos
 from colorgan.batch.options import BatchOptions
@@ -20,8 +20,7 @@ from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, StorageError, UsageError
 
-fsspec = pytest.importorskip("fsspec")
-s3fs = pytest.importorskip("s3fs")
+pytest.importorskip("s3fs")
 NAMES = ("a.png", "x/b.png", "x/c.png")
 
 
@@ -46,12 +45,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def store(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     with empty_bucket(server) as store:
-        for name, value in store.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("COLORGAN_OFFLINE", raising=False)
-        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-        monkeypatch.setitem(fsspec.config.conf, "s3", json.loads(store.environment["FSSPEC_S3"]))
-        s3fs.S3FileSystem.clear_instance_cache()
+        find_from_here(monkeypatch, store)
         for number, name in enumerate(NAMES):
             store.put(f"photos/{name}", photo_bytes(number))
         yield store

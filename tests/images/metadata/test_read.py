@@ -64,10 +64,37 @@ def test_damaged_exif_costs_the_tags_and_not_the_photo(tmp_path: Path) -> None:
 
 
 def test_a_resolution_that_is_none_is_left_out() -> None:
-    for dpi in ((0, 0), (float("nan"), 1), ("x", "y"), (1,), None):
+    for dpi in ((0, 0), (0, 72), (72, 0), (65536, 72), (72, 65536), (float("nan"), 1), ("x", "y"), (1,), None):
         image = Image.fromarray(RAMP)
         image.info["dpi"] = dpi
         assert from_image(image).metadata.dpi is None
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("unit", "factor"), [(None, 1), (2, 1), (3, 2.54), (1, None)])
+def test_a_jpeg_without_a_resolution_of_its_own_has_that_of_its_exif_data(
+    tmp_path: Path, unit: int | None, factor: float | None, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[282], exif[283], exif[ORIENTATION] = 300.0, 150.0, orientation
+    if unit:
+        exif[296] = unit
+    dpi = read(saved(tmp_path / "a.jpg", Image.fromarray(RAMP), exif=exif)).metadata.dpi
+    turned = (150, 300) if orientation == 6 else (300, 150)
+    assert dpi == (factor and pytest.approx(tuple(factor * value for value in turned)))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_photo_that_xmp_alone_calls_turned_is_read_upright_and_exif_goes_first(tmp_path: Path, suffix: str) -> None:
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", PACKET.decode())  # which says 6
+    said = {"pnginfo": info} if suffix == ".png" else {"xmp": PACKET}
+    image = Image.fromarray(np.dstack([RAMP] * 3))
+    assert read(saved(tmp_path / f"a{suffix}", image, **said)).size == (8, 64)
+    for orientation in (1, 3):
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        assert read(saved(tmp_path / f"b{suffix}", image, exif=exif, **said)).size == (64, 8)
 
 
 def test_a_picture_in_memory_stays_as_it_is() -> None:

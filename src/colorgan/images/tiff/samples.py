@@ -173,12 +173,13 @@ def _decoded(page: Any) -> NDArray[Any]:
     return values
 
 
-def tags_at(file: BinaryIO, directory: int | None) -> Image.Exif:
+def tags_at(file: BinaryIO, directory: int | None, warnings: list[str]) -> Image.Exif:
     """The tags of a TIFF's directory.
 
     Args:
         file: open for reading and seeking.
         directory: its place; None for the first.
+        warnings: to which what cannot be read is added.
     """
     file.seek(0)
     tags = Image.Exif()
@@ -188,18 +189,21 @@ def tags_at(file: BinaryIO, directory: int | None) -> Image.Exif:
     start = file.read(4)
     tags.endian, tags.bigtiff = "<" if start[:2] == b"II" else ">", b"+" in start[2:]
     if start == b"MM\0+":
-        return _of_big_endian(file, tags, directory)
+        return _of_big_endian(file, tags, directory, warnings)
     tags.load_from_fp(file, directory)
     return tags
 
 
-def _of_big_endian(file: BinaryIO, tags: Image.Exif, directory: int) -> Image.Exif:
+def _of_big_endian(file: BinaryIO, tags: Image.Exif, directory: int, warnings: list[str]) -> Image.Exif:
     """The same of a big-endian BigTIFF, which Pillow takes for a TIFF of 32 bits; without deeper directories."""
     found = ImageFileDirectory_v2(b"MM\0*" + bytes(4))
     found._bigtiff = True
     file.seek(directory)
     found.load(file)
-    for tag in set(found) - {IFD.Exif, IFD.GPSInfo}:
+    deeper = {IFD.Exif, IFD.GPSInfo} & set(found)
+    if deeper:
+        warnings.append("directories of EXIF and GPS data in a big-endian BigTIFF, left out")
+    for tag in set(found) - deeper:
         value = found[tag]
         tags[tag] = value[0] if isinstance(value, tuple) and len(value) == 1 else value
     return tags
