@@ -160,8 +160,12 @@ class ShardCache:
             self._date(name)
             return file
 
-    def fetch(self, name: str) -> None:
+    def fetch(self, name: str, check: Check = lambda: None) -> None:
         """Bring a shard here, unless it is; the shards that were longest not used make room for it.
+
+        Args:
+            name: of the shard.
+            check: called between its pieces and while others are waited for, to raise where it is not wanted any more.
 
         Raises:
             SetError: it is missing or not the one that the set was written with.
@@ -171,12 +175,13 @@ class ShardCache:
         path = self.folder / name
         if self._date(name):
             return
-        with self._writing(), _exclusive(path.with_suffix(".lock")), ExitStack() as held:
+        with self._writing(), _exclusive(path.with_suffix(".lock"), check), ExitStack() as held:
             if path.exists():  # another process brought it meanwhile
                 return
             while not (file := self._begun(path, held)):
+                check()
                 time.sleep(_WAIT_S)
-            self._download(name, self.sizes[name], file, lambda: None)
+            self._download(name, self.sizes[name], file, check)
 
     def release(self, name: str) -> None:
         """Let a shard be among the first to go; whoever uses it after all keeps it."""
@@ -230,7 +235,7 @@ def _shard_sizes(address: str) -> dict[str, int]:
 
 
 @contextmanager
-def _exclusive(lock: Path) -> Iterator[None]:
+def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
     """Hold a lock file, once no other process does."""
     with ExitStack() as held:
         while True:
@@ -238,6 +243,7 @@ def _exclusive(lock: Path) -> Iterator[None]:
                 held.enter_context(locked(lock))
                 break
             except BlockingIOError:
+                check()
                 time.sleep(_WAIT_S)
         yield
 
