@@ -18,7 +18,7 @@ from colorgan.data.plan import WINDOW_SHARDS
 from colorgan.data.shards import SET_FILE, parse_description
 from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import atomic_write, locked, remove_leftovers, sha256_of, shown_address, whole_address
-from colorgan.stores.access import WEB, check_address, file_system, object_name
+from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
 from colorgan.stores.answers import explained
 
 _LEAST = WINDOW_SHARDS + 2  # one that is being fetched, and one for validation
@@ -73,7 +73,7 @@ class ShardCache:
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
         sizes = _shard_sizes(address)  # first: what a store answers to this says why it refuses
-        text = _read(f"{address}/{SET_FILE}")
+        text = read_bytes(f"{address}/{SET_FILE}")
         description = parse_description(text, shown_address(address))
         hashes = description.get("sha256")
         identity = str(description.get("identity"))
@@ -210,7 +210,7 @@ class ShardCache:
         digest = hashlib.sha256()
         for start in range(0, size_bytes, _CHUNK_BYTES):
             check()
-            data = _read(f"{self.address}/{name}", start, min(start + _CHUNK_BYTES, size_bytes))
+            data = read_bytes(f"{self.address}/{name}", start, min(start + _CHUNK_BYTES, size_bytes))
             digest.update(data)
             file.write(data)
         if digest.hexdigest() != self.hashes.get(name):
@@ -225,12 +225,6 @@ class ShardCache:
         except OSError as error:
             elsewhere = "set COLORGAN_CACHE to another folder, or lower `data_cache_gb`"
             raise OutputError.of(f"what is kept of the set, in {self.folder}", error, elsewhere) from error
-
-
-def _read(address: str, start: int | None = None, end: int | None = None) -> bytes:
-    with explained("to read", address, is_place=True):
-        data: bytes = file_system(address).cat_file(object_name(address), start=start, end=end)
-        return data
 
 
 def _shard_sizes(address: str) -> dict[str, int]:
