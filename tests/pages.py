@@ -55,7 +55,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 def furnish(folder: Path) -> None:
     """Put there what the pages' commands name: photos in color, and one to color."""
-    for name in ("photos", "my-photos"):
+    for name in ("photos", "my-photos", "other-photos"):
         (folder / name).mkdir()
         for number in range(12):
             _picture(number).save(folder / name / f"{number:02}.jpg", quality=95)

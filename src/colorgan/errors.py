@@ -144,6 +144,10 @@ class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt 
         self.exit_code = 128 + signal_number
         self.leaves_thread = leaves_thread
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it goes from process to process."""
+        return type(self), (self.exit_code - 128, self.advice)
+
     @property
     def statement(self) -> str:
         """What happened."""

@@ -164,3 +164,15 @@ def test_an_address_where_photos_have_to_lie_on_a_disk_is_one_clear_error(verb, 
     assert stopped.value.code == 2
     assert "the address s3://b/photos" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_ends_is_not_searched_for_garbage():
+    code = """
+import atexit, gc, sys
+atexit.register(lambda: print("objects left alone:", gc.get_freeze_count() > 0))
+from colorgan.cli.app import main
+sys.argv = ["colorgan", "--version"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "objects left alone: True")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from PIL import Image
 from processes import DEADLINE_S, running, wait_until
 from safetensors.torch import load_file
-from stores import REFUSAL, Store, empty_bucket, s3_server
+from stores import REFUSAL, Behavior, Request, Store, empty_bucket, s3_server
 
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
@@ -161,3 +163,63 @@ def test_a_shard_that_changes_during_the_run_ends_it_and_the_last_checkpoint_sta
     assert "its SHA-256 is another: it was changed, or damaged\n  Copy the set there again, whole.\n" in changed.stderr
     assert "Traceback" not in changed.stderr
     assert [path.name for path in Path("runs/finetune/checkpoints").iterdir()] == ["epoch-001"]
+
+
+@pytest.mark.slow
+def test_what_was_learned_before_the_store_failed_is_saved_and_the_run_goes_on_to_the_same_weights(
+    store: Store, tiny_model: Path
+) -> None:
+    run = ("--epochs", "1", "--workers", "1")
+    assert finetune(1, tiny_model, *run, "--run", "whole").returncode == 0
+    for path in Path("cache/sets").glob("*/train-*.tar"):
+        path.unlink()
+    expired = 400, REFUSAL.format("ExpiredToken").encode()
+    store.behavior = after_shards(10, lambda: expired)
+    failed = finetune(1, tiny_model, *run, "--run", "failed")
+    assert failed.returncode == 4
+    assert "the credentials have expired" in failed.stderr
+    (saved,) = Path("failed/checkpoints").iterdir()
+    assert saved.name.startswith("epoch-001-batch-")
+    store.behavior = None
+    assert finetune(1, tiny_model, *run, "--run", "failed").returncode == 0
+    one, other = (load_file(Path(run, "weights", "last.safetensors")) for run in ("whole", "failed"))
+    assert all((one[key] == other[key]).all() for key in one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_signal_is_heeded_while_a_shard_does_not_come(store: Store, tiny_model: Path, workers: str) -> None:
+    stalled, released = threading.Event(), threading.Event()
+
+    def stall() -> None:
+        stalled.set()
+        released.wait(DEADLINE_S)
+
+    store.behavior = after_shards(10, stall)
+    training = command(1, tiny_model, "--epochs", "1", "--workers", workers)
+    environment = os.environ | {"FSSPEC_S3": "{}"}  # which waits for a minute
+    try:
+        with running(training, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            lines = Path("runs/finetune/metrics.jsonl")
+            wait_until(lambda: stalled.is_set() and '"kind": "train"' in lines.read_text(), process)
+            process.send_signal(signal.SIGINT)
+            _, words = process.communicate(timeout=10)
+    finally:
+        released.set()
+    assert process.returncode == 130, words
+    assert "The run is saved." in words
+    saved = [path.name for path in Path("runs/finetune/checkpoints").iterdir()]
+    assert saved
+    assert all(name.startswith("epoch-001-batch-") for name in saved)
+
+
+def after_shards(number: int, answer: Callable[[], tuple[int, bytes] | None]) -> Behavior:
+    """Answer so once that many shards of the photos to train on were asked for."""
+    asked = set[str]()
+
+    def behave(request: Request) -> tuple[int, bytes] | None:
+        if request.method == "GET" and "/data/train-0" in request.path:
+            asked.add(request.path)
+        return answer() if len(asked) > number else None
+
+    return behave

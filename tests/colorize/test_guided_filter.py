@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.colorize import upsample
-from colorgan.colorize.guided_filter import EDGE, RADIUS, apply_linear_model, lines
+from colorgan.colorize.guided_filter import EDGE, RADIUS, apply_linear_model, lines, lines_at
 from colorgan.images.lightness import Lightness
 
 
@@ -108,3 +108,21 @@ def test_a_guided_picture_has_the_same_bits_in_strips_of_any_size(monkeypatch: p
     monkeypatch.setattr(upsample, "_PIXELS_PER_THREAD", 1000)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     assert np.array_equal(upsample.render(large, ab, guide=L), whole)
+
+
+@pytest.mark.parametrize(
+    "size", [(64, 70), (26, 200), (20, 30)], ids=["large", "one window high", "smaller than a window"]
+)
+def test_at_some_places_lines_are_those_of_the_whole_picture(size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    height, width = size
+    L, ab = 100 * torch.rand(size, generator=generator), 20 * torch.randn(2, *size, generator=generator)
+    rows = torch.tensor([0.0, -0.4, height - 0.6, height / 2 + 0.3, 12.5])
+    columns = torch.tensor([0.0, width - 0.7, width - 1.0, width / 3, -0.4])
+    whole = F.grid_sample(
+        lines(L, ab)[None],
+        torch.stack([(columns + 0.5) * 2 / width - 1, (rows + 0.5) * 2 / height - 1], -1)[None, None],
+        padding_mode="border",
+        align_corners=False,
+    )[0, :, 0]
+    torch.testing.assert_close(lines_at(L, ab, rows, columns), whole, rtol=1e-4, atol=1e-3)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -124,3 +125,18 @@ def test_a_photo_smaller_than_the_networks_view_gets_its_colors_averaged(shape: 
     lab = rgb_to_lab(torch.from_numpy(rgb).movedim(-1, 0) / 255)
     assert rgb.shape == (*shape, 3)
     assert lab[1:].sub(20).abs().max() < 0.7
+
+
+def test_a_large_photo_that_several_threads_color_leaves_torch_its_threads_and_has_the_same_bits() -> None:
+    L, ab = np.full((1100, 1000), 50, np.float32), noise(4, 4, 30.0)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(render(L, ab))
+            with ThreadPoolExecutor(1) as pool:
+                assert (torch.get_num_threads(), pool.submit(torch.get_num_threads).result()) == (count, count)
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*results)

@@ -128,7 +128,7 @@ def _places_of(mask: Tensor) -> Tensor:
     """Where (n,) bool is true."""
     if mask.device.type != "cpu":
         return torch.nonzero(mask)[:, 0]
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))  # in a fifth of torch's time
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))  # in half of torch's time, or less
 
 
 def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:

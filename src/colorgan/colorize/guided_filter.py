@@ -25,17 +25,54 @@ def lines(L: Tensor, ab: Tensor) -> Tensor:
     Returns:
         (4, h, w): the slopes of a and b, then their offsets in Lab units.
     """
-    guide, colors = L[None, None], ab[:, None]
-    mean_L, mean_ab = _box(guide), _box(colors)
-    covariance = _box(guide * colors) - mean_L * mean_ab
-    variance = _box(guide * guide) - mean_L * mean_L
+    return _fitted(L[None], ab[:, None])[:, 0]
+
+
+def lines_at(L: Tensor, ab: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The same at some places alone, bilinearly between pixels.
+
+    Args:
+        L: (h, w), 0..100, what the network saw.
+        ab: (2, h, w), Lab units, what it said.
+        rows: (N,), from the middle of the first row.
+        columns: (N,), likewise.
+
+    Returns:
+        (4, N).
+    """
+    height, width = L.shape
+    side = 4 * RADIUS + 2  # two boxes to each side of the two pixels that a place lies between
+    if min(height, width) < side or len(rows) * side**2 > height * width:
+        return sample(lines(L, ab)[:, None], rows[None], columns[None])[:, 0]
+    # A window around each place; it ends where the photo does, so that the border goes on in both alike.
+    top = (rows.floor().long() - 2 * RADIUS).clamp(0, height - side)
+    left = (columns.floor().long() - 2 * RADIUS).clamp(0, width - side)
+    within = torch.arange(side)
+    down, right = (top[:, None] + within)[:, :, None], (left[:, None] + within)[:, None]  # (N, side, 1), (N, 1, side)
+    fitted = _fitted(L[down, right], ab[:, down, right])  # (4, N, side, side)
+    return sample(fitted, (rows - top)[:, None], (columns - left)[:, None])[:, :, 0]
+
+
+def sample(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """What pictures of (C, B, h, w) have at rows and columns of (B, N), as in `lines_at`; (C, B, N)."""
+    height, width = planes.shape[-2:]
+    grid = torch.stack([(columns + 0.5) * 2 / width - 1, (rows + 0.5) * 2 / height - 1], -1)[:, None]
+    found = F.grid_sample(planes.movedim(1, 0), grid, padding_mode="border", align_corners=False)
+    return found[:, :, 0].movedim(0, 1)
+
+
+def _fitted(L: Tensor, ab: Tensor) -> Tensor:
+    """`lines` for several pictures: (B, h, w) and (2, B, h, w) to (4, B, h, w)."""
+    mean_L, mean_ab = _box(L[None]), _box(ab)
+    covariance = _box(L * ab) - mean_L * mean_ab
+    variance = _box((L * L)[None]) - mean_L * mean_L
     slope = covariance / (variance + EDGE)
     offset = mean_ab - slope * mean_L
-    return torch.cat([_box(slope), _box(offset)])[:, 0]
+    return torch.cat([_box(slope), _box(offset)])
 
 
 def _box(x: Tensor) -> Tensor:
-    """The mean over a square around each place, (B, 1, h, w); outside, the border goes on."""
+    """The mean over a square around each place, (C, B, h, w); outside, the border goes on."""
     padded = F.pad(x, (RADIUS, RADIUS, RADIUS, RADIUS), mode="replicate")
     side = 2 * RADIUS + 1
     # Sums of shifted views: pooling adds one number after the other.

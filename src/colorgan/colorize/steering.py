@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize.guided_filter import lines
+from colorgan.colorize.guided_filter import lines_at, sample
 from colorgan.images.hint_files import PhotoHints
 from colorgan.images.photo import Photo
 
@@ -66,14 +65,6 @@ class _Anchors:
     L: Tensor
     ab: Tensor
 
-    def sampled(self, planes: Tensor) -> Tensor:
-        """What planes of (C, h, w) have there, (C, N)."""
-        height, width = planes.shape[-2:]
-        across = (self.columns + 0.5) * 2 / width - 1
-        down = (self.rows + 0.5) * 2 / height - 1
-        grid = torch.stack([across, down], -1)[None, None]
-        return F.grid_sample(planes[None], grid, padding_mode="border", align_corners=False)[0, :, 0]
-
 
 def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturation: float, is_steered: bool) -> Tensor:
     """Move colors so that each hint of a photo holds at its own place.
@@ -116,8 +107,8 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
 def _shown(ab: Tensor, guide: Tensor | None, anchors: _Anchors) -> Tensor:
     """The colors that the photo will have at some places, (2, N); of two sums of colors, the sum of these."""
     if guide is None:
-        return anchors.sampled(ab)
-    slope, offset = anchors.sampled(lines(guide, ab)).split(2)
+        return sample(ab[:, None], anchors.rows[None], anchors.columns[None])[:, 0]
+    slope, offset = lines_at(guide, ab, anchors.rows, anchors.columns).split(2)
     return torch.addcmul(offset, slope, anchors.L)
 
 

@@ -203,7 +203,7 @@ def training_batches(
         first_batch: where to go on after an interruption.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
         warn: told where these cannot be started, so that this one reads.
-        while_waiting: called again and again while they give no batch; raises to stop waiting.
+        while_waiting: called again and again while they give no batch, or no shard comes; raises to stop waiting.
 
     Yields:
         The plan's batches, less those before `first_batch`.
@@ -211,9 +211,11 @@ def training_batches(
     squares = _Squares(split, augment, plan.seed, epoch)
     pin_memory = torch.cuda.is_available()
     with ExitStack() as opened:
+        # Of several processes all have to stop after the same step.
+        check = while_waiting if plan.ranks == 1 else lambda: None
 
         def items() -> Iterator[list[tuple[int, int, int]]]:
-            reach = opened.enter_context(_reading_ahead(split, plan, epoch, first_batch, 2 * workers))
+            reach = opened.enter_context(_reading_ahead(split, plan, epoch, first_batch, 2 * workers, check))
             for batch in plan.batches(epoch, first_batch):
                 reach(batch.numbers)
                 yield [
@@ -228,7 +230,7 @@ def training_batches(
 
 @contextmanager
 def _reading_ahead(
-    split: Split, plan: EpochPlan, epoch: int, first_batch: int, lag: int
+    split: Split, plan: EpochPlan, epoch: int, first_batch: int, lag: int, check: Callable[[], None]
 ) -> Iterator[Callable[[Sequence[int]], None]]:
     """What waits until the shards of a batch's photos are here, and has those of later ones fetched meanwhile."""
     if split.cache is None:
@@ -239,7 +241,7 @@ def _reading_ahead(
         return [split.shard_of(number) for number in split.index["shard"][numbers].tolist()]
 
     coming = plan.photos_of(epoch)[first_batch * plan.share : len(plan) * plan.share]
-    with ReadAhead(split.cache, shards_of(coming), split.cache.room, lag) as ahead:
+    with ReadAhead(split.cache, shards_of(coming), split.cache.room, lag, check) as ahead:
         yield lambda numbers: ahead.reach(shards_of(numbers))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -202,12 +203,13 @@ def _jpeg_beside_others(picture: Image.Image, arguments: dict[str, Any]) -> byte
 
     Pillow lets go of Python's lock where what it writes into has a descriptor, and only there.
     """
-    with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("colorgan"), "w+b") as file:
-        picture.save(file, "JPEG", **arguments)
-        file.seek(0)
-        data = file.read()
-        if data.endswith(_END_OF_JPEG):  # Pillow does not see that a limit of the process cut it short
-            return data
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("colorgan"), "w+b") as file:
+            picture.save(file, "JPEG", **arguments)
+            file.seek(0)
+            data = file.read()
+            if data.endswith(_END_OF_JPEG):  # Pillow does not see that a limit of the process cut it short
+                return data
     return b""
 
 

@@ -112,17 +112,20 @@ class HintBranch(nn.Module):
         values = torch.cat([color, color - _gathered(said.flatten(2), at), torch.ones_like(color[:, :1])], 1)
         points = embedded.flatten(3)  # (b, heads, WIDTH, h w)
         hinted = _gathered(points.flatten(1, 2), at).unflatten(1, (self.heads, _WIDTH))  # (b, heads, WIDTH, N)
-        squares = points.square().sum(2)[..., None] + hinted.square().sum(2, keepdim=True)  # (b, heads, h w, N)
-        pairs = (x.flatten(0, 1) for x in (squares, points.mT, hinted))
+        squares = hinted.square().sum(2)[..., None] + points.square().sum(2, keepdim=True)  # (b, heads, N, h w)
+        pairs = (x.flatten(0, 1) for x in (squares, hinted.mT, points))
         unlike = torch.baddbmm(*pairs, alpha=-2.0).view_as(squares)
         axes = (torch.arange(n, device=hints.device) / min(height, width) for n in (height, width))
         down, right = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
-        away = (down[:, None] - down[at][:, None]) ** 2 + (right[:, None] - right[at][:, None]) ** 2  # (b, h w, N)
+        away = (down - down[at][..., None]) ** 2 + (right - right[at][..., None]) ** 2  # (b, N, h w)
         scores = -unlike - away[:, None] * self.reach.exp()[:, None, None]
-        scores = scores.masked_fill(~is_there[:, None, None], -math.inf)
-        nothing = -self.elsewhere[:, None, None].expand(len(scores), -1, height * width, 1)
-        shares = torch.softmax(torch.cat([scores, nothing], -1), -1)[..., :-1]
-        return (shares @ values.mT[:, None]).mT.flatten(1, 2)
+        scores = scores.masked_fill(~is_there[:, None, :, None], -math.inf)
+        # A softmax over the cells and `elsewhere`; over so few, in this order of memory, torch's own is slow.
+        elsewhere = -self.elsewhere[:, None, None]
+        most = torch.maximum(scores.amax(2, keepdim=True), elsewhere).detach()
+        likeness = (scores - most).exp()
+        total = likeness.sum(2, keepdim=True) + (elsewhere - most).exp()
+        return (values[:, None] @ likeness / total).flatten(1, 2)
 
     def _pull(self, spread: Tensor, said: Tensor, trust: Tensor) -> Tensor:
         """The logarithm of a Gaussian around the colors that reached each place, as far as they are trusted.

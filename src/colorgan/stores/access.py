@@ -11,6 +11,7 @@ import truststore
 
 from colorgan.errors import UsageError, missing_extra
 from colorgan.files import shown_address, split_address
+from colorgan.stores.answers import explained
 
 S3 = ("s3", "s3a")
 WEB = ("http", "https")
@@ -62,6 +63,13 @@ def file_system(address: str) -> Any:
 def _trusted() -> ssl.SSLContext:
     """The certificates of the system; one object, since fsspec keeps a file system for each."""
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def read_bytes(address: str, start: int | None = None, end: int | None = None) -> bytes:
+    """Read an object that has to be there, or a part of it; what a store answers is raised in words of our own."""
+    with explained("to read", address, is_place=True):
+        data: bytes = file_system(address).cat_file(object_name(address), start=start, end=end)
+        return data
 
 
 def object_name(address: str) -> str:

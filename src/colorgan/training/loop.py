@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from colorgan.data.dataset import Augment, Batch, Batches, training_batches
 from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
 from colorgan.distributed import SINGLE, ProcessGroup
-from colorgan.errors import Interrupted, TrainingError
+from colorgan.errors import Interrupted, SetError, StorageError, TrainingError, UsageError
 from colorgan.metrics import MetricValues
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
@@ -137,8 +137,9 @@ class Loop:
             if self.position.validated:
                 self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
                 self._terms = LossMeter(self.group, self.device)
-            self._train_epoch()
-            self._finish_epoch()
+            with self._saving_what_was_learned():
+                self._train_epoch()
+                self._finish_epoch()
 
     def _resume(self) -> None:
         found = load_checkpoint(self.folder / "checkpoints", self.stage, self.callbacks.on_warning)
@@ -180,6 +181,20 @@ class Loop:
         by_steps = self.position.step / (self.batches * most) if most else 0.0
         by_time = self.position.elapsed_s / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
         return min(1.0, max(by_steps, by_time))
+
+    @contextmanager
+    def _saving_what_was_learned(self) -> Iterator[None]:
+        """Save a checkpoint where photos cannot be read any more.
+
+        Of several processes the others know nothing of it; they all go on from the checkpoint before.
+        """
+        try:
+            yield
+        except (SetError, StorageError, UsageError):
+            if self.group.size == 1 and self.position.batch:
+                with suppress(OSError, TrainingError):  # the first error is the one to tell
+                    self._save()
+            raise
 
     def _train_epoch(self) -> None:
         # Closed, since an error that is kept holds this frame, and with it the processes that read.

@@ -75,7 +75,7 @@ def test_each_shard_is_fetched_once_and_no_more_than_there_is_room_for(
     narrow = PhotoSet.open_remote(address, tmp_path, 10 * largest)
     fetched: list[str] = []
     fetch = ShardCache.fetch
-    monkeypatch.setattr(ShardCache, "fetch", lambda cache, name: fetched.append(name) or fetch(cache, name))
+    monkeypatch.setattr(ShardCache, "fetch", lambda cache, name, *more: fetched.append(name) or fetch(cache, name))
     ahead: list[int] = []
     plan = plan_of(narrow)
     read = 0

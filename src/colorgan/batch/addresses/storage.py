@@ -27,7 +27,7 @@ from colorgan.images.discovery import (
     is_housekeeping,
     with_their_hints,
 )
-from colorgan.stores.access import S3, WEB, file_system, object_name
+from colorgan.stores.access import S3, WEB, file_system, object_name, read_bytes
 from colorgan.stores.answers import code_of, explained
 
 _MARK = "made-by-colorgan"  # among an object's metadata, where the store has such
@@ -319,16 +319,10 @@ def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
     Raises:
         StorageError: the store refuses, or does not answer.
     """
-
-    def read(address: str) -> bytes:
-        with explained("to read", address, is_place=True):
-            data: bytes = file_system(address).cat_file(object_name(address))
-            return data
-
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for start in range(0, len(addresses), _AT_ONCE):
             some = addresses[start : start + _AT_ONCE]
-            yield from zip(some, threads.map(read, some), strict=True)
+            yield from zip(some, threads.map(read_bytes, some), strict=True)
 
 
 def is_one_photo(address: str) -> bool:

@@ -7,7 +7,10 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from types import TracebackType
 
-from colorgan.data.remote.shard_cache import ShardCache
+from colorgan.data.remote.shard_cache import Check, ShardCache
+
+_LOOK_S = 0.2  # between two looks at whether a signal came
+_MOST_WAIT_S = 3.0  # for the piece of a shard that is under way, when no more is wanted
 
 
 class ReadAhead:
@@ -20,10 +23,13 @@ class ReadAhead:
         shards: the shard of each photo that is still to come in this epoch, in their order.
         room: how many shards may be here at once, for this process.
         lag: how many batches may be asked for, and not be read yet, when the next one is.
+        check: called while a shard is waited for, to raise where a signal came.
     """
 
-    def __init__(self, cache: ShardCache, shards: Sequence[str], room: int, lag: int = 0) -> None:
-        self._cache, self._room, self._lag = cache, room, lag
+    def __init__(
+        self, cache: ShardCache, shards: Sequence[str], room: int, lag: int = 0, check: Check = lambda: None
+    ) -> None:
+        self._cache, self._room, self._lag, self._check = cache, room, lag, check
         self._left = Counter(shards)  # photos of each that are still to come; in the order of their first ones
         self._coming = list(self._left)
         self._fetched: set[str] = set()
@@ -38,12 +44,12 @@ class ReadAhead:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Fetch no more; a shard that is under way is finished."""
+        """Fetch no more; what is under way is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_MOST_WAIT_S)
 
     def reach(self, shards: Sequence[str]) -> None:
         """Wait until the shards of the next batch's photos are here.
@@ -53,6 +59,7 @@ class ReadAhead:
 
         Raises:
             ColorganError: one could not be fetched.
+            Interrupted: a signal came while one was waited for.
         """
         if self._thread.ident is None:
             self._thread.start()
@@ -66,7 +73,8 @@ class ReadAhead:
                     if len(self._fetched) >= self._room:
                         self._let_go(0)  # what those who read still need of these, they fetch again
                         self._read.append([])
-                    self._changed.wait()
+                    self._check()
+                    self._changed.wait(_LOOK_S)
                 self._left[name] -= 1
                 if not self._left[name]:
                     self._read[-1].append(name)
@@ -86,7 +94,7 @@ class ReadAhead:
                 if self._closed:
                     return
             try:
-                self._cache.fetch(name)
+                self._cache.fetch(name, self._go_on)
             except BaseException as error:
                 with self._changed:
                     self._error = error
@@ -95,3 +103,7 @@ class ReadAhead:
             with self._changed:
                 self._fetched.add(name)
                 self._changed.notify_all()
+
+    def _go_on(self) -> None:
+        if self._closed:
+            raise EOFError("no more shards are wanted")

@@ -18,7 +18,7 @@ from colorgan.data.plan import WINDOW_SHARDS
 from colorgan.data.shards import SET_FILE, parse_description
 from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import atomic_write, locked, remove_leftovers, sha256_of, shown_address, whole_address
-from colorgan.stores.access import WEB, check_address, file_system, object_name
+from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
 from colorgan.stores.answers import explained
 
 _LEAST = WINDOW_SHARDS + 2  # one that is being fetched, and one for validation
@@ -73,7 +73,7 @@ class ShardCache:
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
         sizes = _shard_sizes(address)  # first: what a store answers to this says why it refuses
-        text = _read(f"{address}/{SET_FILE}")
+        text = read_bytes(f"{address}/{SET_FILE}")
         description = parse_description(text, shown_address(address))
         hashes = description.get("sha256")
         identity = str(description.get("identity"))
@@ -160,8 +160,12 @@ class ShardCache:
             self._date(name)
             return file
 
-    def fetch(self, name: str) -> None:
+    def fetch(self, name: str, check: Check = lambda: None) -> None:
         """Bring a shard here, unless it is; the shards that were longest not used make room for it.
+
+        Args:
+            name: of the shard.
+            check: called between its pieces and while others are waited for, to raise where it is not wanted any more.
 
         Raises:
             SetError: it is missing or not the one that the set was written with.
@@ -171,12 +175,13 @@ class ShardCache:
         path = self.folder / name
         if self._date(name):
             return
-        with self._writing(), _exclusive(path.with_suffix(".lock")), ExitStack() as held:
+        with self._writing(), _exclusive(path.with_suffix(".lock"), check), ExitStack() as held:
             if path.exists():  # another process brought it meanwhile
                 return
             while not (file := self._begun(path, held)):
+                check()
                 time.sleep(_WAIT_S)
-            self._download(name, self.sizes[name], file, lambda: None)
+            self._download(name, self.sizes[name], file, check)
 
     def release(self, name: str) -> None:
         """Let a shard be among the first to go; whoever uses it after all keeps it."""
@@ -205,7 +210,7 @@ class ShardCache:
         digest = hashlib.sha256()
         for start in range(0, size_bytes, _CHUNK_BYTES):
             check()
-            data = _read(f"{self.address}/{name}", start, min(start + _CHUNK_BYTES, size_bytes))
+            data = read_bytes(f"{self.address}/{name}", start, min(start + _CHUNK_BYTES, size_bytes))
             digest.update(data)
             file.write(data)
         if digest.hexdigest() != self.hashes.get(name):
@@ -222,12 +227,6 @@ class ShardCache:
             raise OutputError.of(f"what is kept of the set, in {self.folder}", error, elsewhere) from error
 
 
-def _read(address: str, start: int | None = None, end: int | None = None) -> bytes:
-    with explained("to read", address, is_place=True):
-        data: bytes = file_system(address).cat_file(object_name(address), start=start, end=end)
-        return data
-
-
 def _shard_sizes(address: str) -> dict[str, int]:
     with explained("to list", address, is_place=True):
         entries = file_system(address).ls(object_name(address), detail=True)
@@ -236,7 +235,7 @@ def _shard_sizes(address: str) -> dict[str, int]:
 
 
 @contextmanager
-def _exclusive(lock: Path) -> Iterator[None]:
+def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
     """Hold a lock file, once no other process does."""
     with ExitStack() as held:
         while True:
@@ -244,6 +243,7 @@ def _exclusive(lock: Path) -> Iterator[None]:
                 held.enter_context(locked(lock))
                 break
             except BlockingIOError:
+                check()
                 time.sleep(_WAIT_S)
         yield
 
