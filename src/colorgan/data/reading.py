@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,14 +95,24 @@ def _ending(readers: Iterable[BaseProcess]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # The loader's own handler would make another error of it.
-        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if hasattr(signal, "SIGCHLD") else None
-        for reader in readers:
-            reader.kill()
-            reader.join(_LOOK_UP_S)
-        if handler is not None:
-            signal.signal(signal.SIGCHLD, handler)
+        with _unheard_ends():
+            for reader in readers:
+                reader.kill()
+                reader.join(_LOOK_UP_S)
         raise
+
+
+@contextmanager
+def _unheard_ends() -> Iterator[None]:
+    """Leave the loader's own handler out, which makes an error of a process that ends."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield  # it has none there
+        return
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
 
 
 def read_batches(
