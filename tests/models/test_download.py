@@ -372,7 +372,7 @@ def test_a_cache_that_cannot_be_a_folder_is_said_in_words(published, tmp_path):
         fetch(published, tmp_path / "cache" / "weights.bin", os.replace)
 
 
-CONNECTORS = ("socket", "ssl", "urllib.request", "http.client", "ftplib", "urllib3", "requests", "httpx", "aiohttp")
+CONNECTORS = ("socket", "urllib.request", "http.client", "ftplib", "urllib3", "requests", "httpx", "aiohttp")
 
 
 def test_connections_are_opened_in_one_place_and_to_the_cluster_that_is_named():

@@ -180,7 +180,8 @@ class PhotoWorker:
         with self._permits:
             with self._counting:
                 self._busy += 1
-                torch.set_num_threads(max(1, self._cores // self._busy))
+                # More threads round sums otherwise, which could move the regions of an album.
+                torch.set_num_threads(1 if self._album else max(1, self._cores // self._busy))
             try:
                 yield
             finally:
