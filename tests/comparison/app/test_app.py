@@ -181,7 +181,7 @@ def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
     steered = page.until(lambda: picture() if picture() != plain else "")
     browser.run(f"{_INSIDE} root.querySelector('[data-does=keep]').click()")
     browser.run(_INSIDE + _CLICK, 0.75, 0.5)
-    page.until(lambda: len(marks()) == 2)
+    page.until(lambda: len(marks()) == 2 and picture() != steered)  # the app has seen it
     browser.run(f"{_INSIDE} root.querySelector('[data-does=undo]').click()")
     page.until(lambda: len(marks()) == 1 and picture() == steered)
     save = page.until(lambda: [each for each in page.all_of("button") if each.text == "Save the hints"])[0]
