@@ -2,8 +2,8 @@
 # Train the bundled models from nothing: bash scripts/train_bundled.sh PHOTOS WORK
 # PHOTOS holds the archives that docs/model-card.md names; WORK takes the encoder, the set and the runs. Stopped, the same command goes
 # on where it was. FIRST, SECOND and HINTS are the minutes of the stages: the first's on an H200 with CACHE=device, the others' on one core
-# of a CPU; how many photos are seen in them is the machine's, and docs/model-card.md says how many they were. BATCH is the first stage's
-# (256 photos need 7 GB). Prints the figures at its end.
+# of a CPU; how many photos are seen in them is the machine's, and docs/model-card.md says how many they were. BATCH is the first stage's;
+# fewer photos need less memory. Prints the figures at its end.
 set -euo pipefail
 photos=$1 work=$2 here=$(dirname "$0")
 assets=$here/../src/colorgan/assets unseen=$photos/imagenet-validation.tar
@@ -40,7 +40,8 @@ colorgan finetune "${varied[@]}" --run "$work/hints" --hint-branch --from "$asse
     --size-min 112 --crop-min 0.6 --aged 0.1 --batch-size 16 --lr 3e-3 --warmup 0.02 --ema 0.99 --max-minutes "${HINTS:-84}"
 for model in compact compact-gan; do
     python "$here/calibrate.py" "$work/set" "$assets/$model.safetensors"
-    python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to "$model" --anyway
 done
+python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact
+python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact-gan --anyway
 
 colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures" --overwrite
