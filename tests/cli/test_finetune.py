@@ -199,43 +199,45 @@ def test_a_full_dev_shm_stops_no_training(place, start, size, warned):
     assert "Traceback" not in words
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for a process's children")
-@pytest.mark.slow
-def test_a_process_that_reads_and_is_killed_ends_the_training_with_words(place, colorgan, start):
+@pytest.fixture
+def reading(place, colorgan, start):
+    """A training whose first epoch is over, and what lists the processes that read for it; in the end it is resumed."""
     process = start(*finetune("--epochs", "100000", "--run", "run", "--workers", "2"))
     wait_until((place / "run" / "checkpoints" / "epoch-001").exists, process)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    yield process, lambda: [int(child) for child in children.read_text().split()]
+    epochs = sum(line["kind"] == "validation" for line in log(place / "run"))
+    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(epochs))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for a process's children")
+@pytest.mark.slow
+def test_a_process_that_reads_and_is_killed_ends_the_training_with_words(reading):
+    process, readers = reading
     end = time.monotonic() + DEADLINE_S
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError):  # one whose epoch is over ends by itself
-            for child in children.read_text().split():
-                os.kill(int(child), signal.SIGKILL)  # as the system does where memory ends
+            for reader in readers():
+                os.kill(reader, signal.SIGKILL)  # as the system does where memory ends
         time.sleep(0.2)
     _, words = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 4, words
     assert "Traceback" not in words
     assert "bug" not in words
     assert "--workers" in words
-    epochs = sum(line["kind"] == "validation" for line in log(place / "run"))
-    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(epochs))
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system for a process's children")
 @pytest.mark.slow
-def test_a_signal_is_heard_while_a_process_that_reads_hangs(place, colorgan, start):
-    process = start(*finetune("--epochs", "100000", "--run", "run", "--workers", "1"))
-    wait_until((place / "run" / "checkpoints" / "epoch-001").exists, process)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    wait_until(lambda: children.read_text().split(), process)
-    os.kill(int(children.read_text().split()[0]), signal.SIGSTOP)  # as one that waits for a disk
+def test_a_signal_is_heard_while_a_process_that_reads_hangs(reading):
+    process, readers = reading
+    wait_until(readers, process)
+    os.kill(readers()[0], signal.SIGSTOP)  # as one that waits for a disk
     time.sleep(1)  # until what it had read is used up
     process.terminate()
     _, words = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 143, words
-    epochs = sum(line["kind"] == "validation" for line in log(place / "run"))
-    done = colorgan("finetune", "--resume", "--run", "run", "--epochs", str(epochs))
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
