@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from colorgan.models.loading import load_model
+from colorgan.networks import hint_branch
 from colorgan.networks.hint_branch import HintBranch
 from colorgan.networks.liteunet import LiteUNet
 
@@ -110,3 +111,16 @@ def test_hints_in_every_pixel_are_looked_at_within_bounds() -> None:
     inside, pull = _branch()([torch.rand(1, 4, 64, 64)], torch.zeros(1, 313, 64, 64), hints)
     assert inside.shape == (1, 6, 64, 64)
     assert pull.isfinite().all()
+
+
+@torch.inference_mode()
+def test_photos_with_few_and_with_many_hints_come_out_in_a_batch_as_alone(
+    drawn: LiteUNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = hint((30.0, -10.0), 0, 0) + hint((-20.0, 40.0), 30, 50) + hint((5.0, 5.0), 40, 2)
+    hints = torch.stack([many, hint((10.0, 20.0)), many.flip(-1), hint((-30.0, 0.0), 4, 60)])
+    alone = [drawn(L[None], hints=of[None]).logits for L, of in zip(photos(4), hints, strict=True)]
+    for most in (hint_branch._MOST_SCORES, 1):  # with about as many cells together, and each by itself
+        monkeypatch.setattr(hint_branch, "_MOST_SCORES", most)
+        together = drawn(photos(4), hints=hints).logits
+        torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-3)
