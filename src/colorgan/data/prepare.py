@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from colorgan import __version__
+from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.data.dedup import choose_validation, group_near_duplicates
 from colorgan.data.filters import Reason, Rejected
@@ -36,7 +37,7 @@ from colorgan.data.shards import (
 from colorgan.data.sources import Check, Entry, Source, open_source
 from colorgan.data.staging import check_place, staged_folder
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import Paths, path_list, refuse_addresses, sha256_of, sync
+from colorgan.files import sha256_of, sync
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
