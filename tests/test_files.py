@@ -1,32 +1,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
-import signal
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
-from processes import running
 from trees import needs_links
 
 from colorgan import files
-from colorgan.errors import UsageError
-from colorgan.files import (
-    atomic_write,
-    drop_unfinished,
-    is_address,
-    locked,
-    refuse_addresses,
-    remove_leftovers,
-    sha256_of,
-    shown_address,
-)
+from colorgan.files import atomic_write, drop_unfinished, remove_leftovers, sha256_of
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -140,75 +125,6 @@ def test_a_files_digest_is_that_of_all_its_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 5000  # more than is read at once
     (tmp_path / "a").write_bytes(data)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()
-
-
-def test_a_lock_is_held_by_one_and_removed_at_the_end(tmp_path: Path) -> None:
-    with locked(tmp_path / "lock") as has_locks:
-        assert has_locks
-        with pytest.raises(BlockingIOError), locked(tmp_path / "lock"):
-            pytest.fail("two hold it")
-        assert (tmp_path / "lock").exists()
-    assert not (tmp_path / "lock").exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_lock_ends_with_its_process_though_a_forked_one_lives_on(tmp_path: Path) -> None:
-    code = (
-        "import os, sys, time, pathlib\n"
-        f"from {locked.__module__} import locked\n"
-        "with locked(pathlib.Path(sys.argv[1])):\n"
-        "    if os.fork() == 0:\n"
-        "        print('forked', flush=True)\n"
-        "        time.sleep(600)\n"
-        "    time.sleep(600)\n"
-    )
-    lock = tmp_path / "lock"
-    with running([sys.executable, "-c", code, lock], stdout=subprocess.PIPE, start_new_session=True) as process:
-        try:
-            assert process.stdout.readline() == "forked\n"
-            with pytest.raises(BlockingIOError), locked(lock):
-                pytest.fail("two hold it")
-            process.kill()
-            process.wait()
-            with locked(lock) as has_locks:
-                assert has_locks
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def test_without_locks_on_the_disk_that_is_said_and_nobody_is_kept_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(file: object) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    monkeypatch.setattr(files, "_hold", refuse)
-    with locked(tmp_path / "lock") as first, locked(tmp_path / "lock") as second:
-        assert (first, second) == (False, False)
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("s3://bucket/a?b", "s3://bucket/a?b"),
-        ("https://user:word@host/a.jpg?Signature=secret#x", "https://host/a.jpg"),
-        ("http://user:p@ss@host/a/b.jpg?one?two#x", "http://host/a/b.jpg"),
-        ("http://host/a.jpg#secret", "http://host/a.jpg"),
-        ("abfs://container@account.example/a", "abfs://container@account.example/a"),
-        ("/photos/a?b", "/photos/a?b"),
-        ("C:/photos", "C:/photos"),
-    ],
-)
-def test_an_address_is_shown_without_what_is_secret(path: str, expected: str) -> None:
-    assert shown_address(path) == expected
-    assert is_address(path) == (":" in path and not path.startswith("C"))
-
-
-@pytest.mark.parametrize("path", ["s3://bucket/photos", Path("s3://bucket/photos")])
-def test_where_photos_have_to_lie_on_a_disk_an_address_is_refused_with_a_way_out(path: str | Path) -> None:
-    refuse_addresses(["photos"], "a set")
-    with pytest.raises(UsageError, match=r"photos on a disk for a set: the address s3://bucket/photos.*aws s3 sync"):
-        refuse_addresses([path], "a set")
 
 
 class HeldOpenError(PermissionError):

@@ -6,97 +6,26 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import secrets
 import stat
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO
 
-from colorgan.errors import UsageError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
+if sys.platform != "win32":
     import fcntl
 
-Paths: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
-_UNFINISHED = ".colorgan-"  # how the names of files begin that are being written, and
-_UNFINISHED_END = ".tmp"
+_UNFINISHED, _UNFINISHED_END = ".colorgan-", ".tmp"  # how the names of files begin and end that are being written
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 _WAITS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _under_way: set[Path] = set()
-_HELD_BY_ANOTHER = {
-    errno.EACCES,
-    errno.EAGAIN,
-    errno.EWOULDBLOCK,
-    errno.EDEADLK,
-}  # two are the same number on most systems
-_held: set[IO[bytes]] = set()
-
-
 # How a disk that has no such thing answers: network disks, FUSE and exFAT know no flush of a folder, some none at all.
 _NOT_THERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EISDIR}
-
-
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])")  # of one slash where it went through a Path
-
-
-def is_address(path: str | os.PathLike[str]) -> bool:
-    """Whether it is no path on this machine's disks, but an address such as s3://bucket/photos."""
-    return _ADDRESS.match(os.fspath(path)) is not None
-
-
-def split_address(address: str) -> tuple[str, str]:
-    """The scheme of an address, in small letters, and what follows it."""
-    match = _ADDRESS.match(address)
-    if match is None:
-        raise ValueError("no address")
-    return match[1].lower(), address[match.end() :]
-
-
-def whole_address(path: str | os.PathLike[str]) -> str:
-    """An address with both of its slashes, of which one is lost where it went through a Path."""
-    scheme, rest = split_address(os.fspath(path))
-    return f"{scheme}://{rest}"
-
-
-def shown_address(path: str) -> str:
-    """A path or an address as it may be printed: without a password, and for the web without what may sign it."""
-    if not is_address(path):
-        return path
-    scheme, rest = split_address(path)
-    if scheme in ("http", "https"):
-        rest = rest.partition("?")[0].partition("#")[0]
-    host, slash, below = rest.partition("/")
-    user, at, name = host.rpartition("@")
-    return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
-
-
-def path_list(paths: Paths) -> list[str]:
-    """One path or several as a list; the letters of a text are no paths."""
-    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-
-
-def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:
-    """Refuse addresses where photos have to lie on a disk.
-
-    Args:
-        paths: of photos.
-        doing: what they are for, in words.
-
-    Raises:
-        UsageError: one is an address.
-    """
-    for path in paths:
-        if is_address(path):
-            advice = "Bring the photos to a disk first, for example with `aws s3 sync`."
-            raise UsageError(f"photos on a disk for {doing}", f"the address {shown_address(os.fspath(path))}", advice)
 
 
 class DiskWarning(UserWarning):
@@ -279,88 +208,6 @@ def _remove_if_left(path: Path) -> None:
             is_left = _lock(file)
         if is_left:
             path.unlink()
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock file for this process alone, and remove it at the end.
-
-    The system lets go of it however this process ends, also where processes that it forked go on.
-
-    Args:
-        path: the file; its folder is there.
-
-    Yields:
-        Whether this disk has locks; without them nobody is kept away.
-
-    Raises:
-        BlockingIOError: another process holds it.
-        OSError: the file cannot be made.
-    """
-    file, has_locks = _lock_file(path)
-    _held.add(file)
-    try:
-        yield has_locks
-    finally:
-        _held.discard(file)
-        if sys.platform == "win32":  # it removes no open file
-            file.close()
-        with contextlib.suppress(OSError):
-            path.unlink()
-        file.close()
-
-
-@contextlib.contextmanager
-def locked_alone(path: Path, expected: str, found: str, advice: str) -> Iterator[bool]:
-    """As `locked`, but to be refused where another process holds the file.
-
-    Raises:
-        UsageError: another does, said in these words.
-        OSError: the file cannot be made.
-    """
-    with contextlib.ExitStack() as held:
-        try:
-            has_locks = held.enter_context(locked(path))
-        except BlockingIOError as error:
-            raise UsageError(expected, found, advice) from error
-        yield has_locks
-
-
-def _lock_file(path: Path) -> tuple[IO[bytes], bool]:
-    """Make the file and lock it; and whether that could be done here."""
-    while True:
-        file = path.open("ab")
-        try:
-            _hold(file)
-        except OSError as error:
-            if error.errno not in _HELD_BY_ANOTHER:
-                return file, False
-            file.close()
-            raise BlockingIOError(errno.EAGAIN, "another process holds this lock", str(path)) from error
-        except BaseException:
-            file.close()
-            raise
-        # Whoever held it until now may have removed it before it was locked here, and a third may have made another.
-        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
-            return file, True
-        file.close()
-
-
-def _hold(file: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _leave_locks_to_the_parent() -> None:
-    for file in _held:
-        file.close()
-    _held.clear()
-
-
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
 
 
 def read_file(path: Path) -> bytes:

@@ -27,8 +27,9 @@ from colorgan.batch.options import with_hints
 from colorgan.colorize.palette import Palette, Regions
 from colorgan.colorize.prediction import PredictedColors, steered
 from colorgan.errors import OutputError
-from colorgan.files import atomic_write, locked_alone
+from colorgan.files import atomic_write
 from colorgan.images.discovery import stable_hash
+from colorgan.locks import locked_alone
 
 if TYPE_CHECKING:
     from colorgan.colorize.options import ColorizeOptions

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from colorgan.addresses import is_address
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.journal import Journal, ResultState, Stamp
@@ -18,7 +19,7 @@ from colorgan.batch.journals.records import LocalFiles
 from colorgan.batch.options import with_hints
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.files import is_address, remove_leftovers
+from colorgan.files import remove_leftovers
 from colorgan.images.discovery import PathSet
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from colorgan.addresses import is_address, shown_address
 from colorgan.batch.journals.records import FileState
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.errors import MissingExtraError, PhotoError
-from colorgan.files import is_address, shown_address
 from colorgan.images.discovery import HINTS_SUFFIXES, Listing, hints_names, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from colorgan.addresses import is_address
 from colorgan.batch.jobs import Job
 from colorgan.batch.ray_cluster import connected, reason_of
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, DeviceError
-from colorgan.files import is_address
 
 _ATTEMPTS = 3  # of a photo whose actor dies
 _IN_HAND = 2  # groups of jobs for each actor: one is read or written while another is computed

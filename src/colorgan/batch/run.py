@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from colorgan.addresses import Paths, is_address, path_list
 from colorgan.batch.backlog import Backlog, color_all
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
@@ -23,7 +24,7 @@ from colorgan.batch.shards import Shard
 from colorgan.callbacks import Callbacks, PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import EXIT_SOME_FAILED, PhotoError
-from colorgan.files import Paths, is_address, path_list, sha256_of
+from colorgan.files import sha256_of
 from colorgan.images.discovery import stable_hash
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from colorgan.addresses import is_address, shown_address
 from colorgan.batch.gallery import check_place
 from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.options import BatchOptions
@@ -16,7 +17,6 @@ from colorgan.batch.planner import plan_outputs
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
-from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
+from colorgan.addresses import shown_address
 from colorgan.batch.addresses.storage import open_photo, read_object, write_result
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
@@ -20,7 +21,6 @@ from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, with_hints
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
-from colorgan.files import shown_address
 from colorgan.images import decode
 from colorgan.images.discovery import split_name
 from colorgan.images.hint_files import read_hints_file

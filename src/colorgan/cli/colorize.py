@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from colorgan.addresses import is_address
 from colorgan.batch.loading import RESUME_ADVICE
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import count_photos
@@ -25,7 +26,6 @@ from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader, ReaderGoneError
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.errors import ColorganError, Interrupted, UsageError
-from colorgan.files import is_address
 from colorgan.images.discovery import read_paths
 from colorgan.options import COLORS, FILES, RUNNING, Option
 from colorgan.signals import SignalWatch

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from colorgan.addresses import is_address, shown_address
 from colorgan.batch.loading import Loading
 from colorgan.batch.options import BatchOptions
 from colorgan.cli.callbacks import CommandCallbacks
 from colorgan.cli.colorize_output import printable
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
-from colorgan.files import is_address, shown_address
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 STREAM = Path("-")

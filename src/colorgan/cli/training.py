@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from colorgan.addresses import is_address, shown_address, whole_address
 from colorgan.callbacks import TrainingStep
 from colorgan.cli.callbacks import CommandCallbacks, watch_signals
 from colorgan.cli.console import Console
 from colorgan.cli.options import Given, Quiet, command
 from colorgan.errors import Interrupted
-from colorgan.files import is_address, shown_address, whole_address
 from colorgan.options import FILES, Option
 from colorgan.signals import SignalWatch
 from colorgan.training.options import FinetuneOptions

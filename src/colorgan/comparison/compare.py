@@ -18,6 +18,7 @@ import PIL
 import torch
 
 from colorgan import __version__
+from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.answer import answer, where_gray_is_better
 from colorgan.comparison.crops import open_inputs
@@ -34,7 +35,7 @@ from colorgan.comparison.summary import differences_of, notes_on_copies, notes_o
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
-from colorgan.files import Paths, locked_alone, path_list, refuse_addresses
+from colorgan.locks import locked_alone
 from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
 

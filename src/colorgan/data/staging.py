@@ -9,7 +9,8 @@ from pathlib import Path
 
 from colorgan.data.shards import SET_FILE, is_set_file
 from colorgan.errors import UsageError
-from colorgan.files import locked, locked_alone, sync_folder
+from colorgan.files import sync_folder
+from colorgan.locks import locked, locked_alone
 
 _LOCK_FILE = "lock"
 

@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar
 
 from PIL import Image, ImageFile
 
 from colorgan.errors import DamagedPhotoError, PhotoError
 from colorgan.images import openers
-from colorgan.images.formats import PHOTO_SUFFIXES
+from colorgan.images.formats import A_PHOTO, PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
-from colorgan.images.jpeg import WITHOUT_END, completed
 from colorgan.images.metadata.read import of_tags, orientation_of
-from colorgan.images.openers import A_PHOTO, UnknownTiffError, open_image
+from colorgan.images.openers import UnknownTiffError, open_image
 from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, rgb_from_raster
 from colorgan.images.pixels import Raster
+from colorgan.images.readers.jpeg import WITHOUT_END, completed
 from colorgan.images.tiff import samples
-from colorgan.images.tiff.pages import StartingAt, largest_instead, photos_of
+from colorgan.images.tiff.pages import largest_instead, photos_of, starting_at
 
 MAX_MEGAPIXELS = 500.0
 _ICC_TAG = 34675
@@ -146,10 +146,10 @@ def count_pages(source: Path | BinaryIO) -> int:
 def measure(source: Path | BinaryIO) -> float:
     """How large a photo is, in megapixels, without its pixels being decoded; 0 of what cannot be read."""
     try:
-        with _open_file(source) as file, _located(file, ReadOptions()).opened() as image:
-            return float(image.width * image.height / 1e6)
-    except Exception:  # as above
+        width, height = read_size(source, ReadOptions(max_megapixels=math.inf))
+    except PhotoError:
         return 0.0
+    return width * height / 1e6
 
 
 @contextmanager
@@ -263,7 +263,7 @@ def _located(file: BinaryIO, options: ReadOptions) -> _Place:
     if page.is_gray and not before.is_gray and size == (before.width, before.height):
         warnings = ("gray and as large as the page in color before it: perhaps a scanner's infrared channel",)
     if page.index is None:
-        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, size, warnings)
+        return _Place(starting_at(file, page.place), 0, page.place, size, warnings)
     return _Place(file, page.index, page.place, size, warnings)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+A_PHOTO = "a photo that can be read"  # what errors say was expected
+
 
 @dataclass(frozen=True)
 class Format:

@@ -60,27 +60,9 @@ class Lightness:
         Returns:
             (height, width), 0..100.
         """
-        if self.samples.dtype == np.uint8:
-            small = Image.fromarray(self.samples).resize((width, height), resample)
-            samples: Samples = np.asarray(small)
-        else:
-            samples = self._reduced_deep(height, width, resample)
-        L: NDArray[np.float32] = self.table[samples]
+        small = Image.fromarray(self.samples).resize((width, height), resample)
+        L: NDArray[np.float32] = self.table[np.asarray(small)]
         return L
-
-    def _reduced_deep(self, height: int, width: int, resample: Image.Resampling) -> NDArray[np.uint16]:
-        """Samples of 16 bits at another size: first across, strip by strip, then down, as Pillow has no such mode."""
-        narrow = np.empty((self.shape[0], width), np.float32)
-        for rows in strips(*self.shape):
-            strip = Image.fromarray(self.samples[rows].astype(np.float32))
-            narrow[rows] = np.asarray(strip.resize((width, strip.height), resample))
-        small = np.asarray(Image.fromarray(narrow).resize((width, height), resample))
-        return _rounded(small.clip(0, 65535))
-
-
-def _rounded(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    codes: NDArray[np.uint16] = np.rint(values).astype(np.uint16)
-    return codes
 
 
 def strips(height: int, width: int) -> Iterator[slice]:
@@ -127,7 +109,8 @@ LUMINANCE_OF_RGB16 = _luminance_tables(1 << 16)
 
 def codes_of_lightness(L: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Steps of L, which `L_OF_CODE` turns back, of values in 0..100."""
-    return _rounded(L * np.float32(_STEPS / 100))
+    codes: NDArray[np.uint16] = np.rint(L * np.float32(_STEPS / 100)).astype(np.uint16)
+    return codes
 
 
 def lightness_of_rgb(planes: Sequence[Samples], luminance: NDArray[np.float32]) -> NDArray[np.float32]:

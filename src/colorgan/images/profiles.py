@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colorgan.images.icc import gray_profile, rgb_profile
+from colorgan.images.lightness import linear_from_srgb
 
+GRAY_MODES = ("1", "L", "LA", "I;16", "I")  # of Pillow's pictures
 Chromaticities = tuple[float, ...]  # x and y of white, red, green and blue
 
 _D65, _C, _EQUAL, _DCI = (0.3127, 0.3290), (0.310, 0.316), (1 / 3, 1 / 3), (0.314, 0.351)
@@ -39,10 +42,6 @@ _HLG_PEAK, _HLG_SYSTEM_GAMMA = 1000.0, 1.2  # of the display that HLG is made fo
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def _srgb(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
-
-
 def _pq(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     """SMPTE ST 2084, relative to a white page."""
     power = signal ** (32 / 2523)
@@ -63,7 +62,7 @@ def _gamma(power: float) -> Curve:
 
 # ITU-T H.273, table 3. Still pictures of the curves of television (1, 6, 14, 15) are shown as sRGB everywhere.
 _CURVES: dict[int, Curve] = {
-    **dict.fromkeys((1, 6, 13, 14, 15), _srgb),
+    **dict.fromkeys((1, 6, 13, 14, 15), linear_from_srgb),
     4: _gamma(2.2),
     5: _gamma(2.8),
     8: _gamma(1.0),
@@ -90,6 +89,12 @@ class Meaning:
     profile: bytes | None = None
     warnings: tuple[str, ...] = ()
 
+    def apply_to(self, image: Any) -> None:
+        """Put the profile into an open picture's `info`, and the warnings behind those that it has."""
+        if self.profile:
+            image.info["icc_profile"] = self.profile
+        image.warnings = (*getattr(image, "warnings", ()), *self.warnings)
+
 
 def of_code_points(primaries: int, transfer: int, *, is_full_range: bool = True, is_gray: bool = False) -> Meaning:
     """The meaning of samples by code points of ITU-T H.273.
@@ -104,7 +109,7 @@ def of_code_points(primaries: int, transfer: int, *, is_full_range: bool = True,
     curve, corners = _CURVES.get(transfer), _PRIMARIES.get(primaries)
     if curve is None or corners is None:
         return Meaning(warnings=(f"a color space of unknown kind ({primaries}/{transfer}), taken for sRGB",))
-    if curve is _srgb and is_full_range and (is_gray or corners == _SRGB):
+    if curve is linear_from_srgb and is_full_range and (is_gray or corners == _SRGB):
         return Meaning()
     signal = np.linspace(0, 1, _CURVE_STEPS)
     if not is_full_range:
@@ -128,7 +133,9 @@ def of_gamma(gamma: float | None, chromaticities: Chromaticities | None, *, is_g
         return Meaning()
     if gamma is not None and not 0.01 <= gamma <= 10:
         return Meaning(warnings=(f"an impossible gamma ({gamma:g}), taken for sRGB",))
-    curve = _table(_srgb(np.linspace(0, 1, _CURVE_STEPS))) if is_plain or gamma is None else _power(1 / gamma)
+    curve = (
+        _table(linear_from_srgb(np.linspace(0, 1, _CURVE_STEPS))) if is_plain or gamma is None else _power(1 / gamma)
+    )
     try:
         return Meaning(_profile(curve, corners, is_gray=is_gray))
     except (np.linalg.LinAlgError, ValueError, struct.error, ZeroDivisionError):

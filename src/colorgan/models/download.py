@@ -20,7 +20,8 @@ import truststore
 
 from colorgan import __version__
 from colorgan.errors import OutputError, WeightsError
-from colorgan.files import locked, sha256_of
+from colorgan.files import sha256_of
+from colorgan.locks import locked
 
 Progress = Callable[[int, "int | None"], None]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import truststore
 
+from colorgan.addresses import shown_address, split_address
 from colorgan.errors import UsageError, missing_extra
-from colorgan.files import shown_address, split_address
 from colorgan.stores.answers import explained
 
 S3 = ("s3", "s3a")

@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from colorgan.addresses import shown_address
 from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
-from colorgan.files import shown_address
 
 _GO_ON = "The same command again goes on with the rest."
 # What stores answer, by code or HTTP status: what was found, and what to do.

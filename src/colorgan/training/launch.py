@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from colorgan import __version__
+from colorgan.addresses import is_address, whole_address
 from colorgan.callbacks import Callbacks, NullCallbacks, StopCheck
 from colorgan.data.photoset import PhotoSet
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
-from colorgan.files import check_writable, is_address, whole_address
+from colorgan.files import check_writable
 from colorgan.metrics import MetricValues
 from colorgan.models.loading import NETWORKS, ModelInfo, build_network, cache_folder, install_model, save_model
 from colorgan.models.registry import writing

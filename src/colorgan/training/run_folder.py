@@ -15,7 +15,8 @@ import torch
 
 from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
-from colorgan.files import atomic_write, locked_alone
+from colorgan.files import atomic_write
+from colorgan.locks import locked_alone
 from colorgan.training.options import Options
 from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
 

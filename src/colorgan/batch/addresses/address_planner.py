@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from colorgan.addresses import is_address, shown_address, split_address
 from colorgan.batch.addresses.storage import UNKNOWN, hints_of, is_one_photo, list_photos, state_of
 from colorgan.batch.jobs import Job, belongs_to_photo, hints_among, hints_beside
 from colorgan.batch.journals.records import FileState
 from colorgan.errors import UsageError
-from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import find_photos, has_photo_suffix, is_hints_file, split_name
 from colorgan.images.formats import PHOTO_SUFFIXES, written_suffix
 from colorgan.stores.access import check_address

@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from colorgan.addresses import is_address, shown_address, split_address
 from colorgan.batch.journals.records import FileState
 from colorgan.errors import PhotoError, UsageError
-from colorgan.files import is_address, shown_address, split_address
 from colorgan.images.discovery import (
     has_photo_suffix,
     hints_names,

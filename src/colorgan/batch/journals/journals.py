@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from colorgan.addresses import is_address
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.journal import Journal
 from colorgan.batch.journals.manifest import MANIFEST_NAME, PART_RECORDS, AddressJournal, ManifestStore
 from colorgan.batch.journals.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.batch.shards import Shard
 from colorgan.errors import Interrupted, OutputError, StorageError
-from colorgan.files import Disk, is_address
+from colorgan.files import Disk
 
 
 class Journals:

@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from colorgan.addresses import is_address, shown_address
 from colorgan.batch.addresses import storage
 from colorgan.batch.journals.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals.records import FileState, Record, RecordState, RecordStore
 from colorgan.batch.journals.sqlite_store import SCHEMA, SELECT, record_of, write_records
 from colorgan.batch.shards import Shard
 from colorgan.errors import OutputError
-from colorgan.files import atomic_write, is_address, shown_address
+from colorgan.files import atomic_write
 
 MANIFEST_NAME = ".colorgan-manifest"
 PART_RECORDS = 1000

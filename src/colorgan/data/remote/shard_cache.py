@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from colorgan.addresses import shown_address, whole_address
 from colorgan.data.plan import WINDOW_SHARDS
 from colorgan.data.shards import SET_FILE, parse_description
 from colorgan.errors import OutputError, SetError, UsageError
-from colorgan.files import atomic_write, locked, remove_leftovers, sha256_of, shown_address, whole_address
+from colorgan.files import atomic_write, remove_leftovers, sha256_of
+from colorgan.locks import locked
 from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
 from colorgan.stores.answers import explained
 

@@ -151,46 +151,11 @@ class _Layout:
         return fields, self.unpack(self.place, at + count * size)[0]
 
 
-class StartingAt(io.RawIOBase):
-    """A TIFF as if one of its directories were the first, for readers that know no others.
-
-    Args:
-        file: the TIFF, open.
-        place: of the directory.
-    """
-
-    def __init__(self, file: BinaryIO, place: int) -> None:
-        super().__init__()
-        layout = _Layout.of(file)
-        self._file = file
-        file.seek(0)
-        head = file.read(layout.first_place)
-        self._head = head + struct.pack(layout.order + layout.place, place)
-        self._position = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position}
-        self._position = self._file.seek(0, io.SEEK_END) + offset if whence == io.SEEK_END else base[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        """Where it stands."""
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to so many bytes, or all."""
-        self._file.seek(self._position)
-        data = self._file.read(size)
-        if self._position < len(self._head):
-            data = (self._head[self._position :] + data[len(self._head) - self._position :])[: len(data)]
-        self._position += len(data)
-        return data
+def starting_at(file: BinaryIO, place: int) -> io.BytesIO:
+    """A copy of a TIFF whose first directory is the one at that place, for readers that know no others."""
+    layout = _Layout.of(file)
+    file.seek(0)
+    copy = io.BytesIO(file.read())
+    copy.seek(layout.first_place)
+    copy.write(struct.pack(layout.order + layout.place, place))
+    return copy

@@ -1,4 +1,4 @@
-"""JPEGs without their last bytes: told from damaged ones by whether any pixel depends on what is missing."""
+"""JPEGs: what cameras say of their colors, and files without their last bytes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,32 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import JpegImagePlugin
+from PIL.ExifTags import IFD
+from PIL.ImageFile import ImageFile
+
+from colorgan.images import profiles
+from colorgan.images.profiles import Meaning
 
 _END = b"\xff\xd9"
 _MOST_NOISE_BYTES = 1 << 24
 _MOST_MISSING = 0.01  # share of the samples that may depend on what is missing ...
 _FAINT = 24  # ... by more than these levels: the last scan of a progressive JPEG only refines, and its end all of it
 WITHOUT_END = "its last bytes are missing; what was left of it was read"
+
+
+def open_jpeg(file: BinaryIO) -> ImageFile:
+    """Open a JPEG; cameras say by EXIF data alone that its colors are Adobe RGB (DCF 2.0)."""
+    image: ImageFile = JpegImagePlugin.jpeg_factory(file)  # type: ignore[no-untyped-call, unused-ignore]
+    if image.mode == "CMYK" and "adobe" not in image.info:
+        Meaning(warnings=("no word on whether its inks are inverted; taken so, as Adobe does",)).apply_to(image)
+    if "icc_profile" not in image.info and image.mode in ("L", "RGB") and b"R03\0" in image.info.get("exif", b""):
+        try:
+            index = image.getexif().get_ifd(IFD.Interop).get(1)
+        except Exception:  # damaged EXIF data, of which there is a word later
+            return image
+        if index == "R03":
+            image.info["icc_profile"] = profiles.adobe_rgb(is_gray=image.mode == "L")
+    return image
 
 
 def completed(file: BinaryIO) -> io.BytesIO | None:
