@@ -59,7 +59,7 @@ def colorgan(weights: str, fit: str, render_size: int | None, precision: str) ->
 
     def color(photo: Path, result: Path) -> None:
         read_photo = read(photo)
-        rgb = colorizer.colorize_photo(read_photo, rendering)
+        rgb = colorizer.finish(read_photo, colorizer.predict(read_photo, rendering), rendering)
         data, _ = encode(PHOTO_SUFFIXES[result.suffix], rgb, metadata=read_photo.metadata, options=WriteOptions(95))
         write_bytes(data, result)
 

@@ -8,27 +8,22 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from colorgan.data import filters
 from colorgan.data.filters import (
-    THUMB_SIDE,
     Reason,
     Reduced,
     Rejected,
-    perceptual_hashes,
     reduce_photo,
     rejected_for_colors,
-    thumbs_to_lab,
 )
 from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import open_source
 from colorgan.images.decode import ReadOptions, read_size
 from colorgan.images.profiles import adobe_rgb
-from colorgan.images.toning import Toning, toning_of
 
 Paint = Callable[..., bytes]
 Judge = Callable[..., "Reduced | Rejected"]
@@ -43,14 +38,16 @@ def reduce(tmp_path: Path) -> Judge:
     return reduce
 
 
-def lab_of(*pictures: Image.Image) -> torch.Tensor:
-    thumbs = [np.asarray(picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)) for picture in pictures]
-    return thumbs_to_lab([Reduced(b"", 32, 32, "", thumb, Toning.color) for thumb in thumbs])
+def reduced(reduce: Judge, picture: Image.Image) -> Reduced:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    photo = reduce(buffer.getvalue(), size=64)
+    assert isinstance(photo, Reduced)
+    return photo
 
 
-def verdicts(min_chroma: float, *pictures: Image.Image) -> list[Reason | None]:
-    photos = [Reduced(b"", 64, 64, "", np.empty(0, np.uint8), toning_of(picture)) for picture in pictures]
-    found = [rejected_for_colors(*pair, min_chroma) for pair in zip(photos, lab_of(*pictures), strict=True)]
+def verdicts(reduce: Judge, min_chroma: float, *pictures: Image.Image) -> list[Reason | None]:
+    found = [rejected_for_colors(reduced(reduce, picture), min_chroma) for picture in pictures]
     return [rejected and rejected.reason for rejected in found]
 
 
@@ -174,20 +171,20 @@ def test_mutated_photos_are_reduced_or_left_out_and_never_raise(
     assert isinstance(reduce(bytes(data)), Reduced | Rejected)
 
 
-def test_gray_and_toned_photos_are_told_from_those_in_color() -> None:
+def test_gray_and_toned_photos_are_told_from_those_in_color(reduce: Judge) -> None:
     ramp = np.tile(np.linspace(20, 235, 64), (64, 1))
     gray = Image.fromarray(ramp.astype(np.uint8)).convert("RGB")
     sepia = Image.fromarray(np.stack([ramp, ramp * 0.85, ramp * 0.7], -1).astype(np.uint8))
     coarse = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     colorful = Image.fromarray(coarse).resize((64, 64))
-    assert verdicts(2.0, gray, sepia, colorful) == [Reason.GRAY, Reason.TONED, None]
-    assert verdicts(60.0, colorful) == [Reason.GRAY], "below the chroma that was asked for"
-    assert verdicts(0.0, gray, sepia) == [None, None]
+    assert verdicts(reduce, 2.0, gray, sepia, colorful) == [Reason.GRAY, Reason.TONED, None]
+    assert verdicts(reduce, 60.0, colorful) == [Reason.GRAY], "below the chroma that was asked for"
+    assert verdicts(reduce, 0.0, gray, sepia) == [None, None]
 
 
-def test_the_perceptual_hash_survives_compression_and_tells_photos_apart(paint: Paint) -> None:
+def test_the_perceptual_hash_survives_compression_and_tells_photos_apart(reduce: Judge, paint: Paint) -> None:
     photo, other = (Image.open(io.BytesIO(paint(seed, 64, 64))) for seed in (0, 1))
     worse = Image.open(io.BytesIO(paint(0, 50, 50, kind="JPEG", quality=60)))
-    hashes = perceptual_hashes(lab_of(photo, worse, other)).tolist()
+    hashes = [reduced(reduce, picture).hash for picture in (photo, worse, other)]
     assert (hashes[0] ^ hashes[1]).bit_count() <= 3
     assert (hashes[0] ^ hashes[2]).bit_count() > 10

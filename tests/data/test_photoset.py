@@ -107,12 +107,14 @@ def test_a_damaged_manifest_is_refused_when_sources_are_asked_for(
         photo_set.train.sources()
 
 
-def test_a_set_on_a_disk_without_memory_maps_is_read(photo_set: PhotoSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_on_a_disk_without_memory_maps_is_read(
+    folder: Path, photo_set: PhotoSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENODEV, "No such device")
 
     expected = photo_set.train.read(0).tobytes()
     monkeypatch.setattr(mmap, "mmap", refuse)
     monkeypatch.setattr(np, "memmap", refuse)
-    fresh = pickle.loads(pickle.dumps(photo_set.train))
+    fresh = PhotoSet.open(folder).train
     assert fresh.read(0).tobytes() == expected

@@ -6,7 +6,6 @@ Only L ages: the colors that a network is to find stay those of the new photo.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,11 +58,6 @@ def draw_ages(random: torch.Generator, count: int, size: int) -> Ages:
     texture = grain * (_MOST_GRAIN * uniform(count, 1, 1)) + _stains(random, count, size)
     texture += _scratches(uniform(count, _MOST_SCRATCHES, 6), size)
     return Ages(film, torch.stack([spread, shift], 1), texture[:, None])
-
-
-def joined_ages(ages: Sequence[Ages]) -> Ages:
-    """The ages of several draws, one after the other."""
-    return Ages(*(torch.cat([getattr(age, name) for age in ages]) for name in ("film", "light", "texture")))
 
 
 def _stains(random: torch.Generator, count: int, size: int) -> Tensor:

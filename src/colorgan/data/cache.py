@@ -142,21 +142,18 @@ class PhotoCache:
         corners = (sizes - extent[:, None]) * torch.stack([down, across], 1)  # top and left
         mirrored = (turned < 0.5) & augment.flip
         varied = (2 * torch.stack([spread, shift], 1) - 1) * torch.tensor([augment.contrast, augment.brightness])
-        light = varied + torch.tensor([1.0, 0.0])
+        light = _sent((varied + torch.tensor([1.0, 0.0])).float(), device)
         rgb = self._squares(numbers, corners.float(), extent.float(), mirrored, batch.side)
         old = drawn[:, -1] < augment.aged
         rows = old[own].nonzero()[:, 0]
         if not len(rows):
-            return Batch(rgb, _sent(light.float(), device))
+            return Batch(rgb, light)
         generator = torch.Generator(device).manual_seed(int(random.integers(2**63)))
         ages = draw_ages(generator, int(old.sum()), batch.side)
         which = (old.cumsum(0) - 1)[own[rows]]  # of all that are drawn
-        light, rows, which = (_sent(tensor, device) for tensor in (light.float(), rows, which))
-        spread, shift = light.unbind(1)
-        aged_spread, aged_shift = ages.light[which].unbind(1)
-        light = torch.stack(
-            [spread.index_copy(0, rows, spread[rows] * aged_spread), shift.index_add(0, rows, aged_shift)], 1
-        )
+        rows, which = (_sent(tensor, device) for tensor in (rows, which))
+        light[rows, 0] *= ages.light[which, 0]
+        light[rows, 1] += ages.light[which, 1]
         return Batch(rgb, light, Aged(rows, ages.film[which], ages.texture[which]))
 
     def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
-from colorgan.data.aging import Ages, draw_ages, joined_ages
+from colorgan.data.aging import Ages, draw_ages
 from colorgan.data.photoset import Split
 from colorgan.data.plan import EpochPlan
 from colorgan.data.reading import Piped, read_batches
@@ -175,11 +175,11 @@ def _collate(squares: Sequence[_Drawn]) -> Batch:
 
 
 def _collate_ages(ages: Sequence[Ages | None]) -> Aged | None:
-    drawn = [(row, age) for row, age in enumerate(ages) if age]
+    drawn = {row: age for row, age in enumerate(ages) if age}
     if not drawn:
         return None
-    together = joined_ages([age for _, age in drawn])
-    return Aged(torch.tensor([row for row, _ in drawn]), together.film, together.texture)
+    film, texture = ([getattr(age, name) for age in drawn.values()] for name in ("film", "texture"))
+    return Aged(torch.tensor(list(drawn)), torch.cat(film), torch.cat(texture))
 
 
 def training_batches(

@@ -1,4 +1,4 @@
-"""What is left out of a set and why: decoding one photo, and judging many by small pictures of them."""
+"""What is left out of a set and why: decoding a photo, and judging it by a small picture of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from colorgan.color.bins import nearest_bin
 from colorgan.color.lab import rgb_to_lab
 from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
@@ -21,7 +22,11 @@ from colorgan.errors import PhotoError
 from colorgan.images.decode import read_rgb, read_size
 from colorgan.images.toning import Toning, toning_of
 
-THUMB_SIDE = 32
+BINS_PER_PHOTO = 256
+BINS_DTYPE = np.dtype("<u2")
+
+_THUMB_SIDE = 32
+_COUNTED = slice(None, None, 2)  # the rows and columns of the thumb whose bins are counted
 
 
 class Reason(str, Enum):
@@ -58,16 +63,20 @@ class Reduced:
         height: pixels.
         width: pixels.
         digest: of its pixels before they were encoded.
-        thumb: (THUMB_SIDE, THUMB_SIDE, 3), uint8 sRGB.
         toning: whether it is gray, toned or in color.
+        chroma: the mean over its pixels, Lab units.
+        hash: the perceptual one; see `_perceptual_hash`.
+        bins: (BINS_PER_PHOTO,), those of pixels that lie evenly over it.
     """
 
     encoded: bytes
     height: int
     width: int
     digest: str
-    thumb: npt.NDArray[np.uint8]
     toning: Toning
+    chroma: float
+    hash: int
+    bins: npt.NDArray[np.uint16]
 
 
 def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> Reduced | Rejected:
@@ -111,43 +120,36 @@ def _encode(picture: Image.Image, encoding: Encoding) -> Reduced | Rejected:
         return Rejected(
             Reason.UNREADABLE, f"{picture.width} x {picture.height} is too long for {encoding.pillow_format}"
         )
-    thumb = picture.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
-    toning = toning_of(picture)
-    return Reduced(buffer.getvalue(), picture.height, picture.width, digest, np.asarray(thumb), toning)
+    thumb = np.array(picture.resize((_THUMB_SIDE, _THUMB_SIDE), Image.Resampling.BOX))
+    L, ab = rgb_to_lab(torch.from_numpy(thumb).permute(2, 0, 1)[None].float() / 255).split((1, 2), dim=1)
+    return Reduced(
+        buffer.getvalue(),
+        picture.height,
+        picture.width,
+        digest,
+        toning_of(picture),
+        chroma=float(ab.norm(dim=1).mean()),
+        hash=_perceptual_hash(L),
+        bins=nearest_bin(ab[..., _COUNTED, _COUNTED]).flatten().numpy().astype(BINS_DTYPE),
+    )
 
 
-def thumbs_to_lab(photos: list[Reduced]) -> Tensor:
-    """The photos' thumbs as Lab, (B, 3, THUMB_SIDE, THUMB_SIDE)."""
-    thumbs = np.array([photo.thumb for photo in photos], np.uint8).reshape(-1, THUMB_SIDE, THUMB_SIDE, 3)
-    rgb = torch.from_numpy(thumbs)
-    return rgb_to_lab(rgb.permute(0, 3, 1, 2).contiguous().float() / 255)
+def _perceptual_hash(L: Tensor) -> int:
+    """64 bits that small changes hardly change: whether L, (1, 1, H, W), rises from each of 8 x 9 cells to the next."""
+    cells = F.adaptive_avg_pool2d(L, (8, 9))[0, 0]
+    rises = (cells[:, 1:] > cells[:, :-1]).numpy()
+    return int.from_bytes(np.packbits(rises).tobytes(), "big")
 
 
-def rejected_for_colors(photo: Reduced, lab: Tensor, min_chroma: float) -> Rejected | None:
+def rejected_for_colors(photo: Reduced, min_chroma: float) -> Rejected | None:
     """Why a photo is gray or toned, or None.
 
     Args:
-        photo: as it was judged when it was read.
-        lab: (3, H, W), of its thumb.
+        photo: the photo.
         min_chroma: Lab units; a photo whose mean chroma is below is gray. 0 lets everything pass.
     """
     if min_chroma == 0:
         return None
-    chroma = float(lab[1:].norm(dim=0).mean())
-    if chroma < min_chroma or photo.toning is Toning.gray:
-        return Rejected(Reason.GRAY, f"mean chroma {chroma:.2f}")
-    return Rejected(Reason.TONED, f"mean chroma {chroma:.2f}, one tone") if photo.toning is Toning.toned else None
-
-
-def perceptual_hashes(lab: Tensor) -> npt.NDArray[np.uint64]:
-    """A 64-bit hash of each photo that small changes hardly change: whether L rises from each cell to the next.
-
-    Args:
-        lab: (B, 3, H, W).
-
-    Returns:
-        (B,), uint64.
-    """
-    cells = F.adaptive_avg_pool2d(lab[:, :1], (8, 9))[:, 0]
-    rises = (cells[:, :, 1:] > cells[:, :, :-1]).flatten(1).numpy()
-    return np.packbits(rises, axis=1).view(">u8")[:, 0].astype(np.uint64)
+    if photo.chroma < min_chroma or photo.toning is Toning.gray:
+        return Rejected(Reason.GRAY, f"mean chroma {photo.chroma:.2f}")
+    return Rejected(Reason.TONED, f"mean chroma {photo.chroma:.2f}, one tone") if photo.toning is Toning.toned else None

@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
@@ -35,32 +35,42 @@ _ADVICE = "Prepare the set again."
 class Split:
     """The training or the validation photos of a set, by their positions in its index.
 
-    Its index is read when it is first asked for, in each process anew, so that it can be pickled.
-
     Args:
         folder: the set's.
         name: train or val.
+        sha256: of its index.
         cache: of a set at an address, whose folder that is; None for a set on a disk.
+
+    Attributes:
+        cache: as above.
+        index: what the set knows of each photo; see `INDEX_DTYPE`.
+
+    Raises:
+        SetError: the index is not the one that the set was written with, or not all that it points to is there.
     """
 
-    def __init__(self, folder: Path, name: str, cache: ShardCache | None = None) -> None:
+    def __init__(self, folder: Path, name: str, sha256: str, cache: ShardCache | None = None) -> None:
         self.cache = cache
         self._folder = folder
         self._name = name
-        self._index: Index | None = None
-
-    @property
-    def index(self) -> Index:
-        """What the set knows of each photo; see `INDEX_DTYPE`."""
-        if self._index is None:
-            self._index = np.load(self._folder / index_name(self._name), allow_pickle=False)
-        return self._index
+        self.index = self._read_index(sha256)
+        for number in np.unique(self.index["shard"]).tolist():
+            rows = self.index[self.index["shard"] == number]
+            self._check_shard(number, int((rows["offset"] + rows["length"]).max()))
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"cache": self.cache, "_folder": self._folder, "_name": self._name, "_index": None}
+    def _read_index(self, sha256: str) -> Index:
+        path = self._folder / index_name(self._name)
+        try:
+            if sha256_of(path) == sha256:
+                index: Index = np.load(path, allow_pickle=False)
+                if index.dtype == INDEX_DTYPE and index.ndim == 1:
+                    return index
+        except (OSError, ValueError, EOFError) as error:
+            raise SetError(f"an index at {path}", str(error), _ADVICE) from error
+        raise SetError(f"an index at {path}", f"it is damaged, or not the one {SET_FILE} was written with", _ADVICE)
 
     def shard_of(self, number: int) -> str:
         """The file name of a shard."""
@@ -111,23 +121,6 @@ class Split:
             raise SetError(f"a manifest at {path} of {len(self)} photos", f"it names {len(sources)}", _ADVICE)
         return [source for _, source in sorted(sources.items())]
 
-    def check(self, sha256: str) -> None:
-        """Make sure that the index is the one the set was written with, and that all it points to is there.
-
-        Raises:
-            SetError: it is not.
-        """
-        path = self._folder / index_name(self._name)
-        try:
-            intact = sha256_of(path) == sha256 and self.index.dtype == INDEX_DTYPE and self.index.ndim == 1
-        except (OSError, ValueError, EOFError) as error:
-            raise SetError(f"an index at {path}", str(error), _ADVICE) from error
-        if not intact:
-            raise SetError(f"an index at {path}", f"it is damaged, or not the one {SET_FILE} was written with", _ADVICE)
-        for number in np.unique(self.index["shard"]).tolist():
-            rows = self.index[self.index["shard"] == number]
-            self._check_shard(number, int((rows["offset"] + rows["length"]).max()))
-
     def _check_shard(self, number: int, end: int) -> None:
         name = self.shard_of(number)
         if self.cache:
@@ -165,13 +158,27 @@ class PhotoSet:
         return self.train.cache is not None
 
     @classmethod
-    def open(cls, folder: Path) -> PhotoSet:
-        """Open a set on a disk, after making sure that it is whole.
+    def open(cls, folder: Path, cache: ShardCache | None = None) -> PhotoSet:
+        """Open a set, after making sure that it is whole.
+
+        Args:
+            folder: the set's own, or that of its cache.
+            cache: of a set at an address.
 
         Raises:
             SetError: there is none, or a part of it is missing, damaged or of another version.
         """
-        return cls._opened(folder, None)
+        description = read_description(folder)
+        try:
+            identity = str(description["identity"])
+            hashes = {name: str(description["sha256"][index_name(name)]) for name in SPLITS}
+            prior = torch.tensor(description["ab_prior"], dtype=torch.float32)
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise SetError(f"a description of the set in {folder / SET_FILE}", "it is damaged", _ADVICE) from error
+        if prior.shape != (BINS,) or not bool((prior >= 0).all()) or not bool((prior.sum() - 1).abs() < 1e-3):
+            raise SetError(f"{BINS} shares that sum to 1 in {folder / SET_FILE}", "other numbers", _ADVICE)
+        splits = {name: Split(folder, name, sha256, cache) for name, sha256 in hashes.items()}
+        return cls(identity, prior, splits["train"], splits["val"])
 
     @classmethod
     def open_remote(
@@ -195,20 +202,4 @@ class PhotoSet:
         cache = ShardCache.connect(address, kept, limit_bytes, processes)
         for name in SPLITS:
             cache.bring(index_name(name), check)
-        return cls._opened(cache.folder, cache)
-
-    @classmethod
-    def _opened(cls, folder: Path, cache: ShardCache | None) -> PhotoSet:
-        description = read_description(folder)
-        try:
-            identity = str(description["identity"])
-            hashes = {name: str(description["sha256"][index_name(name)]) for name in SPLITS}
-            prior = torch.tensor(description["ab_prior"], dtype=torch.float32)
-        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise SetError(f"a description of the set in {folder / SET_FILE}", "it is damaged", _ADVICE) from error
-        if prior.shape != (BINS,) or not bool((prior >= 0).all()) or not bool((prior.sum() - 1).abs() < 1e-3):
-            raise SetError(f"{BINS} shares that sum to 1 in {folder / SET_FILE}", "other numbers", _ADVICE)
-        splits = {name: Split(folder, name, cache) for name in hashes}
-        for name, split in splits.items():
-            split.check(hashes[name])
-        return cls(identity, prior, splits["train"], splits["val"])
+        return cls.open(cache.folder, cache)

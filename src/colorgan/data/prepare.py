@@ -21,7 +21,7 @@ from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.data.dedup import choose_validation, group_near_duplicates
 from colorgan.data.filters import Reason, Rejected
 from colorgan.data.options import RESTART_ADVICE, PrepareOptions
-from colorgan.data.selection import Criteria, Kept, Selection, count_bins
+from colorgan.data.selection import Kept, Selection, count_bins
 from colorgan.data.shards import (
     ENCODINGS,
     FORMAT,
@@ -29,7 +29,6 @@ from colorgan.data.shards import (
     MANIFEST_FILE,
     SET_FILE,
     SPLITS,
-    Encoding,
     ShardWriter,
     identity_of,
     index_name,
@@ -59,14 +58,6 @@ class PrepareReport:
     left_out: dict[str, int]
     ignored: int
     identity: str
-
-
-@dataclass(frozen=True)
-class _Photo:
-    """A kept photo and where it comes from."""
-
-    entry: Entry
-    kept: Kept
 
 
 def prepare(
@@ -101,26 +92,12 @@ def prepare(
         for path in paths:
             opened.append(open_source(Path(path), check))
             stack.callback(opened[-1].close)
-        criteria = Criteria(
-            options.size,
-            options.min_side,
-            options.min_chroma,
-            options.per_class,
-            _choose_classes({entry.class_name for source in opened for entry in source.entries}, options),
-            options.seed,
-            _encoding(options.encoding),
-        )
+        chosen = _choose_classes({entry.class_name for source in opened for entry in source.entries}, options)
         try:
             with staged_folder(folder, options.overwrite) as staging:
-                return _fill(staging, folder, opened, criteria, options, check)
+                return _fill(staging, folder, opened, chosen, options, check)
         except OSError as error:
             raise OutputError.of(f"a set at {folder}", error, "choose another folder", parameter="output") from error
-
-
-def _encoding(name: str) -> Encoding:
-    if name not in ENCODINGS:
-        raise UsageError(f"an encoding of {', '.join(ENCODINGS)}", repr(name), "Give one of these.")
-    return ENCODINGS[name]
 
 
 def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] | None:
@@ -150,27 +127,28 @@ def _fill(
     staging: Path,
     output: Path,
     sources: Sequence[Source],
-    criteria: Criteria,
+    chosen: Set[str] | None,
     options: PrepareOptions,
     check: StopCheck,
 ) -> PrepareReport:
     """Write all files of the set into the staging folder, `set.json` last."""
     entries = [entry for source in sources for entry in source.entries]
     with tempfile.TemporaryFile(dir=staging) as encoded, tempfile.TemporaryFile(dir=staging) as bins:
-        selection = Selection(entries, criteria, encoded, bins)
-        selection.run(options.workers or os.cpu_count() or 1, check)
-        outcomes = list(zip(entries, selection.outcomes, strict=True))
-        photos = [_Photo(entry, outcome) for entry, outcome in outcomes if isinstance(outcome, Kept)]
-        left_out = _count_reasons(selection.outcomes)
+        selection = Selection(entries, options, chosen, encoded, bins)
+        outcomes = list(zip(entries, selection.run(options.workers or os.cpu_count() or 1, check), strict=True))
+        photos = [outcome for _, outcome in outcomes if isinstance(outcome, Kept)]
+        reasons = Counter(outcome.reason for _, outcome in outcomes if isinstance(outcome, Rejected))
+        left_out = {reason.value: reasons[reason] for reason in Reason if reasons[reason]}
         if not photos:
             raise _nothing_kept(sources, left_out)
         splits = _split(photos, options, check)
         classes = sorted({photo.entry.class_name for photo in photos})
+        suffix = ENCODINGS[options.encoding].suffix
         shards: dict[str, str] = {}
         for split in SPLITS:
-            shards |= _write_photos(staging, split, splits[split], classes, encoded, criteria.encoding.suffix, check)
+            shards |= _write_photos(staging, split, splits[split], classes, encoded, suffix, check)
         in_training = np.zeros(len(photos), np.bool_)
-        in_training[[photo.kept.row for photo in splits["train"]]] = True
+        in_training[[photo.row for photo in splits["train"]]] = True
         prior = count_bins(bins, in_training)
     _write_manifest(staging, outcomes, splits, check)
     hashes = {name: sha256_of(staging / name) for name in [MANIFEST_FILE, *map(index_name, SPLITS)]}
@@ -205,11 +183,6 @@ def _describe(
     }
 
 
-def _count_reasons(outcomes: Sequence[Kept | Rejected | None]) -> dict[str, int]:
-    counted = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Rejected))
-    return {reason.value: counted[reason] for reason in Reason if counted[reason]}
-
-
 def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetError:
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     expected = f"photos in {', '.join(source.label for source in sources)}"
@@ -220,11 +193,11 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
     return SetError(expected, f"all were left out: {reasons}", advice)
 
 
-def _split(photos: Sequence[_Photo], options: PrepareOptions, check: Check) -> dict[str, list[_Photo]]:
+def _split(photos: Sequence[Kept], options: PrepareOptions, check: Check) -> dict[str, list[Kept]]:
     """The photos of each split, in the seeded order in which they are written."""
-    groups = group_near_duplicates(np.array([photo.kept.hash for photo in photos], np.uint64), check)
+    groups = group_near_duplicates(np.array([photo.hash for photo in photos], np.uint64), check)
     held_back = choose_validation(groups, options.val_fraction, options.seed).tolist()
-    splits: dict[str, list[_Photo]] = {
+    splits: dict[str, list[Kept]] = {
         split: [photo for photo, held in zip(photos, held_back, strict=True) if held == (split == "val")]
         for split in SPLITS
     }
@@ -236,7 +209,7 @@ def _split(photos: Sequence[_Photo], options: PrepareOptions, check: Check) -> d
 def _write_photos(
     staging: Path,
     split: str,
-    photos: Sequence[_Photo],
+    photos: Sequence[Kept],
     classes: Sequence[str],
     encoded: IO[bytes],
     suffix: str,
@@ -247,20 +220,20 @@ def _write_photos(
     with ShardWriter(staging, split, len(photos), suffix) as writer:
         for photo in photos:
             check()
-            encoded.seek(photo.kept.offset)
-            data = encoded.read(photo.kept.length)
-            writer.add(data, photo.kept.height, photo.kept.width, numbers[photo.entry.class_name])
+            encoded.seek(photo.offset)
+            data = encoded.read(photo.length)
+            writer.add(data, photo.height, photo.width, numbers[photo.entry.class_name])
     return writer.hashes
 
 
 def _write_manifest(
     staging: Path,
-    outcomes: Sequence[tuple[Entry, Kept | Rejected | None]],
-    splits: dict[str, list[_Photo]],
+    outcomes: Sequence[tuple[Entry, Kept | Rejected]],
+    splits: dict[str, list[Kept]],
     check: Check,
 ) -> None:
     """One line per source photo: what became of it."""
-    keys = {photo.kept.row: (split, f"{number:08d}") for split in SPLITS for number, photo in enumerate(splits[split])}
+    keys = {photo.row: (split, f"{number:08d}") for split in SPLITS for number, photo in enumerate(splits[split])}
     with (staging / MANIFEST_FILE).open("x", encoding="ascii", newline="\n") as file:
         for entry, outcome in outcomes:
             check()
@@ -269,7 +242,7 @@ def _write_manifest(
                 split, key = keys[outcome.row]
                 line |= {"split": split, "key": key, "height": outcome.height, "width": outcome.width}
                 line["pixels"] = outcome.digest
-            elif outcome is not None:
+            else:
                 line |= {"left_out": outcome.reason.value, "detail": outcome.detail}
             file.write(json.dumps(line) + "\n")
         sync(file)

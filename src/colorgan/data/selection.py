@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
@@ -16,41 +16,24 @@ import numpy.typing as npt
 from PIL import Image
 
 from colorgan.callbacks import StopCheck
-from colorgan.color.bins import BINS, nearest_bin
+from colorgan.color.bins import BINS
 from colorgan.data.filters import (
-    THUMB_SIDE,
+    BINS_DTYPE,
+    BINS_PER_PHOTO,
     Reason,
     Reduced,
     Rejected,
-    perceptual_hashes,
     reduce_photo,
     rejected_for_colors,
-    thumbs_to_lab,
 )
-from colorgan.data.shards import Encoding
+from colorgan.data.options import PrepareOptions
+from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import Entry
 
-_BATCH = 128  # photos that are judged at once
-_COUNTED = slice(None, None, 2)  # the rows and columns of a thumb whose bins are counted
-_BINS_PER_PHOTO = (THUMB_SIDE // 2) ** 2
-_BINS_DTYPE = np.dtype("<u2")
 _ROWS_AT_ONCE = 4096
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """What decides whether a photo is kept; see `PrepareOptions`."""
-
-    size: int
-    min_side: int
-    min_chroma: float
-    per_class: int | None
-    classes: frozenset[str] | None
-    seed: int
-    encoding: Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +41,7 @@ class Kept:
     """A photo whose encoded file lies in a spool.
 
     Attributes:
+        entry: where it comes from.
         row: how many were kept before it.
         offset: of its file in the spool.
         length: bytes.
@@ -67,6 +51,7 @@ class Kept:
         hash: the perceptual one.
     """
 
+    entry: Entry
     row: int
     offset: int
     length: int
@@ -81,89 +66,79 @@ class Selection:
 
     Args:
         entries: all photos of all sources.
-        criteria: what decides.
+        options: what decides.
+        classes: those to keep, None for all.
         encoded: a file for the kept photos' files, one after the other.
         bins: a file for the bins of their pixels.
-
-    Attributes:
-        outcomes: what became of each entry, in their order; None before `run` came to it.
     """
 
-    def __init__(self, entries: Sequence[Entry], criteria: Criteria, encoded: IO[bytes], bins: IO[bytes]) -> None:
-        self.outcomes: list[Kept | Rejected | None] = [None] * len(entries)
-        self._entries = entries
-        self._criteria = criteria
-        self._encoded = encoded
-        self._bins = bins
-        self._kept = 0
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        options: PrepareOptions,
+        classes: Set[str] | None,
+        encoded: IO[bytes],
+        bins: IO[bytes],
+    ) -> None:
+        self._entries, self._options, self._classes = entries, options, classes
+        self._encoded, self._bins = encoded, bins
         self._kept_of_class: Counter[str] = Counter()
-        self._seen: dict[str, str] = {}  # digest -> the name of the photo that has it
+        self._kept_as: dict[str, str] = {}  # the name of each kept photo by the digest of its pixels
 
-    def run(self, workers: int, check: StopCheck) -> None:
-        """Decide about every entry, with so many threads; what `check` raises ends it."""
+    def run(self, workers: int, check: StopCheck) -> list[Kept | Rejected]:
+        """Decide about every entry, with so many threads; what `check` raises ends it.
+
+        Returns:
+            What became of each entry, in their order.
+        """
         order = list(range(len(self._entries)))
-        if self._criteria.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
-            Random(f"{self._criteria.seed}/photos").shuffle(order)
-        batch: list[tuple[int, Reduced | Rejected]] = []
+        if self._options.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
+            Random(f"{self._options.seed}/photos").shuffle(order)
+        outcomes: dict[int, Kept | Rejected] = {}
         with warnings.catch_warnings(), ThreadPoolExecutor(workers, "prepare") as pool:
             warnings.simplefilter("ignore")  # Pillow's words on odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Closed before the pool is, so that an interruption does not wait for what was only queued.
-            with contextlib.closing(_in_order(pool, self._read, order, ahead=_BATCH + 4 * workers)) as results:
-                for done, result in enumerate(results, start=1):
-                    batch.append(result)
-                    if len(batch) == _BATCH or done == len(order):
-                        self._judge(batch)
-                        batch = []
+            with contextlib.closing(_in_order(pool, self._read, order, ahead=4 * workers)) as results:
+                for done, (number, result) in enumerate(results, start=1):
+                    outcomes[number] = self._judge(self._entries[number], result)
                     check.callbacks.on_progress(done, len(order))
                     check()  # after each photo, so that a signal is answered soon
+        return [outcomes[number] for number in range(len(self._entries))]
 
     def _refusal(self, entry: Entry) -> Rejected | None:
         """Why an entry need not even be read."""
-        criteria = self._criteria
-        if criteria.classes is not None and entry.class_name not in criteria.classes:
+        if self._classes is not None and entry.class_name not in self._classes:
             return Rejected(Reason.CLASS_NOT_CHOSEN)
-        if criteria.per_class is not None and self._kept_of_class[entry.class_name] >= criteria.per_class:
+        most = self._options.per_class
+        if most is not None and self._kept_of_class[entry.class_name] >= most:
             return Rejected(Reason.OVER_PER_CLASS)
         return None
 
     def _read(self, number: int) -> tuple[int, Reduced | Rejected]:
-        entry = self._entries[number]
-        criteria = self._criteria
+        entry, options = self._entries[number], self._options
         refusal = self._refusal(entry)
-        return number, refusal or reduce_photo(entry, criteria.size, criteria.min_side, criteria.encoding)
+        return number, refusal or reduce_photo(entry, options.size, options.min_side, ENCODINGS[options.encoding])
 
-    def _judge(self, batch: Sequence[tuple[int, Reduced | Rejected]]) -> None:
-        photos = [result for _, result in batch if isinstance(result, Reduced)]
-        lab = thumbs_to_lab(photos)
-        verdicts = (rejected_for_colors(*pair, self._criteria.min_chroma) for pair in zip(photos, lab, strict=True))
-        hashes = iter(perceptual_hashes(lab).tolist())
-        bins = iter(nearest_bin(lab[:, 1:, _COUNTED, _COUNTED]).numpy().astype(_BINS_DTYPE))
-        for number, result in batch:
-            entry = self._entries[number]
-            # Whether an entry was read before its class was full depends on the threads; what is said of it must not.
-            refusal = self._refusal(entry)
-            if isinstance(result, Rejected):
-                self.outcomes[number] = refusal or result
-                continue
-            verdict, hashed, photo_bins = next(verdicts), next(hashes), next(bins)
-            reason = refusal or verdict or self._duplicate(result)
-            self.outcomes[number] = reason or self._keep(entry, result, hashed, photo_bins)
+    def _judge(self, entry: Entry, result: Reduced | Rejected) -> Kept | Rejected:
+        # Whether an entry was read before its class was full depends on the threads; what is said of it must not.
+        if refusal := self._refusal(entry):
+            return refusal
+        if isinstance(result, Rejected):
+            return result
+        if rejected := rejected_for_colors(result, self._options.min_chroma):
+            return rejected
+        if first := self._kept_as.get(result.digest):
+            return Rejected(Reason.DUPLICATE, f"same pixels as {first}")
+        return self._keep(entry, result)
 
-    def _duplicate(self, photo: Reduced) -> Rejected | None:
-        first = self._seen.get(photo.digest)
-        return None if first is None else Rejected(Reason.DUPLICATE, f"same pixels as {first}")
-
-    def _keep(self, entry: Entry, photo: Reduced, hashed: int, bins: npt.NDArray[np.uint16]) -> Kept:
-        kept = Kept(
-            self._kept, self._encoded.tell(), len(photo.encoded), photo.height, photo.width, photo.digest, hashed
-        )
+    def _keep(self, entry: Entry, photo: Reduced) -> Kept:
+        row, offset = len(self._kept_as), self._encoded.tell()
         self._encoded.write(photo.encoded)
-        self._bins.write(bins.tobytes())
-        self._seen[photo.digest] = entry.name
+        self._bins.write(photo.bins.tobytes())
+        self._kept_as[photo.digest] = entry.name
         self._kept_of_class[entry.class_name] += 1
-        self._kept += 1
-        return kept
+        return Kept(entry, row, offset, len(photo.encoded), photo.height, photo.width, photo.digest, photo.hash)
 
 
 def count_bins(bins: IO[bytes], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -179,8 +154,8 @@ def count_bins(bins: IO[bytes], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np
     counts = np.zeros(BINS, np.int64)
     bins.seek(0)
     for start in range(0, len(wanted), _ROWS_AT_ONCE):
-        data = bins.read(_ROWS_AT_ONCE * _BINS_PER_PHOTO * _BINS_DTYPE.itemsize)
-        rows = np.frombuffer(data, _BINS_DTYPE).reshape(-1, _BINS_PER_PHOTO)
+        data = bins.read(_ROWS_AT_ONCE * BINS_PER_PHOTO * BINS_DTYPE.itemsize)
+        rows = np.frombuffer(data, BINS_DTYPE).reshape(-1, BINS_PER_PHOTO)
         counts += np.bincount(rows[wanted[start : start + len(rows)]].ravel(), minlength=BINS)
     return np.asarray(counts / counts.sum(), np.float64)
 

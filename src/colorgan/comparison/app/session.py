@@ -127,7 +127,6 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
 
     Raises:
         PhotoError: memory does not suffice.
-        WeightsError: the network gives no finite colors.
     """
     colors = model.colorizer.predict(with_hints(uploaded.photo, options), options)
     if uploaded.lab is None:
@@ -144,7 +143,6 @@ def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -
 
     Raises:
         PhotoError: memory does not suffice, or a hint is outside the photo.
-        WeightsError: the network gives no finite colors.
     """
     options = replace(made.options, hints=tuple(hints))
     colors = made.model.colorizer.predict(with_hints(uploaded.photo, options), options)
