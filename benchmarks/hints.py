@@ -71,7 +71,8 @@ def colored(colorizer: Colorizer, rgb: Pixels, hints: tuple[Hint, ...]) -> torch
     """A photo's result, (3, H, W) of 0..1."""
     photo = from_image(Image.fromarray(rgb))
     photo = replace(photo, hints=photo_hints(hints, (), photo.size))
-    return torch.from_numpy(colorizer.colorize_photo(photo, ColorizeOptions())).movedim(-1, 0) / 255
+    options = ColorizeOptions()
+    return torch.from_numpy(colorizer.finish(photo, colorizer.predict(photo, options), options)).movedim(-1, 0) / 255
 
 
 def time_ratio(colorizer: Colorizer, rgb: Pixels, megapixels: float) -> float:

@@ -206,7 +206,7 @@ def test_photos_of_one_size_are_colored_together_as_they_are_alone(tiny: Coloriz
     together = tiny.predict_batch(torch.stack([tiny.shrink(photo, rendering) for photo in photos]), rendering)
     for photo, colors in zip(photos, together, strict=True):
         assert not isinstance(colors, PhotoError)
-        alone = tiny.colorize_photo(photo, rendering)
+        alone = tiny.finish(photo, tiny.predict(photo, rendering), rendering)
         assert np.array_equal(tiny.finish(photo, colors, rendering), alone)
 
 
@@ -288,7 +288,7 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
     tiny: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo, rendering, words = from_image(half_and_half()), ColorizeOptions(), list[str]()
-    colors, render = PredictedColors(torch.zeros(1, 2, 4, 4)), upsample.render
+    colors, render = PredictedColors(torch.zeros(1, 4, 4), torch.zeros(1, 2, 4, 4)), upsample.render
     wanted = tiny.finish(photo, colors, rendering)
 
     def too_much(*args: Any, device: torch.device, **options: Any) -> Samples:

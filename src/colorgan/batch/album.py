@@ -147,9 +147,7 @@ class Album:
             options: of the photo.
         """
         kept = _tensors(self._path(job))
-        predicted = PredictedColors.of(
-            seen, kept["variants"], kept.get("confidence"), _regions(kept), with_edges=with_edges
-        )
+        predicted = PredictedColors(seen, kept["variants"], kept.get("confidence"), _regions(kept), with_edges)
         number = self.numbers.get(stable_hash(job.identity), -1)
         return steered(predicted, options, self.palette, number)
 

@@ -18,7 +18,7 @@ from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import LocalFiles
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
-from colorgan.colorize.encoded import encode_result, read_options, with_hints
+from colorgan.colorize.encoded import encode_result, with_hints
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, PhotoError, limit_reached
 from colorgan.images import decode
@@ -194,7 +194,7 @@ class PhotoWorker:
         is_held = False
         try:
             with _saying_why(position, job, put), self._computing():
-                reading = read_options(self._options, page=job.page, every_page=self._all_pages)
+                reading = decode.ReadOptions(self._options.max_megapixels, job.page, self._all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
                 photo = with_hints(photo, self._options, job.hints, partial(_hints_bytes, job))
                 if not job.is_named and is_marked(photo.metadata.xmp):

@@ -118,12 +118,13 @@ def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
     with callbacks:
         loading.wait()
     colorizer = loading.get()
-    from colorgan.colorize.encoded import encode_result, read_options, result_suffix, with_hints
-    from colorgan.images.decode import read
+    from colorgan.colorize.encoded import encode_result, result_suffix, with_hints
+    from colorgan.images.decode import ReadOptions, read
     from colorgan.images.encode import write_bytes
 
     source, target = Path(request.inputs[0]), request.output_path or STREAM
-    photo = read(_standard_input() if source == STREAM else source, read_options(request.options))
+    reading = ReadOptions(request.options.max_megapixels)
+    photo = read(_standard_input() if source == STREAM else source, reading)
     photo = with_hints(photo, request.options)
     if request.batch.skip_color and photo.had_color:
         raise UsageError("a photo without colors", f"{printable(source)} is in color", "Leave --skip-color out.")

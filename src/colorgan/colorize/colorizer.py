@@ -18,7 +18,7 @@ from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
-from colorgan.colorize.encoded import ColorizedPhoto, encode_result, read_options, result_suffix, with_hints
+from colorgan.colorize.encoded import ColorizedPhoto, encode_result, result_suffix, with_hints
 from colorgan.colorize.engine import CPU, Engine
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
 from colorgan.colorize.palette import Palette, with_true_colors
@@ -28,7 +28,7 @@ from colorgan.colorize.steering import hint_planes, hold
 from colorgan.colorize.uncertainty import confidence_image
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError
-from colorgan.images.decode import read
+from colorgan.images.decode import ReadOptions, read
 from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo
@@ -115,7 +115,7 @@ class Colorizer:
 
     @property
     def batch_size(self) -> int:
-        """How many photos of one `network_size` are worth computing together: 1 on a CPU."""
+        """How many photos of one size at the network are worth computing together: 1 on a CPU."""
         return self.engine.most
 
     def colorize(
@@ -176,10 +176,9 @@ class Colorizer:
         Raises:
             PhotoError: it cannot be read or encoded, or is too large for the memory.
             UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colors.
             OutputError: 16 bits without tifffile.
         """
-        photo = with_hints(read(io.BytesIO(data), read_options(options), name=name), options)
+        photo = with_hints(read(io.BytesIO(data), ReadOptions(options.max_megapixels), name=name), options)
         colors = self.predict(photo, options)
         return encode_result(self, photo, colors, options, result_suffix(name, photo, options))
 
@@ -231,30 +230,12 @@ class Colorizer:
         picture = given(image, rendering.hints)
         return picture, self.predict(picture.photo, rendering, None if like is None else self.palette_of(like))
 
-    def colorize_photo(self, photo: Photo, rendering: ColorizeOptions) -> Samples:
-        """Color a photo as it was read.
-
-        Args:
-            photo: as it was read.
-            rendering: how.
-
-        Returns:
-            (H, W, 3) sRGB at the photo's own size, uint8.
-
-        Raises:
-            PhotoError: memory does not suffice.
-            UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colors.
-        """
-        return self.finish(photo, self.predict(photo, rendering), rendering)
-
     def predict(self, photo: Photo, rendering: ColorizeOptions, palette: Palette | None = None) -> PredictedColors:
         """Predict the colors of one photo; by a palette where one is given.
 
         Raises:
-            PhotoError: memory does not suffice.
+            PhotoError: memory does not suffice, or the network makes no numbers of it.
             UsageError: something that needs bins, of a network that has none.
-            WeightsError: the network gives no finite colors.
         """
         (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering, palette=palette)
         if isinstance(colors, PhotoError):
@@ -293,21 +274,20 @@ class Colorizer:
         """Whether colors end at the photo's edges: as was asked for, else as the model has it."""
         return self.info.edges if rendering.edges is None else rendering.edges
 
-    def network_size(self, height: int, width: int, rendering: ColorizeOptions) -> tuple[int, int]:
-        """The height and width at which the network sees a photo; those with the same can share a batch."""
-        render_size = rendering.render_size or self.info.render_size
-        return (render_size, render_size) if rendering.fit == "square" else network_size(height, width, render_size)
-
     def shrink(self, photo: Photo, rendering: ColorizeOptions) -> Tensor:
-        """Reduce a photo to what the network sees of it.
+        """Reduce a photo to what the network sees of it; photos that come out in one size can share a batch.
 
         Returns:
             L: (1, h, w), 0..100; or (4, h, w) of a photo with hints, as `Generator.forward` takes them.
         """
-        size = self.network_size(*photo.lightness.shape, rendering)
-        # The square with the published demo's filter.
-        how = (Image.Resampling.BICUBIC,) if rendering.fit == "square" else ()
-        L = torch.from_numpy(photo.lightness.reduced(*size, *how))[None]
+        side = rendering.render_size or self.info.render_size
+        if rendering.fit == "square":
+            size = side, side
+            reduced = photo.lightness.reduced(*size, Image.Resampling.BICUBIC)  # the published demo's filter
+        else:
+            size = network_size(*photo.lightness.shape, side)
+            reduced = photo.lightness.reduced(*size)
+        L = torch.from_numpy(reduced)[None]
         if photo.hints is None:
             return L
         return torch.cat([L, hint_planes(photo.hints, photo.lightness.shape, *size)])
@@ -321,7 +301,7 @@ class Colorizer:
         with_regions: bool = False,
         palette: Palette | None = None,
     ) -> list[PredictedColors | PhotoError]:
-        """Predict the colors of photos that share a `network_size`.
+        """Predict the colors of photos that have one size at the network.
 
         Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
 
@@ -334,11 +314,11 @@ class Colorizer:
 
         Returns:
             One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
-            elsewhere they differ by rounding. In place of a photo that memory does not suffice for: the reason.
+            elsewhere they differ by rounding. In place of a photo that memory does not suffice for, or that the network
+            makes no numbers of: the reason.
 
         Raises:
             UsageError: something that needs bins, or regions, of a network that has none.
-            WeightsError: the network gives no finite colors.
         """
         if palette is None and rendering.like:
             palette = self.palette_of(rendering.like)
@@ -374,9 +354,9 @@ class Colorizer:
             PhotoError: memory does not suffice.
         """
         ab = colors.variants[variant]
-        if colors.steered_by is not None:
+        if photo.hints is not None:
             is_steered = self.engine.place.generator.takes_hints
-            ab = hold(ab, photo, colors.steered_by, colors.guide, rendering.saturation, is_steered)
+            ab = hold(ab, photo, colors.seen, colors.guide, rendering.saturation, is_steered)
         paint = partial(
             upsample.render,
             photo.lightness,
@@ -386,7 +366,8 @@ class Colorizer:
             bit_depth=bit_depth,
             is_clipped=rendering.fit == "square",
         )
-        for device in [self.device] * (self.device.type == "cuda") + [CPU]:
+        devices = [self.device, CPU] if self.device.type == "cuda" else [CPU]
+        for device in devices:
             try:
                 return paint(device=device)
             except (MemoryError, RuntimeError) as error:

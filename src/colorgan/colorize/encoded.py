@@ -1,4 +1,4 @@
-"""A photo as encoded bytes: how they are read, and how what was colored is encoded again; no file is touched."""
+"""A photo with its hints, and its result as encoded bytes; no file of a result is touched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colorgan.colorize.options import CONFIDENCE, ColorizeOptions
-from colorgan.images.decode import ReadOptions
 from colorgan.images.discovery import split_name
 from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES, written_suffix
@@ -40,17 +39,6 @@ class ColorizedPhoto:
     warnings: tuple[str, ...] = ()
     had_color: bool = False
     sidecars: Mapping[str, bytes] = field(default_factory=dict)
-
-
-def read_options(options: ColorizeOptions, *, page: int = 0, every_page: bool = False) -> ReadOptions:
-    """How a photo is read.
-
-    Args:
-        options: of the photo.
-        page: which picture of its file, from 0.
-        every_page: whether each picture of a file is a photo of its own.
-    """
-    return ReadOptions(options.max_megapixels, page, every_page)
 
 
 def with_hints(

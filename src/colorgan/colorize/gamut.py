@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -112,23 +111,9 @@ def is_inside(linear: Tensor) -> bool:
     return True
 
 
-def _excess(linear: Tensor) -> Tensor:
-    """How far the worst channel of each color is outside, in steps; below 0 inside. (3, n) -> (n,)."""
-    red, green, blue = linear
-    low = torch.minimum(torch.minimum(red, green), blue)
-    return torch.maximum(torch.maximum(red, green), blue).sub_(LINEAR_STEPS).maximum(low.neg_())
-
-
-def _is_outside(linear: Tensor) -> Tensor:
-    """Which colors of (3, n) are further outside than clipping may mend: (n,) bool."""
-    return (linear.amin(dim=0) < -_BELOW) | (linear.amax(dim=0) > LINEAR_STEPS + _ABOVE)
-
-
-def _places_of(mask: Tensor) -> Tensor:
-    """Where (n,) bool is true."""
-    if mask.device.type != "cpu":
-        return torch.nonzero(mask)[:, 0]
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))  # in half of torch's time, or less
+def _is_outside(linear: Tensor, below: float = 0.0, above: float = 0.0) -> Tensor:
+    """Which colors of (3, n) are outside by more than so many steps: (n,) bool."""
+    return (linear.amin(dim=0) < -below) | (linear.amax(dim=0) > LINEAR_STEPS + above)
 
 
 def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
@@ -142,7 +127,7 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
         a: (n,).
         b: (n,).
     """
-    outside = _places_of(_is_outside(linear))
+    outside = torch.nonzero(_is_outside(linear, _BELOW, _ABOVE))[:, 0]
     clip(linear)
     if not len(outside):
         return
@@ -184,7 +169,7 @@ def _edge(device: torch.device) -> Tensor:
     inside, outside = torch.zeros_like(light), torch.full_like(light, _FAR)
     for _ in range(_HALVINGS):
         middle = (inside + outside) * 0.5
-        is_outside = _excess(mixer.mix(light, a * middle, b * middle)) > 0
+        is_outside = _is_outside(mixer.mix(light, a * middle, b * middle))
         inside, outside = torch.where(is_outside, inside, middle), torch.where(is_outside, middle, outside)
     return inside.to(device)
 

@@ -107,14 +107,22 @@ def regions_of(features: Tensor, log_shares: Tensor) -> Regions:
     return Regions(share @ cells, share @ shares, sizes, belongs.T.reshape(-1, *features.shape[1:]))
 
 
-def _k_means(cells: Tensor, count: int) -> Tensor:
-    """Means of (n, D), (count, D): started far apart, so that nothing is drawn at random."""
+def far_apart(cells: Tensor, count: int) -> Tensor:
+    """Which of (n, D) a clustering starts from, (count,), so that nothing is drawn at random.
+
+    The one furthest from the mean, then each time the one furthest from all so far.
+    """
     chosen = [(cells - cells.mean(dim=0)).square().sum(dim=1).argmax()]
-    nearest = torch.full((len(cells),), torch.inf)
+    nearest = torch.full((len(cells),), torch.inf, device=cells.device)
     for _ in range(count - 1):
         nearest = torch.minimum(nearest, (cells - cells[chosen[-1]]).square().sum(dim=1))
         chosen.append(nearest.argmax())
-    means = cells[torch.stack(chosen)]
+    return torch.stack(chosen)
+
+
+def _k_means(cells: Tensor, count: int) -> Tensor:
+    """The means of (n, D), (count, D)."""
+    means = cells[far_apart(cells, count)]
     for _ in range(_ROUNDS):
         members = F.one_hot(torch.cdist(cells, means).argmin(dim=1), count).float()
         sizes = members.sum(dim=0)[:, None]

@@ -72,22 +72,29 @@ def _given(picture: Picture) -> Given:
         return _of_array(picture)
     if isinstance(picture, Image.Image):
         return _of_photo(from_image(picture))
-    if isinstance(picture, bytes | bytearray | memoryview):
-        return _of_photo(read(io.BytesIO(picture)))
-    if isinstance(picture, str | os.PathLike):
-        return _of_photo(_read_path(Path(picture)))
-    if hasattr(picture, "read") and hasattr(picture, "seek"):
-        return _of_photo(read(picture))
-    raise TypeError(f"{_TAKEN}: that is what can be colored, not {type(picture).__name__}")
-
-
-def _read_path(path: Path) -> Photo:
-    """Read a photo; its error names it, since nobody says it beside the reason as a report does."""
+    source = _file(picture)
     try:
-        return read(path)
+        return _of_photo(read(source))
     except PhotoError as error:
-        found = f"{path}: {error.found}"
+        if not isinstance(source, Path):
+            raise
+        found = f"{source}: {error.found}"  # which nobody says beside the reason, as a report does
         raise type(error)(error.expected, found, error.advice, parameter=error.parameter) from error
+
+
+def _file(picture: str | os.PathLike[str] | bytes | BinaryIO) -> Path | BinaryIO:
+    """The path of a picture's file, or the file itself, open for reading and seeking.
+
+    Raises:
+        TypeError: it is none of what is taken.
+    """
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return io.BytesIO(picture)
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture)
+    if hasattr(picture, "read") and hasattr(picture, "seek"):
+        return picture
+    raise TypeError(f"{_TAKEN}: that is what is taken, not {type(picture).__name__}")
 
 
 def color_image(picture: Picture) -> Image.Image:
@@ -102,13 +109,7 @@ def color_image(picture: Picture) -> Image.Image:
         return Image.fromarray(np.rint(picture * (255 / deepest)).astype(np.uint8).squeeze()).convert("RGB")
     if isinstance(picture, Image.Image):
         return rgb_from_image(picture)
-    if isinstance(picture, bytes | bytearray | memoryview):
-        return read_rgb(io.BytesIO(picture))
-    if isinstance(picture, str | os.PathLike):
-        return read_rgb(Path(picture))
-    if hasattr(picture, "read") and hasattr(picture, "seek"):
-        return read_rgb(picture)
-    raise TypeError(f"{_TAKEN}: that is what has colors, not {type(picture).__name__}")
+    return read_rgb(_file(picture))
 
 
 def _of_photo(photo: Photo) -> Given:
@@ -126,7 +127,7 @@ def _of_array(array: NDArray[Any]) -> Given:
     is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
     is_float = np.issubdtype(array.dtype, np.floating)
     if not is_picture or not (is_float or array.dtype in (np.uint8, np.uint16)):
-        raise TypeError(f"{_TAKEN}: that is what can be colored, not an array of {array.shape} in {array.dtype}")
+        raise TypeError(f"{_TAKEN}: that is what is taken, not an array of {array.shape} in {array.dtype}")
     if not array.size:
         raise UsageError("an array with pixels", f"one of {array.shape}", "Give a picture.")
     if is_float and not bool(((array >= 0) & (array <= 1)).all()):

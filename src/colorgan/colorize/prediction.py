@@ -22,45 +22,28 @@ class PredictedColors:
     """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
 
     Attributes:
+        seen: (1, h, w), the L that it saw; or (4, h, w), L and hints, of a photo with hints.
         variants: (N, 2, h, w), Lab units; the first is the plain prediction.
         confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
-        guide: (h, w), the L that it saw, where its colors are to end at the photo's edges; else None.
-        steered_by: (4, h, w), L and hints as it saw them, of a photo with hints; else None.
         regions: of the photo, where they were asked for; else None.
+        with_edges: whether colors are to end at the photo's edges.
     """
 
+    seen: Tensor
     variants: Tensor
     confidence: Tensor | None = None
-    guide: Tensor | None = None
-    steered_by: Tensor | None = None
     regions: Regions | None = None
+    with_edges: bool = False
 
     @property
     def ab(self) -> Tensor:
         """The plain prediction, (2, h, w), Lab units."""
         return self.variants[0]
 
-    @classmethod
-    def of(
-        cls,
-        seen: Tensor,
-        variants: Tensor,
-        confidence: Tensor | None,
-        regions: Regions | None,
-        *,
-        with_edges: bool,
-    ) -> PredictedColors:
-        """The colors of a photo that the network saw so.
-
-        Args:
-            seen: (1, h, w), L; or (4, h, w), with hints.
-            variants: as the attribute.
-            confidence: likewise.
-            regions: likewise.
-            with_edges: whether they are to end at the photo's edges.
-        """
-        guide, steered_by = seen[0] if with_edges else None, seen if len(seen) > 1 else None
-        return cls(variants, confidence, guide, steered_by, regions)
+    @property
+    def guide(self) -> Tensor | None:
+        """The L that colors follow where they end at the photo's edges, (h, w); else None."""
+        return self.seen[0] if self.with_edges else None
 
 
 @dataclass(frozen=True)
@@ -113,7 +96,7 @@ class PredictionReader:
         """
         colored, *others = results
         regions = regions_of(others.pop(0), others.pop(0)) if self.with_regions else None
-        return PredictedColors.of(seen, colored, others[0] if others else None, regions, with_edges=self.with_edges)
+        return PredictedColors(seen, colored, others[0] if others else None, regions, self.with_edges)
 
     def _check(self, prediction: Prediction) -> None:
         if self.with_regions and not prediction.levels:

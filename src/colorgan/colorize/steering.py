@@ -7,7 +7,6 @@ network without a branch of hints that is all they do, and it reaches further.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +88,8 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
     reach = (_REACH if is_steered else _REACH_ALONE) * min(L.shape)
     near = _likeness(anchors, anchors.rows, anchors.columns, anchors.L, reach)  # (N, N)
     near += _RIDGE * torch.eye(len(near))
-    spread = torch.cat([_likeness(anchors, *cells, reach) for cells in _strips(L)])  # (h w, N)
+    rows, columns = torch.meshgrid(torch.arange(L.shape[0]), torch.arange(L.shape[1]), indexing="ij")
+    spread = _likeness(anchors, rows.flatten(), columns.flatten(), L.flatten(), reach)  # (h w, N)
     shown = _shown(ab, guide, anchors)
     for _ in range(_MOST_ROUNDS):
         missing = anchors.ab - shown
@@ -133,21 +133,12 @@ def _anchors(photo: Photo, seen: Tensor, saturation: float) -> _Anchors:
     return _Anchors(rows, columns, L, ab / saturation)
 
 
-def _strips(L: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Rows, columns and L of the cells of (h, w), some rows at a time, so that memory stays bounded."""
-    height, width = L.shape
-    for top in range(0, height, 32):
-        part = L[top : top + 32]
-        rows, columns = torch.meshgrid(
-            torch.arange(top, top + len(part), dtype=torch.float32),
-            torch.arange(width, dtype=torch.float32),
-            indexing="ij",
-        )
-        yield rows.flatten(), columns.flatten(), part.flatten()
-
-
 def _likeness(anchors: _Anchors, rows: Tensor, columns: Tensor, L: Tensor, reach: float) -> Tensor:
     """How near and how alike some places are to the anchors, (places, N), 0..1."""
-    apart = (rows[:, None] - anchors.rows) ** 2 + (columns[:, None] - anchors.columns) ** 2
-    unlike = (L[:, None] - anchors.L) ** 2
-    return (-apart / (2 * reach**2) - unlike / (2 * _LIGHTNESS**2)).exp()
+    places, of_anchors = (
+        torch.stack([down / reach, right / reach, light / _LIGHTNESS], dim=1)
+        for down, right, light in ((rows, columns, L), (anchors.rows, anchors.columns, anchors.L))
+    )
+    # The difference itself, since near places are what counts; in place, as there are as many as pixels times anchors.
+    distance = torch.cdist(places, of_anchors, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance.square_().mul_(-0.5).exp_()

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorgan.color.bins import bin_centers
+from colorgan.colorize.palette import far_apart
 from colorgan.metrics.calibration import WITHIN
 from colorgan.networks.generator import Prediction
 
@@ -128,18 +129,9 @@ def _materials(shares: Tensor, centers: Tensor) -> Tensor:
     corners = torch.cat([torch.zeros_like(corners[:1]), corners])
     sectors = (-torch.cdist(centers, corners).square() / (2 * _SECTOR_WIDTH**2)).softmax(dim=1)  # (313, 9)
     features = (shares @ sectors).sqrt()  # whose distance is Hellinger's, between distributions
-    means = _far_apart(features)
+    means = features[far_apart(features, _MATERIALS)]
     belongs = features
     for _ in range(_ROUNDS):
         belongs = (-torch.cdist(features, means).square() / (2 * _BLEND**2)).softmax(dim=1)
         means = (belongs.T @ features) / belongs.sum(dim=0)[:, None].clamp(min=1e-6)
     return belongs
-
-
-def _far_apart(features: Tensor) -> Tensor:
-    """Some of (n, d) to start from: the one furthest from the mean, then each time the one furthest from all so far."""
-    chosen = [features.mean(dim=0)]
-    for _ in range(_MATERIALS):
-        known = torch.stack(chosen[1:] or chosen)
-        chosen.append(features[torch.cdist(features, known).amin(dim=1).argmax()])
-    return torch.stack(chosen[1:])

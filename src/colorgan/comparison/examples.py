@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from colorgan.colorize import upsample
-from colorgan.colorize.options import ColorizeOptions
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.report.contact_sheet import sheet
 from colorgan.comparison.results import GRAY, ORIGINAL, Example, Row
@@ -101,7 +100,7 @@ def _pictures(image: Image.Image, models: Sequence[ComparedModel], with_original
     photo = from_image(image)
     pictures = {GRAY: Image.fromarray(upsample.render(photo.lightness, torch.zeros(2, 1, 1)))}
     for model in models:
-        pictures[model.name] = Image.fromarray(model.colorizer.colorize_photo(photo, ColorizeOptions()))
+        pictures[model.name] = model.colorizer.colorize(image)
     return pictures | ({ORIGINAL: image} if with_original else {})
 
 

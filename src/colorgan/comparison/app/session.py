@@ -22,7 +22,7 @@ from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError
 from colorgan.images.decode import ReadOptions, read, read_rgb
-from colorgan.images.encode import WriteOptions, write
+from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
@@ -127,7 +127,6 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
 
     Raises:
         PhotoError: memory does not suffice.
-        WeightsError: the network gives no finite colors.
     """
     colors = model.colorizer.predict(with_hints(uploaded.photo, options), options)
     if uploaded.lab is None:
@@ -144,7 +143,6 @@ def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -
 
     Raises:
         PhotoError: memory does not suffice, or a hint is outside the photo.
-        WeightsError: the network gives no finite colors.
     """
     options = replace(made.options, hints=tuple(hints))
     colors = made.model.colorizer.predict(with_hints(uploaded.photo, options), options)
@@ -252,7 +250,7 @@ def result(uploaded: UploadedPhoto, made: ModelOutput, saturation: float) -> byt
     """
     rgb = made.applied(uploaded.photo, uploaded.photo, saturation).astype(np.uint8)
     kind = PHOTO_SUFFIXES[_suffix(uploaded)]
-    file = io.BytesIO()
     options = WriteOptions(mark=made.model.colorizer.info.name)
-    write(file, kind, rgb, alpha=uploaded.photo.alpha, metadata=uploaded.photo.metadata, options=options)
-    return file.getvalue()
+    photo = uploaded.photo
+    data, _ = encode(kind, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
+    return data
