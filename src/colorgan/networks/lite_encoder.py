@@ -167,16 +167,7 @@ class LiteEncoder(nn.Module):
         return self
 
     def freeze(self, blocks: int) -> None:
-        """Let the stem and the first blocks no longer learn; 0 lets everything learn.
-
-        Args:
-            blocks: how many.
-
-        Raises:
-            ValueError: there are not so many.
-        """
-        if not 0 <= blocks <= len(self.blocks):
-            raise ValueError(f"{blocks} of {len(self.blocks)} blocks")
+        """Let the stem and so many of the first blocks no longer learn; 0 lets everything learn."""
         if blocks:
             for module in [self.stem, *list(self.blocks)[:blocks]]:
                 module.requires_grad_(False)

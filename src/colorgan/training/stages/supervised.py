@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from colorgan.color.bins import nearest_bin, soft_targets
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.training.stages.base import GeneratorStage, OptimizerOptions
+from colorgan.training.stages.base import OptimizerOptions, Stage
 
 Loss = Callable[[Prediction, Tensor], Tensor]
 
@@ -79,15 +79,12 @@ def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
     return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]
 
 
-class FinetuneStage(GeneratorStage):
+class FinetuneStage(Stage):
     """Stage 1: the generator learns from the true colors, every layer trainable.
 
     Args:
-        generator: on its device, in the memory format that it is to train in.
+        generator: as for `Stage`, and so are those after `loss`.
         loss: one of the above.
-        optimizer: how the weights move.
-        temperature: divides the generator's logits.
-        group: the processes that train together.
     """
 
     name = "finetune"
