@@ -254,17 +254,17 @@ class _Run:
     @contextmanager
     def _ray_crew(self) -> Iterator[RayCrew]:
         from colorgan.batch.ray_backend import ActorSetup, ray_crew
-        from colorgan.models.registry import weights_file
+        from colorgan.models.registry import model_path
 
         batch = self._batch
         self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
-        with weights_file(self._model) as weights:
-            setup = ActorSetup(self._options, batch.all_pages, batch.skip_color, batch.precision, batch.device)
-            notify, check = self._callbacks.on_warning, self._check
-            with ray_crew(self._ray, setup, weights, workers=batch.workers, notify=notify, check=check) as self._crew:
-                words = f"Computing on {self._crew.count} actors of Ray."
-                self._callbacks.on_log("computing", words, device="ray")
-                yield self._crew
+        weights = model_path(self._model)
+        setup = ActorSetup(self._options, batch.all_pages, batch.skip_color, batch.precision, batch.device)
+        notify, check = self._callbacks.on_warning, self._check
+        with ray_crew(self._ray, setup, weights, workers=batch.workers, notify=notify, check=check) as self._crew:
+            words = f"Computing on {self._crew.count} actors of Ray."
+            self._callbacks.on_log("computing", words, device="ray")
+            yield self._crew
 
     def _group(self) -> int:
         """How many photos of like shape are worth computing together, as far as is known."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from colorgan.errors import UsageError
-from colorgan.models.loading import ModelInfo, build_network, load_encoder, load_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import build_network, load_encoder, load_model
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.options import SCRATCH, FinetuneOptions

@@ -19,8 +19,9 @@ from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
 from colorgan.files import check_writable
 from colorgan.metrics import MetricValues
-from colorgan.models.loading import NETWORKS, ModelInfo, build_network, cache_folder, install_model, save_model
-from colorgan.models.registry import writing
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import NETWORKS, build_network, save_model
+from colorgan.models.registry import cache_folder, install_model, writing
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
 from colorgan.training.checks import check_options, check_shares, warn_of_small_photos
