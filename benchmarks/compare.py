@@ -23,7 +23,8 @@ from colorgan.comparison.compare import compare
 from colorgan.comparison.crops import open_inputs
 from colorgan.comparison.options import CompareOptions
 from colorgan.devices import describe_device, resolve_device
-from colorgan.models.loading import ModelInfo, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import save_model
 from colorgan.networks.eccv16 import ECCV16
 
 MADE_UP = ModelInfo(

@@ -168,7 +168,7 @@ def print_throughput(args: argparse.Namespace, device: torch.device) -> None:
     peak = peak_tflops(device)
     print(f"\n256 x 256, bfloat16, {'compiled' if args.compile else 'not compiled'}; matrix product {peak:.0f} TFLOP/s")
     print(f"{'network':<10}{'batch':>6}{'photos/s':>10}{'share':>8}{'report, h':>11}")
-    for network in ("eccv16", "compact"):
+    for network in ("eccv16", "liteunet"):
         for batch_size in BATCHES:
             try:
                 photos_per_s, tflops = throughput(network, batch_size, args, device)

@@ -51,7 +51,7 @@ def colorgan(weights: str, fit: str, render_size: int | None, precision: str) ->
     from colorgan.colorize.colorizer import Colorizer
     from colorgan.colorize.options import ColorizeOptions
     from colorgan.images.decode import read
-    from colorgan.images.encode import WriteOptions, write
+    from colorgan.images.encode import WriteOptions, encode, write_bytes
     from colorgan.images.formats import PHOTO_SUFFIXES
 
     colorizer = Colorizer.load(weights, device="cpu", precision=precision)
@@ -60,7 +60,8 @@ def colorgan(weights: str, fit: str, render_size: int | None, precision: str) ->
     def color(photo: Path, result: Path) -> None:
         read_photo = read(photo)
         rgb = colorizer.finish(read_photo, colorizer.predict(read_photo, rendering), rendering)
-        write(result, PHOTO_SUFFIXES[result.suffix], rgb, metadata=read_photo.metadata, options=WriteOptions(95))
+        data, _ = encode(PHOTO_SUFFIXES[result.suffix], rgb, metadata=read_photo.metadata, options=WriteOptions(95))
+        write_bytes(data, result)
 
     return color
 

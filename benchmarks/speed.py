@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.callbacks import Callbacks
@@ -113,17 +114,16 @@ class TimedStage:
         self.averaging_s: list[float] = []
         self.epoch_ends: set[int] = set()
         self.temperature = stage.temperature
-        if average := stage.optimized.average:
-            self._update = average.update_parameters
-            average.update_parameters = self._average  # type: ignore[method-assign]
+        self._move = stage.optimized._move_average
+        stage.optimized._move_average = self._average  # type: ignore[method-assign]
 
     def _now(self) -> float:
         finish(self.device)
         return time.perf_counter()
 
-    def _average(self, model: nn.Module) -> None:
+    def _average(self, average: AveragedModel) -> None:
         begun_s = self._now()
-        self._update(model)
+        self._move(average)
         self.averaging_s[-1] += self._now() - begun_s
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
@@ -150,9 +150,9 @@ class TimedStage:
 
 
 def train(photos: PhotoSet, device: torch.device, args: argparse.Namespace) -> TimedStage:
-    """Train compact for a while with the project's own loop, into a folder that is thrown away."""
+    """Train `liteunet` for a while with the project's own loop, into a folder that is thrown away."""
     bf16 = has_fast_bf16(device)
-    generator = build_network("compact", {}).to(device)
+    generator = build_network("liteunet", {}).to(device)
     if bf16:
         generator = generator.to(memory_format=torch.channels_last)
     optimizer = OptimizerOptions(lr=1e-3, clip_norm=1.0, ema=0.999, bf16=bf16)
@@ -178,7 +178,7 @@ def print_training(device: torch.device, args: argparse.Namespace) -> None:
     steps_per_s, outside = stage.shares()
     kind = "bfloat16" if has_fast_bf16(device) else "float32"
     print(
-        f"\ntraining compact at {args.train_size} x {args.train_size}, batch {args.batch_size}, {kind}, bins loss, EMA"
+        f"\ntraining liteunet at {args.train_size} x {args.train_size}, batch {args.batch_size}, {kind}, bins loss, EMA"
     )
     print(
         f"{len(stage.begun_s)} steps: {steps_per_s * args.batch_size:.1f} photos/s, {outside:.1%} of the time outside"

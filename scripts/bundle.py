@@ -21,7 +21,8 @@ from colorgan.color.bins import prior
 from colorgan.comparison.crops import open_inputs
 from colorgan.images.decode import read_rgb
 from colorgan.images.photo import from_image
-from colorgan.models.loading import ModelInfo, load_model, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import load_model, save_model
 from colorgan.networks.generator import Generator
 from colorgan.training.stages.supervised import PRIOR_FLOOR
 

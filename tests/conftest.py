@@ -19,7 +19,8 @@ from coverage_files import drop_torn_coverage
 from small_networks import SMALL, small_liteunet
 from standins import drawn, standin_norm
 
-from colorgan.models.loading import ModelInfo, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import save_model
 from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
 
 

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, TiffImagePlugin
 
 from colorgan.color.lab import rgb_to_lab
+from colorgan.images.encode import encode, write_bytes
 from colorgan.images.photo import Photo
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (8, 1))  # 64 x 8, black to nearly white
@@ -29,6 +31,13 @@ def lab_lightness(rgb: NDArray[np.number]) -> NDArray[np.float32]:
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
     image.save(path, **options)
     return path
+
+
+def write(target: Path | BinaryIO, format_name: str, rgb: NDArray[Any], **options: Any) -> tuple[str, ...]:
+    """Encode and write a picture; gives what was said of it."""
+    data, warnings = encode(format_name, rgb, **options)
+    write_bytes(data, target)
+    return warnings
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -11,7 +11,8 @@ from PIL import Image
 from colorgan import Colorizer
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.options import DEFAULT_MODEL
-from colorgan.models.loading import available_models, load_model
+from colorgan.models.loading import load_model
+from colorgan.models.registry import available_models
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 

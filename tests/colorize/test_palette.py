@@ -13,7 +13,8 @@ from colorgan.color.bins import BINS, bin_centers
 from colorgan.colorize.colorizer import Colorizer
 from colorgan.colorize.palette import Palette, Regions, recolor, regions_of, with_true_colors
 from colorgan.errors import UsageError
-from colorgan.models.loading import NETWORKS, ModelInfo, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import NETWORKS, save_model
 
 CENTERS = bin_centers()
 RED, BLUE, GREEN = (

@@ -10,7 +10,8 @@ from PIL import Image
 from small_networks import small_liteunet
 
 from colorgan.callbacks import Callbacks
-from colorgan.models.loading import ModelInfo, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import save_model
 
 
 class Watching(Callbacks):

@@ -166,9 +166,11 @@ def test_results_are_read_back_as_they_were_written(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     found = compare([photos], tmp_path / "out", options, callbacks=watching)
-    protocol, names, rows = read_previous(tmp_path / "out" / "results.json")
-    assert (protocol, names) == (found.protocol, found.photos)
-    np.testing.assert_equal([vars(row) for row in rows], [vars(replace(row, kind="previous")) for row in found.models])
+    previous = read_previous(tmp_path / "out" / "results.json")
+    assert (previous.protocol, previous.photos) == (found.protocol, found.photos)
+    np.testing.assert_equal(
+        [vars(row) for row in previous.rows], [vars(replace(row, kind="previous")) for row in found.models]
+    )
     lines = (tmp_path / "out" / "results.csv").read_text().splitlines()
     assert lines[0] == f"# {found.protocol.line()}"
     assert len(lines) == 2 + 6 * 4
@@ -250,7 +252,7 @@ def test_an_earlier_row_cannot_bring_control_codes_into_a_terminal(
     found = json.loads(path.read_text())
     found["rows"][2]["name"] = "\x1b[2Jred" + "d" * 200
     path.write_text(json.dumps(found))
-    assert read_previous(path)[2][0].name == "[2Jred" + "d" * 73
+    assert read_previous(path).rows[0].name == "[2Jred" + "d" * 73
 
 
 def test_results_are_only_replaced_when_asked(

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from pictures import ARTIST, RAMP, noise, open_image
+from pictures import ARTIST, RAMP, noise, open_image, write
 from PIL import Image
 
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.images.decode import read
-from colorgan.images.encode import WriteOptions, encode, write
+from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane

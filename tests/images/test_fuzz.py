@@ -18,13 +18,13 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pictures import noise, palette_ramp, png_bytes, saved_adobe_cmyk
+from pictures import noise, palette_ramp, png_bytes, saved_adobe_cmyk, write
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from colorgan.errors import PhotoError
 from colorgan.images.decode import ReadOptions, count_pages, measure, read
-from colorgan.images.encode import WriteOptions, write
+from colorgan.images.encode import WriteOptions
 from colorgan.images.formats import FORMATS
 from colorgan.images.icc import SRGB_PROFILE, gray_profile
 from colorgan.images.photo import Photo

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from pictures import RAMP, RAMP16, lab_lightness, lightness_of, open_image, saved
+from pictures import RAMP, RAMP16, lab_lightness, lightness_of, open_image, saved, write
 from PIL import Image, ImageCms
 
 from colorgan.images.decode import read, read_rgb
-from colorgan.images.encode import WriteOptions, write
+from colorgan.images.encode import WriteOptions
 from colorgan.images.icc import SRGB_PROFILE, gray_profile
 from colorgan.images.icc import rgb_profile as profile_of
 

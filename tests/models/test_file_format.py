@@ -15,7 +15,8 @@ from small_networks import SMALL, small_liteunet
 import colorgan
 from colorgan.errors import WeightsError
 from colorgan.models.file_format import digest, read_tensors
-from colorgan.models.loading import ModelInfo, load_model, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import load_model, save_model
 
 CPU = torch.device("cpu")
 

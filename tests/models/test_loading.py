@@ -9,15 +9,8 @@ from standins import standin_lite
 
 from colorgan.errors import OutputError, UsageError, WeightsError
 from colorgan.models import loading, registry
-from colorgan.models.loading import (
-    available_models,
-    build_network,
-    cache_folder,
-    install_model,
-    load_encoder,
-    load_model,
-    save_model,
-)
+from colorgan.models.loading import build_network, load_encoder, load_model, save_model
+from colorgan.models.registry import available_models, cache_folder, install_model
 from colorgan.networks.liteunet import LiteUNet
 
 CPU = torch.device("cpu")
@@ -148,7 +141,7 @@ def test_a_newer_run_replaces_the_remembered_one(tmp_path, small_file, small_net
 
 
 def test_a_missing_bundled_file_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(registry, "_ASSETS", tmp_path)
     with pytest.raises(WeightsError, match=r"weights of compact: no file .* install colorgan again"):
         load_model("compact", CPU)
 

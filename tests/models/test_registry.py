@@ -16,7 +16,8 @@ from safetensors import safe_open
 from colorgan.cli.app import main
 from colorgan.errors import OutputError, WeightsError
 from colorgan.models import loading, registry
-from colorgan.models.loading import available_models, install_model, load_model, load_vgg19, save_model
+from colorgan.models.loading import load_model, load_vgg19, save_model
+from colorgan.models.registry import available_models, install_model
 from colorgan.networks.vgg19 import VGG19
 from colorgan.training.finetune_task import FINETUNE
 from colorgan.training.options import FinetuneOptions

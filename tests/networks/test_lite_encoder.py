@@ -182,12 +182,6 @@ def test_frozen_are_the_stem_and_the_first_blocks_and_no_more(blocks):
     assert len(learning) < len(list(encoder.parameters())) or blocks == 0
 
 
-@pytest.mark.parametrize("blocks", [-1, 8])
-def test_no_more_blocks_are_frozen_than_there_are(blocks):
-    with pytest.raises(ValueError, match="of 7 blocks"):
-        LiteEncoder(**TINY).freeze(blocks)
-
-
 @pytest.mark.parametrize("change", [{"channels": (4,) * 6}, {"repeats": (1,) * 8}, {"repeats": (1, 1, 0, 1, 1, 1, 1)}])
 def test_seven_stages_of_a_block_or_more_are_asked_for(change):
     with pytest.raises(ValueError, match="7 stages"):

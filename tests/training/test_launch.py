@@ -20,7 +20,8 @@ from standins import standin_lite
 from colorgan import files
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
 from colorgan.errors import ColorganError, Interrupted, OutputError, UsageError, WeightsError
-from colorgan.models.loading import NETWORKS, ModelInfo, load_model, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import NETWORKS, load_model, save_model
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19

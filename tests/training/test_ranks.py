@@ -17,7 +17,8 @@ from processes import DEADLINE_S, Process, running, wait_until
 
 from colorgan.callbacks import Callbacks
 from colorgan.distributed import SINGLE, ProcessGroup
-from colorgan.models.loading import ModelInfo, save_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import save_model
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.launch import launch
 from colorgan.training.train_options import TrainOptions

@@ -242,14 +242,12 @@ class _Run:
     @contextmanager
     def _ray_crew(self) -> Iterator[RayCrew]:
         from colorgan.batch.ray_backend import ray_crew
-        from colorgan.models.registry import weights_file
+        from colorgan.models.registry import model_path
 
         self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
         notify, check = self._callbacks.on_warning, self._check
-        with (
-            weights_file(self._model) as weights,
-            ray_crew(self._ray, self._options, self._batch, weights, notify=notify, check=check) as self._crew,
-        ):
+        weights = model_path(self._model)
+        with ray_crew(self._ray, self._options, self._batch, weights, notify=notify, check=check) as self._crew:
             words = f"Computing on {self._crew.count} actors of Ray."
             self._callbacks.on_log("computing", words, device="ray")
             yield self._crew

@@ -162,7 +162,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
 def _read_list(path: Path, check: Callable[[], None]) -> Iterator[str]:
     """The paths in a list, read while they are asked for; it is opened now, so that a wrong name costs no time."""
     if path == STREAM:
-        return read_paths(InterruptibleReader(sys.stdin.buffer, check))
+        return read_paths(InterruptibleReader(sys.stdin.buffer, check).read1)
     try:
         # Of a pipe without a writer, opening it would wait for one, and hear no signal.
         opened = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb")
@@ -174,4 +174,4 @@ def _read_list(path: Path, check: Callable[[], None]) -> Iterator[str]:
 
 def _read_and_close(file: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
     with file:
-        yield from read_paths(InterruptibleReader(file, check))
+        yield from read_paths(InterruptibleReader(file, check).read1)

@@ -33,7 +33,8 @@ from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo
 from colorgan.models.download import Progress
-from colorgan.models.loading import Model, ModelInfo, load_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import Model, load_model
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -30,7 +30,7 @@ from colorgan.comparison.perceptual import Perceptual, check_perceptual, notes_o
 from colorgan.comparison.published import comparable_published_rows
 from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
-from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_all, write_results
+from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_previous, write_results
 from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
 from colorgan.data.sources import Source
 from colorgan.devices import describe_device
@@ -73,7 +73,7 @@ def compare(
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
-    with _held(folder), _staged(folder) as staging:
+    with _staged(folder) as staging:
         comparison = _compare(paths, staging, options, check)
         with _writing(folder):
             write_report(staging, comparison)
@@ -100,20 +100,15 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Keep other comparisons out of the folder, of which the last would replace the results of the others."""
-    with ExitStack() as held:
-        with _writing(folder):
-            expected, advice = f"the folder {folder} for this comparison", "Wait for it, or name another output folder."
-            held.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
-        yield
-
-
-@contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """A folder inside that one, from which everything goes to its place at the end; nothing does if it fails."""
+    """A folder inside that one, from which everything goes to its place at the end; nothing does if it fails.
+
+    Other comparisons are kept out meanwhile, of which the last would replace the results of the others.
+    """
     with ExitStack() as stack:
         with _writing(folder):
+            expected, advice = f"the folder {folder} for this comparison", "Wait for it, or name another output folder."
+            stack.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
             staging = Path(stack.enter_context(TemporaryDirectory(prefix=".colorgan-", dir=folder)))
         yield staging
         files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
@@ -139,7 +134,7 @@ def _compare(inputs: Sequence[str], folder: Path, options: CompareOptions, check
     try:
         if options.perceptual:
             check_perceptual(sum(len(source.entries) for source in sources))
-        previous = read_all(options.previous)
+        previous = [read_previous(path) for path in options.previous]
         if previous:
             _check_previous(previous, sources, options, check)
         models = load_models(options, check)

@@ -22,7 +22,7 @@ from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.lightness import Lightness
-from colorgan.models.loading import available_models
+from colorgan.models.registry import available_models
 
 
 @dataclass

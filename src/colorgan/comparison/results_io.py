@@ -67,8 +67,8 @@ _CURRENT_KEYS = {"figures_version": "metrics_version", "figures": "metrics"}  # 
 _ADVICE = "Give the results.json of an earlier `colorgan compare`."
 
 
-def read_previous(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
-    """Read what another comparison needs of earlier results: their protocol, their photos, and the rows of models.
+def read_previous(path: Path) -> PreviousResults:
+    """Read what another comparison needs of earlier results.
 
     Raises:
         UsageError: it cannot be read, or is not `results.json` of this format.
@@ -87,7 +87,7 @@ def read_previous(path: Path) -> tuple[Protocol, list[PhotoName], list[Row]]:
         raise UsageError(expected, error.strerror or str(error), _ADVICE) from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(expected, f"something else, or a damaged file ({type(error).__name__})", _ADVICE) from error
-    return protocol, photos, rows
+    return PreviousResults(path, protocol, photos, rows)
 
 
 def _previous_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
@@ -185,12 +185,3 @@ def _free(name: str, taken: Sequence[str]) -> str:
     while name in taken:
         name = f"{name} (earlier)"
     return name
-
-
-def read_all(paths: Sequence[Path]) -> list[PreviousResults]:
-    """Read earlier results.
-
-    Raises:
-        UsageError: one of them is none.
-    """
-    return [PreviousResults(path, *read_previous(path)) for path in paths]

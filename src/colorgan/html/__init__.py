@@ -9,21 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
-
-if TYPE_CHECKING:
-    import sys
-
-    if sys.version_info >= (3, 11):
-        from importlib.resources.abc import Traversable
-    else:
-        from importlib.abc import Traversable
-
-_STYLE = "page.css"
 
 
 def render(package: str, *parts: str, pictures_from: str = "data:", **values: Any) -> str:
@@ -39,16 +30,15 @@ def render(package: str, *parts: str, pictures_from: str = "data:", **values: An
         pictures_from: where pictures may come from, as a content security policy has it.
         values: for the template; whatever is no `Markup` is escaped.
     """
-
-    def load(name: str) -> str:
-        return _file(package, name).read_text("utf-8")
-
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(load)
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(partial(_read, package)),
     )
     environment.filters["code"] = _code
-    style = load(_STYLE) + _joined(package, parts, ".css")
-    script = _joined(package, parts, ".js")
+    style, script = _joined(package, parts, ".css"), _joined(package, parts, ".js")
     template = environment.get_template(f"{parts[0]}.html.j2")
     return template.render(
         style=Markup(style), script=Markup(script), policy=_policy(style, script, pictures_from), **values
@@ -65,15 +55,16 @@ def _code(text: str) -> Markup:
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
-def _file(package: str, name: str) -> Traversable:
-    own = files(package) / name
-    return own if own.is_file() else files(__name__) / name
+def _read(package: str, name: str) -> str | None:
+    """A file of a package, or else of this one; None where neither has it."""
+    for folder in (files(package), files(__name__)):
+        if (folder / name).is_file():
+            return (folder / name).read_text("utf-8")
+    return None
 
 
 def _joined(package: str, parts: tuple[str, ...], suffix: str) -> str:
-    names = [part + suffix for part in (*parts[1:], parts[0])]
-    found = (_file(package, name) for name in names)
-    return "".join(file.read_text("utf-8") for file in found if file.is_file())
+    return "".join(_read(package, stem + suffix) or "" for stem in ("page", *parts[1:], parts[0]))
 
 
 def _policy(style: str, script: str, pictures_from: str) -> Markup:

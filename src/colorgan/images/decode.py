@@ -162,14 +162,10 @@ def _reasons() -> Iterator[None]:
     except MemoryError as error:
         raise PhotoError(A_PHOTO, "not enough memory to decode it", "Make it smaller first.") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise _error(error) from error
-
-
-def _error(error: Exception) -> PhotoError:
-    if isinstance(error, OSError) and error.errno is not None:
-        advice = "Copy it again from where it came from."
-        return PhotoError(A_PHOTO, (error.strerror or str(error)).lower(), advice)
-    return openers.reason(error)
+        if isinstance(error, OSError) and error.errno is not None:
+            found = (error.strerror or str(error)).lower()
+            raise PhotoError(A_PHOTO, found, "Copy it again from where it came from.") from error
+        raise openers.reason(error) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, TypeVar
+from typing import TypeVar
 
 from colorgan.images.formats import PHOTO_SUFFIXES
 
@@ -178,30 +178,22 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 _CHUNK_BYTES = 1 << 16
 
 
-class PartialReader(Protocol):
-    """Gives what is there, where a file would wait for more."""
-
-    def read1(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
-
-
 _MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LINE_END = b"\r\0\n"  # of Windows in UTF-16; where no mark stands before, its place tells which
 
 
-def read_paths(file: BinaryIO | PartialReader) -> Iterator[str]:
+def read_paths(read: Callable[[int], bytes]) -> Iterator[str]:
     """Read paths, one a line, or with NUL between them where the list's beginning holds one.
 
     Lists as Windows makes them are understood: with a byte order mark, in UTF-16, with CR LF.
 
     Args:
-        file: open for reading; a pipe that is still being written to, too.
+        read: gives what is there, at most so many bytes, and none at the end: `read1` of a file, or of a pipe that is
+            still being written to.
 
     Yields:
         Each path once it is there; empty lines are left out.
     """
-    # `read1` gives what a pipe holds, where `read` would wait for more.
-    read = file.read1 if hasattr(file, "read1") else file.read
     rest, separator = b"", b""
     for chunk in _recoded(read):
         rest += chunk

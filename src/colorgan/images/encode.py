@@ -55,38 +55,6 @@ class WriteOptions:
     bit_depth: int = 8
 
 
-def write(
-    target: Path | BinaryIO,
-    format_name: str,
-    rgb: Plane | NDArray[np.uint16],
-    *,
-    alpha: Plane | None = None,
-    metadata: Metadata | None = None,
-    options: WriteOptions = WriteOptions(),
-) -> tuple[str, ...]:
-    """Write a picture; a file is written whole or not at all.
-
-    Args:
-        target: as for `write_bytes`.
-        format_name: as for `encode`, and so are the others.
-        rgb: likewise.
-        alpha: likewise.
-        metadata: likewise.
-        options: likewise.
-
-    Returns:
-        What the format could not hold, in words.
-
-    Raises:
-        PhotoError: the picture does not fit the format, or its name the disk.
-        OutputError: the place cannot be written, or 16 bits without tifffile.
-        UsageError: the format is only read.
-    """
-    data, warnings = encode(format_name, rgb, alpha=alpha, metadata=metadata, options=options)
-    write_bytes(data, target)
-    return warnings
-
-
 def encode(
     format_name: str,
     rgb: Plane | NDArray[np.uint16],

@@ -22,6 +22,7 @@ from colorgan.images.lightness import (
     lightness_of_rgb,
     linear_from_srgb,
 )
+from colorgan.images.pixels import merged
 
 _CLOSE = 2  # levels of 255 by which a profile may move a color and still be taken for sRGB
 _DATE = slice(24, 36)  # of a profile's header: fixed, so that the same photo gives the same bytes on any day
@@ -59,18 +60,14 @@ class SampleColors:
 def _between(planes: Sequence[Samples], to_gray_axis: Convert) -> NDArray[np.uint16]:
     """What a converter of 8 bits gives for 16: from its result below, as far up each channel as the sample is."""
     below = [(plane // 257).astype(np.uint8) for plane in planes]
-    base = np.asarray(to_gray_axis(_merged(below))).astype(np.float32)
+    base = np.asarray(to_gray_axis(merged(below))).astype(np.float32)
     place = base.copy()
     for channel, plane in enumerate(planes):
         above = [np.minimum(level, 254) + 1 if index == channel else level for index, level in enumerate(below)]
-        step = np.asarray(to_gray_axis(_merged([level.astype(np.uint8) for level in above]))).astype(np.float32) - base
+        step = np.asarray(to_gray_axis(merged([level.astype(np.uint8) for level in above]))).astype(np.float32) - base
         place += step * ((plane % 257).astype(np.float32) / 257)
     codes: NDArray[np.uint16] = np.rint(place.clip(0, 65535)).astype(np.uint16)
     return codes
-
-
-def _merged(planes: Sequence[NDArray[np.uint8]]) -> Image.Image:
-    return Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
 
 
 SRGB8 = SampleColors(L_OF_GRAY8, LUMINANCE_OF_RGB8)

@@ -24,7 +24,7 @@ from colorgan.images.lightness import (
     strips,
 )
 from colorgan.images.metadata.read import Metadata, metadata_of, orientation_in
-from colorgan.images.pixels import Raster, common_raster, planes_of
+from colorgan.images.pixels import Raster, common_raster, merged, planes_of
 from colorgan.images.toning import Toning, toning_of
 
 _SAMPLED_PX = 192  # about so many rows and columns are looked at to tell toned photos from those in color
@@ -42,8 +42,6 @@ _UNTURNED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda upright: upright[::-1, ::-1].T,
     8: lambda upright: upright[::-1].T,
 }
-
-
 _TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -168,7 +166,7 @@ def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc:
         elif is_deep:
             planes = [((plane.astype(np.uint32) + 128) // 257).astype(np.uint8) for plane in planes]
         if to_srgb:
-            planes = [*planes_of(to_srgb(Image.merge("RGB", [Image.fromarray(plane) for plane in planes])))]
+            planes = [*planes_of(to_srgb(merged(planes)))]
         for channel, plane in enumerate(planes):
             turn(rgb[..., channel])[rows] = plane if alpha is None or not raster.has_alpha else _on_white(plane, alpha)
     return Image.fromarray(rgb)
@@ -213,10 +211,8 @@ def assembled(
     alpha = np.empty(upright, np.uint8) if raster.has_alpha else None
     code_of_gray = codes_of_lightness(colors.gray)
     codes: NDArray[np.uint16] | None = None
-    sample = _ColorSample(raster)
     for rows in strips(raster.height, raster.width):
         planes, transparency = raster.strip(rows)
-        sample.add(rows, planes, transparency)
         if alpha is not None:
             turn(alpha)[rows] = transparency
         if _is_gray(planes):
@@ -230,41 +226,30 @@ def assembled(
         turn(codes)[rows] = codes_of_lightness(colors.lightness(planes))
     if codes is None:
         return Photo(Lightness(gray, colors.gray), alpha, Toning.gray, format_name, metadata, tuple(warnings))
-    toning = toning_of(sample.picture(icc))
+    toning = toning_of(_sampled(raster, icc))
     return Photo(Lightness(codes, L_OF_CODE), alpha, toning, format_name, metadata, tuple(warnings))
 
 
-class _ColorSample:
-    """Every n-th pixel of a picture, as 8-bit RGB on white.
+def _sampled(raster: Raster, icc: bytes | None) -> Image.Image:
+    """Every n-th pixel of a picture, as 8-bit sRGB on white.
 
     Args:
         raster: the picture.
+        icc: the profile by which deep samples are still to be converted; None where they are sRGB.
     """
-
-    def __init__(self, raster: Raster) -> None:
-        self._raster = raster
-        self._step = max(1, max(raster.height, raster.width) // _SAMPLED_PX)
-        self._strips: list[Plane] = []
-
-    def add(self, rows: slice, planes: list[Samples], alpha: Plane | None) -> None:
-        """Take the pixels that are due among some rows."""
-        due = slice(-rows.start % self._step, None, self._step), slice(None, None, self._step)
-        few = [plane[due] for plane in planes]
-        if self._raster.depth == 16:
+    step = max(1, max(raster.height, raster.width) // _SAMPLED_PX)
+    sampled = []
+    for row in range(0, raster.height, step):
+        planes, alpha = raster.strip(slice(row, row + 1))
+        few = [plane[:, ::step] for plane in planes]
+        if raster.depth == 16:
             few = [(plane >> 8).astype(np.uint8) for plane in few]
-        if alpha is not None and self._raster.has_alpha:
-            few = [_on_white(plane, alpha[due]) for plane in few]
-        self._strips.append(np.stack(few * (3 // len(few)), -1).astype(np.uint8))
-
-    def picture(self, icc: bytes | None) -> Image.Image:
-        """What was taken, in sRGB.
-
-        Args:
-            icc: the profile by which deep samples are still to be converted; None where they are sRGB.
-        """
-        picture = Image.fromarray(np.concatenate(self._strips))
-        to_srgb = colors_of(icc, RGB, 8, []).to_srgb if self._raster.depth == 16 else None
-        return to_srgb(picture) if to_srgb else picture
+        if alpha is not None and raster.has_alpha:
+            few = [_on_white(plane, alpha[:, ::step]) for plane in few]
+        sampled.append(np.stack(few * (3 // len(few)), -1).astype(np.uint8))
+    picture = Image.fromarray(np.concatenate(sampled))
+    to_srgb = colors_of(icc, RGB, 8, []).to_srgb if raster.depth == 16 else None
+    return to_srgb(picture) if to_srgb else picture
 
 
 def _is_gray(planes: list[Samples]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,11 @@ def planes_of(image: Image.Image) -> list[Plane]:
     return [np.asarray(band) for band in image.split()]
 
 
+def merged(planes: Sequence[Samples]) -> Image.Image:
+    """A picture of red, green and blue, each (H, W) uint8."""
+    return Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
+
+
 def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Raster:
     """Take the samples of a decoded picture of at most 8 bits a channel.
 
@@ -89,7 +94,7 @@ def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Ima
         planes = planes_of(part if part.mode == mode else part.convert(mode))
         alpha = planes.pop() if mode.endswith("A") else None
         if to_srgb:
-            planes = planes_of(to_srgb(Image.merge("RGB", [Image.fromarray(plane) for plane in planes])))
+            planes = planes_of(to_srgb(merged(planes)))
         return [*planes], alpha
 
     channels = 1 if mode in ("L", "LA") else 3

@@ -8,7 +8,16 @@ from pathlib import Path
 import torch
 
 from colorgan.files import atomic_write
-from colorgan.models.file_format import COPY_AGAIN, bad_weights, check_digest, file_bytes, info_from, read_tensors
+from colorgan.models.file_format import (
+    COPY_AGAIN,
+    bad_weights,
+    check_digest,
+    check_tensors,
+    file_bytes,
+    info_from,
+    own_copies,
+    read_tensors,
+)
 from colorgan.models.info import ModelInfo
 from colorgan.networks.patchgan import PatchGAN
 
@@ -46,10 +55,8 @@ def load_discriminator(path: Path, device: torch.device) -> PatchGAN:
         # On the meta device nothing is allocated, whatever a foreign file claims.
         with torch.device("meta"):
             discriminator = PatchGAN(info.options["norm"], tuple(info.options["channels"]))
-        # Copied, since tensors may be mapped from a file that will be replaced.
-        discriminator.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise bad_weights(path, f"another network ({str(error).splitlines()[0]})", COPY_AGAIN) from error
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise bad_weights(path, "values that are no numbers", "Take weights from an earlier state.")
+    check_tensors(path, PatchGAN.network, discriminator.state_dict(), tensors)
+    discriminator.load_state_dict(own_copies(tensors), assign=True)
     return discriminator.to(device)

@@ -95,7 +95,7 @@ def fetch(
         found = f"not at hand ({target}), and COLORGAN_OFFLINE is set, so that nothing is fetched"
         raise WeightsError(file.what, found, file.without_network)
     part = target.with_name(f"{target.name}.{file.sha256[:8]}.part")
-    progress = progress or _ignore
+    progress = progress or (lambda received, total: None)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(target, part, progress):
@@ -108,10 +108,6 @@ def fetch(
     except OSError as error:
         elsewhere = "set COLORGAN_CACHE to another folder; the same command goes on where it stopped"
         raise OutputError.of(str(target), error, elsewhere) from error
-
-
-def _ignore(received: int, total: int | None) -> None:
-    """No progress is shown."""
 
 
 @contextmanager

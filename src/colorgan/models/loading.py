@@ -33,9 +33,7 @@ from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 from colorgan.models.registry import (
     NAMED_MODELS,
     VGG19_INFO,
-    available_models,
     cache_folder,
-    install_model,
     model_path,
     name_advice,
     published_vgg19,
@@ -49,21 +47,6 @@ from colorgan.networks.lite_features import PUBLISHED_STEM, LiteFeatures
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.siggraph17 import SIGGRAPH17
 from colorgan.networks.vgg19 import VGG19
-
-__all__ = [
-    "NETWORKS",
-    "Model",
-    "ModelInfo",
-    "available_models",
-    "build_network",
-    "cache_folder",
-    "install_model",
-    "load_encoder",
-    "load_encoder_features",
-    "load_model",
-    "load_vgg19",
-    "save_model",
-]
 
 NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, LiteUNet)}
 
@@ -143,13 +126,12 @@ def load_model(name_or_path: str, device: torch.device | str = "cpu", progress: 
 
 
 def _load_named(name: str, device: torch.device, progress: Progress | None) -> Model:
-    named = NAMED_MODELS[name]
-    with model_path(name) as path:
-        if not os.path.isfile(path):  # noqa: PTH113
-            if named.published is None:
-                raise WeightsError(f"weights of {name}", f"no file {path}", named.advice)
-            fetch(named.published.file, path, partial(_convert, named.published.info), progress)
-        return _load_file(path, device)
+    named, path = NAMED_MODELS[name], model_path(name)
+    if not os.path.isfile(path):  # noqa: PTH113
+        if named.published is None:
+            raise WeightsError(f"weights of {name}", f"no file {path}", named.advice)
+        fetch(named.published.file, path, partial(_convert, named.published.info), progress)
+    return _load_file(path, device)
 
 
 def _convert(info: ModelInfo, source: Path, target: Path) -> None:

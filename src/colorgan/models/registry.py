@@ -6,9 +6,8 @@ import difflib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import platformdirs
@@ -83,6 +82,7 @@ SIGGRAPH17 = _by_zhang(
     "131 MB",
 )
 
+_ASSETS = Path(__file__).parents[1] / "assets"
 _OWN = "A finished training run puts it there; or give the path of a .safetensors file in place of the name."
 _BUNDLED = "It comes with the package: install colorgan again."
 NAMED_MODELS = {
@@ -130,42 +130,29 @@ def cache_folder() -> Path:
         return Path(os.devnull) / "colorgan"
 
 
-@contextmanager
-def model_path(name: str) -> Iterator[Path]:
-    """Where a named model's file is, or would be."""
-    if NAMED_MODELS[name].bundled:
-        with resources.as_file(resources.files("colorgan").joinpath(f"assets/{name}.safetensors")) as path:
-            yield path
-    else:
-        yield cache_folder() / f"{name}.safetensors"
+def model_path(name_or_path: str) -> Path:
+    """Where a model's file is, or would be: a named one's, or the path."""
+    named = NAMED_MODELS.get(name_or_path)
+    if named is None:
+        return Path(name_or_path)
+    return (_ASSETS if named.bundled else cache_folder()) / f"{name_or_path}.safetensors"
 
 
 def available_models() -> list[str]:
     """The names that load without anything being fetched or trained, in the table's order."""
-    at_hand = []
-    for name in NAMED_MODELS:
-        with model_path(name) as path:
-            if os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
-                at_hand.append(name)
-    return at_hand
-
-
-@contextmanager
-def weights_file(name_or_path: str) -> Iterator[Path]:
-    """Where a model's file is, or would be: a named one's, or the path."""
-    with model_path(name_or_path) if name_or_path in NAMED_MODELS else nullcontext(Path(name_or_path)) as path:
-        yield path
+    # os.path, since Path's own method raises for a folder that must not be read.
+    return [name for name in NAMED_MODELS if os.path.isfile(model_path(name))]  # noqa: PTH113
 
 
 def model_digest(name_or_path: str) -> str:
     """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
-    with weights_file(name_or_path) as path:
-        if not os.path.isfile(path):  # noqa: PTH113 (Path's own raises for a folder that must not be read)
-            return ""
-        try:
-            return sha256_of(path)
-        except OSError:  # loading it says what is wrong with it
-            return ""
+    path = model_path(name_or_path)
+    if not os.path.isfile(path):  # noqa: PTH113 (as above)
+        return ""
+    try:
+        return sha256_of(path)
+    except OSError:  # loading it says what is wrong with it
+        return ""
 
 
 def name_advice(name: str) -> str:
@@ -185,7 +172,7 @@ def install_model(name: str, path: Path) -> None:
     Raises:
         OutputError: the cache cannot be written, or the weights not read.
     """
-    with writing(cache_folder()), model_path(name) as target, path.open("rb") as source, atomic_write(target) as copy:
+    with writing(cache_folder()), path.open("rb") as source, atomic_write(model_path(name)) as copy:
         shutil.copyfileobj(source, copy)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from colorgan.networks.blocks import padded
 from colorgan.networks.lite_encoder import LiteEncoder
 
 
@@ -36,7 +36,7 @@ class Generator(nn.Module, ABC):
     compute on such input; padding and cropping happen here.
 
     Attributes:
-        network: the name that `weights.py` knows this class by.
+        network: the name that files and `models/loading.py` know this class by.
         multiple: the inner computation sees heights and widths divisible by this, and at least twice as large.
         float32_parts: the submodules that compute in float32 also where the others run in half precision.
         can_fold: whether modules stand in the order in which they are applied, so that `folding.py` may rely on it.
@@ -97,3 +97,13 @@ class Generator(nn.Module, ABC):
         """Those of a photo of this height and width, of what was computed padded."""
         height, width = size
         return logits[..., : -(-height // 4), : -(-width // 4)]
+
+
+def padded(x: Tensor, multiple: int, mode: str = "replicate") -> Tensor:
+    """Photos with more at the right and the bottom, up to a multiple of so many pixels, and to at least twice as many.
+
+    Of a strip that is one pixel wide at the coarsest level, torch 2.14's convolutions of stride 2 read memory that
+    nobody wrote (in bfloat16, on a CPU with AMX).
+    """
+    height, width = (max(-side % multiple, 2 * multiple - side) for side in x.shape[-2:])
+    return F.pad(x, (0, width, 0, height), mode=mode)

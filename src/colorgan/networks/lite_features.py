@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from colorgan.networks.blocks import padded
+from colorgan.networks.generator import padded
 from colorgan.networks.lite_encoder import LiteEncoder, SameConv2d
 
 PUBLISHED_STEM = "_conv_stem.weight"  # the name of the stem's weights in the published files

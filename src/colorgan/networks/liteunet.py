@@ -7,25 +7,52 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorgan.color.bins import BINS, decode
-from colorgan.networks.blocks import Residual, SqueezeExcite
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.hint_branch import HintBranch
 from colorgan.networks.lite_encoder import STEM_CHANNELS, LiteEncoder, conv_unit, lite_shape
 
 
-class DecoderLevel(nn.Module):
-    """Doubles the resolution, adds the encoder's features, and refines the sum.
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around an identity; channels stay."""
 
-    Args:
-        coarse: channels that come from below.
-        features: channels of the encoder's level.
-        channels: of the result.
-        blocks: residual blocks that refine it.
-    """
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        # A block starts as the identity, which lets a deep stack train at a high rate from the first step.
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        inner = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(x + self.norm2(self.conv2(inner)))
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by what the whole photo says (squeeze and excitation, Hu et al. 2018)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(2 * channels, channels // 2)
+        self.excite = nn.Linear(channels // 2, 2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape, scaled and shifted by channel."""
+        pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+        scale, shift = self.excite(F.relu(self.squeeze(pooled))).chunk(2, dim=1)
+        gated: Tensor = x * (2 * torch.sigmoid(scale))[..., None, None] + shift[..., None, None]
+        return gated
+
+
+class DecoderLevel(nn.Module):
+    """Doubles the resolution, adds the encoder's features, and refines the sum by residual blocks."""
 
     def __init__(self, coarse: int, features: int, channels: int, blocks: int) -> None:
         super().__init__()

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from colorgan.errors import UsageError
-from colorgan.models.loading import ModelInfo, build_network, load_encoder, load_model
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import build_network, load_encoder, load_model
 from colorgan.networks.generator import Generator
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.options import SCRATCH, FinetuneOptions
@@ -60,11 +61,7 @@ def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generat
 
 
 def check_bins(generator: Generator, wanted: str) -> None:
-    """Refuse a cross-entropy over bins to a network without them.
-
-    Args:
-        generator: the network.
-        wanted: the option that asks for it, with its value where it has one.
+    """Refuse a cross-entropy over bins, which an option `wanted` asks for, to a network without them.
 
     Raises:
         UsageError: it has none.

@@ -117,11 +117,11 @@ def open_run(
     """See that a folder can take this run, either as a new one or as the one that it holds already.
 
     Args:
-        folder: the run folder; a run in it is removed if `overwrite`.
+        folder: the run folder.
         command: the subcommand.
         options: everything that decides the result, JSON-serializable.
         identity: the set's.
-        overwrite: start afresh.
+        overwrite: start afresh, and remove a run that is there.
         read_by: how many processes read shards of their own, of a set at an address; 0 for a set on a disk.
 
     Returns:
@@ -178,17 +178,7 @@ def describe_run(
     model: Mapping[str, Any],
     read_by: int = 0,
 ) -> None:
-    """Write `run.json`.
-
-    Args:
-        folder: the run folder, made if missing.
-        command: the subcommand.
-        options: everything that was chosen.
-        identity: the set's.
-        device: in words.
-        model: the network, its options, and what it started from.
-        read_by: as for `open_run`.
-    """
+    """Write `run.json`: what `open_run` looks at, the device in words, the network and what it started from."""
     run = {
         "format": FORMAT,
         "command": command,
@@ -205,12 +195,6 @@ def describe_run(
 
 def resumable_options(command: str, kind: type[Options], folder: Path, given: Mapping[str, Any]) -> Options:
     """The options of the run in a folder, with those that were given over them.
-
-    Args:
-        command: the subcommand.
-        kind: of its options.
-        folder: the run folder.
-        given: options by name.
 
     Raises:
         UsageError: there is no run, or one of another command.

@@ -11,7 +11,7 @@ import torch
 
 from colorgan.data.photoset import PhotoSet
 from colorgan.distributed import ProcessGroup
-from colorgan.models.loading import ModelInfo
+from colorgan.models.info import ModelInfo
 from colorgan.networks.generator import Generator
 from colorgan.training.options import Options
 from colorgan.training.stages.base import Stage

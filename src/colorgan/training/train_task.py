@@ -10,7 +10,9 @@ from torch import nn
 
 from colorgan.errors import UsageError, WeightsError
 from colorgan.models.discriminator import load_discriminator, save_discriminator
-from colorgan.models.loading import ModelInfo, available_models, load_encoder_features, load_model, load_vgg19
+from colorgan.models.info import ModelInfo
+from colorgan.models.loading import load_encoder_features, load_model, load_vgg19
+from colorgan.models.registry import available_models
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import SMALLEST_PX, PatchGAN
 from colorgan.training.finetune_task import check_bins

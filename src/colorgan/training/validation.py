@@ -59,15 +59,15 @@ def validate(
     epoch: int,
     callbacks: Callbacks,
 ) -> Validation | None:
-    """Measure a generator, and draw the first photos.
+    """Measure a generator on photos held back from training, and draw the first of them on a sheet.
 
     Args:
         generator: in evaluation mode, on its device.
         temperature: divides its logits.
-        photos: held back from training.
+        photos: the photos.
         options: how many of them, and at which size.
         sheet: a JPEG to be.
-        epoch: that is named on it.
+        epoch: for its head.
         callbacks: asked between batches whether to stop.
 
     Returns:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import ARTIST, ORIENTATION, RAMP, lab_lightness, lightness_of, open_image, palette_ramp, saved
+from pictures import ARTIST, ORIENTATION, RAMP, lab_lightness, lightness_of, open_image, palette_ramp, saved, write
 from PIL import Image, ImageOps
 from PIL.ExifTags import IFD
 from PIL.PngImagePlugin import PngInfo
 
 from colorgan import __version__
 from colorgan.images.decode import read
-from colorgan.images.encode import WriteOptions, write
+from colorgan.images.encode import WriteOptions
 from colorgan.images.metadata.read import Metadata
 from colorgan.images.photo import from_image
 

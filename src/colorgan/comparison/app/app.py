@@ -8,18 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from colorgan.callbacks import Callbacks, StopCheck
+from colorgan.colorize.options import ColorizeOptions
+from colorgan.comparison.app import session
+from colorgan.comparison.app.hints import Placed, hint_picker
 from colorgan.comparison.app.server import MOST_MB, AppOptions
+from colorgan.comparison.app.session import ModelOutput, UploadedPhoto
+from colorgan.comparison.app.variants import variant_picker
+from colorgan.comparison.formatting import number
+from colorgan.comparison.models import ComparedModel, load_models
+from colorgan.comparison.options import CompareOptions
+from colorgan.comparison.results import GRAY
+from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.html import embedded, render
 from colorgan.images.formats import PHOTO_SUFFIXES
-
-if TYPE_CHECKING:
-    from colorgan.comparison.app.hints import Placed
-    from colorgan.comparison.app.session import ModelOutput, UploadedPhoto
-    from colorgan.comparison.models import ComparedModel
-    from colorgan.images.hints import Hint
+from colorgan.images.hints import Hint, places_to_json
+from colorgan.metrics import METRICS
 
 _FRAME_PX = 640  # until the frame sets its own height
 _STATE = "visit"
@@ -58,24 +65,18 @@ class _Visit:
 
 @st.cache_resource(show_spinner="Loading the models ...")
 def _models(options: AppOptions) -> list[ComparedModel]:
-    from colorgan.callbacks import Callbacks, StopCheck
-    from colorgan.comparison.models import load_models
-    from colorgan.comparison.options import CompareOptions
-
     wanted = CompareOptions(models=options.models, device=options.device)
     return load_models(wanted, StopCheck(Callbacks(), ""))
 
 
 def main() -> None:
     """Draw the page."""
-    from colorgan.comparison.app.session import MOST_MEGAPIXELS
-
     st.set_page_config("colorgan", layout="wide")
     st.title("Color a photo")
     options = AppOptions.from_environment()
     models = _models(options)
     st.text("The colors are plausible, not true: what they were, no model can know.")
-    label = f"A photo, in gray or in color, of at most {MOST_MB} MB and {MOST_MEGAPIXELS:g} megapixels"
+    label = f"A photo, in gray or in color, of at most {MOST_MB} MB and {session.MOST_MEGAPIXELS:g} megapixels"
     file = st.file_uploader(label, type=list(PHOTO_SUFFIXES))
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
     render_size = _render_size(models)
@@ -98,13 +99,10 @@ def _render_size(models: list[ComparedModel]) -> int | None:
 
 def _visit(file_id: str, name: str, data: bytes, size_px: int) -> _Visit | None:
     """What is known of the photo, read once; None where it cannot be, which the page then says."""
-    from colorgan.comparison.app.session import open_photo
-    from colorgan.errors import PhotoError
-
     visit: _Visit | None = st.session_state.get(_STATE)
     if visit is None or visit.file_id != file_id:
         try:
-            visit = _Visit(file_id, open_photo(name, data, size_px))
+            visit = _Visit(file_id, session.open_photo(name, data, size_px))
         except PhotoError as error:
             st.session_state.pop(_STATE, None)
             st.error("This photo cannot be colored.")
@@ -116,27 +114,22 @@ def _visit(file_id: str, name: str, data: bytes, size_px: int) -> _Visit | None:
 
 def _output(visit: _Visit, model: ComparedModel, render_size: int | None) -> ModelOutput:
     """What a model says, asked once for each render size, and once for each change of the hints."""
-    from colorgan.colorize.options import ColorizeOptions
-    from colorgan.comparison.app.session import predict, steered
-
     key = (model.name, render_size)
     if key not in visit.outputs:
         with st.spinner(f"{model.name} ..."):
-            visit.outputs[key] = predict(visit.uploaded, model, ColorizeOptions(render_size=render_size))
+            visit.outputs[key] = session.predict(visit.uploaded, model, ColorizeOptions(render_size=render_size))
     if not visit.hints:
         return visit.outputs[key]
     if key not in visit.steered:
-        visit.steered[key] = steered(visit.uploaded, visit.outputs[key], visit.hints)
+        visit.steered[key] = session.steered(visit.uploaded, visit.outputs[key], visit.hints)
     return visit.steered[key]
 
 
 def _variants(visit: _Visit, model: ComparedModel, render_size: int | None, seed: int) -> list[ModelOutput]:
     """The variants of a model, asked once for each change of the hints."""
-    from colorgan.comparison.app.session import varied
-
     key = (render_size, seed)
     if key not in visit.varied:
-        visit.varied[key] = varied(visit.uploaded, visit.outputs[model.name, render_size], visit.hints, seed)
+        visit.varied[key] = session.varied(visit.uploaded, visit.outputs[model.name, render_size], visit.hints, seed)
     return visit.varied[key]
 
 
@@ -152,16 +145,12 @@ def _outputs(
 
 
 def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_size: int | None) -> None:
-    from colorgan.comparison.app.session import metrics, opening_model, pictures
-    from colorgan.errors import ColorganError
-    from colorgan.html import embedded
-
     uploaded = visit.uploaded
-    name = opening_model([model.name for model in models])
+    name = session.opening_model([model.name for model in models])
     opening = next(model for model in models if model.name == name)
     try:
         outputs = _outputs(visit, models, opening, render_size)
-        shown = {name: embedded(jpeg) for name, jpeg in pictures(uploaded, outputs, saturation).items()}
+        shown = {name: embedded(jpeg) for name, jpeg in session.pictures(uploaded, outputs, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be colored.")
         st.text(str(error))
@@ -180,32 +169,22 @@ def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_
     _show_downloads(visit, outputs, saturation)
     key = (saturation, render_size)
     if key not in visit.metrics:
-        visit.metrics[key] = metrics(uploaded, visit.outputs_at(render_size), saturation)
+        visit.metrics[key] = session.metrics(uploaded, visit.outputs_at(render_size), saturation)
     _show_metrics(visit.metrics[key])
 
 
 def _show_slider(photo: str, pictures: Mapping[str, str], opening: str) -> None:
-    from colorgan.comparison.results import GRAY
-    from colorgan.html import render
-
     pages = "colorgan.comparison.app"
     frame = render(pages, "frame", "slider", photo=photo, pictures=pictures, left=GRAY, right=opening)
     st.iframe(frame, height=_FRAME_PX)
 
 
 def _show_hints(visit: _Visit, picture: str) -> None:
-    from colorgan.comparison.app.hints import hint_picker
-
     size = visit.uploaded.photo.size
     hint_picker(picture, size, visit.hints, placed=partial(_place, visit), undone=partial(_undo, visit))
 
 
 def _show_variants(visit: _Visit, model: ComparedModel, saturation: float, render_size: int | None) -> None:
-    from colorgan.comparison.app.session import picture
-    from colorgan.comparison.app.variants import variant_picker
-    from colorgan.errors import UsageError
-    from colorgan.html import embedded
-
     try:
         made = _variants(visit, model, render_size, visit.seed)
     except UsageError:
@@ -213,7 +192,7 @@ def _show_variants(visit: _Visit, model: ComparedModel, saturation: float, rende
         return
     seed, number = visit.chosen
     variant_picker(
-        [embedded(picture(visit.uploaded, each, saturation)) for each in made],
+        [embedded(session.picture(visit.uploaded, each, saturation)) for each in made],
         number if not number or seed == visit.seed else None,
         visit.seed,
         choose=partial(_choose, visit),
@@ -230,10 +209,8 @@ def _ask_others(visit: _Visit) -> None:
 
 
 def _place(visit: _Visit, click: Placed) -> None:
-    from colorgan.comparison.app.session import hint_at
-
     if click:
-        visit.hints.append(hint_at(visit.uploaded, click["across"], click["down"], click["color"]))
+        visit.hints.append(session.hint_at(visit.uploaded, click["across"], click["down"], click["color"]))
         _forget_steered(visit)
 
 
@@ -248,15 +225,12 @@ def _forget_steered(visit: _Visit) -> None:
 
 
 def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: float) -> None:
-    from colorgan.comparison.app.session import hints_name, result, result_name
-    from colorgan.images.hints import places_to_json
-
     with st.container(horizontal=True):
         for name, made in outputs.items():
             st.download_button(
                 f"Save {name}",
-                partial(result, visit.uploaded, made, saturation),
-                result_name(visit.uploaded, name, made.variant),
+                partial(session.result, visit.uploaded, made, saturation),
+                session.result_name(visit.uploaded, name, made.variant),
                 "application/octet-stream",
                 on_click="ignore",
             )
@@ -264,7 +238,7 @@ def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: 
             st.download_button(
                 "Save the hints",
                 places_to_json(visit.hints),
-                hints_name(visit.uploaded),
+                session.hints_name(visit.uploaded),
                 "application/json",
                 on_click="ignore",
                 help="Beside the photo, `colorgan colorize` takes them.",
@@ -272,9 +246,6 @@ def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: 
 
 
 def _show_metrics(rows: dict[str, dict[str, float]]) -> None:
-    from colorgan.comparison.formatting import number
-    from colorgan.metrics import METRICS
-
     if not rows:
         st.text("The photo has no colors of its own to compare with: there are no metrics.")
         return

@@ -22,7 +22,7 @@ from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError
 from colorgan.images.decode import ReadOptions, read, read_rgb
-from colorgan.images.encode import WriteOptions, write
+from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
@@ -250,7 +250,7 @@ def result(uploaded: UploadedPhoto, made: ModelOutput, saturation: float) -> byt
     """
     rgb = made.applied(uploaded.photo, uploaded.photo, saturation).astype(np.uint8)
     kind = PHOTO_SUFFIXES[_suffix(uploaded)]
-    file = io.BytesIO()
     options = WriteOptions(mark=made.model.colorizer.info.name)
-    write(file, kind, rgb, alpha=uploaded.photo.alpha, metadata=uploaded.photo.metadata, options=options)
-    return file.getvalue()
+    photo = uploaded.photo
+    data, _ = encode(kind, rgb, alpha=photo.alpha, metadata=photo.metadata, options=options)
+    return data

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from colorgan.comparison.answer import wins_of
 from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
-from colorgan.comparison.report.histograms import histograms
-from colorgan.comparison.report.reliability import diagrams
+from colorgan.comparison.report.drawings import histograms, reliability_diagrams
 from colorgan.comparison.results import GRAY, Comparison, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
@@ -64,7 +63,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         groups=list(_groups(folder, comparison.examples)),
         number=number,
         histograms=histograms(comparison),
-        diagrams=diagrams(comparison),
+        diagrams=reliability_diagrams(comparison),
         licenses=_licenses(comparison),
     )
 
@@ -112,71 +111,28 @@ def _cell(row: Row, metric: Metric, comparison: Comparison) -> _Cell:
     return _Cell(found.value, number(found.value, metric), bounds(found, metric), is_best)
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two rows compared.
-
-    Attributes:
-        first: a row's name.
-        second: the other's.
-        significant: differences in words.
-        not_significant: labels of the metrics in which no difference can be told from chance.
-    """
-
-    first: str
-    second: str
-    significant: list[str]
-    not_significant: list[str]
-
-
-def _pairs(comparison: Comparison) -> Iterator[_Pair]:
+def _pairs(comparison: Comparison) -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Two rows each, by name; their significant differences in words; and the labels of the other metrics."""
     if len(comparison.photos) < 2:
         return
     for (first, second), group in groupby(comparison.differences, lambda each: (each.first, each.second)):
         found = list(group)
-        not_significant = [METRICS[each.metric].label for each in found if not each.significant]
-        yield _Pair(first, second, [each.words for each in found if each.significant], not_significant)
+        significant = [each.words for each in found if each.significant]
+        yield first, second, significant, [METRICS[each.metric].label for each in found if not each.significant]
 
 
 # --- photos --------------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class _Group:
-    """Examples under one heading.
-
-    Attributes:
-        heading: what they are.
-        examples: as many of them as the page holds.
-        more: how many others lie beside it.
-    """
-
-    heading: str
-    examples: list[_EmbeddedExample]
-    more: int
+Embedded = tuple[Example, dict[str, str]]  # with its pictures by row, each as an address that holds it
 
 
-@dataclass(frozen=True)
-class _EmbeddedExample:
-    """An example with its pictures inside the page.
-
-    Attributes:
-        example: what it is.
-        pictures: by row, each as an address that holds it.
-    """
-
-    example: Example
-    pictures: dict[str, str]
-
-
-def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[_Group]:
+def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[tuple[str, list[Embedded], int]]:
+    """Headings, as many examples under each as the page holds, and how many others lie beside it."""
     for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLORS)):
         found = list(group)
-        embedded_ones = [_embed(folder, example) for example in found[:MOST_SHOWN]]
-        yield _Group(heading, embedded_ones, len(found) - len(embedded_ones))
+        shown = [(example, _embedded_pictures(folder, example)) for example in found[:MOST_SHOWN]]
+        yield heading, shown, len(found) - len(shown)
 
 
-def _embed(folder: Path, example: Example) -> _EmbeddedExample:
-    return _EmbeddedExample(
-        example, {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()}
-    )
+def _embedded_pictures(folder: Path, example: Example) -> dict[str, str]:
+    return {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()}

@@ -38,14 +38,17 @@ def described(format_name: str, metadata: Metadata, model: str | None) -> tuple[
     fields = {name: value for name in _NAMES if (value := getattr(metadata, name))}
     if model:
         fields["xmp"] = _marked(fields.get("xmp"), model, warnings)
-    arguments, left_over = _PLACES[format_name](fields, metadata.dpi)
-    too_long = [_NAMES[name] for name in left_over if name in _PLACED[format_name]]
-    no_place = [_NAMES[name] for name in left_over if name not in _PLACED[format_name]]
+    names, arguments_of = _PLACES[format_name]
+    placed = {name: value for name, value in fields.items() if name in names}
+    too_long = [name for name, value in placed.items() if format_name == "JPEG" and _is_too_long(name, value)]
+    for name in too_long:
+        del placed[name]
     if too_long:
-        warnings.append(f"more {' and '.join(too_long)} than a {format_name} can hold, left out")
-    if no_place:
+        left_out = " and ".join(_NAMES[name] for name in too_long)
+        warnings.append(f"more {left_out} than a {format_name} can hold, left out")
+    if no_place := [_NAMES[name] for name in fields if name not in names]:
         warnings.append(f"the result is without {' and '.join(no_place)}, for which {format_name} has no place")
-    return arguments, warnings
+    return arguments_of(placed, metadata.dpi), warnings
 
 
 def _marked(packet: bytes | None, model: str, warnings: list[str]) -> bytes:
@@ -61,17 +64,18 @@ Fields = dict[str, Any]
 Resolution = tuple[float, float] | None
 
 
-def _for_jpeg(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
-    sizes = {name: len(value) for name, value in fields.items()}
-    sizes["xmp"] = sizes.get("xmp", 0) + _XMP_IDENTIFIER_BYTES
-    segment = _photoshop(fields["iptc"]) if "iptc" in fields else b""
-    sizes["iptc"] = len(segment)
-    fitting = {name: value for name, value in fields.items() if sizes[name] <= _MOST_SEGMENT_BYTES}
-    arguments: Fields = {name: fitting[name] for name in ("exif", "xmp", "comment") if name in fitting}
-    if "iptc" in fitting:
+def _is_too_long(name: str, value: bytes) -> bool:
+    """Whether a field does not fit into a segment of a JPEG."""
+    size = len(_photoshop(value)) if name == "iptc" else len(value) + (_XMP_IDENTIFIER_BYTES if name == "xmp" else 0)
+    return size > _MOST_SEGMENT_BYTES
+
+
+def _for_jpeg(fields: Fields, dpi: Resolution) -> Fields:
+    arguments = {name: value for name, value in fields.items() if name != "iptc"}
+    if "iptc" in fields:
+        segment = _photoshop(fields["iptc"])
         arguments["extra"] = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
-    left_over = [name for name in fields if name not in fitting or name == "titles"]
-    return arguments | ({"dpi": dpi} if dpi else {}), left_over
+    return arguments | _resolution(dpi)
 
 
 def _photoshop(iptc: bytes) -> bytes:
@@ -79,7 +83,7 @@ def _photoshop(iptc: bytes) -> bytes:
     return b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
 
 
-def _for_png(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
+def _for_png(fields: Fields, dpi: Resolution) -> Fields:
     info = PngInfo()
     if "xmp" in fields:
         info.add_itxt("XML:com.adobe.xmp", fields["xmp"].decode("utf-8", "replace"))
@@ -87,21 +91,20 @@ def _for_png(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
         info.add_text("Comment", fields["comment"].decode("utf-8", "replace"))
     for title, text in fields.get("titles", {}).items():
         info.add_text(title, text)
-    arguments: Fields = {"pnginfo": info} | {name: fields[name] for name in ("exif",) if name in fields}
-    return arguments | ({"dpi": dpi} if dpi else {}), [name for name in fields if name == "iptc"]
+    exif = {"exif": fields["exif"]} if "exif" in fields else {}
+    return {"pnginfo": info} | exif | _resolution(dpi)
 
 
-def _for_container(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
-    """WebP and AVIF, where the resolution stands in the EXIF data."""
-    arguments: Fields = {name: fields[name] for name in ("exif", "xmp") if name in fields}
+def _for_container(fields: Fields, dpi: Resolution) -> Fields:
+    """For WebP and AVIF, where the resolution stands in the EXIF data."""
     if dpi and "exif" not in fields:
         exif = Image.Exif()
         exif[_X_RESOLUTION], exif[_Y_RESOLUTION], exif[_RESOLUTION_UNIT] = *dpi, _INCH
-        arguments["exif"] = exif.tobytes()
-    return arguments, [name for name in fields if name not in arguments]
+        return fields | {"exif": exif.tobytes()}
+    return fields
 
 
-def _for_tiff(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
+def _for_tiff(fields: Fields, dpi: Resolution) -> Fields:
     tags, nested = Image.Exif(), {}
     if "exif" in fields:
         tags.load(fields["exif"])
@@ -113,29 +116,23 @@ def _for_tiff(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
     for name, tag in (("xmp", _XMP_TAG), ("iptc", _IPTC_TAG)):
         if name in fields:
             tags[tag] = fields[name]
-    arguments: Fields = {"exif": tags, "nested": nested}
-    if dpi and _X_RESOLUTION not in tags:
-        arguments["dpi"] = dpi
-    return arguments, [name for name in fields if name in ("comment", "titles")]
+    return {"exif": tags, "nested": nested} | _resolution(None if _X_RESOLUTION in tags else dpi)
 
 
-def _for_bmp(fields: Fields, dpi: Resolution) -> tuple[Fields, list[str]]:
-    return ({"dpi": dpi} if dpi else {}), list(fields)
+def _for_bmp(fields: Fields, dpi: Resolution) -> Fields:
+    return _resolution(dpi)
 
 
-_PLACES: dict[str, Callable[[Fields, Resolution], tuple[Fields, list[str]]]] = {
-    "JPEG": _for_jpeg,
-    "PNG": _for_png,
-    "WEBP": _for_container,
-    "AVIF": _for_container,
-    "TIFF": _for_tiff,
-    "BMP": _for_bmp,
-}
-_PLACED = {
-    "JPEG": ("exif", "xmp", "iptc", "comment"),
-    "PNG": ("exif", "xmp", "comment", "titles"),
-    "WEBP": ("exif", "xmp"),
-    "AVIF": ("exif", "xmp"),
-    "TIFF": ("exif", "xmp", "iptc"),
-    "BMP": (),
+def _resolution(dpi: Resolution) -> Fields:
+    return {"dpi": dpi} if dpi else {}
+
+
+# By format the fields of `Metadata` that it has a place for, and what makes arguments of its encoder of them.
+_PLACES: dict[str, tuple[tuple[str, ...], Callable[[Fields, Resolution], Fields]]] = {
+    "JPEG": (("exif", "xmp", "iptc", "comment"), _for_jpeg),
+    "PNG": (("exif", "xmp", "comment", "titles"), _for_png),
+    "WEBP": (("exif", "xmp"), _for_container),
+    "AVIF": (("exif", "xmp"), _for_container),
+    "TIFF": (("exif", "xmp", "iptc"), _for_tiff),
+    "BMP": ((), _for_bmp),
 }

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
-from colorgan.training.stages.base import GeneratorStage, OptimizedNetwork, OptimizerOptions
+from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions, Stage
 from colorgan.training.stages.diff_augment import DiffAugment
 from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradient_penalties, oversaturation
 from colorgan.training.stages.supervised import BinsLoss
@@ -68,7 +68,7 @@ class GanNetworks:
     bins: BinsLoss | None = None
 
 
-class GanStage(GeneratorStage):
+class GanStage(Stage):
     """Stage 2: one step of the discriminator, then one of the generator, on the same prediction or a second one.
 
     Where `d_warmup_steps` says so, the run begins with steps of the discriminator alone.

@@ -5,9 +5,10 @@ A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,32 +19,6 @@ from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator
 from colorgan.training.options import RunOptions
 from colorgan.training.stages.buckets import GradientBuckets
-
-
-class Stage(Protocol):
-    """What the loop needs of a way of training.
-
-    Attributes:
-        name: what a checkpoint says it is of.
-        temperature: divides the generator's logits, in training and wherever its result is used.
-    """
-
-    name: str
-    temperature: float
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """Every module whose state a checkpoint holds, by name."""
-
-    @property
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Every optimizer whose state a checkpoint holds, by name."""
-
-    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss's terms, detached."""
-
-    def eval_network(self) -> Generator:
-        """The generator that is validated and saved as the result, in evaluation mode."""
 
 
 @dataclass(frozen=True)
@@ -153,22 +128,21 @@ class OptimizedNetwork:
                 counted.copy_(now)
         average.n_averaged += 1
 
-    def eval_network(self) -> Generator:
-        """The average where there is one, else a look at the network itself, in evaluation mode."""
-        network = self.average.module if self.average else self.network.eval()
-        assert isinstance(network, Generator)
-        return network
 
-
-class GeneratorStage:
-    """What all stages have: a generator that learns.
+class Stage(ABC):
+    """A way of training, and what the loop needs of it: a generator that learns.
 
     Args:
         generator: on its device, in the memory format that it is to train in.
         optimizer: how its weights move.
-        temperature: divides its logits.
+        temperature: divides its logits, in training and wherever its result is used.
         group: the processes that train together.
+
+    Attributes:
+        name: what a checkpoint says it is of.
     """
+
+    name: str
 
     def __init__(
         self, generator: Generator, optimizer: OptimizerOptions, temperature: float = 1.0, group: ProcessGroup = SINGLE
@@ -178,17 +152,23 @@ class GeneratorStage:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """The generator and, where there is one, its average."""
+        """Every module whose state a checkpoint holds, by name: the generator and, where there is one, its average."""
         return {"generator": self.generator} | ({"average": self.optimized.average} if self.optimized.average else {})
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
-        """The generator's."""
+        """Every optimizer whose state a checkpoint holds, by name: the generator's."""
         return {"generator": self.optimized.optimizer}
 
+    @abstractmethod
+    def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
+        """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss's terms, detached."""
+
     def eval_network(self) -> Generator:
-        """The average where there is one, else a look at the generator itself, in evaluation mode."""
-        return self.optimized.eval_network()
+        """What is validated and saved as the result, in evaluation mode: the average, or the generator itself."""
+        network = self.optimized.average.module if self.optimized.average else self.generator.eval()
+        assert isinstance(network, Generator)
+        return network
 
     def autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
         """What the networks compute in, where a batch is."""

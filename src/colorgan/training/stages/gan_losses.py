@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,33 +31,12 @@ class DiscriminatorLoss:
     accuracies: dict[str, Tensor]
 
 
-class Adversarial(Protocol):
-    """How logits become losses, means over patches; all logits are (B, 1, h, w).
+@dataclass(frozen=True)
+class Unpaired:
+    """A loss that judges each patch by itself: a mean over patches, of logits of (B, 1, h, w).
 
     Attributes:
         paired: whether each generated patch is judged beside the true one of the same place.
-    """
-
-    paired: ClassVar[bool]
-
-    def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
-        """What the discriminator learns from its logits of true and of predicted colors.
-
-        Args:
-            real: logits of true colors.
-            fake: of predicted ones.
-            label: what it is to say of true colors, where they are judged by themselves.
-        """
-
-    def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The generator's loss, from the logits of its colors and, where `paired`, of the true ones."""
-
-
-@dataclass(frozen=True)
-class Unpaired:
-    """A loss that judges each patch by itself.
-
-    Attributes:
         of_real: the discriminator's on true colors, with the label that they get.
         of_fake: the discriminator's on predicted colors.
         of_generator: the generator's.
@@ -71,7 +50,10 @@ class Unpaired:
     threshold: float
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
-        """The mean of both halves; right is a true patch above the threshold, and a predicted one up to it."""
+        """What the discriminator learns from its logits of true and of predicted colors: the mean of both halves.
+
+        Right is a true patch above the threshold, and a predicted one up to it.
+        """
         of_real, of_fake = self.of_real(real, label), self.of_fake(fake)
         right = (real > self.threshold).float().mean(), (fake <= self.threshold).float().mean()
         return DiscriminatorLoss(
@@ -81,7 +63,7 @@ class Unpaired:
         )
 
     def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """What the predicted colors alone cost the generator."""
+        """The generator's loss, from the logits of its colors alone."""
         return self.of_generator(fake)
 
 
@@ -112,7 +94,7 @@ def _cross_entropy(logits: Tensor, label: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-ADVERSARIAL: dict[str, Adversarial] = {
+ADVERSARIAL: dict[str, Unpaired | Relativistic] = {
     # Isola et al. 2017, equation 1, in the non-saturating form.
     "bce": Unpaired(
         of_real=_cross_entropy,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from colorgan.color.bins import nearest_bin, soft_targets
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.networks.generator import Generator, Prediction
-from colorgan.training.stages.base import GeneratorStage, OptimizerOptions
+from colorgan.training.stages.base import OptimizerOptions, Stage
 
 Loss = Callable[[Prediction, Tensor], Tensor]
 
@@ -69,25 +69,16 @@ _OF_AB: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
 
 
 def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
-    """Find a loss by its name.
-
-    Args:
-        name: mse, l1, huber or bins.
-        prior: (313,), used by bins alone.
-        rebalance: used by bins alone.
-    """
+    """Find a loss by its name; the prior, (313,), and its rebalancing are for bins alone."""
     return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]
 
 
-class FinetuneStage(GeneratorStage):
+class FinetuneStage(Stage):
     """Stage 1: the generator learns from the true colors, every layer trainable.
 
     Args:
-        generator: on its device, in the memory format that it is to train in.
+        generator: as for `Stage`, and so are those after `loss`.
         loss: one of the above.
-        optimizer: how the weights move.
-        temperature: divides the generator's logits.
-        group: the processes that train together.
     """
 
     name = "finetune"

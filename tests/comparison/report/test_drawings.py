@@ -1,6 +1,6 @@
 import pytest
 
-from colorgan.comparison.report.histograms import chroma_at
+from colorgan.comparison.report.drawings import chroma_at
 from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP
 
 
