@@ -23,7 +23,7 @@ from colorgan.images.lightness import Lightness
 def linear_of(lab: Tensor) -> Tensor:
     """Linear sRGB, 0..1, of (3, n) Lab, within the gamut."""
     light, (a, b) = scaled_lightness(lab[0]), scaled_ab(lab[1:])
-    linear = Mixer.of_size(lab.shape[1], lab.device).mix(light, a, b)
+    linear = Mixer(lab.shape[1], lab.device).mix(light, a, b)
     if not is_inside(linear):
         reduce_chroma(linear, light, a, b)
     return linear / LINEAR_STEPS

@@ -103,7 +103,7 @@ def test_colors_go_up_bilinearly_with_the_corners_half_a_pixel_in(size: tuple[in
     ab = noise(13, 17, 30)
     wanted = F.interpolate(ab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
     wide = upsample.resize_width(ab, *size)
-    between = upsample.RowInterpolator.of(wide.shape[1], size[0], wide.device)
+    between = upsample.RowInterpolator(wide.shape[1], size[0], wide.device)
     found = between.interpolate_rows(wide, slice(0, size[0]), torch.empty(2, *size), torch.empty(2, *size))
     assert torch.allclose(found, wanted, atol=1e-3)
 

@@ -138,14 +138,7 @@ class Album:
             raise OutputError.of(str(path.parent), error, _ELSEWHERE, parameter="output") from error
 
     def colors(self, job: Job, seen: Tensor, with_edges: bool, options: ColorizeOptions) -> PredictedColors:
-        """The colors of a photo whose prediction is kept, by the palette.
-
-        Args:
-            job: the photo.
-            seen: (1 or 4, h, w), L and hints as the network saw them.
-            with_edges: whether its colors end at the photo's edges.
-            options: of the photo.
-        """
+        """The colors of a photo whose prediction is kept, by the palette; `seen` is as `PredictedColors` has it."""
         kept = _tensors(self._path(job))
         predicted = PredictedColors(seen, kept["variants"], kept.get("confidence"), _regions(kept), with_edges)
         number = self.numbers.get(stable_hash(job.identity), -1)

@@ -93,13 +93,7 @@ class Gallery:
         return entry is not None and (entry.settings, entry.photo) == (self.settings.hex(), _stamp(state))
 
     def add(self, job: Job, state: FileState, confidence: float | None, pictures: Mapping[str, Image.Image]) -> None:
-        """Put a photo on it.
-
-        Args:
-            job: the photo and its place.
-            state: of the photo's file.
-            confidence: as `Entry` has it.
-            pictures: small ones of one size, by what they show.
+        """Put a photo on it, with small pictures of one size by what they show, and its confidence as `Entry` has it.
 
         Raises:
             OutputError: they cannot be written.
@@ -193,12 +187,7 @@ class Gallery:
 
 
 def check_place(output: Path | None, is_file: bool, overwrite: bool) -> None:
-    """Make sure that a page may be written, before any work.
-
-    Args:
-        output: of the run.
-        is_file: whether that is one photo's.
-        overwrite: replace a page that is somebody else's.
+    """Make sure before any work that a page may be written, with `overwrite` also over somebody else's.
 
     Raises:
         UsageError: there is no folder for it, or a page of somebody else's stands there.
@@ -220,13 +209,7 @@ def check_place(output: Path | None, is_file: bool, overwrite: bool) -> None:
 
 
 def command_of(job: Job, options: ColorizeOptions, model: str) -> str:
-    """The command that makes a result again.
-
-    Args:
-        job: the photo and the place of its result.
-        options: of the photo.
-        model: as it was named.
-    """
+    """The command that makes a result again."""
     target = ["-o", job.target] if not job.page else ["--all-pages", "-o", f"{job.folder}/"]
     words = ["colorgan", "colorize", job.source, *target, "--model", model]
     for name, each in options_of(ColorizeOptions).items():

@@ -100,11 +100,7 @@ class Loading:
         return self._colorizer is not None
 
     def digest(self, *, fetches: bool) -> str:
-        """A digest of the weights; empty where they are not here, and nothing is to be fetched.
-
-        Args:
-            fetches: whether a model that is not here is loaded for it.
-        """
+        """A digest of the weights; where they are not here, they are loaded if it `fetches`, else it is empty."""
         from colorgan.models.registry import model_digest
 
         digest = model_digest(self._model)

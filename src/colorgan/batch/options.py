@@ -87,11 +87,8 @@ class BatchOptions(Checked):
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:
     """What tells results of different settings, or of different models, apart in a journal.
 
-    An option that came later counts where it is not at its default, so that it makes no earlier result another one.
-
-    Args:
-        options: of the photos.
-        model: a digest of its weights, and the precision that it computes in.
+    An option that came later counts where it is not at its default, so that it makes no earlier result another one. The
+    model is said by a digest of its weights, and the precision that it computes in.
     """
     settings: dict[str, Any] = {
         "model": model,
@@ -107,12 +104,9 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
 
 
 def with_hints(settings: bytes, files: Sequence[str], states: Sequence[FileState] = ()) -> bytes:
-    """A digest that is also told apart by hints.
+    """A digest that is also told apart by files of hints: by their states where a listing has them, else by content.
 
-    Args:
-        settings: a digest of the others.
-        files: of hints; one that cannot be read is noted as such.
-        states: of those, where a listing said it: they are then not read.
+    A file that cannot be read is noted as such.
     """
     digest = hashlib.blake2b(settings, digest_size=16)
     for state in states:

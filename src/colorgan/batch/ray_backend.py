@@ -152,11 +152,7 @@ class RayCrew:
         return DeviceError("actors of Ray that color photos", found, advice, parameter="ray")
 
     def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
-        """Have photos colored and written.
-
-        Args:
-            jobs: those of like shape share a batch.
-            put: told the position of a job and its outcome.
+        """Have photos colored and written, as `PhotoWorker` does it.
 
         Raises:
             ColorganError: what would meet the next photo too.

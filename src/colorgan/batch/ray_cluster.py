@@ -18,10 +18,7 @@ _MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Ray, connected: to the cluster that this process has joined already, that of the address, or a new one.
-
-    Args:
-        address: `auto`, or where a cluster is: HOST:PORT.
+    """Ray, connected: to the cluster that this process has joined already, that at HOST:PORT, or for `auto` a new one.
 
     Raises:
         UsageError: Ray is not installed, or there can be no such address.

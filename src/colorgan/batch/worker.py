@@ -131,11 +131,7 @@ class PhotoWorker:
         self._device_turn = threading.Lock()
 
     def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
-        """Color photos and write them.
-
-        Args:
-            jobs: those of like shape share a batch.
-            put: told the position of a job and its outcome.
+        """Color photos, those of like shape in a batch, and write them; `put` is told each one's position and outcome.
 
         Raises:
             ColorganError: what would meet the next photo too: a full disk, damaged weights.

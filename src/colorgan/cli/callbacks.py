@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def watch_signals(advice: str) -> SignalWatch:
     """Make the watch of a command: the first signal is asked for between two pieces of work, a second Ctrl-C leaves.
 
-    Args:
-        advice: how to go on after it was interrupted.
+    The advice says how to go on after that.
     """
     return SignalWatch(lambda number: leave_at_once(Interrupted(number, advice)))
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
-from colorgan.addresses import is_address
 from colorgan.batch.loading import RESUME_ADVICE
 from colorgan.batch.options import BatchOptions
-from colorgan.batch.planner import count_photos
 from colorgan.batch.run import Summary, colorize_files
 from colorgan.callbacks import PhotoStatus, StopCheck
 from colorgan.cli.callbacks import leave_at_once, watch_signals
@@ -118,18 +115,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
     console = Console(request.quiet)
     reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console)
     listed = None
-    is_far = any(map(is_address, request.inputs))
-    paths = [Path(path) for path in request.inputs]
-    count = None if request.from_file or is_far else partial(count_photos, paths, request.output_path)
-    callbacks = ReportingCallbacks(
-        console,
-        watch,
-        reporter,
-        inputs=request.inputs_in_words,
-        model=request.model,
-        dry_run=request.batch.dry_run,
-        count=count,
-    )
+    callbacks = ReportingCallbacks(console, watch, reporter, request)
     try:
         if request.is_stream:
             # Nothing is half done when a pipe breaks off, and reading it may wait for ever.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from colorgan.addresses import printable
 from colorgan.batch.run import Summary
@@ -26,110 +27,82 @@ _WORDS = {
 _ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus.changed)
 
 
-class Reporter(ABC):
-    """Says what happens.
+@dataclass(frozen=True)
+class PlainReporter:
+    """Says it in lines: sums on standard output, all else on standard error.
 
-    Args:
+    Attributes:
         console: prints it.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    @abstractmethod
-    def status(self, state: str, words: str, **fields: object) -> None:
-        """Say what the run is at.
-
-        Args:
-            state: in a word, for a program.
-            words: for a person.
-            fields: for a program.
-        """
-
-    @abstractmethod
-    def planned(self, outcome: PhotoOutcome) -> None:
-        """Say what would be done with a photo."""
-
-    @abstractmethod
-    def outcome(self, outcome: PhotoOutcome) -> None:
-        """Say what became of a photo."""
-
-    @abstractmethod
-    def stopped(self, error: ColorganError) -> None:
-        """Say why the whole run ends early; a person is told by whoever catches the error."""
-
-    @abstractmethod
-    def summary(self, summary: Summary, where: str, exit_code: int) -> None:
-        """Say what became of all photos, in numbers, and where the results are.
-
-        Args:
-            summary: the numbers.
-            where: the results are, in words.
-            exit_code: of the process.
-        """
-
-
-class PlainReporter(Reporter):
-    """Says it in lines: sums on standard output, all else on standard error."""
+    console: Console
 
     def status(self, state: str, words: str, **fields: object) -> None:
-        """Print it as a note; a share of the photos as what nobody should miss."""
-        say = self._console.warn if state == "sharing" else self._console.note
+        """Say what the run is at: as a note, but a share of the photos as what nobody should miss.
+
+        The state in a word, and the fields, are for a program.
+        """
+        say = self.console.warn if state == "sharing" else self.console.note
         say(words)
 
     def planned(self, outcome: PhotoOutcome) -> None:
-        """Print where the result would go, or why there would be none."""
+        """Say where a photo's result would go, or why there would be none."""
         words = "; ".join(outcome.words)
         is_left = outcome.status in (PhotoStatus.failed, PhotoStatus.changed, PhotoStatus.own)
         target = "" if is_left else f" -> {printable(outcome.target)}"
         source = printable(outcome.source)
-        self._console.result(f"{_WORDS[outcome.status][2]}: {source}{target}{f' ({words})' if words else ''}")
+        self.console.result(f"{_WORDS[outcome.status][2]}: {source}{target}{f' ({words})' if words else ''}")
 
     def outcome(self, outcome: PhotoOutcome) -> None:
-        """Print a photo's words, if there are any."""
+        """Say what a user should know of a photo, if there is anything."""
         if not outcome.words:
             return
         option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
         line = f"{_source(outcome)}: {'; '.join(outcome.words)}{option}"
         if outcome.status is PhotoStatus.failed:
-            self._console.warn(f"failed: {line}")
+            self.console.warn(f"failed: {line}")
         else:
-            self._console.note(line)
+            self.console.note(line)
 
     def stopped(self, error: ColorganError) -> None:
-        """Print nothing."""
+        """Say nothing of why the run ends early: whoever catches the error does."""
 
     def summary(self, summary: Summary, where: str, exit_code: int) -> None:
-        """Print the sums."""
+        """Say what became of all photos, in numbers, and in words where the results are."""
         counts, column = summary.counts, 2 if summary.dry_run else 1
         told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
         sums = ", ".join(f"{counts.get(status, 0)} {_WORDS[status][column]}" for status in told)
-        self._console.result(f"{sums}. {'They would be in' if summary.dry_run else 'Results'}: {where}")
+        self.console.result(f"{sums}. {'They would be in' if summary.dry_run else 'Results'}: {where}")
         if counts.get(PhotoStatus.skipped):
-            self._console.note("Skipped were those done before with these settings; --overwrite does them again.")
+            self.console.note("Skipped were those done before with these settings; --overwrite does them again.")
         if summary.dry_run and counts.get(PhotoStatus.written):
-            self._console.note("Of what is to do, sizes and first bytes were looked at; nothing was decoded.")
+            self.console.note("Of what is to do, sizes and first bytes were looked at; nothing was decoded.")
         if counts.get(PhotoStatus.own):
-            self._console.note("Colorgan's own results are colored again only where they are named themselves.")
+            self.console.note("Colorgan's own results are colored again only where they are named themselves.")
         if summary.had_color:
-            self._console.note(
-                f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out."
-            )
+            self.console.note(f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out.")
         if summary.left_out_folders:
             left_out = summary.left_out_folders
-            self._console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
+            self.console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
         if summary.other_files:
-            self._console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
+            self.console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
         if summary.page:
-            self._console.note(f"The page to look at: {printable(summary.page)}")
+            self.console.note(f"The page to look at: {printable(summary.page)}")
 
 
-class JsonReporter(Reporter):
-    """Says it in JSON Lines on standard output."""
+@dataclass(frozen=True)
+class JsonReporter:
+    """Says the same in JSON Lines on standard output.
+
+    Attributes:
+        console: prints them.
+    """
+
+    console: Console
 
     def _line(self, kind: str, **fields: object) -> None:
         # Names that are not UTF-8 hold lone surrogates, which are escaped here as Python's surrogateescape has them.
-        self._console.result(json.dumps({"type": kind, "schema": SCHEMA, **fields}))
+        self.console.result(json.dumps({"type": kind, "schema": SCHEMA, **fields}))
 
     def status(self, state: str, words: str, **fields: object) -> None:
         """Print a line of the type status."""
@@ -170,6 +143,9 @@ class JsonReporter(Reporter):
             other_files=dict(summary.other_files),
             page=None if summary.page is None else str(summary.page),
         )
+
+
+Reporter: TypeAlias = PlainReporter | JsonReporter
 
 
 def _by_suffix(files: Mapping[str, int]) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -82,9 +83,7 @@ def _print_sentence(console: Console, text: str) -> None:
 
 
 def _count(examples: Sequence[Example]) -> str:
-    counted: dict[str, int] = {}
-    for example in examples:
-        counted[example.why] = counted.get(example.why, 0) + 1
+    counted = Counter(example.why for example in examples)
     return ", ".join(f"{count} {why}" for why, count in counted.items())
 
 

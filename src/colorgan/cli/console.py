@@ -76,13 +76,7 @@ class Console:
         print(on_one_line(text).encode(encoding, "replace").decode(encoding), flush=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table, numbers to the right; a row of one cell is a heading among the rows.
-
-        Args:
-            title: above it.
-            header: of the columns, the first of which names the rows.
-            rows: of as many cells, or of one.
-        """
+        """Print a table, its first column naming the rows, numbers to the right; a row of one cell is a heading."""
         table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for number, name in enumerate(header):
             table.add_column(escape(name), justify="right" if number else "left", overflow="fold")
@@ -99,9 +93,7 @@ class Console:
     def note(self, text: str, *, is_prose: bool = False) -> None:
         """Print a line that tells a person what is going on.
 
-        Args:
-            text: the line.
-            is_prose: whether a terminal is to break it between words; not what someone may copy, as paths and commands.
+        A terminal breaks prose between words, but never what somebody may copy, as paths and commands.
         """
         if not self.quiet:
             self._print(text, None, is_prose)
@@ -131,16 +123,10 @@ class DownloadBar:
         self._console = console
         self._name = ""
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._task = TaskID(0)
 
     def show(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Say how far it is.
-
-        Args:
-            name: of what is fetched.
-            received_bytes: so far.
-            total_bytes: of the whole file, where that is known.
-        """
+        """Say how far it is, of how many bytes in all where that is known."""
         if self._bar is None or name != self._name:
             self.close()
             self._console.note(f"Fetching {name}, once for all ...")
@@ -154,8 +140,7 @@ class DownloadBar:
             self._name, self._bar = name, self._console.bar(*columns)
             self._bar.start()
             self._task = self._bar.add_task(escape(name), total=total_bytes)
-        if self._task is not None:
-            self._bar.update(self._task, completed=received_bytes, total=total_bytes)
+        self._bar.update(self._task, completed=received_bytes, total=total_bytes)
 
     def close(self) -> None:
         """Take it away."""

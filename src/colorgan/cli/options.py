@@ -70,11 +70,7 @@ def command(*kinds: type, first: str) -> Callable[[_Function], _Function]:
 
 
 def with_options(function: _Function) -> _Function:
-    """Make a command's function as Typer takes it: with a parameter for each `Option`, its own or a dataclass's.
-
-    Args:
-        function: declared by `command`.
-    """
+    """Make a declared function as Typer takes it: with a parameter for each `Option`, its own or a dataclass's."""
     kinds, first = vars(function)["declared"]
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
     options = {each.name: found for each in own if (found := described(each.name, each.annotation, each.default))}

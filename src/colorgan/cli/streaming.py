@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +13,7 @@ from typing import BinaryIO
 from colorgan.addresses import is_address, printable, shown_address
 from colorgan.batch.loading import Loading
 from colorgan.batch.options import BatchOptions
+from colorgan.batch.planner import count_photos
 from colorgan.cli.callbacks import CommandCallbacks
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
@@ -23,19 +24,7 @@ STREAM = Path("-")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
-
-    Attributes:
-        inputs: files, folders and addresses, as they were given.
-        output: a folder, a file, an address, or None for beside the photos; with a slash at its end or without.
-        from_file: a file with the paths of further photos, or None.
-        options: of the photos.
-        batch: of the run.
-        model: its name or path.
-        ray: the cluster to color on, or empty.
-        json_lines: print for a program.
-        quiet: no progress and notes.
-    """
+    """What was asked for, as it was given; the output with a slash at its end or without."""
 
     inputs: Sequence[str]
     output: str | None
@@ -73,6 +62,12 @@ class Request:
             named.append(f"the photos listed in {printable(self.from_file)}")
         return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
 
+    def photos(self) -> Iterator[int] | None:
+        """Count the photos, in steps; None where only the run can find them."""
+        if self.from_file or any(map(is_address, self.inputs)):
+            return None
+        return count_photos([Path(path) for path in self.inputs], self.output_path)
+
     @property
     def is_stream(self) -> bool:
         """Whether a photo comes from standard input, or goes to standard output."""
@@ -101,11 +96,7 @@ def _check(request: Request) -> None:
 
 
 def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
-    """Color the photo, and give the exit code.
-
-    Args:
-        request: what was asked for.
-        callbacks: are told what goes on.
+    """Color the photo that was asked for, and give the exit code.
 
     Raises:
         UsageError: what was asked for cannot be meant.

@@ -148,16 +148,10 @@ def _run_with_bar(
     quiet: bool,
     losses: Sequence[str] = (),
 ) -> None:
-    """Train under a bar, and say where the result is.
+    """Train under a bar that shows these terms of the loss, or all, and say where the result is.
 
-    Args:
-        verb: of the library.
-        options: what decides the run.
-        places: the set and the run folder.
-        given: go on with the run's own options, and these over them; None to take `options` as they are.
-        overwrite: start afresh.
-        quiet: no progress and no notes.
-        losses: the terms of the loss that the bar shows; empty for all.
+    The places are the set and the run folder. Where something is `given`, the run goes on with its own options and that
+    over them, in place of `options`.
     """
     data, run = places
     named = whole_address(data.as_posix()) if is_address(data.as_posix()) else str(data)

@@ -47,13 +47,7 @@ def with_hints(
     files: Sequence[str] | None = None,
     read: Callable[[str], bytes] = read_hints_file,
 ) -> Photo:
-    """The photo with its hints.
-
-    Args:
-        photo: as it was read.
-        options: of the photo.
-        files: of hints that belong to it; None for the one that the options name.
-        read: gives the bytes of such a file.
+    """The photo with the hints of the options and of files; without `files`, of the one that the options name.
 
     Raises:
         PhotoError: hints that cannot be read, or do not fit it.
@@ -65,13 +59,7 @@ def with_hints(
 
 
 def result_suffix(name: str, photo: Photo, options: ColorizeOptions) -> str:
-    """The suffix of a photo's result: the one asked for, else by its name, else by what it is.
-
-    Args:
-        name: of the photo's file; may be empty.
-        photo: as it was read.
-        options: of the photo.
-    """
+    """The suffix of a photo's result: the one asked for, else by the name of its file, else by what it is."""
     suffix = split_name(name)[1].lower()
     if options.suffix:
         return options.suffix
@@ -81,14 +69,7 @@ def result_suffix(name: str, photo: Photo, options: ColorizeOptions) -> str:
 def encode_result(
     colorizer: Colorizer, photo: Photo, colors: PredictedColors, options: ColorizeOptions, suffix: str
 ) -> ColorizedPhoto:
-    """Give a photo its colors, and encode it with all that is asked for.
-
-    Args:
-        colorizer: that predicted them.
-        photo: as it was read.
-        colors: as predicted.
-        options: of the photo.
-        suffix: of the result, a key of `PHOTO_SUFFIXES`.
+    """Give a photo its colors, and encode it with all that is asked for; the suffix is a key of `PHOTO_SUFFIXES`.
 
     Raises:
         PhotoError: the picture does not fit the format, or the memory.

@@ -56,12 +56,9 @@ def place(generator: Generator, device: torch.device, dtype: torch.dtype) -> Pla
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and name not in generator.float32_parts:
             for key, weight in list(module.named_parameters(recurse=False)):
                 layout = torch.channels_last if weight.dim() == 4 else torch.preserve_format
-                module.register_parameter(key, _frozen(weight.to(device, dtype, memory_format=layout)))
+                moved = weight.detach().to(device, dtype, memory_format=layout)
+                module.register_parameter(key, nn.Parameter(moved, requires_grad=False))
     return Place(generator.to(device), device, dtype)
-
-
-def _frozen(weight: Tensor) -> nn.Parameter:
-    return nn.Parameter(weight.detach(), requires_grad=False)
 
 
 @dataclass(eq=False)

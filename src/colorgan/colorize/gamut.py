@@ -6,7 +6,6 @@ root of `STEPS`, so that linear light comes out in steps of 1 / `STEPS`: the pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -56,22 +55,17 @@ def scaled_lines(lines: Tensor) -> Tensor:
     return torch.cat([scaled_ab(slopes) * (116.0 / _SCALE), scaled_ab(offsets + slopes * (116.0 * _KNEE - 16.0))])
 
 
-@dataclass(frozen=True, eq=False)
 class Mixer:
     """Turns lightness and ab, as they are carried, into linear sRGB, inside tensors of its own.
 
-    Attributes:
-        planes: (5, N), for steps in between.
-        linear: (3, N), the latest result.
+    Args:
+        pixels: at most, at once.
+        device: where to compute.
     """
 
-    planes: Tensor
-    linear: Tensor
-
-    @classmethod
-    def of_size(cls, pixels: int, device: torch.device) -> Mixer:
-        """Make one for up to so many pixels."""
-        return cls(torch.empty(5, pixels, device=device), torch.empty(3, pixels, device=device))
+    def __init__(self, pixels: int, device: torch.device) -> None:
+        self._planes = torch.empty(5, pixels, device=device)  # for steps in between
+        self._linear = torch.empty(3, pixels, device=device)
 
     def mix(self, light: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Convert (n,) of each, as carried.
@@ -79,7 +73,7 @@ class Mixer:
         Returns:
             (3, n) linear sRGB in steps, outside 0..STEPS where sRGB has no such color; overwritten by the next call.
         """
-        planes = self.planes[:, : len(light)]
+        planes = self._planes[:, : len(light)]
         x, y, z, scratch = planes[0], planes[1], planes[2], planes[3:]
         _light_of(torch.add(light, a, out=x), x, scratch)
         # A Z below none at all is taken for none, as scikit-image does: far outside, and clipped channels show it.
@@ -88,7 +82,7 @@ class Mixer:
         x.sub_(y)
         z.sub_(y)
         y.add_(_AT_KNEE)
-        linear = self.linear[:, : len(light)]
+        linear = self._linear[:, : len(light)]
         for channel, from_x, from_z in zip(linear, _FROM_X, _FROM_Z, strict=True):
             torch.add(y, x, alpha=from_x, out=channel).add_(z, alpha=from_z)
         return linear
@@ -117,15 +111,10 @@ def _is_outside(linear: Tensor, below: float = 0.0, above: float = 0.0) -> Tenso
 
 
 def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
-    """Take chroma from the colors that sRGB does not have until it has them, at their own L and hue; in `linear`.
+    """Take chroma from the colors that sRGB does not have until it has them, at their own L and hue.
 
-    Clipping each channel instead would shift hues, and end in flat blotches.
-
-    Args:
-        linear: (3, n), as mixed of the others.
-        light: (n,), as carried.
-        a: (n,).
-        b: (n,).
+    Clipping each channel instead would shift hues, and end in flat blotches. `linear`, (3, n), as mixed of the others,
+    (n,) as carried, is changed in place.
     """
     outside = torch.nonzero(_is_outside(linear, _BELOW, _ABOVE))[:, 0]
     clip(linear)
@@ -134,7 +123,7 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
     light, a, b = (plane.index_select(0, outside) for plane in (light, a, b))
     size = a.abs() + b.abs()
     factor = _most_chroma(light, a, b, size).div_(size)
-    mixer = Mixer.of_size(len(outside), linear.device)
+    mixer = Mixer(len(outside), linear.device)
     mixed = mixer.mix(light, a.mul_(factor), b.mul_(factor))
     clip(mixed)  # what the table leaves outside
     for channel, inside in zip(linear, mixed, strict=True):
@@ -165,7 +154,7 @@ def _edge(device: torch.device) -> Tensor:
     b = torch.where(hue < 2, 1 - a.abs(), a.abs() - 1)
     light = torch.linspace(_BLACK, _WHITE, _LIGHTS).repeat_interleave(_HUES + 1)
     a, b = a.repeat(_LIGHTS), b.repeat(_LIGHTS)
-    mixer = Mixer.of_size(len(light), torch.device("cpu"))
+    mixer = Mixer(len(light), torch.device("cpu"))
     inside, outside = torch.zeros_like(light), torch.full_like(light, _FAR)
     for _ in range(_HALVINGS):
         middle = (inside + outside) * 0.5

@@ -29,17 +29,7 @@ def lines(L: Tensor, ab: Tensor) -> Tensor:
 
 
 def lines_at(L: Tensor, ab: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The same at some places alone, bilinearly between pixels.
-
-    Args:
-        L: (h, w), 0..100, what the network saw.
-        ab: (2, h, w), Lab units, what it said.
-        rows: (N,), from the middle of the first row.
-        columns: (N,), likewise.
-
-    Returns:
-        (4, N).
-    """
+    """The same at the rows and columns (N,) of some places alone, bilinearly between pixels' middles: (4, N)."""
     height, width = L.shape
     side = 4 * RADIUS + 2  # two boxes to each side of the two pixels that a place lies between
     if min(height, width) < side or len(rows) * side**2 > height * width:
@@ -86,15 +76,7 @@ def _box(x: Tensor) -> Tensor:
 
 
 def apply_linear_model(L: Tensor, fitted: Tensor) -> Tensor:
-    """The colors of a photo's lightness by the lines that were fitted to it.
-
-    Args:
-        L: (H, W), 0..100, of the photo.
-        fitted: (4, h, w), from `lines`.
-
-    Returns:
-        (2, H, W), Lab units.
-    """
+    """The colors of a photo's L, (H, W), by the (4, h, w) that `lines` fitted to it: (2, H, W), Lab units."""
     slope, offset = F.interpolate(fitted[None], L.shape, mode="bilinear", align_corners=False)[0].split(2)
     ab: Tensor = slope * L + offset
     return ab

@@ -50,11 +50,7 @@ class Regions:
 
 
 def features_of(prediction: Prediction) -> Tensor:
-    """What regions are told by: (B, D, h, w) at an eighth of the network's input.
-
-    Args:
-        prediction: of a network that gives its levels.
-    """
+    """What regions are told by, of a network that gives its levels: (B, D, h, w) at an eighth of its input."""
     assert prediction.logits is not None
     coarse, fine = (F.normalize(level.float(), dim=1) for level in prediction.levels)
     directions = _projection(coarse.shape[1] + fine.shape[1]).to(fine.device)
@@ -93,12 +89,7 @@ def with_true_colors(regions: Regions, ab: Tensor) -> Regions:
 
 
 def regions_of(features: Tensor, log_shares: Tensor) -> Regions:
-    """Divide a photo into regions.
-
-    Args:
-        features: (D, h, w).
-        log_shares: (313, h, w).
-    """
+    """Divide a photo into regions by its features (D, h, w); its distributions over the bins are (313, h, w)."""
     cells, shares = features.flatten(1).T, log_shares.flatten(1).T
     means = _k_means(cells, min(REGIONS, len(cells)))
     belongs = (-torch.cdist(cells, means).square() / (2 * _BLEND**2)).softmax(dim=1)  # (n, K)
@@ -178,9 +169,7 @@ class Palette:
     def colors(self, regions: Regions, photo: int = -1) -> Tensor:
         """The mean color that the regions of a photo are to have, (K, 2), Lab units.
 
-        Args:
-            regions: of the photo.
-            photo: its number in the palette; -1 where it is not in it.
+        The number of the photo is -1 where it is not in the palette.
         """
         distance = torch.cdist(regions.features, self.features)  # (K, N)
         nearest = distance.masked_fill(self.photos == photo, torch.inf).amin(dim=1, keepdim=True)
@@ -208,15 +197,9 @@ def _mean_colors(log_shares: Tensor) -> Tensor:
 
 
 def recolor(variants: Tensor, regions: Regions, colors: Tensor) -> Tensor:
-    """Move a photo's colors so that its regions have others.
+    """Move a photo's colors, (N, 2, h, w) in Lab units, so that its regions have others, (K, 2); the same shape.
 
-    Args:
-        variants: (N, 2, h, w), Lab units, as predicted.
-        regions: of the photo.
-        colors: (K, 2) that they are to have; where they have them already, nothing moves.
-
-    Returns:
-        (N, 2, h, w).
+    Where they have these already, nothing moves.
     """
     cells = F.interpolate(variants[:1], regions.belongs.shape[-2:], mode="area")[0].flatten(1).T  # (n, 2)
     belongs = regions.belongs.flatten(1).T  # (n, K)

@@ -48,11 +48,7 @@ class Given:
 
 
 def given(picture: Picture, hints: Sequence[Hint] = ()) -> Given:
-    """Take a picture of any kind that Python has.
-
-    Args:
-        picture: any of them.
-        hints: of it.
+    """Take a picture of any kind that Python has, with hints of it.
 
     Raises:
         TypeError: something else.

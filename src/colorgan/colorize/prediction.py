@@ -88,12 +88,7 @@ class PredictionReader:
         return colored, *regions, *sure
 
     def colors(self, seen: Tensor, results: Results) -> PredictedColors:
-        """The colors of one photo.
-
-        Args:
-            seen: (1 or 4, h, w), L and hints as the network saw them.
-            results: what was read of its prediction, without the first dimension.
-        """
+        """The colors of one photo, of what was read of its prediction, without the first dimension."""
         colored, *others = results
         regions = regions_of(others.pop(0), others.pop(0)) if self.with_regions else None
         return PredictedColors(seen, colored, others[0] if others else None, regions, self.with_edges)
@@ -117,13 +112,9 @@ class PredictionReader:
 def steered(
     colors: PredictedColors, rendering: ColorizeOptions, palette: Palette | None, photo: int = -1
 ) -> PredictedColors:
-    """Colors of a palette, and gray where the network knew too little.
+    """Colors by a palette, if there is one, and gray where the network knew too little, if that is asked for.
 
-    Args:
-        colors: as predicted; with regions where there is a palette.
-        rendering: says what becomes of unsure regions.
-        palette: whose colors they are to be; None keeps them.
-        photo: the photo's number in the palette.
+    A palette needs regions; the number of the photo in it is -1 where it is not in it.
     """
     ab = colors.variants
     if palette is not None and colors.regions is not None:

@@ -32,13 +32,7 @@ _MOST_CENTERS = 100  # of a painted picture, evenly taken; its other cells hold 
 
 
 def hint_planes(hints: PhotoHints, photo: tuple[int, int], height: int, width: int) -> Tensor:
-    """What a network sees of hints.
-
-    Args:
-        hints: of the photo.
-        photo: its height and width, pixels.
-        height: at which the network sees it.
-        width: likewise.
+    """What a network that sees a photo at some height and width sees of its hints; `photo` has the photo's own.
 
     Returns:
         (3, height, width): a and b in Lab units, and 1 where a color is given, else 0.

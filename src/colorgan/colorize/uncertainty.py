@@ -50,12 +50,7 @@ def confidence(logits: Tensor, ab: Tensor, temperature: float) -> Tensor:
 def fade_unsure(ab: Tensor, sure: Tensor) -> Tensor:
     """Leave gray what the network does not know: colors end smoothly between `SURE_FROM` and `UNSURE_BELOW`.
 
-    Args:
-        ab: (B, N, 2, H, W), Lab units.
-        sure: of each, (B, h, w), 0..1.
-
-    Returns:
-        (B, N, 2, H, W).
+    Colors are (B, N, 2, H, W), given and back; how sure it was of each photo, (B, h, w), is 0..1.
     """
     smooth = F.avg_pool2d(sure[:, None], _SMOOTHED_OVER, 1, _SMOOTHED_OVER // 2, count_include_pad=False)
     share = ((smooth - UNSURE_BELOW) / (SURE_FROM - UNSURE_BELOW)).clamp(0.0, 1.0)
@@ -79,16 +74,10 @@ _PULL, _PULL_AT = 12.0, 20.0
 
 
 def variants(prediction: Prediction, temperature: float, count: int, seed: int) -> Tensor:
-    """Color a batch in several ways that differ in the large.
-
-    Args:
-        prediction: of a network with bins.
-        temperature: that it was decoded at.
-        count: how many, at least 1.
-        seed: of the hues; the same seed gives the same variants.
+    """Color a batch in one way or more, which differ in the large; the same seed draws the same hues.
 
     Returns:
-        (B, count, 2, H, W), Lab units; the first is the prediction's own.
+        (B, count, 2, H, W), Lab units; the first is the prediction's own, at the temperature it was decoded at.
     """
     ab, logits = prediction.ab, prediction.logits
     if count == 1 or logits is None:

@@ -11,7 +11,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -76,13 +75,13 @@ def render(
         ab = ab * saturation
         planes = scaled_ab(ab) if guide is None else scaled_lines(lines(guide, ab))
         wide = resize_width(planes.to(device), height, width)
-        between = RowInterpolator.of(wide.shape[1], height, device)
+        between = RowInterpolator(wide.shape[1], height, device)
     shape = height, width, 3
     rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
     painting = _Painting(lightness.samples, table, wide[-2:], wide[:-2], between, is_clipped, rgb)
 
     def paint_share(first: int) -> None:
-        workspace = _Workspace.of_size(min(rows_per_strip, height), width, device)
+        workspace = _Workspace(min(rows_per_strip, height), width, device)
         for rows in strips[first::threads]:
             painting.paint(rows, workspace)
 
@@ -97,43 +96,19 @@ def render(
     return rgb
 
 
-@dataclass(frozen=True, eq=False)
 class _Workspace:
-    """What the steps of one strip after the other are written into: one thread's own.
+    """What the steps of one strip after the other are written into: one thread's own."""
 
-    Attributes:
-        codes: (N,), on the CPU.
-        light: (N,).
-        ab: (2, rows, W).
-        slopes: (2, rows, W).
-        spare: (2, rows, W).
-        steps: (N,) int32.
-        levels: (N,) uint8.
-        mixer: for N pixels.
-    """
-
-    codes: NDArray[np.int32]
-    light: Tensor
-    ab: Tensor
-    slopes: Tensor
-    spare: Tensor
-    steps: Tensor
-    levels: Tensor
-    mixer: Mixer
-
-    @classmethod
-    def of_size(cls, rows: int, width: int, device: torch.device) -> _Workspace:
+    def __init__(self, rows: int, width: int, device: torch.device) -> None:
         pixels = rows * width
-        return cls(
-            np.empty(pixels, np.int32),
-            torch.empty(pixels, device=device),
-            torch.empty(2, rows, width, device=device),
-            torch.empty(2, rows, width, device=device),
-            torch.empty(2, rows, width, device=device),
-            torch.empty(pixels, dtype=torch.int32, device=device),
-            torch.empty(pixels, dtype=torch.uint8, device=device),
-            Mixer.of_size(pixels, device),
-        )
+        self.codes = np.empty(pixels, np.int32)
+        self.light = torch.empty(pixels, device=device)
+        self.ab = torch.empty(2, rows, width, device=device)
+        self.slopes = torch.empty_like(self.ab)
+        self.spare = torch.empty_like(self.ab)
+        self.steps = torch.empty(pixels, dtype=torch.int32, device=device)
+        self.levels = torch.empty(pixels, dtype=torch.uint8, device=device)
+        self.mixer = Mixer(pixels, device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,12 +178,7 @@ def _levels(device: torch.device) -> Tensor:
 
 
 def resize_width(planes: Tensor, height: int, width: int) -> Tensor:
-    """Bring planes to the photo's width, and down to its height where they have more rows.
-
-    Args:
-        planes: (N, h, w).
-        height: of the photo, pixels.
-        width: of the photo, pixels.
+    """Bring planes (N, h, w) to the photo's width, and down to its height where they have more rows.
 
     Returns:
         (N, min(h, height), width).
@@ -217,42 +187,26 @@ def resize_width(planes: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(planes[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
-@dataclass(frozen=True, eq=False)
 class RowInterpolator:
-    """Between which rows of ab each of the photo's lies, with the centers of the outer pixels half a pixel in.
+    """Between which rows of ab each of a photo's lies, with the centers of the outer pixels half a pixel in.
 
-    Attributes:
-        above: (rows,) int64.
-        below: (rows,) int64.
-        weight: (rows, 1), of the row below, 0..1.
+    Args:
+        ab_rows: how many ab has.
+        height: how many the photo has, at least as many.
+        device: where to compute.
     """
 
-    above: Tensor
-    below: Tensor
-    weight: Tensor
-
-    @classmethod
-    def of(cls, ab_rows: int, height: int, device: torch.device) -> RowInterpolator:
-        """All rows of a photo, which has at least as many as ab."""
+    def __init__(self, ab_rows: int, height: int, device: torch.device) -> None:
         position = (torch.arange(height, dtype=torch.float32) + 0.5) * (ab_rows / height) - 0.5
         position = position.clamp_(0.0, ab_rows - 1.0)
         above = position.to(torch.int64)
-        below = (above + 1).clamp_(max=ab_rows - 1)
-        return cls(above.to(device), below.to(device), (position - above)[:, None].to(device))
+        self._above = above.to(device)
+        self._below = (above + 1).clamp_(max=ab_rows - 1).to(device)
+        self._weight = (position - above)[:, None].to(device)  # of the row below, 0..1
 
     def interpolate_rows(self, ab: Tensor, rows: slice, out: Tensor, spare: Tensor) -> Tensor:
-        """Interpolate some rows.
-
-        Args:
-            ab: (2, h, W).
-            rows: which of the photo's.
-            out: (2, rows, W), for the result.
-            spare: (2, rows, W), for a step in between.
-
-        Returns:
-            `out`.
-        """
-        above, below, weight = self.above[rows], self.below[rows], self.weight[rows]
+        """Interpolate some of the photo's rows, of ab (2, h, W), into `out`, which is returned; `spare` is like it."""
+        above, below, weight = self._above[rows], self._below[rows], self._weight[rows]
         for plane, upper, lower in zip(ab, out, spare, strict=True):
             torch.index_select(plane, 0, above, out=upper)
             torch.index_select(plane, 0, below, out=lower)

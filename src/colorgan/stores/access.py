@@ -18,11 +18,7 @@ WEB = ("http", "https")
 
 
 def check_address(address: str, what: str = "photos") -> None:
-    """Refuse an address that cannot be meant, or for which something is missing here.
-
-    Args:
-        address: of photos, say.
-        what: they are, in words.
+    """Refuse an address, of photos or `what` there is, that cannot be meant, or for which something is missing here.
 
     Raises:
         UsageError: no connection is allowed, the package for it is not installed, or it holds a password.

@@ -21,12 +21,7 @@ from colorgan.stores.access import check_address
 
 
 def result_key(key: str, suffix: str) -> str:
-    """The key of a photo's result: no two photos have the same.
-
-    Args:
-        key: of the photo, whose name has a photo's suffix.
-        suffix: of the results; empty keeps each photo's.
-    """
+    """The key of the result of the photo with a key: no two have the same. An empty suffix keeps the photo's."""
     stem, own = split_name(key)
     wanted = suffix or written_suffix(own.lower())
     is_same_kind = PHOTO_SUFFIXES[own.lower()] == PHOTO_SUFFIXES[wanted]
@@ -63,7 +58,7 @@ def plan_addresses(
         )
     for address in filter(is_address, [*inputs, output]):
         check_address(address)
-    if any(_is_within(each, output) for each in inputs):
+    if output.rstrip("/") in {each.rstrip("/") for each in inputs}:
         found = f"{shown_address(output)} is an input itself"
         raise UsageError("an output apart from the inputs", found, "Name another output.", parameter="output")
     for path in inputs:
@@ -85,11 +80,6 @@ def home_of(inputs: Sequence[str], output: str, listed: Iterable[str] | None) ->
 def _is_for_one_file(inputs: Sequence[str], output: str, listed: Iterable[str] | None) -> bool:
     is_file = is_one_photo(output) and not os.path.isdir(output)
     return len(inputs) == 1 and listed is None and is_file and not _is_folder(inputs[0])
-
-
-def _is_within(source: str, output: str) -> bool:
-    """Whether results would go where the photos are."""
-    return source.rstrip("/") == output.rstrip("/")
 
 
 def _is_folder(source: str) -> bool:

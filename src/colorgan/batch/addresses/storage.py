@@ -57,9 +57,7 @@ class RemoteFile:
 def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[RemoteFile]:
     """Find the photos below an address, in the store's own order; no more than a page or a folder is held.
 
-    Args:
-        address: of a folder, or of a prefix that is one.
-        left_out: reported of each hidden or housekeeping folder, whose photos are not given.
+    `left_out` is told of each hidden or housekeeping folder, whose photos are not given.
 
     Raises:
         UsageError: no such place.
@@ -170,11 +168,7 @@ def is_same(found: FileState, noted: FileState) -> bool:
 
 
 def read_object(address: str, expected: FileState) -> bytes:
-    """Read an object whole.
-
-    Args:
-        address: where it is.
-        expected: what was listed.
+    """Read an object whole, which has to be the one that was listed.
 
     Raises:
         PhotoError: it is gone, may not be read, or was changed since it was listed or while it was read.
@@ -233,12 +227,7 @@ def open_photo(source: str, expected: FileState | None) -> Path | io.BytesIO:
 
 
 def write_result(target: str, data: bytes, *, overwrite: bool) -> None:
-    """Write a file or an object, whole or not at all.
-
-    Args:
-        target: its path or address.
-        data: all of it.
-        overwrite: replace whatever stands at an address; of a path, whoever calls has looked.
+    """Write a file or an object, whole or not at all; `overwrite` is for addresses, as whoever names a path has looked.
 
     Raises:
         PhotoError: something else stands at the address, or the disk knows no such name.
@@ -254,12 +243,7 @@ def write_result(target: str, data: bytes, *, overwrite: bool) -> None:
 
 
 def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
-    """Write an object in one piece, whole or not at all; what is not ours is not replaced.
-
-    Args:
-        address: where it is to be.
-        data: all of it.
-        overwrite: replace whatever stands there.
+    """Write an object in one piece, whole or not at all; what is not ours is only replaced to `overwrite` it.
 
     Raises:
         PhotoError: something stands there that was not made by colorgan, or was changed since.

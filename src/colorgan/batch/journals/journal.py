@@ -90,13 +90,7 @@ class Journal:
         self._before: dict[bytes, tuple[Record | None, FileState]] = {}
 
     def state(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[ResultState, str]:
-        """What is to be done, and which of the files it is for which nothing may be.
-
-        Args:
-            stamp: of the photo, now.
-            target: the path of its result.
-            others: paths of what is written beside it.
-        """
+        """What is to be done for a photo's result and what is written beside it, and for which file nothing may be."""
         if self._is_left_in_color(stamp, target):
             return ResultState.in_color, target
         stamps = list(_stamps(stamp, target, others))

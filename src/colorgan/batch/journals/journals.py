@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -79,15 +79,15 @@ class Journals:
 
     def _find(self, given: str) -> tuple[str, bytes]:
         folder = os.path.realpath(given)
-        place, fallback = folder, ""
-        while not self._has_journal(place):
+        nearest_home = ""
+        for place in _and_above(folder):
+            if self._has_journal(place):
+                return place, _way(place, folder)
             if place in self._homes:
-                fallback = fallback or place
-            above = os.path.dirname(place)
-            if above == place or (fallback and not self._beyond):
-                place = fallback or folder
+                nearest_home = nearest_home or place
+            if nearest_home and not self._beyond:
                 break
-            place = above
+        place = nearest_home or folder
         return place, _way(place, folder)
 
     def _has_journal(self, folder: str) -> bool:
@@ -113,7 +113,8 @@ class Journals:
     def _needs_manifest(self, home: str) -> bool:
         if self._shard.count > 1 or os.path.isdir(os.path.join(home, MANIFEST_NAME)):
             return True
-        return not self._read_only and not Disk.of(_nearest_folder(Path(home))).has_locks
+        there = next((place for place in _and_above(home) if os.path.isdir(place)), home)
+        return not self._read_only and not Disk.of(Path(there)).has_locks
 
     @property
     def announced_together(self) -> int:
@@ -150,20 +151,20 @@ class Journals:
 
 def _home_above(folder: str) -> tuple[str, bytes]:
     """The nearest folder with a journal, a folder's own or one above it, and the way from there; empty without one."""
-    place = folder
-    while not os.path.exists(os.path.join(place, JOURNAL_NAME)):
-        if place == os.path.dirname(place):
-            return "", b""
-        place = os.path.dirname(place)
-    return place, _way(place, folder)
+    for place in _and_above(folder):
+        if os.path.exists(os.path.join(place, JOURNAL_NAME)):
+            return place, _way(place, folder)
+    return "", b""
+
+
+def _and_above(folder: str) -> Iterator[str]:
+    """A folder, and those above it."""
+    yield folder
+    if (above := os.path.dirname(folder)) != folder:
+        yield from _and_above(above)
 
 
 def _way(home: str, folder: str) -> bytes:
     """A folder's path below another, as names in a journal have it before them."""
     relative = os.path.relpath(folder, home)
     return b"" if relative == "." else os.fsencode(relative.replace(os.sep, "/") + "/")
-
-
-def _nearest_folder(folder: Path) -> Path:
-    """The folder, or where it is still to be made, the one above it that is there."""
-    return folder if folder.is_dir() or folder == folder.parent else _nearest_folder(folder.parent)

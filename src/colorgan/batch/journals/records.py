@@ -77,10 +77,7 @@ class RecordStore(Protocol):
         """What is noted of a result."""
 
     def write(self, changes: Mapping[bytes, Record | None]) -> None:
-        """Note all of that, or nothing; it is on the disk when this returns.
-
-        Args:
-            changes: by the names of results; None drops what was noted.
+        """Note all of that, or nothing; None drops what was noted. It is on the disk when this returns.
 
         Raises:
             OutputError: it cannot be written.
