@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,8 +124,7 @@ class Album:
             OutputError: it cannot be written.
         """
         assert colors.regions is not None
-        tensors = {name: getattr(colors.regions, name) for name in ("features", "log_shares", "sizes", "belongs")}
-        tensors["variants"] = colors.variants
+        tensors = vars(colors.regions) | {"variants": colors.variants}
         if colors.confidence is not None:
             tensors["confidence"] = colors.confidence
         halves = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
@@ -173,4 +172,4 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _regions(kept: dict[str, Tensor]) -> Regions:
-    return Regions(*(kept[name] for name in ("features", "log_shares", "sizes", "belongs")))
+    return Regions(**{field.name: kept[field.name] for field in fields(Regions)})

@@ -110,7 +110,7 @@ class Backlog:
                 return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
         journal.begin(stamp, job.target, others)
         self._under_way[job.target] = journal, stamp, others
-        return Pending(replace(job, overwrite=True) if self.batch.overwrite else job)
+        return Pending(job)
 
     def _shown(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
         """The outcome of a photo that was done before; or the task of putting it on the page."""

@@ -82,7 +82,6 @@ class Job:
         note: what a user should know of the result's name, or empty.
         problem: why it cannot be done, or empty.
         source_state: of the photo, where a listing said it; else whoever needs it looks.
-        overwrite: replace at an address whatever stands there.
         hints: the files of hints that belong to it.
         hint_states: of those, where a listing said it.
         is_named: whether it was named itself, and not found in a folder; what colorgan made is only then colored again.
@@ -97,7 +96,6 @@ class Job:
     note: str = ""
     problem: str = ""
     source_state: FileState | None = None
-    overwrite: bool = False
     hints: tuple[str, ...] = ()
     hint_states: tuple[FileState, ...] = ()
     is_named: bool = True

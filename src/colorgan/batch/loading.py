@@ -19,11 +19,7 @@ _LOOK_UP_S = 0.1
 class Loading:
     """The model of a run, loaded in a thread of its own, so that a signal need not wait for torch.
 
-    Args:
-        model: its name or path.
-        batch: says where it computes, and how.
-        callbacks: are told what goes on, and say when to stop.
-        like: a reference in color, which has to be one; or empty.
+    Where there is a reference, it is seen to be one in color.
     """
 
     def __init__(self, model: str, batch: BatchOptions, callbacks: Callbacks, like: str = "") -> None:

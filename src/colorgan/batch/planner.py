@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorgan.batch.jobs import (
@@ -159,23 +159,19 @@ def _is_below(place: str, folder: str) -> bool:
     return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _TargetFolder:
     """A folder of results, while the photos whose results go there are planned.
 
     Attributes:
         path: as a user would write it.
-        place: where it really is.
+        spelled: where it really is, with a slash, as `collision_key` has it.
         problem: why nothing may be written there, or empty.
     """
 
     path: str
-    place: str
+    spelled: str
     problem: str
-    spelled: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.spelled = collision_key(os.path.join(self.place, ""))
 
 
 class _Planner:
@@ -202,7 +198,7 @@ class _Planner:
             self._taken.add(collision_key(place))
         self._numbers: dict[str, int] = {}
         self._listed = PathSet()
-        self._target = _TargetFolder("", "", "")
+        self._target: _TargetFolder | None = None
 
     def _given_files(self, inputs: Sequence[Path]) -> dict[str, str]:
         """The inputs that are no folders, by place, each once."""
@@ -270,11 +266,11 @@ class _Planner:
         path = source_folder
         if self._output is not None:
             path = os.path.join(self._output, relative) if relative else self._output
-        if path != self._target.path or not self._target.place:
+        if self._target is None or path != self._target.path:
             place = os.path.realpath(path)
             among = any(_is_below(place, folder) for folder in self._inner)
             problem = f"its result would stand among the inputs, in {path}; name another output folder" if among else ""
-            self._target = _TargetFolder(path, place, problem)
+            self._target = _TargetFolder(path, collision_key(os.path.join(place, "")), problem)
         return self._target
 
     def _photo(

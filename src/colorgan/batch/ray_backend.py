@@ -34,14 +34,7 @@ _MOST_CORES = 256  # of an actor, as `BatchOptions.workers` has them
 
 
 class ColorizeActor:
-    """Colors photos in a process of its own; told all that it needs.
-
-    Args:
-        options: of the photos.
-        batch: of the run, with the device and the number of cores that are the actor's.
-        name: of the file of the weights.
-        weights: the bytes of that file.
-    """
+    """Colors photos in a process of its own, told all that it needs: of `batch`, device and cores are the actor's."""
 
     def __init__(self, options: ColorizeOptions, batch: BatchOptions, name: str, weights: bytes) -> None:
         from colorgan.batch.worker import PhotoWorker
@@ -79,12 +72,6 @@ class RayCrew:
     """The actors of a run. Called with jobs, in as many threads as it says, it has one of them color these.
 
     An actor that dies is replaced, and its jobs are given to another; a photo that ends three actors fails.
-
-    Args:
-        start: starts an actor.
-        count: of the actors.
-        group: photos that are worth giving to one together.
-        notify: told in words what actors say.
 
     Attributes:
         count: of the actors.

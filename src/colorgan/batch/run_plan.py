@@ -162,7 +162,6 @@ def _count_pages(path: str) -> int:
 
 
 def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
-    """The photos, of which there is at least one."""
     first = next(jobs, None)
     if first is None:
         named = ", ".join(printable(shown_address(path)) for path in inputs[:3])
@@ -173,7 +172,6 @@ def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
 
 
 def _journal_homes(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> list[Path]:
-    """The folders that get a journal."""
     if rules.output is not None:
         return [rules.output.parent if rules.is_for_one_file and listed is None else rules.output]
     return [path if path.is_dir() else path.parent for path in inputs]

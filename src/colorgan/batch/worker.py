@@ -97,13 +97,8 @@ class _Held:
 class PhotoWorker:
     """Colors groups of photos; safe in several threads at once.
 
-    Args:
-        colorizer: gives the loaded model.
-        options: of the photos.
-        batch: of the run; as many threads compute at the same time as it has cores.
-        threads_a_core: that call it, and mostly wait.
-        gallery: the page that photos are put on; None without one.
-        album: by whose palette photos are colored; None without one.
+    As many photos are computed at the same time as the run has cores; `threads_a_core` times as many threads call it,
+    and mostly wait. Photos are colored by the palette of an album, and put on a page, where there is one.
 
     Attributes:
         threads: that call it at the same time.
@@ -256,15 +251,14 @@ class PhotoWorker:
         with self._computing():
             result = encode_result(self._colorizer(), one.photo, colors, self._options, split_name(job.name)[1].lower())
         for suffix, data in result.sidecars.items():
-            write_result(job.sidecar(suffix), data, overwrite=job.overwrite)
-        write_result(job.target, result.data, overwrite=job.overwrite)
+            write_result(job.sidecar(suffix), data, overwrite=self._batch.overwrite)
+        write_result(job.target, result.data, overwrite=self._batch.overwrite)
         self._show(one, colors)
         note = (job.note,) if job.note else ()
         outcome = job.outcome(PhotoStatus.written, note + result.warnings)
         return replace(outcome, had_color=result.had_color)
 
     def _show(self, one: _Held, colors: PredictedColors) -> None:
-        """Put a photo on the page."""
         if self._gallery is None:
             return
         sure = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)

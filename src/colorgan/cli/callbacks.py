@@ -41,12 +41,8 @@ def leave_at_once(error: Interrupted) -> NoReturn:
 class CommandCallbacks(Callbacks):
     """Prints warnings, shows downloads and looks for signals; to be used as a context manager.
 
-    Args:
-        console: where to print.
-        watch: of signals.
-
     Attributes:
-        console: likewise.
+        console: where to print.
         download: the bar of what is fetched.
         bars: all others, which are taken away at the end.
     """
@@ -56,13 +52,11 @@ class CommandCallbacks(Callbacks):
         self.download, self.bars = DownloadBar(console), contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Nothing is shown yet."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bars away."""
         self.download.close()
         self.bars.close()
 
@@ -80,14 +74,7 @@ class CommandCallbacks(Callbacks):
 
 
 class BarCallbacks(CommandCallbacks):
-    """Shows how many photos are done, too.
-
-    Args:
-        console: where to print.
-        watch: of signals.
-        words: beside the bar.
-        words_before: beside it while nobody knows how many there are.
-    """
+    """Shows how many photos are done, too, with words beside it, and others while nobody knows how many there are."""
 
     def __init__(self, console: Console, watch: SignalWatch, words: str, words_before: str = "") -> None:
         super().__init__(console, watch)

@@ -29,11 +29,7 @@ _ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus
 
 @dataclass(frozen=True)
 class PlainReporter:
-    """Says it in lines: sums on standard output, all else on standard error.
-
-    Attributes:
-        console: prints it.
-    """
+    """Says what happens in lines: sums on standard output, all else on standard error."""
 
     console: Console
 
@@ -92,11 +88,7 @@ class PlainReporter:
 
 @dataclass(frozen=True)
 class JsonReporter:
-    """Says the same in JSON Lines on standard output.
-
-    Attributes:
-        console: prints them.
-    """
+    """Says the same in JSON Lines on standard output."""
 
     console: Console
 

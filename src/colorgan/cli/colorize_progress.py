@@ -45,12 +45,6 @@ def photo_bar(console: Console, photos: Iterator[int] | None) -> Iterator[Callab
 class ReportingCallbacks(CommandCallbacks):
     """Hands on what goes on to a reporter, and shows bars meanwhile.
 
-    Args:
-        console: prints.
-        watch: of signals.
-        reporter: says it.
-        request: what was asked for.
-
     Attributes:
         counts: of the photos so far.
     """

@@ -74,7 +74,6 @@ def compare(
 
 
 def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions, port: int | None) -> NoReturn:
-    """Run the app until a signal comes."""
     if inputs:
         raise UsageError("--app without photos", f"{inputs[0]}", "Give photos to the app in the browser.")
     check_app()
@@ -102,7 +101,6 @@ def _check_models(console: Console, options: CompareOptions) -> None:
 def _compare(
     console: Console, inputs: list[Path], output: Path, options: CompareOptions, watch: SignalWatch
 ) -> Comparison:
-    """Compare under a progress bar."""
     console.note("Loading the models ...")
     with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
         from colorgan.comparison.compare import compare as compare_models

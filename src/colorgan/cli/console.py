@@ -113,11 +113,7 @@ class Console:
 
 
 class DownloadBar:
-    """Shows downloads, each from the moment when there is one.
-
-    Args:
-        console: where.
-    """
+    """Shows downloads, each from the moment when there is one."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -172,7 +172,6 @@ def _given(ctx: Any, values: Mapping[str, Any], options: Mapping[str, Described]
 
 
 def _parsed(each: Described, value: Any) -> Any:
-    """The value that an option means."""
     if each.option.parse:
         return each.option.parse(value)
     if each.choices:

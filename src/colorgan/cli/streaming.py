@@ -75,7 +75,6 @@ class Request:
 
 
 def _check(request: Request) -> None:
-    """Refuse what cannot be meant."""
     if len(request.inputs) != 1 or request.from_file:
         raise UsageError("one photo through a pipe", "several inputs", "Name folders and files without -.")
     if request.json_lines or request.batch.dry_run or request.batch.all_pages or request.batch.page:

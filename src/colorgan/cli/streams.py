@@ -37,11 +37,7 @@ def open_missing_streams() -> None:
 
 
 class Stream:
-    """A stream as another one in `sys` is at each moment; writing waits for its reader, and hears signals meanwhile.
-
-    Args:
-        name: stdout or stderr.
-    """
+    """Standard output or error, as `sys` has it at each moment; writing waits for a reader, and hears signals."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -135,11 +131,7 @@ class ReaderGoneError(OutputError):
 
 
 class Results(Stream):
-    """Standard output: what cannot be written is an error, and is not tried once more when Python ends.
-
-    Args:
-        stream: what it was.
-    """
+    """Standard output as it was: what cannot be written is an error, and is not tried once more when Python ends."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__("stdout")
@@ -196,12 +188,7 @@ def checked_results() -> Iterator[Results]:
 
 
 class InterruptibleReader:
-    """Reads what comes, and looks for signals while nothing does.
-
-    Args:
-        file: open for reading.
-        check: raises to stop.
-    """
+    """Reads what comes, and calls a check that may raise while nothing does."""
 
     def __init__(self, file: IO[bytes], check: Any) -> None:
         self._file, self._check = file, check

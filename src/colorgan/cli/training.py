@@ -76,13 +76,7 @@ def train(
 
 
 class TrainingBar(CommandCallbacks):
-    """Draws a run's progress, and prints a line per validation.
-
-    Args:
-        console: where to print.
-        watch: of signals.
-        losses: the terms of the loss that the bar has room for; empty for all.
-    """
+    """Draws a run's progress, and prints a line per validation; of the terms of the loss, all where none is named."""
 
     def __init__(self, console: Console, watch: SignalWatch, losses: Sequence[str] = ()) -> None:
         super().__init__(console, watch)

@@ -56,12 +56,7 @@ def scaled_lines(lines: Tensor) -> Tensor:
 
 
 class Mixer:
-    """Turns lightness and ab, as they are carried, into linear sRGB, inside tensors of its own.
-
-    Args:
-        pixels: at most, at once.
-        device: where to compute.
-    """
+    """Turns lightness and ab, as they are carried, into linear sRGB, inside tensors of its own for so many pixels."""
 
     def __init__(self, pixels: int, device: torch.device) -> None:
         self._planes = torch.empty(5, pixels, device=device)  # for steps in between

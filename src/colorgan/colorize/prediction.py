@@ -48,15 +48,7 @@ class PredictedColors:
 
 @dataclass(frozen=True)
 class PredictionReader:
-    """Reads what is wanted of a model's predictions.
-
-    Attributes:
-        info: of the model.
-        rendering: of the photos.
-        with_edges: whether colors are to end at the photo's edges.
-        with_confidence: tell how sure the network was, where it has bins.
-        with_regions: divide each photo into regions of like features.
-    """
+    """Reads what is wanted of a model's predictions; how sure it was, only where it has bins."""
 
     info: ModelInfo
     rendering: ColorizeOptions

@@ -190,10 +190,7 @@ def resize_width(planes: Tensor, height: int, width: int) -> Tensor:
 class RowInterpolator:
     """Between which rows of ab each of a photo's lies, with the centers of the outer pixels half a pixel in.
 
-    Args:
-        ab_rows: how many ab has.
-        height: how many the photo has, at least as many.
-        device: where to compute.
+    The photo has at least as many rows.
     """
 
     def __init__(self, ab_rows: int, height: int, device: torch.device) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -100,15 +99,16 @@ class Journals:
         return self._open[home]
 
     def _opened(self, home: str) -> Journal:
-        manifest = partial(ManifestStore, home, self._shard, self._notify, read_only=self._read_only)
         if is_address(home):
-            return AddressJournal(manifest(), read_only=self._read_only)
+            store = ManifestStore(home, self._shard, self._notify)
+            return AddressJournal(store, read_only=self._read_only)
         if not self._needs_manifest(home):
-            store = SqliteStore(Path(home), self._notify, read_only=self._read_only, check=self._check)
-            return Journal(store, read_only=self._read_only)
+            journal = SqliteStore(Path(home), self._notify, read_only=self._read_only, check=self._check)
+            return Journal(journal, read_only=self._read_only)
         self._has_manifest = True
         earlier = SqliteStore(Path(home), self._notify, read_only=True)
-        return Journal(manifest(earlier=earlier), read_only=self._read_only)
+        store = ManifestStore(home, self._shard, self._notify, earlier=earlier)
+        return Journal(store, read_only=self._read_only)
 
     def _needs_manifest(self, home: str) -> bool:
         if self._shard.count > 1 or os.path.isdir(os.path.join(home, MANIFEST_NAME)):
@@ -136,7 +136,6 @@ class Journals:
             journal.forget()
 
     def __enter__(self) -> Journals:
-        """Nothing is opened before it is asked for."""
         return self
 
     def __exit__(

@@ -45,7 +45,6 @@ class ManifestStore:
         home: the folder's path or address.
         shard: of this process; the records of other photos are not kept.
         notify: told in words of a damaged part.
-        read_only: write nothing.
         earlier: what a journal noted there before there was a manifest; read alone.
 
     Raises:
@@ -59,12 +58,11 @@ class ManifestStore:
         shard: Shard,
         notify: Callable[[str], None],
         *,
-        read_only: bool = False,
         earlier: RecordStore | None = None,
     ) -> None:
         self._folder = f"{home.rstrip('/')}/{MANIFEST_NAME}"
         self._own = f"{self._folder}/{shard.number}-of-{shard.count}"
-        self._shard, self._notify, self._read_only, self._earlier = shard, notify, read_only, earlier
+        self._shard, self._notify, self._earlier = shard, notify, earlier
         self._index = sqlite3.connect("", isolation_level=None)  # in a temporary file beyond its cache of 2 MB
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", SCHEMA):
             self._index.execute(statement)
@@ -100,7 +98,7 @@ class ManifestStore:
             self._write_part()
 
     def _write_part(self) -> None:
-        if self._waiting and not self._read_only:
+        if self._waiting:
             # Parts are read in the order of their names, whichever process wrote them.
             name = f"{time.time_ns():020d}-{secrets.token_hex(4)}{_SUFFIX}"
             _write_file(f"{self._own}/{name}", _packed(self._waiting))

@@ -219,16 +219,14 @@ def _row_of(name: bytes, record: Record) -> tuple[bytes | int, ...]:
 
 def write_records(database: sqlite3.Connection, changes: Mapping[bytes, Record | None]) -> None:
     """Put records into a database with the table of `SCHEMA`, all or none; None drops one."""
-    with database:
-        database.execute("BEGIN IMMEDIATE")
+    with _transaction(database):
         database.executemany(_DELETE, [(name,) for name, record in changes.items() if record is None])
         database.executemany(_INSERT, [_row_of(name, record) for name, record in changes.items() if record])
 
 
 def _upgrade(database: sqlite3.Connection) -> None:
     """Make the table, or give that of version 1 what it lacks; another process may have done it just now."""
-    with database:
-        database.execute("BEGIN IMMEDIATE")
+    with _transaction(database):
         version = _version_of(database)
         for statement in {0: (SCHEMA,), 1: _DIGESTS}.get(version, ()):
             database.execute(statement)
@@ -238,6 +236,18 @@ def _upgrade(database: sqlite3.Connection) -> None:
 def _version_of(database: sqlite3.Connection) -> int:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
