@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -153,7 +153,11 @@ def _measured(
     check: StopCheck,
 ) -> Comparison:
     names, device = [model.name for model in models], device_of(models)
-    with Perceptual([GRAY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
+    with ExitStack() as stack:
+        perceptual = None
+        if options.perceptual:
+            crops = Path(stack.enter_context(TemporaryDirectory(prefix="colorgan-")))
+            perceptual = Perceptual([GRAY, ORIGINAL, *names], device, crops)
         accumulator = Accumulator(names, device, perceptual)
         log = measure_all(sources, models, accumulator, options.size, check)
         others = perceptual.metrics() if perceptual else {}

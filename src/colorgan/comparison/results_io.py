@@ -157,12 +157,7 @@ class PreviousResults:
             raise UsageError(f"results of the same protocol in {self.path}", reason, advice)
 
     def aligned_rows(self, protocol: Protocol, photos: Sequence[PhotoName], taken: Sequence[str]) -> Iterator[Row]:
-        """The rows, with values in the order of other results' photos.
-
-        Args:
-            protocol: of the other results.
-            photos: theirs.
-            taken: names of rows that these may not have.
+        """The rows, with values in the order of other results' photos, and none of the names that are taken there.
 
         Raises:
             UsageError: they may not stand beside them.

@@ -30,14 +30,7 @@ def rows_of(
     seed: int,
     perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
 ) -> list[Row]:
-    """The baselines and the models with the metrics of the set.
-
-    Args:
-        accumulator: the metrics of photos.
-        models: the models.
-        seed: decides the bootstrap's draws.
-        perceptual: by row, what `Perceptual` measured.
-    """
+    """The baselines and the models with the metrics of the set; by row also what `Perceptual` measured."""
     by_name = {model.name: model for model in models}
     return [
         _row(name, measured, by_name.get(name), perceptual.get(name, {}), seed)

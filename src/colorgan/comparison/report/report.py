@@ -24,11 +24,7 @@ _BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": 
 
 
 def write_report(folder: Path, comparison: Comparison) -> None:
-    """Write the page.
-
-    Args:
-        folder: of the results, where the examples' pictures are.
-        comparison: the results.
+    """Write the page into the folder of the results, where the examples' pictures are.
 
     Raises:
         OSError: a picture cannot be read, or the page cannot be written.
