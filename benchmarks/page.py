@@ -22,7 +22,7 @@ from browsing import chromium
 
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.journals.records import LocalFiles
+from colorgan.batch.journals.records import file_state
 from colorgan.colorize.options import ColorizeOptions
 
 _SEEN = """
@@ -44,7 +44,7 @@ def make_results(folder: Path, count: int) -> Gallery:
         job = Job(f"album/{name}", name, str(folder), name)
         after = pictures[number % 10]
         shown = {BEFORE: after.convert("L"), AFTER: after}
-        gallery.add(job, LocalFiles().state(str(folder / name)), float(rng.random()), shown)
+        gallery.add(job, file_state(str(folder / name)), float(rng.random()), shown)
     return gallery
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 from colorgan.batch.jobs import OutputRules
 from colorgan.batch.journals.journal import Stamp
 from colorgan.batch.journals.journals import Journals
-from colorgan.batch.journals.records import LocalFiles
+from colorgan.batch.journals.records import file_state
 from colorgan.batch.options import settings_digest
 from colorgan.batch.planner import plan_outputs
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
@@ -58,7 +58,7 @@ def pretend_done(photos: Path, output: Path) -> None:
             Path(job.folder).mkdir(parents=True, exist_ok=True)
             Path(job.target).write_bytes(data)
             journal, name = journals.of(job)
-            state = LocalFiles().state(job.source)
+            state = file_state(job.source)
             journal.made(Stamp(name, os.fsencode(job.identity), job.source, state, settings), job.target)
             if number % PER_FOLDER == 0:
                 journals.flush()  # the command's peak memory, as the system counts it, is at least this process's

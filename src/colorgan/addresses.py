@@ -44,6 +44,11 @@ def shown_address(path: str) -> str:
     return f"{scheme}://{name if ':' in user else user + at + name}{slash}{below}"
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text that any terminal takes, also where its name is not UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
+
+
 def path_list(paths: Paths) -> list[str]:
     """One path or several as a list; the letters of a text are no paths."""
     return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]

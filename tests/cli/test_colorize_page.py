@@ -18,7 +18,7 @@ from colorgan import BatchOptions, ColorizeOptions, colorize_files
 from colorgan.batch import gallery
 from colorgan.batch.gallery import Gallery, command_of
 from colorgan.batch.jobs import Job
-from colorgan.batch.journals.records import LocalFiles
+from colorgan.batch.journals.records import file_state
 from colorgan.errors import UsageError
 from colorgan.images.hints import Hint
 
@@ -86,7 +86,7 @@ def test_the_least_sure_photos_come_first_and_thousands_are_spread_over_pages(
     for name, sure in (("a.jpg", 0.9), ("b.jpg", None), ("c.jpg", 0.2), ("d.jpg", 0.5), ("e.jpg", 0.5)):
         (tmp_path / name).write_bytes(b"x")
         job = Job(name, name, str(tmp_path), name)
-        shelf.add(job, LocalFiles().state(str(tmp_path / name)), sure, {"before": picture, "after": picture})
+        shelf.add(job, file_state(str(tmp_path / name)), sure, {"before": picture, "after": picture})
     pages = [shelf.write(), *(tmp_path / gallery.FOLDER_NAME / f"page-{number}.html" for number in (2, 3))]
     assert [names_on(page) for page in pages] == [["c.jpg", "d.jpg"], ["e.jpg", "a.jpg"], ["b.jpg"]]
     (tmp_path / "b.jpg").unlink()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from colorgan.batch.jobs import Job
@@ -176,8 +176,7 @@ def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a file that was just read, in float32."""
-    with safe_open(os.fspath(path), framework="pt") as file:
-        return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    return {name: tensor.float() for name, tensor in load_file(path).items()}
 
 
 def _regions(kept: dict[str, Tensor]) -> Regions:

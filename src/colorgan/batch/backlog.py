@@ -5,23 +5,28 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from colorgan.addresses import is_address
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals.journals import Journals
-from colorgan.batch.journals.records import LocalFiles
-from colorgan.batch.options import with_hints
+from colorgan.batch.journals.records import file_state
+from colorgan.batch.options import BatchOptions, with_hints
 from colorgan.batch.shards import Shard
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.files import remove_leftovers
 from colorgan.images.discovery import PathSet
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
+
+if TYPE_CHECKING:
+    from colorgan.batch.ray_backend import RayCrew
+    from colorgan.batch.worker import PhotoWorker
 
 _MOST_HELD_S = 1.0  # that photos wait to be announced together
 _IN_THE_WAY = "at {}, {} stands that was not made by colorgan; overwriting replaces it"
@@ -36,22 +41,18 @@ class Backlog:
         jobs: photos and places; found while they are asked for.
         journals: what was done before.
         settings: a digest of the options and the model.
-        sidecar_suffixes: of the names of what is written beside each result.
-        overwrite: do all anew.
-        skip_color: photos that are in color already are to be left out.
+        options: of the photos.
+        batch: of the run.
         shard: which of the jobs are this process's.
-        read_only: write nothing.
         gallery: the page that all photos are to be on; None without one.
     """
 
     jobs: Iterable[Job]
     journals: Journals
     settings: bytes
-    sidecar_suffixes: tuple[str, ...] = ()
-    overwrite: bool = False
-    skip_color: bool = False
-    shard: Shard = field(default_factory=Shard)
-    read_only: bool = False
+    options: ColorizeOptions = ColorizeOptions()
+    batch: BatchOptions = BatchOptions()
+    shard: Shard = Shard()
     gallery: Gallery | None = None
     _under_way: dict[str, tuple[Journal, Stamp, tuple[str, ...]]] = field(default_factory=dict, init=False)
     _cleaned: PathSet = field(default_factory=PathSet, init=False)
@@ -92,15 +93,15 @@ class Backlog:
             return job.outcome(PhotoStatus.own)
         self._clean(job.folder)
         journal, name = self.journals.of(job)
-        source = LocalFiles().state(job.source) if job.source_state is None else job.source_state
+        source = file_state(job.source) if job.source_state is None else job.source_state
         settings = with_hints(self.settings, job.hints, job.hint_states)
         stamp = Stamp(name, os.fsencode(job.identity), job.source, source, settings)
-        others = tuple(job.sidecar(suffix) for suffix in self.sidecar_suffixes)
-        if not self.overwrite:
+        others = tuple(job.sidecar(suffix) for suffix in self.options.sidecar_suffixes)
+        if not self.batch.overwrite:
             state, path = journal.state(stamp, job.target, others)
             if state is ResultState.done:
                 return self._shown(job, job.outcome(PhotoStatus.skipped))
-            if state is ResultState.in_color and self.skip_color:
+            if state is ResultState.in_color and self.batch.skip_color:
                 return job.outcome(PhotoStatus.in_color)
             if state is ResultState.changed:
                 changed = job.outcome(PhotoStatus.changed, (_CHANGED.format(path),), "overwrite")
@@ -109,16 +110,16 @@ class Backlog:
                 return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
         journal.begin(stamp, job.target, others)
         self._under_way[job.target] = journal, stamp, others
-        return Pending(replace(job, overwrite=self.overwrite) if self.overwrite else job)
+        return Pending(replace(job, overwrite=True) if self.batch.overwrite else job)
 
     def _shown(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
         """The outcome of a photo that was done before; or the task of putting it on the page."""
-        if self.gallery is None or self.gallery.has(job, LocalFiles().state(job.source)):
+        if self.gallery is None or self.gallery.has(job, file_state(job.source)):
             return outcome
         return Pending(replace(job, already=outcome))
 
     def _clean(self, folder: str) -> None:
-        if folder != self._folder and not self.read_only and not is_address(folder):
+        if folder != self._folder and not self.batch.dry_run and not is_address(folder):
             self._folder = folder
             if self._cleaned.add(folder):
                 remove_leftovers(folder)
@@ -144,20 +145,9 @@ def _kind(path: str) -> str:
     return "a link to nothing" if os.path.islink(path) and not os.path.exists(path) else "a file"
 
 
-class Crew(Protocol):
-    """Whoever colors photos: called with groups of jobs, and told where to put what becomes of each."""
-
-    @property
-    def threads(self) -> int:
-        """In how many threads it is called at the same time."""
-
-    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None], /) -> None:
-        """Color photos and write them."""
-
-
 def color_all(
     todo: Backlog,
-    crew: AbstractContextManager[Crew],
+    crew: AbstractContextManager[PhotoWorker | RayCrew],
     *,
     group: Callable[[], int],
     before: Callable[[], None],

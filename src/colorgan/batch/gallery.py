@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from colorgan.addresses import printable
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.records import FileState
 from colorgan.colorize.options import ColorizeOptions
@@ -233,8 +234,8 @@ def command_of(job: Job, options: ColorizeOptions, model: str) -> str:
         if value != each.default and name not in _SAID_BY_NAME:
             words += each.spelled(value)
     words.append("--overwrite")
-    printable = [os.fsencode(word).decode(errors="replace") for word in words]
-    return subprocess.list2cmdline(printable) if os.name == "nt" else shlex.join(printable)
+    words = list(map(printable, words))
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _least_sure_first(entry: Entry) -> tuple[bool, float, str]:

@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from colorgan.addresses import is_address
 from colorgan.batch.jobs import Job
+from colorgan.batch.options import BatchOptions
 from colorgan.batch.ray_cluster import connected, reason_of
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
@@ -29,58 +30,31 @@ _IN_HAND = 2  # groups of jobs for each actor: one is read or written while anot
 _MOST_WAIT_S = 120.0  # for an actor to start, or for one to take the place of the last
 _LOOK_UP_S = 0.2
 _GROUP_ON_GPU = 16
-
-
-@dataclass(frozen=True)
-class ActorSetup:
-    """What an actor is made from.
-
-    Attributes:
-        options: of the photos.
-        all_pages: whether each page of a file is a photo of its own.
-        skip_color: leave those out that are in color already.
-        precision: what the network computes in.
-        device: where: auto, cpu or cuda.
-        cores: of the CPU that are the actor's.
-        weights_name: the name of the file of the weights.
-    """
-
-    options: ColorizeOptions
-    all_pages: bool
-    skip_color: bool
-    precision: str
-    device: str
-    cores: int = 1
-    weights_name: str = ""
+_MOST_CORES = 256  # of an actor, as `BatchOptions.workers` has them
 
 
 class ColorizeActor:
     """Colors photos in a process of its own; told all that it needs.
 
     Args:
-        setup: says how.
-        weights: the bytes of their file.
+        options: of the photos.
+        batch: of the run, with the device and the number of cores that are the actor's.
+        name: of the file of the weights.
+        weights: the bytes of that file.
     """
 
-    def __init__(self, setup: ActorSetup, weights: bytes) -> None:
-        from colorgan.batch.worker import PhotoWorker, PixelBudget
+    def __init__(self, options: ColorizeOptions, batch: BatchOptions, name: str, weights: bytes) -> None:
+        from colorgan.batch.worker import PhotoWorker
         from colorgan.colorize.colorizer import Colorizer
 
         self._warnings: list[str] = []
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, setup.weights_name)
+            path = Path(folder, name)
             path.write_bytes(weights)
             colorizer = Colorizer.load(
-                str(path), device=setup.device, precision=setup.precision, notify=self._warnings.append
+                str(path), device=batch.device, precision=batch.precision, notify=self._warnings.append
             )
-        self._worker = PhotoWorker(
-            lambda: colorizer,
-            setup.options,
-            all_pages=setup.all_pages,
-            skip_color=setup.skip_color,
-            cores=setup.cores,
-            budget=PixelBudget(),
-        )
+        self._worker = PhotoWorker(lambda: colorizer, options, batch)
 
     def ready(self) -> None:
         """Answer, which it does once the model is loaded."""
@@ -264,10 +238,10 @@ def _from_anywhere(job: Job) -> Job:
 @contextmanager
 def ray_crew(
     address: str,
-    setup: ActorSetup,
+    options: ColorizeOptions,
+    batch: BatchOptions,
     weights: Path,
     *,
-    workers: int | None,
     notify: Callable[[str], None],
     check: Callable[[], None],
 ) -> Iterator[RayCrew]:
@@ -275,9 +249,9 @@ def ray_crew(
 
     Args:
         address: `auto`, or where a cluster is: HOST:PORT.
-        setup: of an actor, but for what the cluster and the weights decide.
+        options: of the photos.
+        batch: of the run; where it says no number of workers, there is an actor for each GPU, or else for each core.
         weights: their file, whose content is shipped to the actors.
-        workers: actors; None takes one for each GPU, or else for each core.
         notify: told in words what actors say.
         check: called while waiting; raises to stop.
 
@@ -288,15 +262,16 @@ def ray_crew(
     with connected(address) as ray:
         resources = ray.cluster_resources()
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-        on_gpu = gpus > 0 and setup.device != "cpu"
-        count = min(workers or cores, gpus if on_gpu else cores)
-        each = max(1, cores // count) if on_gpu else 1
+        on_gpu = gpus > 0 and batch.device != "cpu"
+        count = min(batch.workers or cores, gpus if on_gpu else cores)
+        each = min(max(1, cores // count), _MOST_CORES) if on_gpu else 1
+        own = replace(batch, device="cuda" if on_gpu else "cpu", workers=each)
         shipped = ray.put(weights.read_bytes())
-        setup = replace(setup, device="cuda" if on_gpu else "cpu", cores=each, weights_name=weights.name)
         actor = ray.remote(ColorizeActor).options(
             num_cpus=each, num_gpus=int(on_gpu), max_restarts=0, max_concurrency=_IN_HAND
         )
-        crew = RayCrew(lambda: actor.remote(setup, shipped), count, _GROUP_ON_GPU if on_gpu else 1, notify)
+        group = _GROUP_ON_GPU if on_gpu else 1
+        crew = RayCrew(lambda: actor.remote(options, own, weights.name, shipped), count, group, notify)
         try:
             crew.wait(check)
             yield crew

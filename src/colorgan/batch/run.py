@@ -16,7 +16,7 @@ from colorgan.batch.backlog import Backlog, color_all
 from colorgan.batch.gallery import Gallery
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.journals import Journals
-from colorgan.batch.journals.records import LocalFiles
+from colorgan.batch.journals.records import file_state
 from colorgan.batch.loading import Loading
 from colorgan.batch.options import BatchOptions, settings_digest
 from colorgan.batch.run_plan import RunPlan, plan_run
@@ -144,15 +144,7 @@ class _Run:
                 is_album = self._album is not None
                 self._gallery = Gallery(self._plan.page_folder, self._options, self._model, settings, is_album)
             todo = Backlog(
-                self._jobs,
-                journals,
-                settings,
-                sidecar_suffixes=self._options.sidecar_suffixes,
-                overwrite=self._batch.overwrite,
-                skip_color=self._batch.skip_color,
-                shard=self._shard,
-                read_only=read_only,
-                gallery=self._gallery,
+                self._jobs, journals, settings, self._options, self._batch, shard=self._shard, gallery=self._gallery
             )
             with closing(self._outcomes(todo)) as outcomes:
                 for outcome in outcomes:
@@ -210,7 +202,7 @@ class _Run:
         from colorgan.batch.worker import PredictionKeeper
 
         self._callbacks.on_log("looking", f"Looking at {len(photos)} photos for one palette ...")
-        states = [(job, LocalFiles().state(job.source)) for job in photos]
+        states = [(job, file_state(job.source)) for job in photos]
         worker = self._worker(PredictionKeeper, album)
         with Workers(worker.threads, worker) as started:
             pool = OrderedPool(started, group=self._group, before=self._loading.wait, check=self._check)
@@ -236,32 +228,26 @@ class _Run:
             yield _looked_at(step.task) if isinstance(step, Pending) else step
 
     def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
-        from colorgan.batch.worker import THREADS_A_CORE, THREADS_A_CORE_FAR, PixelBudget
+        from colorgan.batch.worker import THREADS_A_CORE, THREADS_A_CORE_FAR
 
         return kind(
             self._loading.get,
             self._options,
-            all_pages=self._batch.all_pages,
-            skip_color=self._batch.skip_color,
-            cores=self._batch.cores,
+            self._batch,
             threads_a_core=THREADS_A_CORE_FAR if self._plan.is_remote else THREADS_A_CORE,
-            budget=PixelBudget(),
             gallery=self._gallery,
-            with_confidence=self._batch.page,
             album=album,
         )
 
     @contextmanager
     def _ray_crew(self) -> Iterator[RayCrew]:
-        from colorgan.batch.ray_backend import ActorSetup, ray_crew
+        from colorgan.batch.ray_backend import ray_crew
         from colorgan.models.registry import model_path
 
-        batch = self._batch
         self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
-        weights = model_path(self._model)
-        setup = ActorSetup(self._options, batch.all_pages, batch.skip_color, batch.precision, batch.device)
         notify, check = self._callbacks.on_warning, self._check
-        with ray_crew(self._ray, setup, weights, workers=batch.workers, notify=notify, check=check) as self._crew:
+        weights = model_path(self._model)
+        with ray_crew(self._ray, self._options, self._batch, weights, notify=notify, check=check) as self._crew:
             words = f"Computing on {self._crew.count} actors of Ray."
             self._callbacks.on_log("computing", words, device="ray")
             yield self._crew

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from colorgan.addresses import is_address, shown_address
+from colorgan.addresses import is_address, printable, shown_address
 from colorgan.batch.gallery import check_place
 from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.options import BatchOptions
@@ -165,7 +165,7 @@ def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
     """The photos, of which there is at least one."""
     first = next(jobs, None)
     if first is None:
-        named = ", ".join(os.fsencode(shown_address(path)).decode(errors="replace") for path in inputs[:3])
+        named = ", ".join(printable(shown_address(path)) for path in inputs[:3])
         found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
         advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
         raise UsageError("photos to color", found, advice, parameter="inputs")

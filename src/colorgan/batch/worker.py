@@ -16,7 +16,8 @@ from colorgan.addresses import shown_address
 from colorgan.batch.addresses.storage import open_photo, read_object, write_result
 from colorgan.batch.gallery import AFTER, BEFORE, SIDE_PX, Gallery
 from colorgan.batch.jobs import Job
-from colorgan.batch.journals.records import LocalFiles
+from colorgan.batch.journals.records import file_state
+from colorgan.batch.options import BatchOptions
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.encoded import encode_result, with_hints
 from colorgan.colorize.options import ColorizeOptions
@@ -99,14 +100,10 @@ class PhotoWorker:
     Args:
         colorizer: gives the loaded model.
         options: of the photos.
-        all_pages: whether each page of a file is a photo of its own.
-        skip_color: leave those out that are in color already.
-        cores: of the CPU that are this process's; so many threads compute at the same time.
+        batch: of the run; as many threads compute at the same time as it has cores.
         threads_a_core: that call it, and mostly wait.
         gallery: the page that photos are put on; None without one.
-        with_confidence: tell how sure the network was, for a page that there may be.
         album: by whose palette photos are colored; None without one.
-        budget: of the photos that are in memory at the same time.
 
     Attributes:
         threads: that call it at the same time.
@@ -116,23 +113,19 @@ class PhotoWorker:
         self,
         colorizer: Callable[[], Colorizer],
         options: ColorizeOptions,
+        batch: BatchOptions,
         *,
-        all_pages: bool = False,
-        skip_color: bool = False,
-        cores: int,
         threads_a_core: int = THREADS_A_CORE,
-        budget: PixelBudget,
         gallery: Gallery | None = None,
-        with_confidence: bool = False,
         album: Album | None = None,
     ) -> None:
         self._colorizer = colorizer
-        self._options, self._skip_color = options, skip_color
-        self._all_pages, self._gallery, self._album = all_pages, gallery, album
-        self._is_sure_wanted = with_confidence or options.confidence or options.unsure == "gray"
-        self.threads = threads_a_core * cores
-        self._cores, self._budget = cores, budget
-        self._permits = threading.BoundedSemaphore(cores)
+        self._options, self._batch, self._gallery, self._album = options, batch, gallery, album
+        self._is_sure_wanted = batch.page or options.confidence or options.unsure == "gray"
+        self._cores = batch.cores
+        self.threads = threads_a_core * self._cores
+        self._budget = PixelBudget()
+        self._permits = threading.BoundedSemaphore(self._cores)
         self._busy = 0
         self._counting = threading.Lock()
         self._device_turn = threading.Lock()
@@ -194,12 +187,12 @@ class PhotoWorker:
         is_held = False
         try:
             with _saying_why(position, job, put), self._computing():
-                reading = decode.ReadOptions(self._options.max_megapixels, job.page, self._all_pages)
+                reading = decode.ReadOptions(self._options.max_megapixels, job.page, self._batch.all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
                 photo = with_hints(photo, self._options, job.hints, partial(_hints_bytes, job))
                 if not job.is_named and is_marked(photo.metadata.xmp):
                     put(position, job.outcome(PhotoStatus.own))
-                elif self._skip_color and photo.had_color:
+                elif self._batch.skip_color and photo.had_color:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
                     L = self._colorizer().shrink(photo, self._options)
@@ -232,7 +225,7 @@ class PhotoWorker:
     def _keep(self, alike: list[_Held]) -> dict[int, PhotoError]:
         """Keep what the network says of photos of an album, unless it is kept; those that failed by their position."""
         assert self._album is not None
-        states = {one.position: LocalFiles().state(one.job.source) for one in alike}
+        states = {one.position: file_state(one.job.source) for one in alike}
         missing = [one for one in alike if not self._album.has(one.job, states[one.position])]
         failed = {}
         for one, colors in zip(missing, self._compute(missing) if missing else (), strict=True):
@@ -281,7 +274,7 @@ class PhotoWorker:
         sure = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)
         with self._computing():
             pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
-        self._gallery.add(one.job, LocalFiles().state(one.job.source), sure, pictures)
+        self._gallery.add(one.job, file_state(one.job.source), sure, pictures)
 
 
 def _hints_bytes(job: Job, file: str) -> bytes:
@@ -293,16 +286,10 @@ def _hints_bytes(job: Job, file: str) -> bytes:
 class PredictionKeeper(PhotoWorker):
     """Runs the network on the photos of an album and keeps what it says; writes no results."""
 
-    def _finish(self, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
-        while held:
-            alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
-            failed = self._keep(alike)
-            for one in alike:
-                put(
-                    one.position, one.job.outcome(PhotoStatus.failed if one.position in failed else PhotoStatus.written)
-                )
-                held.remove(one)
-                self._budget.give_back(one.megapixels)
+    def _write(self, one: _Held, colors: PredictedColors | PhotoError) -> PhotoOutcome:
+        if isinstance(colors, PhotoError):
+            raise colors
+        return one.job.outcome(PhotoStatus.written)
 
 
 def small_pictures(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from colorgan.addresses import printable
 from colorgan.batch.run import Summary
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.cli.console import Console
@@ -24,11 +24,6 @@ _WORDS = {
     PhotoStatus.failed: ("failed", "failed", "would fail"),
 }
 _ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus.changed)
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    """A path as text that any terminal takes, also where its name is not UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 class Reporter(ABC):

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from colorgan.addresses import printable
 from colorgan.cli.console import Console
 from colorgan.comparison.answer import pairs_in_words
 from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
@@ -52,7 +53,7 @@ def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str
 def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
     """Print the answer, tables, a line for each two models, what to beware of, and where everything is."""
     for failure in comparison.failures:
-        console.warn(f"failed: {_shown(failure.photo)}: {failure.reason}")
+        console.warn(f"failed: {printable(failure.photo)}: {failure.reason}")
     if comparison.photos:
         _print_sentence(console, comparison.answer)
         _print_tables(console, comparison)
@@ -66,11 +67,11 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
         console.warn(note, is_prose=True)
     console.note(f"Measured on {comparison.protocol.line()}.", is_prose=True)
     if len(comparison.examples) == 1:
-        console.result(f"Sheet: {_shown(folder / comparison.examples[0].sheet)}")
+        console.result(f"Sheet: {printable(folder / comparison.examples[0].sheet)}")
     elif comparison.examples:
-        console.result(f"Sheets of {_count(comparison.examples)}: {_shown(folder / 'sheets')}")
-    console.result(f"Page: {_shown(folder / HTML_NAME)}")
-    console.result(f"Results: {_shown(folder / JSON_NAME)}")
+        console.result(f"Sheets of {_count(comparison.examples)}: {printable(folder / 'sheets')}")
+    console.result(f"Page: {printable(folder / HTML_NAME)}")
+    console.result(f"Results: {printable(folder / JSON_NAME)}")
 
 
 def _print_sentence(console: Console, text: str) -> None:
@@ -122,8 +123,3 @@ def _print_published(console: Console, comparison: Comparison) -> None:
     for row in comparison.published:
         metrics = ", ".join(f"{METRICS[name].label} {value:g}" for name, value in row.metrics.items())
         console.result(f"published: {row.name}: {metrics} ({row.source})")
-
-
-def _shown(path: Path | str) -> str:
-    """A path as text that any terminal takes, also where its name is not UTF-8."""
-    return os.fsencode(path).decode(errors="replace")

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from colorgan.addresses import is_address, shown_address
+from colorgan.addresses import is_address, printable, shown_address
 from colorgan.batch.loading import Loading
 from colorgan.batch.options import BatchOptions
 from colorgan.cli.callbacks import CommandCallbacks
-from colorgan.cli.colorize_output import printable
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
 from colorgan.images.formats import PHOTO_SUFFIXES

@@ -83,14 +83,9 @@ class PhotoCache:
         warn: Callable[[str], None] = lambda text: None,
         check: Callable[[], None] = lambda: None,
     ) -> PhotoCache:
-        """Decode a split.
+        """Decode a split onto a device.
 
-        Args:
-            split: the photos.
-            device: where they are to be.
-            workers: processes that decode; 0 decodes in this one.
-            warn: told where these cannot be started, so that this one decodes.
-            check: called between batches, to raise where a signal came.
+        The last three are those of `read_batches`; `check` is also called between batches.
 
         Raises:
             SetError: a photo is damaged.
@@ -115,16 +110,9 @@ class PhotoCache:
         return cls(pixels, (areas.cumsum(0) - areas).to(device), sizes)
 
     def batches(self, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0) -> Batches:
-        """Go through an epoch's photos; what is drawn depends on the plan's seed, the epoch and the batch alone.
+        """The batches that `training_batches` gives of an epoch, on the device.
 
-        Args:
-            plan: which photos each batch holds.
-            augment: how they are varied.
-            epoch: from 0.
-            first_batch: where to go on after an interruption.
-
-        Yields:
-            The plan's batches, less those before `first_batch`, on the device.
+        What is drawn depends on the plan's seed, the epoch and the batch alone.
         """
         for batch in plan.batches(epoch, first_batch):
             yield self._batch(batch, plan, augment)

@@ -125,11 +125,7 @@ class _Square:
 class _Squares(Dataset[_Drawn]):
     """Photos cut to squares; what is drawn for one depends on the seed, the epoch and its position alone.
 
-    Args:
-        split: the photos.
-        augment: how they are varied; None for the middle of each photo, as it is.
-        seed: decides what is drawn.
-        epoch: likewise.
+    Without augmentation each is the middle of its photo, as it is.
     """
 
     def __init__(self, split: Split, augment: Augment | None, seed: int = 0, epoch: int = 0) -> None:
@@ -246,14 +242,7 @@ def _reading_ahead(
 
 
 def validation_batches(split: Split, *, batch_size: int, size: int, limit: int) -> Iterator[Batch]:
-    """Go through the first photos of a split in its own order: the middle square of each, as it is.
-
-    Args:
-        split: the photos.
-        batch_size: photos; the last batch may have fewer.
-        size: pixels, the squares' side.
-        limit: photos at most.
-    """
+    """Go through so many photos of a split in its own order: the middle square of each, `size` pixels wide."""
     squares = _Squares(split, augment=None)
     count = min(limit, len(split))
     for start in range(0, count, batch_size):

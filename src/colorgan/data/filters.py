@@ -82,11 +82,7 @@ class Reduced:
 def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> Reduced | Rejected:
     """Read a photo, reduce it to a short side of at most `size` pixels, and encode it anew.
 
-    Args:
-        entry: the photo.
-        size: pixels; a smaller photo keeps its own size.
-        min_side: pixels; a photo with a shorter side is left out.
-        encoding: of the set.
+    A smaller photo keeps its own size; one with a side below `min_side` pixels is left out.
     """
     try:
         picture = _decode(entry.read(), size, min_side)
@@ -144,9 +140,7 @@ def _perceptual_hash(L: Tensor) -> int:
 def rejected_for_colors(photo: Reduced, min_chroma: float) -> Rejected | None:
     """Why a photo is gray or toned, or None.
 
-    Args:
-        photo: the photo.
-        min_chroma: Lab units; a photo whose mean chroma is below is gray. 0 lets everything pass.
+    One whose mean chroma is below `min_chroma`, Lab units, is gray; a limit of 0 lets everything pass.
     """
     if min_chroma == 0:
         return None

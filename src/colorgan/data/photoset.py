@@ -42,7 +42,6 @@ class Split:
         cache: of a set at an address, whose folder that is; None for a set on a disk.
 
     Attributes:
-        cache: as above.
         index: what the set knows of each photo; see `INDEX_DTYPE`.
 
     Raises:
@@ -184,20 +183,9 @@ class PhotoSet:
     def open_remote(
         cls, address: str, kept: Path, limit_bytes: int, processes: int = 1, check: Check = lambda: None
     ) -> PhotoSet:
-        """Open a set at an address, of which shards are fetched as photos of them are read.
+        """Open a set at an address such as s3://bucket/data, of which shards are fetched as photos of them are read.
 
-        Args:
-            address: such as s3://bucket/data.
-            kept: the folder of what is kept of sets.
-            limit_bytes: of the shards that are kept.
-            processes: of this machine that share it.
-            check: called while something is fetched, to raise where a signal came.
-
-        Raises:
-            SetError: there is none, or a part of it is missing, damaged or of another version.
-            UsageError: no such place, or no connection is allowed.
-            StorageError: the store refuses, or does not answer.
-            OutputError: nothing can be kept.
+        What else is given, and what is raised, is as for `ShardCache`.
         """
         cache = ShardCache.connect(address, kept, limit_bytes, processes)
         for name in SPLITS:

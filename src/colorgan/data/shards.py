@@ -99,15 +99,14 @@ class ShardWriter:
 
     A context manager; leaving it closes the last shard and writes the index.
 
-    Attributes:
-        index: what the set knows of each photo.
-        hashes: the SHA-256 of each finished shard, by its name.
-
     Args:
         folder: where the set is being written.
         split: train or val.
         photos: how many there will be.
         suffix: of their names, without the dot.
+
+    Attributes:
+        hashes: the SHA-256 of each finished shard, by its name.
     """
 
     def __init__(self, folder: Path, split: str, photos: int, suffix: str) -> None:
@@ -122,14 +121,7 @@ class ShardWriter:
         self._digest = hashlib.sha256()  # of the shard under way
 
     def add(self, encoded: bytes, height: int, width: int, class_number: int) -> None:
-        """Append a photo.
-
-        Args:
-            encoded: its file.
-            height: pixels.
-            width: pixels.
-            class_number: its class's place in the set's list of classes.
-        """
+        """Append a photo's file, with its size in pixels and its class's place in the set's list of classes."""
         key = f"{self._written:08d}"
         label = _member(f"{key}.cls", str(class_number).encode())
         photo = _member(f"{key}.{self._suffix}", encoded)
@@ -203,11 +195,7 @@ def _expected(place: str | Path) -> str:
 
 
 def parse_description(text: bytes, place: str | Path) -> dict[str, Any]:
-    """Make sense of the bytes of a `set.json`.
-
-    Args:
-        text: all of it.
-        place: where the set is, for errors.
+    """Make sense of the bytes of a `set.json`; errors name the place of the set.
 
     Raises:
         SetError: it is damaged or of another version.

@@ -69,7 +69,6 @@ class Source(ABC):
         check: called all the while it is listed; what it raises ends that.
 
     Attributes:
-        path: where it is.
         entries: its photos, sorted by name.
         ignored: how many of its members are no photos: other files, links, devices, fifos, and hidden folders and those
             that programs keep for themselves, each counted once in a folder and file by file in an archive.
@@ -241,11 +240,7 @@ class ZipSource(Source):
 
 
 def open_source(path: Path, check: Check = lambda: None) -> Source:
-    """List a folder, a .tar or a .zip.
-
-    Args:
-        path: where it is.
-        check: called all the while; a ColorganError that it raises ends it.
+    """List a folder, a .tar or a .zip; an error that `check` raises meanwhile ends it.
 
     Raises:
         UsageError: there is nothing at that path, or nothing that photos can be read from.

@@ -50,16 +50,10 @@ def check_place(output: Path, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
-    """Fill a folder beside its place; it takes its place when the block ends without an error.
+    """Give a folder to fill beside its place, which it takes when the block ends without an error.
 
-    What an interrupted run left behind is cleaned up first. A set that is there already gives way at the very end.
-
-    Args:
-        output: where the folder is to be.
-        overwrite: a set that is there may be replaced.
-
-    Yields:
-        The folder to fill.
+    What an interrupted run left behind is cleaned up first. With `overwrite`, a set that is there gives way at the
+    very end.
 
     Raises:
         UsageError: another process is filling it right now, or something is in its place that must not be replaced.

@@ -42,11 +42,7 @@ LITE_FACTORS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 
 
 def lite_shape(name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The channels and the blocks of each stage of a published encoder.
-
-    Args:
-        name: a key of `LITE_FACTORS`.
-    """
+    """The channels and the blocks of each stage of a published encoder, a key of `LITE_FACTORS`."""
     width, depth = LITE_FACTORS[name]
     channels = tuple(_rounded(row.channels * width) for row in _STAGES)
     last = len(_STAGES) - 1
@@ -90,12 +86,7 @@ def _encoder_unit(conv: nn.Conv2d, active: bool = True) -> nn.Sequential:
 class MBConv(nn.Module):
     """An inverted bottleneck without squeeze and excitation (Sandler et al. 2018, figure 3; EfficientNet-Lite).
 
-    Args:
-        channels_in: of the input.
-        channels_out: of the output.
-        kernel: pixels, the side of the depthwise convolution.
-        stride: of the same.
-        expansion: how many times as many channels there are inside.
+    Its depthwise convolution has the kernel, the stride, and `expansion` times as many channels as come in.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:

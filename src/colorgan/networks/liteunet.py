@@ -52,14 +52,7 @@ class SqueezeExcite(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Doubles the resolution, adds the encoder's features, and refines the sum.
-
-    Args:
-        coarse: channels that come from below.
-        features: channels of the encoder's level.
-        channels: of the result.
-        blocks: residual blocks that refine it.
-    """
+    """Doubles the resolution, adds the encoder's features, and refines the sum by residual blocks."""
 
     def __init__(self, coarse: int, features: int, channels: int, blocks: int) -> None:
         super().__init__()

@@ -96,9 +96,6 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
         extra: further JSON for `load_checkpoint` to give back.
         every: also keep each finished epoch that this divides; 0 keeps the newest two alone.
 
-    Returns:
-        The checkpoint's folder.
-
     Raises:
         TrainingError: something in the stage is no longer a number; nothing is written.
     """

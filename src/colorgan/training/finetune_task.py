@@ -61,11 +61,7 @@ def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generat
 
 
 def check_bins(generator: Generator, wanted: str) -> None:
-    """Refuse a cross-entropy over bins to a network without them.
-
-    Args:
-        generator: the network.
-        wanted: the option that asks for it, with its value where it has one.
+    """Refuse a cross-entropy over bins, which an option `wanted` asks for, to a network without them.
 
     Raises:
         UsageError: it has none.

@@ -154,26 +154,7 @@ def launch(
 ) -> TrainingResult:
     """Train a generator on a set, from the start or from where the run in the folder stopped.
 
-    Args:
-        task: the way of training.
-        data: the set.
-        folder: the run folder.
-        options: what decides the run.
-        callbacks: are told how it goes, in the process that speaks for all, and asked whether to stop.
-        overwrite: start afresh where the folder holds a run.
-
-    Returns:
-        The best weights and their figures; the weights are also in the cache.
-
-    Raises:
-        SetError: no whole set there.
-        WeightsError: weights to start from are not at hand or damaged.
-        UsageError: the folder holds another run or another training is at work in it, a loss that the network cannot
-            have, no TensorBoard for its events, or an address that cannot be used.
-        StorageError: the store of a set at an address refuses, or does not answer.
-        CheckpointError: the run's checkpoints or its log cannot be read.
-        TrainingError: the loss stopped being a number.
-        Interrupted: `callbacks.should_stop` said so; once there are steps, a checkpoint was saved.
+    The arguments and the errors are those of `verbs.finetune`, whatever the task.
     """
     if options.tensorboard:
         check_tensorboard(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -17,8 +17,9 @@ from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
 from colorgan.files import atomic_write
 from colorgan.locks import locked_alone
-from colorgan.training.options import Options
-from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
+from colorgan.options import options_of
+from colorgan.training.options import ALWAYS_THERE, FinetuneOptions, Options, RunOption
+from colorgan.training.train_options import TrainOptions
 
 FORMAT = 1
 _FILE = "run.json"
@@ -26,6 +27,12 @@ _FILE = "run.json"
 FOLDERS = ("checkpoints", "figures", "samples", "tensorboard", "weights")
 _FILES = (_FILE, "metrics.jsonl", "report.html", "verdict.json")
 _LOCK_FILE = "lock"
+
+_OPTIONS = {name: each.option for kind in (FinetuneOptions, TrainOptions) for name, each in options_of(kind).items()}
+_RUN_OPTIONS = {name: option for name, option in _OPTIONS.items() if isinstance(option, RunOption)}
+BEFORE = {name: option.before for name, option in _RUN_OPTIONS.items() if option.before is not ALWAYS_THERE}
+_MAY_CHANGE = {name for name, option in _RUN_OPTIONS.items() if option.may_change}
+_RENAMED = {old: name for name, option in _OPTIONS.items() for old in option.formerly}
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -117,11 +124,11 @@ def open_run(
     """See that a folder can take this run, either as a new one or as the one that it holds already.
 
     Args:
-        folder: the run folder; a run in it is removed if `overwrite`.
+        folder: the run folder.
         command: the subcommand.
         options: everything that decides the result, JSON-serializable.
         identity: the set's.
-        overwrite: start afresh.
+        overwrite: start afresh, and remove a run that is there.
         read_by: how many processes read shards of their own, of a set at an address; 0 for a set on a disk.
 
     Returns:
@@ -148,8 +155,8 @@ def open_run(
             "Name another `run`, or start afresh by `overwrite`.",
         )
     wanted = dict(options) | {"set": identity[:12]}
-    held = recorded_options(run["options"], options) | {"set": run["set"][:12]}
-    differing = [name for name in wanted if name not in MAY_CHANGE and wanted[name] != held.get(name)]
+    held = _recorded(run["options"], options) | {"set": run["set"][:12]}
+    differing = [name for name in wanted if name not in _MAY_CHANGE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
         raise UsageError(
@@ -162,6 +169,12 @@ def open_run(
         advice = "Go on as it was begun, start afresh by `overwrite`, or name another `run`."
         raise UsageError(f"the run in {folder} with its photos in the same order", found, advice)
     return True
+
+
+def _recorded(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The options of a `run.json` under today's names, with those of these names that its version did not have yet."""
+    known = {_RENAMED.get(name, name): value for name, value in options.items()}
+    return {name: BEFORE[name] for name in names if name in BEFORE} | known
 
 
 def _reading(processes: int) -> str:
@@ -178,17 +191,7 @@ def describe_run(
     model: Mapping[str, Any],
     read_by: int = 0,
 ) -> None:
-    """Write `run.json`.
-
-    Args:
-        folder: the run folder, made if missing.
-        command: the subcommand.
-        options: everything that was chosen.
-        identity: the set's.
-        device: in words.
-        model: the network, its options, and what it started from.
-        read_by: as for `open_run`.
-    """
+    """Write `run.json`: what `open_run` looks at, the device in words, the network and what it started from."""
     run = {
         "format": FORMAT,
         "command": command,
@@ -206,12 +209,6 @@ def describe_run(
 def resumable_options(command: str, kind: type[Options], folder: Path, given: Mapping[str, Any]) -> Options:
     """The options of the run in a folder, with those that were given over them.
 
-    Args:
-        command: the subcommand.
-        kind: of its options.
-        folder: the run folder.
-        given: options by name.
-
     Raises:
         UsageError: there is no run, or one of another command.
         CheckpointError: its description is damaged.
@@ -223,7 +220,7 @@ def resumable_options(command: str, kind: type[Options], folder: Path, given: Ma
         found = f"one of `colorgan {run['command']}`"
         raise UsageError(f"a run of `colorgan {command}` in {folder}", found, "Give that command, or another `run`.")
     try:
-        recorded = recorded_options(run["options"], (option.name for option in fields(kind)))
+        recorded = _recorded(run["options"], (option.name for option in fields(kind)))
         return kind(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(

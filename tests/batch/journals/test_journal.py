@@ -15,7 +15,7 @@ from PIL import Image
 from colorgan.batch.jobs import Job
 from colorgan.batch.journals.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals.journals import Journals
-from colorgan.batch.journals.records import FileState, LocalFiles, Record, RecordState
+from colorgan.batch.journals.records import FileState, Record, RecordState, file_state
 from colorgan.batch.journals.sqlite_store import JOURNAL_NAME, SqliteStore
 from colorgan.errors import OutputError
 
@@ -40,7 +40,7 @@ def stamp(name: str = "a.jpg", **changes: object) -> Stamp:
 
 
 def stamp_of(source: Path, identity: bytes = b"in/a.jpg") -> Stamp:
-    return stamp(photo=identity, source=str(source), source_state=LocalFiles().state(str(source)))
+    return stamp(photo=identity, source=str(source), source_state=file_state(str(source)))
 
 
 def made(journal: Journal, target: Path, made_of: Stamp | None = None) -> None:
@@ -105,20 +105,18 @@ def test_times_that_jump_are_no_change_of_what_was_noted(tmp_path: Path) -> None
     assert (record.source.mtime_ns, record.result.mtime_ns) == (source.stat().st_mtime_ns, target.stat().st_mtime_ns)
 
 
-def test_files_whose_size_and_time_are_as_noted_are_not_read(tmp_path: Path) -> None:
+def test_files_whose_size_and_time_are_as_noted_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = tmp_path / "in.jpg", tmp_path / "a.jpg"
     source.write_bytes(picture(2))
     with closing(open_journal(tmp_path)) as journal:
         made(journal, target, stamp_of(source))
 
-    class Unread(LocalFiles):
-        def digest(self, path: str) -> bytes:
-            raise AssertionError(path)
+    def unread(path: str) -> None:
+        raise AssertionError(path)
 
-        def is_whole(self, path: str) -> bool:
-            raise AssertionError(path)
-
-    with closing(Journal(SqliteStore(tmp_path, print), Unread())) as journal:
+    for name in ("file_digest", "is_whole"):
+        monkeypatch.setattr(f"colorgan.batch.journals.journal.{name}", unread)
+    with closing(open_journal(tmp_path)) as journal:
         assert journal.state(stamp_of(source), str(target))[0] is ResultState.done
 
 
@@ -175,7 +173,7 @@ def test_the_result_of_other_settings_is_not_taken_for_that_of_a_killed_run_sinc
 
 def first_version(folder: Path, target: Path) -> None:
     """A journal as version 1 wrote it, with one result."""
-    state = LocalFiles().state(str(target))
+    state = file_state(str(target))
     with closing(sqlite3.connect(folder / JOURNAL_NAME, isolation_level=None)) as database:
         database.execute(
             "CREATE TABLE results (name BLOB PRIMARY KEY, photo BLOB NOT NULL, photo_bytes INTEGER NOT NULL, "
@@ -214,7 +212,7 @@ def test_any_store_will_do(tmp_path: Path) -> None:
         def get(self, name: bytes) -> Record | None:
             return self.records.get(name)
 
-        def write(self, changes: dict[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
+        def write(self, changes: dict[bytes, Record | None]) -> None:
             self.records |= {name: record for name, record in changes.items() if record}
 
         def close(self) -> None:

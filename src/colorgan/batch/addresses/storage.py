@@ -71,22 +71,17 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
             "the address of one photo", f"{shown_address(address)}: a web server lists none", "Name a photo."
         )
     root = path.rstrip("/") + "/"
-    find = _s3_photos if scheme in S3 else _folder_by_folder
-    reported: set[str] = set()
     with explained("to list", address, is_place=True):
-        for path, state, hints in find(file_system(address), root, reported, left_out):
+        store = file_system(address)
+        is_s3 = scheme in S3
+        found = with_their_hints(_s3_objects(store, root, left_out)) if is_s3 else _by_folders(store, root, left_out)
+        for path, state, hints in found:
             beside = tuple((f"{scheme}://{name}", of_hints) for name, of_hints in hints)
             yield RemoteFile(path[len(root) :], state, beside)
 
 
-def _s3_photos(store: Any, root: str, reported: set[str], left_out: Callable[[str], None]) -> Iterator[_Found]:
-    return with_their_hints(_s3_objects(store, root, reported, left_out))
-
-
-def _s3_objects(
-    store: Any, root: str, reported: set[str], left_out: Callable[[str], None]
-) -> Iterator[tuple[str, FileState]]:
-    """Objects of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
+def _s3_objects(store: Any, root: str, left_out: Callable[[str], None]) -> Iterator[tuple[str, FileState]]:
+    """Photos and hints of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
     from fsspec.asyn import sync
 
     bucket, _, prefix = root.partition("/")
@@ -98,6 +93,7 @@ def _s3_objects(
     async def next_page() -> dict[str, Any] | None:
         return await anext(pages, None)
 
+    reported: set[str] = set()
     while (page := sync(store.loop, next_page)) is not None:
         for entry in page.get("Contents", ()):
             key = entry["Key"]
@@ -115,12 +111,11 @@ def _is_wanted(name: str) -> bool:
     return has_photo_suffix(name) or is_hints_file(name)
 
 
-def _folder_by_folder(store: Any, root: str, reported: set[str], left_out: Callable[[str], None]) -> Iterator[_Found]:
+def _by_folders(store: Any, root: str, left_out: Callable[[str], None]) -> Iterator[_Found]:
     waiting = [root.rstrip("/")]
     while waiting:
-        entries = sorted(store.ls(waiting.pop(), detail=True), key=lambda entry: entry["name"])
         folders, files = [], []
-        for entry in entries:
+        for entry in sorted(store.ls(waiting.pop(), detail=True), key=lambda entry: entry["name"]):
             path = entry["name"].strip("/")
             name = path.rpartition("/")[2]
             if entry["type"] == "directory":

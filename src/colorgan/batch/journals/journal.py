@@ -13,7 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from colorgan.batch.journals.records import ABSENT, FileState, LocalFiles, Record, RecordState, RecordStore, with_digest
+from colorgan.batch.journals.records import (
+    ABSENT,
+    FileState,
+    Record,
+    RecordState,
+    RecordStore,
+    file_digest,
+    file_state,
+    is_whole,
+    with_digest,
+)
 
 _MTIME_STEP_NS = 2_000_000_000  # in which FAT counts; a file's time may be put on it when the disk is mounted again
 _PAGE = re.compile(rb"#\d+$")  # of an identity, where each page of a file is a photo
@@ -71,13 +81,11 @@ class Journal:
 
     Args:
         store: where its records are.
-        files: looks at photos and results.
         read_only: note nothing.
     """
 
-    def __init__(self, store: RecordStore, files: LocalFiles | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, store: RecordStore, *, read_only: bool = False) -> None:
         self._store, self._read_only = store, read_only
-        self._files = files or LocalFiles()
         self._pending: dict[bytes, Record | None] = {}
         self._before: dict[bytes, tuple[Record | None, FileState]] = {}
 
@@ -110,20 +118,20 @@ class Journal:
         record = self._store.get(name)
         if record is None or record.state is not RecordState.made:
             return False
-        return self._is_same(self._files.state(path), record.result, path)
+        return self._is_same(file_state(path), record.result, path)
 
     def _is_left_in_color(self, stamp: Stamp, target: str) -> bool:
         record = self._store.get(stamp.name)
         if record is None or record.state is not RecordState.in_color or not self._is_current(record, stamp):
             return False
-        found = self._files.state(target)
+        found = file_state(target)
         if found != ABSENT and not self._is_same(found, record.result, target):
             return False
         self._refresh(record, stamp, found)
         return True
 
     def _standing(self, stamp: Stamp, path: str) -> _Standing:
-        record, found = self._store.get(stamp.name), self._files.state(path)
+        record, found = self._store.get(stamp.name), file_state(path)
         if found == ABSENT:
             return _Standing.nothing
         if record is None or not found.is_file:
@@ -135,7 +143,7 @@ class Journal:
         if not self._is_same(found, record.result, path):
             if record.state is not RecordState.made:
                 return _Standing.foreign
-            return _Standing.changed if self._files.is_whole(path) else _Standing.older
+            return _Standing.changed if is_whole(path) else _Standing.older
         if record.state is not RecordState.made or not self._is_current(record, stamp):
             return _Standing.older
         self._refresh(record, stamp, found)
@@ -145,9 +153,9 @@ class Journal:
         """Of a result at which a run was killed: it may have put another file there than the one that stood before."""
         if self._is_same(found, record.result, path) or not self._is_current(record, stamp):
             return _Standing.older
-        if not self._files.is_whole(path):
+        if not is_whole(path):
             return _Standing.older
-        self._put(self._with_source(stamp), RecordState.made, with_digest(found, path, self._files))
+        self._put(self._with_source(stamp), RecordState.made, with_digest(found, path))
         return _Standing.current
 
     def _is_same(self, found: FileState, noted: FileState, path: str) -> bool:
@@ -157,7 +165,7 @@ class Journal:
         if not found.is_file or found.size_bytes != noted.size_bytes:
             return False
         if noted.digest:
-            return self._files.digest(path) == noted.digest
+            return file_digest(path) == noted.digest
         return abs(found.mtime_ns - noted.mtime_ns) <= _MTIME_STEP_NS  # noted by an earlier version
 
     def _is_current(self, record: Record, stamp: Stamp) -> bool:
@@ -169,7 +177,7 @@ class Journal:
         is_other_page = _PAGE.findall(record.photo) != _PAGE.findall(stamp.photo)
         if is_other_page or record.source.size_bytes != stamp.source_state.size_bytes or not record.source.digest:
             return False
-        return self._files.digest(stamp.source) == record.source.digest
+        return file_digest(stamp.source) == record.source.digest
 
     def _refresh(self, record: Record, stamp: Stamp, found: FileState) -> None:
         """Note the times that files have now, so that their content need not be read the next time."""
@@ -185,11 +193,11 @@ class Journal:
     def begin(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
         """Note that a result is about to be made; `flush` before it takes its place."""
         for each, path in _stamps(stamp, target, others):
-            record, found = self._store.get(each.name), self._files.state(path)
+            record, found = self._store.get(each.name), file_state(path)
             if record is not None and found.is_dated_as(record.result):
                 found = record.result
             elif not self._read_only:
-                found = with_digest(found, path, self._files)
+                found = with_digest(found, path)
             self._before[each.name] = record, found
             self._put(each, RecordState.begun, found)
 
@@ -197,44 +205,41 @@ class Journal:
         """Note that the result stands there, and what belongs to it."""
         for each, path in _stamps(self._with_source(stamp), target, others):
             self._before.pop(each.name, None)
-            self._put(each, RecordState.made, with_digest(self._files.state(path), path, self._files))
+            self._put(each, RecordState.made, with_digest(file_state(path), path))
 
     def left_in_color(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
         """Note that the photo has colors already, and no result was made."""
         self.failed(stamp, target, others)
         # What stands there may be an earlier result, or somebody's file that was to be overwritten.
         is_ours = self._pending[stamp.name] is not None
-        found = with_digest(self._files.state(target), target, self._files) if is_ours else ABSENT
+        found = with_digest(file_state(target), target) if is_ours else ABSENT
         self._put(self._with_source(stamp), RecordState.in_color, found)
 
     def failed(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
         """Note that what was begun came to nothing: where nothing new stands, what was known before is so again."""
         for each, path in _stamps(stamp, target, others):
             record, found_before = self._before.pop(each.name)
-            found = self._files.state(path)
+            found = file_state(path)
             if found.is_dated_as(found_before):
                 self._pending[each.name] = record
             else:
-                self._put(each, RecordState.made, with_digest(found, path, self._files))
+                self._put(each, RecordState.made, with_digest(found, path))
 
     def _with_source(self, stamp: Stamp) -> Stamp:
-        return replace(stamp, source_state=with_digest(stamp.source_state, stamp.source, self._files))
+        return replace(stamp, source_state=with_digest(stamp.source_state, stamp.source))
 
     def _put(self, stamp: Stamp, state: RecordState, result: FileState) -> None:
         self._pending[stamp.name] = Record(stamp.photo, stamp.source_state, stamp.settings, state, result)
 
-    def flush(self, *, in_a_hurry: bool = False) -> None:
+    def flush(self) -> None:
         """Write what was noted.
-
-        Args:
-            in_a_hurry: whether to wait for no other process.
 
         Raises:
             OutputError: the disk is full, read-only or fails.
         """
         if self._read_only or not self._pending:
             return
-        self._store.write(self._pending, in_a_hurry=in_a_hurry)
+        self._store.write(self._pending)
         self._pending.clear()
 
     def forget(self) -> None:
@@ -242,9 +247,9 @@ class Journal:
         self._pending.clear()
         self._before.clear()
 
-    def close(self, *, in_a_hurry: bool = False) -> None:
+    def close(self) -> None:
         """Write what was noted, and close the store, also where the writing fails."""
         try:
-            self.flush(in_a_hurry=in_a_hurry)
+            self.flush()
         finally:
             self._store.close()

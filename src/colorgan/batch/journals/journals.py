@@ -145,7 +145,7 @@ class Journals:
         hidden = (OutputError, StorageError, Interrupted) if kind else ()
         with contextlib.suppress(*hidden), contextlib.ExitStack() as closing:
             for journal in (*self._open.values(), *self._elsewhere.values()):
-                closing.callback(journal.close, in_a_hurry=kind is not None)
+                closing.callback(journal.close)
 
 
 def _home_above(folder: str) -> tuple[str, bytes]:

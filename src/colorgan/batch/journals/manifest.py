@@ -90,7 +90,7 @@ class ManifestStore:
             return record_of(row)
         return self._earlier.get(name) if self._earlier else None
 
-    def write(self, changes: Mapping[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
+    def write(self, changes: Mapping[bytes, Record | None]) -> None:
         """Note it; what is begun is on the disk when this returns, the rest with the next part."""
         write_records(self._index, changes)
         self._waiting.update(changes)

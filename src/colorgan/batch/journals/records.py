@@ -1,4 +1,4 @@
-"""What a journal notes of a result, and the two things that it needs: a place for its records, and a look at files."""
+"""What a journal notes of a result, where its records are kept, and how it looks at files on disks."""
 
 from __future__ import annotations
 
@@ -76,12 +76,11 @@ class RecordStore(Protocol):
     def get(self, name: bytes) -> Record | None:
         """What is noted of a result."""
 
-    def write(self, changes: Mapping[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
+    def write(self, changes: Mapping[bytes, Record | None]) -> None:
         """Note all of that, or nothing; it is on the disk when this returns.
 
         Args:
             changes: by the names of results; None drops what was noted.
-            in_a_hurry: whether to give up at once where another process is writing.
 
         Raises:
             OutputError: it cannot be written.
@@ -91,38 +90,37 @@ class RecordStore(Protocol):
         """Let go of it."""
 
 
-class LocalFiles:
-    """Looks at photos and results on this machine's disks."""
-
-    def state(self, path: str) -> FileState:
-        """Size and time of a file, at little cost; `ABSENT` where there is nothing, `NO_FILE` where it is none."""
-        try:
-            status = os.stat(path)
-        except OSError:  # the goal of a link may be on a disk that is not mounted; the link is somebody's all the same
-            return NO_FILE if os.path.lexists(path) else ABSENT
-        return FileState(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else NO_FILE
-
-    def digest(self, path: str) -> bytes:
-        """Of a file's content; empty where it cannot be read."""
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        try:
-            with open(path, "rb", buffering=0) as file:
-                while block := file.read(_BLOCK_BYTES):
-                    digest.update(block)
-        except OSError:
-            return b""
-        return digest.digest()
-
-    def is_whole(self, path: str) -> bool:
-        """Whether a result decodes to its end; what is no picture at all counts as whole."""
-        from colorgan.images.decode import is_damaged
-
-        return not is_damaged(Path(path))
+def file_state(path: str) -> FileState:
+    """Size and time of a file, at little cost; `ABSENT` where there is nothing, `NO_FILE` where it is none."""
+    try:
+        status = os.stat(path)
+    except OSError:  # the goal of a link may be on a disk that is not mounted; the link is somebody's all the same
+        return NO_FILE if os.path.lexists(path) else ABSENT
+    return FileState(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else NO_FILE
 
 
-def with_digest(found: FileState, path: str, files: LocalFiles) -> FileState:
+def file_digest(path: str) -> bytes:
+    """Of a file's content; empty where it cannot be read."""
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except OSError:
+        return b""
+    return digest.digest()
+
+
+def with_digest(found: FileState, path: str) -> FileState:
     """A file's state with the digest of its content; without one where it changed while it was read."""
     if not found.is_file:
         return found
-    digest = files.digest(path)
-    return replace(found, digest=digest) if files.state(path).is_dated_as(found) else found
+    digest = file_digest(path)
+    return replace(found, digest=digest) if file_state(path).is_dated_as(found) else found
+
+
+def is_whole(path: str) -> bool:
+    """Whether a result decodes to its end; what is no picture at all counts as whole."""
+    from colorgan.images.decode import is_damaged
+
+    return not is_damaged(Path(path))

@@ -66,7 +66,7 @@ class SqliteStore:
     ) -> None:
         self._path = folder / JOURNAL_NAME
         self._notify, self._check = notify, check
-        self._patience_s = _PATIENCE_S
+        self._has_waited_in_vain = False
         self._select = SELECT
         self._database: sqlite3.Connection | None = None
         if self._path.exists():
@@ -81,9 +81,8 @@ class SqliteStore:
             row = self._patiently(lambda: database.execute(self._select, (name,)).fetchone())
         return record_of(row) if row else None
 
-    def write(self, changes: Mapping[bytes, Record | None], *, in_a_hurry: bool = False) -> None:
+    def write(self, changes: Mapping[bytes, Record | None]) -> None:
         """As `RecordStore` says."""
-        self._patience_s = 0.0 if in_a_hurry else _PATIENCE_S
         if self._database is None:
             self._database = self._open_to_write()
         database = self._database
@@ -125,14 +124,17 @@ class SqliteStore:
         return database
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
-        """Do something again and again while another process has the file locked."""
+        """Do something again and again while another process has the file locked; a run waits in vain but once."""
         start, is_told = time.monotonic(), False
         while True:
             try:
                 return call()
             except sqlite3.OperationalError as error:
                 waited_s = time.monotonic() - start
-                if not _is_locked(error) or waited_s > self._patience_s:
+                if not _is_locked(error):
+                    raise
+                if self._has_waited_in_vain or waited_s > _PATIENCE_S:
+                    self._has_waited_in_vain = True
                     raise
             self._check()
             if waited_s > _LONG_S and not is_told:
@@ -185,7 +187,7 @@ class SqliteStore:
 
     def _error(self, error: Exception) -> OutputError:
         if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
-            found = f"another process has it locked for {self._patience_s:.0f} seconds, or the disk's locks do not work"
+            found = f"another process has it locked for {_PATIENCE_S:.0f} seconds, or the disk's locks do not work"
             advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
             return OutputError(f"to write the journal {self._path}", found, advice, parameter="output")
         elsewhere = "name another output folder; then do the same again"

@@ -37,6 +37,13 @@ Check = Callable[[], None]
 class ShardCache:
     """A set at an address, and what this machine keeps of it.
 
+    What fetches takes a `check`, which is called between pieces and while others are waited for, and raises to end it.
+    Else it raises:
+
+    - SetError: there is no such file, or not the one that the set was written with.
+    - StorageError: the store refuses, or does not answer.
+    - OutputError: nothing can be kept.
+
     Attributes:
         address: the set's.
         folder: for its files, one of several sets' beside each other.
@@ -55,19 +62,10 @@ class ShardCache:
 
     @classmethod
     def connect(cls, address: str, kept: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
-        """Look at a set, and bring its description.
-
-        Args:
-            address: the set's.
-            kept: the folder of all that is kept of sets.
-            limit_bytes: of their shards.
-            processes: of this machine that share it.
+        """Look at a set, and bring its description into a folder below `kept`, that of all sets.
 
         Raises:
-            SetError: no whole set of this version, with the SHA-256 of its shards.
-            UsageError: no such place, no connection is allowed, or a limit that is too low.
-            StorageError: the store refuses, or does not answer.
-            OutputError: nothing can be kept.
+            UsageError: no such place, no connection is allowed, or a limit that is too low; and as above.
         """
         address = whole_address(address).rstrip("/")
         if address.partition(":")[0] in WEB:
@@ -88,11 +86,7 @@ class ShardCache:
         return cache
 
     def check(self, name: str, end: int) -> None:
-        """Make sure that a shard is at the address, and can be told from another one.
-
-        Args:
-            name: of the shard.
-            end: bytes that it has at least.
+        """Make sure that a shard of at least `end` bytes is at the address, and can be told from another one.
 
         Raises:
             SetError: it is not.
@@ -124,17 +118,7 @@ class ShardCache:
         return max(1, self.limit_bytes // (self.processes * self._largest_bytes) - 1)
 
     def bring(self, name: str, check: Check = lambda: None) -> None:
-        """Fetch a file that is no shard, unless it is here; it is kept for good.
-
-        Args:
-            name: of the file.
-            check: called between its pieces, to raise where a signal came.
-
-        Raises:
-            SetError: it is not the one that the set was written with.
-            StorageError: the store refuses, or does not answer.
-            OutputError: it cannot be kept.
-        """
+        """Fetch a file that is no shard, unless it is here; it is kept for good."""
         path = self.folder / name
         with self._writing():
             if path.exists() and sha256_of(path) == self.hashes.get(name):
@@ -145,13 +129,7 @@ class ShardCache:
                 self._download(name, size, file, check)
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a shard, which is fetched where it is not here.
-
-        Raises:
-            SetError: it is missing or not the one that the set was written with.
-            StorageError: the store refuses, or does not answer.
-            OutputError: it cannot be kept.
-        """
+        """Open a shard, which is fetched where it is not here."""
         path = self.folder / name
         while True:
             try:
@@ -163,17 +141,7 @@ class ShardCache:
             return file
 
     def fetch(self, name: str, check: Check = lambda: None) -> None:
-        """Bring a shard here, unless it is; the shards that were longest not used make room for it.
-
-        Args:
-            name: of the shard.
-            check: called between its pieces and while others are waited for, to raise where it is not wanted any more.
-
-        Raises:
-            SetError: it is missing or not the one that the set was written with.
-            StorageError: the store refuses, or does not answer.
-            OutputError: it cannot be kept.
-        """
+        """Bring a shard here, unless it is; the shards that were longest not used make room for it."""
         path = self.folder / name
         if self._date(name):
             return
@@ -251,10 +219,9 @@ def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
 
 
 def _make_room(kept: Path, limit_bytes: int) -> bool:
-    """Remove the shards that were longest not used until those that stay take no more than a limit.
+    """Remove the shards that were longest not used, and say whether all that stays is within a limit.
 
-    Returns:
-        Whether they do; unfinished ones of other processes are not removed.
+    Unfinished ones of other processes stay.
     """
     for folder in kept.iterdir():
         remove_leftovers(folder)

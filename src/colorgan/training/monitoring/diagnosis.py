@@ -271,9 +271,6 @@ def diagnose(lines: Iterable[Mapping[str, Any]], objective: Objective) -> list[T
     Args:
         lines: of `metrics.jsonl`; those of kind epoch and validation count.
         objective: what the run's discriminator learns by.
-
-    Returns:
-        Them in the order in which they were there to be named.
     """
     epochs = epochs_of(lines)
     troubles = [trouble for symptom in _SYMPTOMS for trouble in _episodes(symptom, epochs, objective)]

@@ -25,12 +25,7 @@ from colorgan.training.train_options import TrainOptions
 
 
 class Monitor:
-    """What the loop tells how a run goes, and what tells it on: to the log, the report, and a person.
-
-    Args:
-        folder: the run folder.
-        options: of the run.
-        warn: told of each trouble.
+    """What the loop tells how a run goes, and what tells it on: to the log, the report, and a person by `warn`.
 
     Raises:
         CheckpointError: the run's log is damaged.
@@ -48,21 +43,11 @@ class Monitor:
             self.log.mirror = self.events.write
 
     def measured(self, epoch: int, figures: PhotoFigures) -> None:
-        """Keep the validation photos' figures where the verdict will want them.
-
-        Args:
-            epoch: after which they were measured, 0 for the model that the run starts from.
-            figures: by name.
-        """
+        """Keep the validation photos' figures where the verdict will want them; epoch 0 is the model of the start."""
         write_photo_figures(self._photo_figures(epoch), figures)
 
     def epoch_done(self, position: Position, best_epoch: int) -> None:
-        """Look for troubles in the epochs whose lines are in the log, and write the report.
-
-        Args:
-            position: where the run stands.
-            best_epoch: the epoch whose weights are the best so far.
-        """
+        """Look for troubles in the epochs whose lines are in the log, and write the report."""
         if self.objective:
             lines = self.log.read()
             told = {(line["name"], line["epoch"]) for line in lines if line["kind"] == "trouble"}
@@ -74,25 +59,13 @@ class Monitor:
         self._report(RunStatus(position.epoch, self.options.most_epochs, best_epoch))
 
     def diverged(self, position: Position, best_epoch: int, error: TrainingError) -> None:
-        """Write down that a loss or weight was no number any more, which ends the run.
-
-        Args:
-            position: where the run stands.
-            best_epoch: the epoch whose weights are the best so far, 0 for none.
-            error: what the loop raises, and so what a person is told.
-        """
+        """Write down that a loss or weight was no number any more, which ends the run; `best_epoch` is 0 for none."""
         self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
         ended = "The run was stopped: see its troubles."
         self._report(RunStatus(position.epoch - 1, self.options.most_epochs, best_epoch, ended))
 
     def finished(self, position: Position, best_epoch: int, ended: str) -> Verdict:
-        """Judge the run, and write `verdict.json` and the report.
-
-        Args:
-            position: where the run ended.
-            best_epoch: the epoch whose weights are the run's result.
-            ended: why it did.
-        """
+        """Judge a run that `ended` for a reason, and write `verdict.json` and the report."""
         start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, best_epoch))
         verdict = judge(start, best, self.log.read(), self.objective, best_epoch)
         write_verdict(self.folder / "verdict.json", verdict)

@@ -39,14 +39,7 @@ class RunStatus:
 
 
 def write_report(folder: Path, lines: Sequence[dict[str, Any]], status: RunStatus, objective: Objective | None) -> None:
-    """Write a run's report.
-
-    Args:
-        folder: the run folder.
-        lines: of its `metrics.jsonl`.
-        status: where the run stands.
-        objective: what its discriminator learns by, None in a supervised run.
-    """
+    """Write the report of a run from the lines of its log; a supervised one has no objective."""
     page = _page(folder, lines, status, objective)
     with atomic_write(folder / "report.html") as file:
         file.write(page.encode(errors="backslashreplace"))  # names of files need not be UTF-8

@@ -65,14 +65,9 @@ class Sheets:
 
 
 def embed_sheets(folder: Path, kept: int) -> Sheets | None:
-    """Read a run's sheets for its report, thinned where there are many.
+    """Read a run's sheets for its report, or None where there are none.
 
-    Args:
-        folder: the run's `samples/`.
-        kept: an epoch that is not to be left out.
-
-    Returns:
-        Them, or None without any.
+    Many are thinned, but the kept epoch's stays.
     """
     paths = {int(path.stem.removeprefix("epoch-")): path for path in folder.glob("epoch-*.jpg")}
     epochs = sorted(paths)

@@ -29,13 +29,9 @@ def check_tensorboard(folder: Path) -> None:
 
 
 class Events:
-    """Writes each line of a run's log as events, beginning with those that are there.
+    """Writes each line of a run's log into its folder's `tensorboard/`, beginning with those that are there.
 
     Events of an earlier sitting are replaced: a killed one leaves some out, and a log can be written anew in a second.
-
-    Args:
-        folder: the run folder; the events go into its `tensorboard/`.
-        lines: of the log so far.
     """
 
     def __init__(self, folder: Path, lines: Iterable[dict[str, Any]]) -> None:

@@ -176,12 +176,7 @@ def _choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
 
 
 def write_photo_figures(path: Path, figures: PhotoFigures) -> None:
-    """Keep photos' figures.
-
-    Args:
-        path: a JSON file to be.
-        figures: by name.
-    """
+    """Keep photos' figures as JSON."""
     numbers = {
         name: {"values": _numbers(values), "weights": _numbers(weights)} for name, (values, weights) in figures.items()
     }

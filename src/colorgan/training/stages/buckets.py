@@ -14,13 +14,9 @@ _LAST_BYTES = 4 << 20  # of the one that is ready last: nothing is left to compu
 
 
 class GradientBuckets:
-    """The gradients of a network in buckets, of which each is summed as soon as all of it is there.
+    """The gradients of parameters that learn in buckets, of which each is summed as soon as all of it is there.
 
     Buckets are begun in one order, that of a backward pass, since processes have to agree on it.
-
-    Args:
-        parameters: those that learn, in the network's order.
-        group: whose gradients are averaged.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], group: ProcessGroup) -> None:

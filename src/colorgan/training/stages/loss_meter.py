@@ -11,12 +11,7 @@ from colorgan.distributed import ProcessGroup
 
 
 class LossMeter:
-    """Sums each term step by step, for its mean over the steps of the epoch that had it.
-
-    Args:
-        group: the terms of all of them count.
-        device: where the terms are.
-    """
+    """Sums the terms of the loss step by step; the mean of each is over the steps that had it, in all processes."""
 
     def __init__(self, group: ProcessGroup, device: torch.device) -> None:
         self._group, self._device = group, device

@@ -69,13 +69,7 @@ _OF_AB: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
 
 
 def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
-    """Find a loss by its name.
-
-    Args:
-        name: mse, l1, huber or bins.
-        prior: (313,), used by bins alone.
-        rebalance: used by bins alone.
-    """
+    """Find a loss by its name; the prior, (313,), and its rebalancing are for bins alone."""
     return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]
 
 
