@@ -1,4 +1,4 @@
-"""Paths that the system refuses to look at: a name that is too long for any disk, and a folder that may not be entered."""
+"""Paths that the system refuses to look at: names too long for any disk, folders that may not be entered."""
 
 from __future__ import annotations
 
@@ -76,5 +76,6 @@ def test_a_photo_in_place_of_the_command_may_have_any_name(
 def test_no_path_is_looked_at_in_a_way_that_raises_where_the_system_refuses() -> None:
     # Before Python 3.14, Path's own methods do; those of a folder's entries and of a package's files (html) do not.
     raising = re.compile(r"(?<!entry)\.(is_dir|is_file|exists|is_symlink)\(\)")
-    found = [str(path) for path in SRC.rglob("*.py") if path.parent.name != "html" and raising.search(path.read_text("utf-8"))]
+    sources = (path for path in SRC.rglob("*.py") if path.parent.name != "html")
+    found = [str(path) for path in sources if raising.search(path.read_text("utf-8"))]
     assert found == []
