@@ -30,8 +30,7 @@ from colorgan.training.finetune_task import FINETUNE, check_bins
 from colorgan.training.launch import launch
 from colorgan.training.monitoring.metrics_log import MetricsLog
 from colorgan.training.options import FinetuneOptions, RunOptions
-from colorgan.training.recorded_options import BEFORE
-from colorgan.training.run_folder import resumable_options
+from colorgan.training.run_folder import BEFORE, resumable_options
 from colorgan.training.task import TrainingTask
 from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN

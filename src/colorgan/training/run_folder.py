@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -18,8 +18,9 @@ from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
 from colorgan.files import atomic_write
 from colorgan.locks import locked_alone
-from colorgan.training.options import Options
-from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
+from colorgan.options import options_of
+from colorgan.training.options import ALWAYS_THERE, FinetuneOptions, Options, RunOption
+from colorgan.training.train_options import TrainOptions
 
 FORMAT = 1
 _FILE = "run.json"
@@ -27,6 +28,12 @@ _FILE = "run.json"
 FOLDERS = ("checkpoints", "figures", "samples", "tensorboard", "weights")
 _FILES = (_FILE, "metrics.jsonl", "report.html", "verdict.json")
 _LOCK_FILE = "lock"
+
+_OPTIONS = {name: each.option for kind in (FinetuneOptions, TrainOptions) for name, each in options_of(kind).items()}
+_RUN_OPTIONS = {name: option for name, option in _OPTIONS.items() if isinstance(option, RunOption)}
+BEFORE = {name: option.before for name, option in _RUN_OPTIONS.items() if option.before is not ALWAYS_THERE}
+_MAY_CHANGE = {name for name, option in _RUN_OPTIONS.items() if option.may_change}
+_RENAMED = {old: name for name, option in _OPTIONS.items() for old in option.formerly}
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -149,8 +156,8 @@ def open_run(
             "Name another `run`, or start afresh by `overwrite`.",
         )
     wanted = dict(options) | {"set": identity[:12]}
-    held = recorded_options(run["options"], options) | {"set": run["set"][:12]}
-    differing = [name for name in wanted if name not in MAY_CHANGE and wanted[name] != held.get(name)]
+    held = _recorded(run["options"], options) | {"set": run["set"][:12]}
+    differing = [name for name in wanted if name not in _MAY_CHANGE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
         raise UsageError(
@@ -163,6 +170,12 @@ def open_run(
         advice = "Go on as it was begun, start afresh by `overwrite`, or name another `run`."
         raise UsageError(f"the run in {folder} with its photos in the same order", found, advice)
     return True
+
+
+def _recorded(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The options of a `run.json` under today's names, with those of these names that its version did not have yet."""
+    known = {_RENAMED.get(name, name): value for name, value in options.items()}
+    return {name: BEFORE[name] for name in names if name in BEFORE} | known
 
 
 def _reading(processes: int) -> str:
@@ -208,7 +221,7 @@ def resumable_options(command: str, kind: type[Options], folder: Path, given: Ma
         found = f"one of `colorgan {run['command']}`"
         raise UsageError(f"a run of `colorgan {command}` in {folder}", found, "Give that command, or another `run`.")
     try:
-        recorded = recorded_options(run["options"], (option.name for option in fields(kind)))
+        recorded = _recorded(run["options"], (option.name for option in fields(kind)))
         return kind(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(

@@ -37,8 +37,8 @@ Check = Callable[[], None]
 class ShardCache:
     """A set at an address, and what this machine keeps of it.
 
-    Whatever fetches takes a `check`, which is called between pieces and while others are waited for, and raises where
-    nothing more is wanted. It raises itself:
+    What fetches takes a `check`, which is called between pieces and while others are waited for, and raises to end it.
+    Else it raises:
 
     - SetError: there is no such file, or not the one that the set was written with.
     - StorageError: the store refuses, or does not answer.
