@@ -88,7 +88,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         UsageError: something is, or the folder is a file.
         OutputError: the folder cannot be made.
     """
-    if os.path.lexists(folder) and not folder.is_dir():
+    if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError("an output folder", f"{folder} is a file", "Name a folder.", parameter="output")
     taken = [name for name in _WRITTEN if os.path.lexists(folder / name)]
     if taken and not overwrite:
@@ -111,7 +111,7 @@ def _staged(folder: Path) -> Iterator[Path]:
             stack.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
             staging = Path(stack.enter_context(TemporaryDirectory(prefix=".colorgan-", dir=folder)))
         yield staging
-        files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
+        files = [path.relative_to(staging) for path in staging.rglob("*") if os.path.isfile(path)]
         with _writing(folder):
             # `results.json` last: where it is, everything else is too.
             for path in sorted(files, key=lambda path: (path.name == JSON_NAME, path)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Sou
         UsageError: one of them is not there or none of these, or there is no photo in any.
     """
     sources = [
-        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path, check)
+        FileSource(path) if os.path.isfile(path) and has_photo_suffix(path.name) else open_source(path, check)
         for path in inputs
     ]
     if not any(source.entries for source in sources):

@@ -7,6 +7,7 @@ are fetched by torch-fidelity and torchmetrics themselves, on first use. The cro
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -74,7 +75,7 @@ def load_lpips() -> Lpips:
 def _check_offline(name: str, file: str) -> None:
     """Refuse before another library opens a connection that COLORGAN_OFFLINE forbids."""
     folder = Path(torch.hub.get_dir(), "checkpoints")
-    if is_offline() and not Path(folder, file).is_file():
+    if is_offline() and not os.path.isfile(Path(folder, file)):
         found = f"no {file} in {folder}, and COLORGAN_OFFLINE is set"
         advice = "Unset it and connect to the network once, or do without FID, KID and LPIPS."
         raise WeightsError(f"the {name} network", found, advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,7 +184,7 @@ def _check_is_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        found = "a link to nothing" if path.is_symlink() else "no such file"
+        found = "a link to nothing" if os.path.islink(path) else "no such file"
         raise PhotoError(A_PHOTO, found, "Check the name.") from error
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
     if not stat.S_ISREG(status.st_mode):

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -168,7 +169,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise bad_weights(path, "a folder" if path.is_dir() else "not a file", "Give the path of a file.")
+            raise bad_weights(path, "a folder" if os.path.isdir(path) else "not a file", "Give the path of a file.")
         with path.open("rb") as file:
             start = file.read(len(_ZIP_START))
     except (OSError, ValueError) as error:

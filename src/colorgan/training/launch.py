@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -264,7 +265,7 @@ def _run(task: TrainingTask[Options], loop: Loop, folder: Path) -> TrainingResul
     try:
         metrics = loop.run()
     except Interrupted:
-        if best.exists() and loop.group.is_primary:
+        if os.path.exists(best) and loop.group.is_primary:
             _install(task, best, loop.callbacks)
         raise
     is_named = loop.group.is_primary and _install(task, best, loop.callbacks)
@@ -279,7 +280,7 @@ def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callback
     Raises:
         OutputError: the run folder cannot.
     """
-    for place in (folder / name for name in FOLDERS if (folder / name).exists()):
+    for place in (folder / name for name in FOLDERS if os.path.exists(folder / name)):
         with writing(place):
             check_writable(place)
     try:
