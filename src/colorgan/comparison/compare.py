@@ -36,8 +36,8 @@ from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.locks import locked_alone
-from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
+from colorgan.metrics.registry import METRICS_VERSION
 
 _LOCK_FILE = ".colorgan-lock"
 _WRITTEN = (JSON_NAME, CSV_NAME, HTML_NAME, PICTURES, SHEETS)

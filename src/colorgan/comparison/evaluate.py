@@ -18,8 +18,8 @@ from colorgan.comparison.perceptual import Perceptual
 from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL, Failure, PhotoName
 from colorgan.data.sources import Entry, Source
 from colorgan.errors import PhotoError
-from colorgan.metrics import METRICS, ImageBatch, MetricResult, measure
 from colorgan.metrics.calibration import Reliability
+from colorgan.metrics.registry import METRICS, ImageBatch, MetricResult, measure
 
 _GROUND_TRUTH_METRICS = tuple(name for name, metric in METRICS.items() if metric.defined_for_ground_truth)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from colorgan.comparison.results import FEWEST_TO_JUDGE
-from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
+from colorgan.metrics.registry import METRICS, Metric
 
 PERCEPTUAL = {"fid": "FID", "kid": "KID", "kid_std": "KID, deviation", "lpips": "LPIPS"}  # labels of `Row.perceptual`
 

@@ -14,9 +14,9 @@ from typing import Any
 from colorgan.comparison.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
 from colorgan.errors import UsageError
 from colorgan.files import atomic_write
-from colorgan.metrics import METRICS, with_current_names
 from colorgan.metrics.bootstrap import Interval
 from colorgan.metrics.calibration import BINS
+from colorgan.metrics.registry import METRICS, with_current_names
 
 FORMAT, READABLE_FORMATS = 2, (1, 2)
 _MOST_NAME = 80  # letters of a foreign row's name

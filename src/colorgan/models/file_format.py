@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colorgan.errors import WeightsError
-from colorgan.metrics import with_current_names
+from colorgan.metrics.registry import with_current_names
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 
 FORMAT_VERSION = "1"

@@ -27,7 +27,7 @@ from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo, from_image
-from colorgan.metrics import METRICS, ImageBatch, measure
+from colorgan.metrics.registry import METRICS, ImageBatch, measure
 
 MOST_SIDE_PX = 1024  # of what the page shows
 MOST_MEGAPIXELS = 100.0

@@ -14,7 +14,7 @@ from colorgan.comparison.report.drawings import histograms, reliability_diagrams
 from colorgan.comparison.results import GRAY, Comparison, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
-from colorgan.metrics import METRICS, Metric
+from colorgan.metrics.registry import METRICS, Metric
 
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
