@@ -21,8 +21,8 @@ from colorgan import __version__
 from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.answer import answer, where_gray_is_better
-from colorgan.comparison.crops import open_inputs
-from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of, read_all_crops
+from colorgan.comparison.crops import open_inputs, read_crops
+from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of
 from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
@@ -32,7 +32,7 @@ from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_previous, write_results
 from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
-from colorgan.data.sources import Source
+from colorgan.data.sources import Entry
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.locks import locked_alone
@@ -132,20 +132,21 @@ def _compare(inputs: Sequence[str], folder: Path, options: CompareOptions, check
     """Open the inputs, load the models, and measure; pictures are written into the folder."""
     sources = open_inputs([Path(path) for path in inputs], check)
     try:
+        entries = [entry for source in sources for entry in source.entries]
         if options.perceptual:
-            check_perceptual(sum(len(source.entries) for source in sources))
+            check_perceptual(len(entries))
         previous = [read_previous(path) for path in options.previous]
         if previous:
-            _check_previous(previous, sources, options, check)
+            _check_previous(previous, entries, options, check)
         models = load_models(options, check)
-        return _measured(sources, models, previous, folder, options, check)
+        return _measured(entries, models, previous, folder, options, check)
     finally:
         for source in sources:
             source.close()
 
 
 def _measured(
-    sources: Sequence[Source],
+    entries: Sequence[Entry],
     models: Sequence[ComparedModel],
     previous: Sequence[PreviousResults],
     folder: Path,
@@ -159,7 +160,7 @@ def _measured(
             crops = Path(stack.enter_context(TemporaryDirectory(prefix="colorgan-")))
             perceptual = Perceptual([GRAY, ORIGINAL, *names], device, crops)
         accumulator = Accumulator(names, device, perceptual)
-        log = measure_all(sources, models, accumulator, options.size, check)
+        log = measure_all(entries, models, accumulator, options.size, check)
         others = perceptual.metrics() if perceptual else {}
     protocol = _protocol(log.photos, models, options)
     rows = rows_of(accumulator, models, options.seed, others)
@@ -188,10 +189,10 @@ def _measured(
 
 
 def _check_previous(
-    previous: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
+    previous: Sequence[PreviousResults], entries: Sequence[Entry], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
-    batches = batches_of(read_all_crops(sources, options.size, check), PhotoLog())
+    batches = batches_of(read_crops(entries, options.size, check), PhotoLog())
     photos = [name_of(crop) for batch in batches for crop in batch]
     for part in previous:
         part.check(_protocol(photos, [], options))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from colorgan.comparison.examples import Chosen
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.perceptual import Perceptual
 from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL, Failure, PhotoName
-from colorgan.data.sources import Entry, Source
+from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
 from colorgan.metrics.calibration import Reliability
 from colorgan.metrics.registry import METRICS, ImageBatch, MetricResult, measure
@@ -116,35 +116,20 @@ class PhotoLog:
         self.failures.append(Failure(entry.name, entry.source.label, reason))
 
 
-def read_all_crops(
-    sources: Sequence[Source],
-    size_px: int,
-    check: Callable[[], None],
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Crop | Unreadable]:
-    """Read the photos of all sources, in their order; the check is called before each, and may end the reading."""
-    entries = [entry for source in sources for entry in source.entries]
-    for done, crop in enumerate(read_crops(entries, size_px)):
-        check()
-        on_progress(done, len(entries))
-        yield crop
-    on_progress(len(entries), len(entries))
-
-
 def name_of(crop: Crop) -> PhotoName:
     """What results call a photo."""
     return PhotoName(crop.entry.name, crop.entry.source.label, crop.sha256)
 
 
 def measure_all(
-    sources: Sequence[Source], models: Sequence[ComparedModel], accumulator: Accumulator, size_px: int, check: StopCheck
+    entries: Sequence[Entry], models: Sequence[ComparedModel], accumulator: Accumulator, size_px: int, check: StopCheck
 ) -> PhotoLog:
     """Show every photo with true colors to every model, and gather the metrics in the order of what is returned.
 
     The check is called between photos; its callbacks are told how far it is.
     """
     log = PhotoLog()
-    for batch in batches_of(read_all_crops(sources, size_px, check, check.callbacks.on_progress), log):
+    for batch in batches_of(read_crops(entries, size_px, check, check.callbacks.on_progress), log):
         _measure_batch(batch, models, accumulator, log)
     return log
 

@@ -61,7 +61,7 @@ def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tupl
     orientation = orientation_in(image)
     exif = None
     try:
-        exif = _exif(image, turned=orientation > 4)
+        exif = _true_block(_bytes(image.info.get("exif")), turned=orientation > 4)
     except (ValueError, struct.error):
         warnings.append("damaged EXIF data, left out")
     packet = _packet(image)
@@ -124,10 +124,6 @@ def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) 
 def orientation_in(image: Image.Image) -> int:
     """How the pixels of a decoded picture lie, 1..8; Pillow has turned those of a TIFF upright."""
     return 1 if image.format == "TIFF" else orientation_of(image.getexif, _bytes(image.info.get("xmp")))
-
-
-def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
-    return _true_block(_bytes(image.info.get("exif")), turned=turned)
 
 
 def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
