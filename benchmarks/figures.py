@@ -21,7 +21,7 @@ from colorgan.comparison.evaluate import Accumulator, measure_all
 from colorgan.comparison.formatting import bounds, number
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.summary import rows_of
-from colorgan.metrics import METRICS
+from colorgan.metrics.registry import METRICS
 
 SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "gray_chroma", "color_bleeding")
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,8 +36,8 @@ from colorgan.data.sources import Source
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.locks import locked_alone
-from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
+from colorgan.metrics.registry import METRICS_VERSION
 
 _LOCK_FILE = ".colorgan-lock"
 _WRITTEN = (JSON_NAME, CSV_NAME, HTML_NAME, PICTURES, SHEETS)
@@ -153,7 +153,11 @@ def _measured(
     check: StopCheck,
 ) -> Comparison:
     names, device = [model.name for model in models], device_of(models)
-    with Perceptual([GRAY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
+    with ExitStack() as stack:
+        perceptual = None
+        if options.perceptual:
+            crops = Path(stack.enter_context(TemporaryDirectory(prefix="colorgan-")))
+            perceptual = Perceptual([GRAY, ORIGINAL, *names], device, crops)
         accumulator = Accumulator(names, device, perceptual)
         log = measure_all(sources, models, accumulator, options.size, check)
         others = perceptual.metrics() if perceptual else {}

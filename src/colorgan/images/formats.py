@@ -129,11 +129,7 @@ def kind_by_suffix(suffix: str) -> str:
 
 
 def kind_of(start: bytes) -> str:
-    """What a file is that is no photo of a kind that is read here, by its first 256 bytes; empty where that is unknown.
-
-    Args:
-        start: the bytes.
-    """
+    """What a file is that is no photo of a kind that is read here, by its first 256 bytes; empty where unknown."""
     text = start.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     for mark, kind in _TEXTS:
         if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text):

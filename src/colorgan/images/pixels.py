@@ -219,9 +219,7 @@ def gray_raster(image: Image.Image, warnings: list[str]) -> Raster:
 def color_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
     """Decode 16 bits a channel, of which Pillow gives one byte at a time; None where the picture has none, or others.
 
-    Args:
-        image: open, and not decoded yet.
-        again: opens the same picture once more.
+    The picture is open, and not decoded yet; it is opened once more for the other bytes.
     """
     raw = raw_mode(image)
     if getattr(image, "tag_v2", {}).get(_PLANAR_CONFIGURATION) == _SEPARATE:

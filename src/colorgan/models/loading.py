@@ -216,10 +216,7 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
 
 
 def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
-    """Read a published EfficientNet-Lite classifier, and take the encoder out of it.
-
-    Args:
-        path: an `efficientnet-liteN-*.pth`.
+    """Take the encoder out of a published EfficientNet-Lite classifier, an `efficientnet-liteN-*.pth`.
 
     Returns:
         The encoder on the CPU, and what is to be said of a network that starts from it.
@@ -243,11 +240,7 @@ def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
 
 
 def load_encoder_features(path: Path, device: torch.device) -> LiteFeatures:
-    """Load a published EfficientNet-Lite as a perceptual network: frozen, in evaluation mode, for photos in color.
-
-    Args:
-        path: an `efficientnet-liteN-*.pth`.
-        device: where its weights are to be.
+    """Load an `efficientnet-liteN-*.pth` as a perceptual network: frozen, in evaluation mode, for photos in color.
 
     Raises:
         WeightsError: it is no such file.

@@ -163,11 +163,7 @@ def name_advice(name: str) -> str:
 
 
 def install_model(name: str, path: Path) -> None:
-    """Put a run's weights into the cache, so that they have a name.
-
-    Args:
-        name: finetuned or gan.
-        path: the weights; they are copied.
+    """Copy a run's weights into the cache, so that they have a name, finetuned or gan.
 
     Raises:
         OutputError: the cache cannot be written, or the weights not read.

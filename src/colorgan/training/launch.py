@@ -19,7 +19,7 @@ from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
 from colorgan.files import check_writable
-from colorgan.metrics import MetricValues
+from colorgan.metrics.registry import MetricValues
 from colorgan.models.info import ModelInfo
 from colorgan.models.loading import NETWORKS, build_network, save_model
 from colorgan.models.registry import cache_folder, install_model, writing

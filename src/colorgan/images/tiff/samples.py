@@ -157,11 +157,7 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
 
 
 def _decoded(page: Any) -> NDArray[Any]:
-    """The samples of a page.
-
-    Raises:
-        PhotoError: the package that decodes them is not installed.
-    """
+    """The samples of a page; a `MissingExtraError` where the package that decodes them is not installed."""
     try:
         values: NDArray[Any] = page.asarray()
     except Exception as error:
@@ -174,13 +170,7 @@ def _decoded(page: Any) -> NDArray[Any]:
 
 
 def tags_at(file: BinaryIO, directory: int | None, warnings: list[str]) -> Image.Exif:
-    """The tags of a TIFF's directory.
-
-    Args:
-        file: open for reading and seeking.
-        directory: its place; None for the first.
-        warnings: to which what cannot be read is added.
-    """
+    """The tags of the directory at a place in a TIFF, or of the first; a warning says what of them cannot be read."""
     file.seek(0)
     tags = Image.Exif()
     if directory is None:
@@ -237,9 +227,7 @@ _LONG = 4
 def append_directories(buffer: io.BytesIO, directories: Mapping[int, Mapping[int, Any]]) -> None:
     """Add directories to the first picture of a little-endian TIFF, whose own is written anew at the end of the file.
 
-    Args:
-        buffer: the file.
-        directories: fields by the tag under which they hang, `IFD.Exif` or `IFD.GPSInfo`.
+    They are fields by the tag under which they hang, `IFD.Exif` or `IFD.GPSInfo`.
     """
     data = buffer.getbuffer()
     if not directories or bytes(data[:4]) != _HEADER:

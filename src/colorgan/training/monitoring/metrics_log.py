@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.errors import CheckpointError
-from colorgan.metrics import with_current_names
+from colorgan.metrics.registry import with_current_names
 
 
 def _jsonable(value: Any) -> Any:
