@@ -123,6 +123,9 @@ class FolderSource(Source):
     def _file(self, path: Path) -> Iterator[Entry]:
         try:
             status = path.stat()
+        except PermissionError:  # as reading it says
+            yield from self._entry(path.relative_to(self.path).as_posix(), 0)
+            return
         except OSError:  # a link to nowhere, or in a circle
             self.ignored += 1
             return
