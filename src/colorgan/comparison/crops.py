@@ -59,11 +59,7 @@ class Unreadable:
 
 
 def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
-    """Open folders, archives and single photos.
-
-    Args:
-        inputs: where they are.
-        check: called all the while; raises to stop.
+    """Open folders, archives and single photos; the check is called all the while, and raises to stop.
 
     Raises:
         UsageError: one of them is not there or none of these, or there is no photo in any.

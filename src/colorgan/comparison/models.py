@@ -87,10 +87,8 @@ def row_names(models: Sequence[str]) -> list[str]:
 def load_models(options: CompareOptions, check: StopCheck) -> list[ComparedModel]:
     """Load the models that were asked for, or every available one.
 
-    Args:
-        options: which, and where they compute.
-        check: called between models and while they are fetched; its callbacks are warned when memory does not suffice
-            for the quick way.
+    The check is called between models and while they are fetched; its callbacks are warned when memory does not suffice
+    for the quick way.
 
     Raises:
         UsageError: no such model, or one that was named twice.

@@ -113,10 +113,9 @@ class Perceptual:
         self._photos += len(L)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Measure all that was taken in.
+        """Measure all that was taken in: by row but the original fid, kid (its mean), kid_std, and lpips.
 
-        Returns:
-            By row but the original: fid, kid (its mean), kid_std, and lpips. Empty under `FEWEST_PHOTOS`.
+        Empty under `FEWEST_PHOTOS`.
 
         Raises:
             WeightsError: the network is not here and cannot be fetched.

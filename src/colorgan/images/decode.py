@@ -96,11 +96,7 @@ def _decode_rgb(file: BinaryIO, options: ReadOptions, short_side_px: int | None)
 
 
 def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> tuple[int, int]:
-    """Width and height of a photo as its file has it, in pixels, without these being decoded.
-
-    Args:
-        source: as for `read`.
-        options: what to accept.
+    """Width and height of a photo as its file has it, in pixels, without these being decoded; it is given as to `read`.
 
     Raises:
         PhotoError: it cannot be read, or is larger than what is accepted.

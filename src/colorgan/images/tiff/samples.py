@@ -119,11 +119,7 @@ def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] 
 def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], warnings: list[str]) -> Raster:
     """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of gray or RGB.
 
-    Args:
-        file: open for reading and seeking.
-        page_number: from 0.
-        check_size: told width and height before pixels are decoded, and raises where they are too many.
-        warnings: to which what a user should know is added.
+    Width and height are checked before pixels are decoded.
 
     Raises:
         PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
