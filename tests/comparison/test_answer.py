@@ -7,8 +7,8 @@ import numpy as np
 from colorgan.comparison.answer import answer, pairs_in_words, where_gray_is_better
 from colorgan.comparison.results import GRAY, ORIGINAL, Difference, Row
 from colorgan.comparison.summary import differences_of
-from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import interval
+from colorgan.metrics.registry import METRICS
 
 PHOTOS = 40
 # By metric: each photo's value is this, and a little more or less.

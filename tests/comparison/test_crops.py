@@ -90,5 +90,5 @@ def test_inputs_without_photos_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="photos to compare"):
         open_inputs([tmp_path / "empty"])
-    with pytest.raises(UsageError, match="nothing"):
+    with pytest.raises(UsageError, match="does not exist"):
         open_inputs([tmp_path / "gone.jpg"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +59,13 @@ class Unreadable:
 
 
 def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
-    """Open folders, archives and single photos.
-
-    Args:
-        inputs: where they are.
-        check: called all the while; raises to stop.
+    """Open folders, archives and single photos; the check is called all the while, and raises to stop.
 
     Raises:
         UsageError: one of them is not there or none of these, or there is no photo in any.
     """
     sources = [
-        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path, check)
+        FileSource(path) if os.path.isfile(path) and has_photo_suffix(path.name) else open_source(path, check)
         for path in inputs
     ]
     if not any(source.entries for source in sources):
@@ -110,8 +107,20 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
     return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless_because(rgb), min(image.size) < size_px)
 
 
-def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:
-    """Read photos in their order, a few of them ahead of what is asked for."""
+def read_crops(
+    entries: Sequence[Entry],
+    size_px: int,
+    check: Check = lambda: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Crop | Unreadable]:
+    """Read photos in their order, a few of them ahead of what is asked for.
+
+    Args:
+        entries: where they are.
+        size_px: the side of the square that is cut out of each.
+        check: called before each; raises to stop.
+        on_progress: told how many were read, of how many.
+    """
 
     def read(group: Sequence[Entry], put: Callable[[int, Crop | Unreadable], None]) -> None:
         for position, entry in enumerate(group):
@@ -119,5 +128,9 @@ def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unread
 
     workers: Workers[Entry, Crop | Unreadable] = Workers(_READERS, read)
     with workers:
-        pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=lambda: None)
-        yield from pool.results(Pending(entry) for entry in entries)
+        pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=check)
+        for done, found in enumerate(pool.results(Pending(entry) for entry in entries)):
+            check()
+            on_progress(done, len(entries))
+            yield found
+    on_progress(len(entries), len(entries))

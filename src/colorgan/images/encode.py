@@ -93,9 +93,7 @@ def encode(
 def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
     """Write the bytes of a file, whole or not at all.
 
-    Args:
-        data: the bytes.
-        target: a path, where a file is replaced and a missing folder made, or a file that is open for writing.
+    A path's file is replaced, and a missing folder made; a file that is open for writing is written and flushed.
 
     Raises:
         PhotoError: the disk knows no such name.

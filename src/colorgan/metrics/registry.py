@@ -181,16 +181,7 @@ def with_current_names(found: Mapping[str, V]) -> dict[str, V]:
 
 @torch.no_grad()
 def measure(predicted: ImageBatch, truth: ImageBatch, names: Iterable[str] = METRICS) -> dict[str, MetricResult]:
-    """Measure a batch of predictions.
-
-    Args:
-        predicted: the photos as predicted.
-        truth: the same photos in their true colors.
-        names: of `METRICS`; all of them.
-
-    Returns:
-        By name.
-    """
+    """Measure a batch of predictions beside the same photos in their true colors, in the metrics of these names."""
     return {name: METRICS[name].measure(predicted, truth) for name in names}
 
 
@@ -229,13 +220,7 @@ class MetricAccumulator:
         self._batches: list[dict[str, Tensor]] = []  # by name, (2, B): values and weights
 
     def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> None:
-        """Take in a batch.
-
-        Args:
-            L: (B, 1, H, W), 0..100.
-            ab: predicted, (B, 2, H, W), Lab units.
-            truth: true, (B, 2, H, W), Lab units.
-        """
+        """Take in a batch: L (B, 1, H, W), 0..100, and ab as predicted and as it truly is, (B, 2, H, W), Lab units."""
         true = ImageBatch(L, truth)
         aimed_at = [metric.name for metric in METRICS.values() if metric.better == "neither"]
         measured = measure(ImageBatch(L, ab), true)

@@ -48,14 +48,7 @@ class DDColor(Generator):
 
 
 def load_peer(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Generator, ModelInfo]:
-    """Build the network that spandrel knows these tensors by.
-
-    Args:
-        path: their file.
-        tensors: on the CPU.
-
-    Returns:
-        The generator, and what can be said of it.
+    """Build the network that spandrel knows a file's tensors by, which are on the CPU; and say what can be said of it.
 
     Raises:
         WeightsError: the extra is missing, spandrel knows no such colorization network, or the file is damaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +21,7 @@ from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
 from colorgan.files import check_writable
-from colorgan.metrics import MetricValues
+from colorgan.metrics.registry import MetricValues
 from colorgan.models.info import ModelInfo
 from colorgan.models.loading import NETWORKS, build_network, save_model
 from colorgan.models.registry import cache_folder, install_model, writing
@@ -296,7 +297,7 @@ def _run(task: TrainingTask[Options], loop: Loop, folder: Path) -> TrainingResul
     try:
         metrics = loop.run()
     except Interrupted:
-        if best.exists() and loop.group.is_primary:
+        if os.path.exists(best) and loop.group.is_primary:
             _install(task, best, loop.callbacks)
         raise
     is_named = loop.group.is_primary and _install(task, best, loop.callbacks)
@@ -311,7 +312,7 @@ def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callback
     Raises:
         OutputError: the run folder cannot.
     """
-    for place in (folder / name for name in FOLDERS if (folder / name).exists()):
+    for place in (folder / name for name in FOLDERS if os.path.exists(folder / name)):
         with writing(place):
             check_writable(place)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,8 +43,6 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         CheckpointError: the file is there and cannot be made sense of.
     """
     path = folder / _FILE
-    if not path.exists():
-        return None
     try:
         run = json.loads(path.read_bytes())
         if run["format"] != FORMAT:
@@ -51,6 +50,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         needed = {"network", "options", "trained_on", "licence"}  # old spelling
         if not isinstance(run["options"], dict) or not needed <= set(run["model"]):
             raise TypeError("its options or its model are no tables")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         found = f"it cannot be read ({type(error).__name__}: {error})"
         raise CheckpointError(f"the description of a run in {path}", found, "Name another `run`.") from error
@@ -69,7 +70,7 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         UsageError: another training is at work there, or a file is in its place.
         OutputError: the folder cannot be written, or its disk fails meanwhile.
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     with ExitStack() as held:
         held.callback(_remove_empty, missing)
         try:
@@ -112,7 +113,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 def _remove_run(folder: Path) -> None:
     """Remove what a run writes; anything else in its folder is the user's."""
     for path in (folder / name for name in (*FOLDERS, *_FILES)):
-        if path.is_dir() and not path.is_symlink():
+        if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
@@ -138,12 +139,12 @@ def open_run(
         UsageError: the folder holds another run, or something else.
         CheckpointError: its `run.json` is damaged.
     """
-    if overwrite and (folder / _FILE).exists():
+    if overwrite and os.path.exists(folder / _FILE):
         _remove_run(folder)
         return False
     run = read_run(folder)
     if run is None:
-        if folder.exists() and any(path.name != _LOCK_FILE for path in folder.iterdir()):
+        if os.path.exists(folder) and any(path.name != _LOCK_FILE for path in folder.iterdir()):
             raise UsageError(
                 f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another `run`."
             )

@@ -11,7 +11,7 @@ from torch import Tensor
 from colorgan.callbacks import Callbacks
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
-from colorgan.metrics import MetricAccumulator, MetricValues
+from colorgan.metrics.registry import MetricAccumulator, MetricValues
 from colorgan.networks.generator import Generator
 from colorgan.training.monitoring.sample_sheets import SHEET_PHOTOS, write_sheet
 from colorgan.training.monitoring.verdict import JUDGED, PhotoFigures

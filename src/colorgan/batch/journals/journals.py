@@ -166,4 +166,4 @@ def _way(home: str, folder: str) -> bytes:
 
 def _nearest_folder(folder: Path) -> Path:
     """The folder, or where it is still to be made, the one above it that is there."""
-    return folder if folder.is_dir() or folder == folder.parent else _nearest_folder(folder.parent)
+    return folder if os.path.isdir(folder) or folder == folder.parent else _nearest_folder(folder.parent)
