@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +37,6 @@ class DDColor(Generator):
         super().__init__()
         self.theirs = network
         self.float32_parts = tuple(name for name, _ in self.named_modules())
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """None: spandrel builds it from its tensors."""
-        return {}
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 32; no temperature plays a part."""

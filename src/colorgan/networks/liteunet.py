@@ -133,12 +133,8 @@ class LiteUNet(Generator):
                 bins=nn.Conv2d(wide, BINS, 1),
             )
         )
+        self.takes_hints = hint_heads > 0
         self.hints = HintBranch(hint_heads, self._channels, wide) if hint_heads else None
-
-    @property
-    def takes_hints(self) -> bool:
-        """Whether it has the branch."""
-        return self.hints is not None
 
     @property
     def options(self) -> dict[str, Any]:
