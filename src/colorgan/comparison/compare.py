@@ -21,7 +21,7 @@ from colorgan import __version__
 from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.answer import answer, where_gray_is_better
-from colorgan.comparison.crops import open_inputs, read_crops
+from colorgan.comparison.crops import failure, open_inputs, read_crops
 from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of
 from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
@@ -167,7 +167,7 @@ def _measured(
     for part in previous:
         rows += list(part.aligned_rows(protocol, log.photos, [row.name for row in rows]))
     examples = _write_examples(folder, log, models, rows, options, check)
-    differences = differences_of(rows, options.seed)
+    differences = list(differences_of(rows, options.seed))
     return Comparison(
         protocol=protocol,
         photos=log.photos,
@@ -235,5 +235,5 @@ def _write_examples(
             with _writing(folder.parent):
                 examples.append(write_example(folder, position, one, models, rows))
         except PhotoError as error:
-            log.failed(one.entry, str(error))
+            log.failures.append(failure(one.entry, str(error)))
     return examples

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from colorgan.comparison.results import Failure
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import read_rgb
@@ -50,12 +51,9 @@ class Crop:
         return hashlib.sha256(self.rgb.tobytes()).digest()
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """A photo that cannot be read, and why."""
-
-    entry: Entry
-    reason: str
+def failure(entry: Entry, reason: str) -> Failure:
+    """What is noted of a photo that is missing from everything."""
+    return Failure(entry.name, entry.source.label, reason)
 
 
 def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
@@ -94,16 +92,16 @@ def colorless_because(rgb: Pixels) -> str:
     return "" if toning is Toning.color else toning.value
 
 
-def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
+def read_crop(entry: Entry, size_px: int) -> Crop | Failure:
     """Read a photo as it is measured, or find out why it cannot be."""
     try:
         data = entry.read()
         image = read_rgb(io.BytesIO(data))
         rgb = crop(image, size_px)
     except PhotoError as error:
-        return Unreadable(entry, error.found)
+        return failure(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
-        return Unreadable(entry, f"{type(error).__name__}: {error}".splitlines()[0])
+        return failure(entry, f"{type(error).__name__}: {error}".splitlines()[0])
     return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless_because(rgb), min(image.size) < size_px)
 
 
@@ -112,7 +110,7 @@ def read_crops(
     size_px: int,
     check: Check = lambda: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Crop | Unreadable]:
+) -> Iterator[Crop | Failure]:
     """Read photos in their order, a few of them ahead of what is asked for.
 
     Args:
@@ -122,11 +120,11 @@ def read_crops(
         on_progress: told how many were read, of how many.
     """
 
-    def read(group: Sequence[Entry], put: Callable[[int, Crop | Unreadable], None]) -> None:
+    def read(group: Sequence[Entry], put: Callable[[int, Crop | Failure], None]) -> None:
         for position, entry in enumerate(group):
             put(position, read_crop(entry, size_px))
 
-    workers: Workers[Entry, Crop | Unreadable] = Workers(_READERS, read)
+    workers: Workers[Entry, Crop | Failure] = Workers(_READERS, read)
     with workers:
         pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=check)
         for done, found in enumerate(pool.results(Pending(entry) for entry in entries)):

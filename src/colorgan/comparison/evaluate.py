@@ -11,7 +11,7 @@ from torch import Tensor
 
 from colorgan.callbacks import StopCheck
 from colorgan.color.lab import rgb_to_lab
-from colorgan.comparison.crops import Crop, Unreadable, read_crops
+from colorgan.comparison.crops import Crop, failure, read_crops
 from colorgan.comparison.examples import Chosen
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.perceptual import Perceptual
@@ -111,10 +111,6 @@ class PhotoLog:
     enlarged: int = 0
     copies: int = 0
 
-    def failed(self, entry: Entry, reason: str) -> None:
-        """Note a photo that is missing from everything."""
-        self.failures.append(Failure(entry.name, entry.source.label, reason))
-
 
 def name_of(crop: Crop) -> PhotoName:
     """What results call a photo."""
@@ -134,13 +130,13 @@ def measure_all(
     return log
 
 
-def batches_of(read: Iterator[Crop | Unreadable], log: PhotoLog) -> Iterator[list[Crop]]:
+def batches_of(read: Iterator[Crop | Failure], log: PhotoLog) -> Iterator[list[Crop]]:
     """Photos with true colors, each once, a batch at a time; what became of the others is noted."""
     batch: list[Crop] = []
     known: set[bytes] = set()
     for crop in read:
-        if isinstance(crop, Unreadable):
-            log.failed(crop.entry, crop.reason)
+        if isinstance(crop, Failure):
+            log.failures.append(crop)
         elif crop.colorless:
             log.colorless.append(Chosen(crop.entry, crop.colorless))
         elif crop.pixel_digest in known:
@@ -167,7 +163,7 @@ def _measure_batch(
         found = {name: part[number] for name, part in predicted.items()}
         errors = [each for each in found.values() if isinstance(each, PhotoError)]
         if errors:
-            log.failed(crop.entry, str(errors[0]))
+            log.failures.append(failure(crop.entry, str(errors[0])))
             continue
         measured.append(number)
         log.photos.append(name_of(crop))

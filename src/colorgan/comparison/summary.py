@@ -59,12 +59,8 @@ def _row(name: str, measured: RowMetrics, model: ComparedModel | None, perceptua
     )
 
 
-def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
+def differences_of(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     """Each two models in every metric; each model and gray by the true colors; each model and the original."""
-    return list(_differences(rows, seed))
-
-
-def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     baselines = {row.name: row for row in rows if row.kind == "baseline"}
     models = [row for row in rows if row.kind != "baseline"]
     for first, second in combinations(models, 2):
