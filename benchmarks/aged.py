@@ -14,8 +14,8 @@ from torch import Tensor
 
 from colorgan.data.aging import draw_ages
 from colorgan.data.dataset import Aged, Batch
-from colorgan.metrics import ImageBatch, measure
 from colorgan.metrics.bootstrap import interval, paired_difference
+from colorgan.metrics.registry import ImageBatch, measure
 
 CROP = 256
 SHOWN = ("auc", "auc_rebalanced", "ciede2000")

@@ -21,7 +21,7 @@ from colorgan.comparison.evaluate import Accumulator, measure_all
 from colorgan.comparison.formatting import bounds, number
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.summary import rows_of
-from colorgan.metrics import METRICS
+from colorgan.metrics.registry import METRICS
 
 SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "gray_chroma", "color_bleeding")
 
@@ -51,7 +51,8 @@ def main() -> None:
     arguments = parser.parse_args()
     contenders = variants(arguments)
     accumulator = Accumulator([contender.name for contender in contenders], torch.device(arguments.device))
-    seen = measure_all(open_inputs([arguments.photos]), contenders, accumulator, 256, StopCheck(Callbacks(), ""))
+    entries = [entry for source in open_inputs([arguments.photos]) for entry in source.entries]
+    seen = measure_all(entries, contenders, accumulator, 256, StopCheck(Callbacks(), ""))
     print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
     for row in rows_of(accumulator, contenders, seed=0):
         print(row.name)

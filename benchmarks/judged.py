@@ -45,6 +45,5 @@ def contender(model: str) -> ComparedModel:
 
 def predict(model: ComparedModel, L: Tensor) -> Tensor:
     """The colours of one photo: (1, 1, S, S) -> (1, 2, S, S)."""
-    (ab,) = model.predict(L)
-    assert isinstance(ab, Tensor)
+    ((ab, _),) = model.predict(L)
     return ab[None]

@@ -21,7 +21,7 @@ from standins import drawn, standin_norm
 
 from colorgan.models.info import ModelInfo
 from colorgan.models.loading import save_model
-from colorgan.networks.lite_encoder import LiteEncoder, _published_names, lite_shape
+from colorgan.networks.lite_encoder import LITE_SHAPES, LiteEncoder, _published_names
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -107,7 +107,7 @@ def published_lite0(tmp_path_factory):
     """The file of an EfficientNet-Lite0 with random weights, under the published names."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        encoder = LiteEncoder(*lite_shape("lite0"))
+        encoder = LiteEncoder(*LITE_SHAPES["lite0"])
         state = encoder.state_dict()
         tensors = {published: state[ours] for ours, published in _published_names(encoder)}
         tensors["_conv_stem.weight"] = 0.1 * torch.randn(32, 3, 3, 3)

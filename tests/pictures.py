@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, TiffImagePlugin
 
 from colorgan.color.lab import rgb_to_lab
+from colorgan.images.decode import read
 from colorgan.images.encode import encode, write_bytes
 from colorgan.images.photo import Photo
 
@@ -38,6 +39,16 @@ def write(target: Path | BinaryIO, format_name: str, rgb: NDArray[Any], **option
     data, warnings = encode(format_name, rgb, **options)
     write_bytes(data, target)
     return warnings
+
+
+def srgb_of(light: np.ndarray) -> np.ndarray:
+    """sRGB, 0..1, of linear light."""
+    return np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, light * 12.92)
+
+
+def photo_of(data: bytes) -> Photo:
+    """What a file of these bytes is read as."""
+    return read(io.BytesIO(data))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -216,9 +216,20 @@ def read_file(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is none.
     """
-    if not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):  # of a folder, reading says what it is
+    if not (os.path.isdir(path) or stat.S_ISREG(path.stat().st_mode)):  # of a folder, reading says what it is
         raise OSError(errno.EINVAL, "no regular file (a pipe, socket or device)", str(path))
     return path.read_bytes()
+
+
+def why_missing(path: str | os.PathLike[str]) -> str:
+    """Why nothing is found at a path, in words: nothing is there, or the system does not let this user look."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return "it does not exist"
 
 
 def sha256_of(path: Path) -> str:

@@ -131,7 +131,7 @@ def test_a_bad_photo_is_left_out_of_the_album(photos: Path, tiny_model: Path, tm
         (("--album", "--shard", "1/2"), "an album in one process"),
         (("--album", "--ray", "auto"), "--album without a Ray cluster"),
         (("--like", "gray.png"), "gray.png is gray"),
-        (("--like", "none.png"), "no file none.png"),
+        (("--like", "none.png"), "none.png: it does not exist"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

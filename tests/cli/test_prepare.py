@@ -53,7 +53,7 @@ def test_it_reports_what_was_kept_what_was_left_out_and_what_comes_next(photos: 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["missing"], 2, "there is nothing"),
+        (["missing"], 2, "it does not exist"),
         (["PHOTOS", "--classes", "class0,cats"], 2, "a class named cats"),
         (["PHOTOS", "--classes", ","], 2, "--classes to be a number or names"),
         (["PHOTOS", "--size", "0"], 2, "--size"),

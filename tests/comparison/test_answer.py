@@ -7,8 +7,8 @@ import numpy as np
 from colorgan.comparison.answer import answer, pairs_in_words, where_gray_is_better
 from colorgan.comparison.results import GRAY, ORIGINAL, Difference, Row
 from colorgan.comparison.summary import differences_of
-from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import interval
+from colorgan.metrics.registry import METRICS
 
 PHOTOS = 40
 # By metric: each photo's value is this, and a little more or less.
@@ -29,7 +29,7 @@ def row(name: str, kind: Literal["baseline", "model"], means: dict[str, float], 
 def compared(photos: int = PHOTOS, **models: dict[str, float]) -> tuple[list[Row], list[Difference]]:
     rows = [row(GRAY, "baseline", ALL_GRAY, photos, 0), row(ORIGINAL, "baseline", {}, photos, 0)]
     rows += [row(name, "model", means, photos, shift) for shift, (name, means) in enumerate(models.items(), 1)]
-    return rows, differences_of(rows, 0)
+    return rows, list(differences_of(rows, 0))
 
 
 def test_the_answer_names_the_best_of_each_metric_and_those_that_tie() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.comparison.crops import Crop, open_inputs, read_crops
-from colorgan.metrics import ImageBatch, MetricResult, measure
+from colorgan.metrics.registry import ImageBatch, MetricResult, measure
 
 PHOTOS = os.environ.get("COLORGAN_REFERENCE_PHOTOS", "")
 

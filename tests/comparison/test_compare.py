@@ -19,7 +19,7 @@ from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import CHROMA_BINS
 from colorgan.comparison.results_io import read_previous
 from colorgan.errors import Interrupted, UsageError, WeightsError
-from colorgan.metrics import METRICS, MetricAccumulator
+from colorgan.metrics.registry import METRICS, MetricAccumulator
 
 Draw = Callable[..., Image.Image]
 

@@ -7,7 +7,8 @@ import pytest
 from pictures import encoded
 from PIL import Image
 
-from colorgan.comparison.crops import Crop, Unreadable, crop, open_inputs, read_crop, read_crops
+from colorgan.comparison.crops import Crop, crop, open_inputs, read_crop, read_crops
+from colorgan.comparison.results import Failure
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import ReadOptions, read_rgb
 
@@ -67,7 +68,7 @@ def test_what_is_no_photo_is_said_with_its_reason(tmp_path: Path, colored: Draw,
     (tmp_path / "a.png").write_bytes(data)
     (entry,) = open_inputs([tmp_path])[0].entries
     found = read_crop(entry, 32)
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, Failure)
     assert found.reason
 
 
@@ -90,5 +91,5 @@ def test_inputs_without_photos_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="photos to compare"):
         open_inputs([tmp_path / "empty"])
-    with pytest.raises(UsageError, match="nothing"):
+    with pytest.raises(UsageError, match="does not exist"):
         open_inputs([tmp_path / "gone.jpg"])

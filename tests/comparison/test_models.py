@@ -28,7 +28,7 @@ def test_crops_get_the_colors_that_a_photo_of_their_size_would_get(tiny_model: P
     L[..., 64:] = 75.0
     found = {}
     for edges in (False, True):
-        (ab,) = ComparedModel("tiny", colorizer, ColorizeOptions(edges=edges)).predict(L)
+        ((ab, _),) = ComparedModel("tiny", colorizer, ColorizeOptions(edges=edges)).predict(L)
         assert isinstance(ab, torch.Tensor)
         assert ab.shape == (2, 128, 128)
         found[edges] = ab

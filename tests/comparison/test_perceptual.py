@@ -1,5 +1,6 @@
 """FID, KID and LPIPS with stand-ins for the networks, which would have to be fetched."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,31 +68,37 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.usefixtures("standins")
-def test_fid_is_the_frechet_distance_of_features_and_lower_is_nearer() -> None:
+def test_fid_is_the_frechet_distance_of_features_and_lower_is_nearer(tmp_path: Path) -> None:
     pixels: dict[str, list[np.ndarray]] = {"original": [], "near": [], "gray": []}
-    with Perceptual(list(pixels), torch.device("cpu")) as gathered:
-        for L, ab in colors(60):
-            of_row = {"original": ab, "near": 0.8 * ab, "gray": 0 * ab}
-            gathered.add(L, of_row)
-        folders = gathered._folders
-        for name, folder in folders.items():
-            for path in sorted(folder.iterdir()):
-                with Image.open(path) as image:
-                    pixels[name].append(np.asarray(image, np.float64).mean((0, 1)) / 255)
-        found = gathered.metrics()
+    gathered = Perceptual(list(pixels), torch.device("cpu"), tmp_path)
+    for L, ab in colors(60):
+        of_row = {"original": ab, "near": 0.8 * ab, "gray": 0 * ab}
+        gathered.add(L, of_row)
+    for name, folder in gathered._folders.items():
+        for path in sorted(folder.iterdir()):
+            with Image.open(path) as image:
+                pixels[name].append(np.asarray(image, np.float64).mean((0, 1)) / 255)
+    found = gathered.metrics()
     for name in ("near", "gray"):
         expected = frechet(np.array(pixels[name]), np.array(pixels["original"]))
         assert found[name]["fid"] == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert set(found) == {"near", "gray"}
     for figure in ("fid", "kid", "lpips"):
         assert found["near"][figure] < found["gray"][figure]
-    assert not any(folder.exists() for folder in folders.values())
 
 
 @pytest.mark.usefixtures("standins")
 def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
-    photos: Path, tmp_path: Path, models: tuple[str, str], watching: Any, colored: Callable[[int], Image.Image]
+    photos: Path,
+    tmp_path: Path,
+    models: tuple[str, str],
+    watching: Any,
+    colored: Callable[[int], Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(crops))
     for seed in range(6, 52):
         colored(seed).save(photos / f"{seed}.png")
     options = CompareOptions(models=models[:1], size=32, examples=0, device="cpu", perceptual=True)
@@ -100,6 +107,7 @@ def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
     assert found.row("gray").perceptual["fid"] > 0
     assert found.row("original").perceptual == {}
     assert any("take 2000" in note for note in found.notes)
+    assert not any(crops.iterdir())
     for seed in range(3):
         colored(seed).convert("L").save(photos / f"{seed}.png")
     again = compare([photos], tmp_path / "out", replace(options, overwrite=True), callbacks=watching)
@@ -136,8 +144,8 @@ def test_an_inception_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(perceptual, "load_lpips", lambda: lambda a, b: (a - b).abs().mean())
     monkeypatch.setenv("COLORGAN_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with Perceptual(["gray", "original"], torch.device("cpu")) as gathered:
-        for L, ab in colors(50):
-            gathered.add(L, {"gray": 0 * ab, "original": ab})
-        with pytest.raises(WeightsError, match="Inception"):
-            gathered.metrics()
+    gathered = Perceptual(["gray", "original"], torch.device("cpu"), tmp_path)
+    for L, ab in colors(50):
+        gathered.add(L, {"gray": 0 * ab, "original": ab})
+    with pytest.raises(WeightsError, match="Inception"):
+        gathered.metrics()

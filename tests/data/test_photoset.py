@@ -72,7 +72,7 @@ def test_a_damaged_set_is_refused_with_the_reason(folder: Path, name: str, damag
 
 
 def test_a_folder_that_is_not_there_is_no_set(tmp_path: Path) -> None:
-    with pytest.raises(SetError, match="no such folder"):
+    with pytest.raises(SetError, match="it does not exist"):
         PhotoSet.open(tmp_path / "missing")
 
 

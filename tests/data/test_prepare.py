@@ -201,7 +201,7 @@ def test_a_set_without_photos_is_an_error_and_nothing_is_written(
 def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "data")
     before = bytes_of(tmp_path / "data")
-    with pytest.raises(UsageError, match="there is nothing"):
+    with pytest.raises(UsageError, match="it does not exist"):
         run(tmp_path / "missing", tmp_path / "data", overwrite=True)
     assert bytes_of(tmp_path / "data") == before
 

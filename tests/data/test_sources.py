@@ -207,7 +207,7 @@ def tar_with_an_endless_header() -> bytes:
 @pytest.mark.parametrize(
     ("name", "data", "found"),
     [
-        ("missing", None, "there is nothing"),
+        ("missing", None, "it does not exist"),
         ("photo.jpg", b"\xff\xd8\xff", "ends in '.jpg'"),
         ("photos.tar.gz", b"\x1f\x8b\x08", "compressed with gzip"),
         ("photos.tar", b"BZh91AY", "compressed with bzip2"),

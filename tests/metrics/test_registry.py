@@ -6,11 +6,11 @@ from torch import Tensor
 
 from colorgan.color.bins import bin_centers, prior
 from colorgan.color.lab import rgb_to_lab
-from colorgan.metrics import METRICS, ImageBatch, MetricAccumulator, MetricValues, measure
 from colorgan.metrics.auc import auc_scores
 from colorgan.metrics.bleeding import color_bleeding
 from colorgan.metrics.colorfulness import colorfulness, gray_chroma, out_of_gamut
 from colorgan.metrics.fidelity import ab_l1
+from colorgan.metrics.registry import METRICS, ImageBatch, MetricAccumulator, MetricValues, measure
 
 SIZE = 32
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from colorgan.models.file_format import read_torch
-from colorgan.networks.lite_encoder import LiteEncoder, SameConv2d, encoder_from_published, lite_shape
+from colorgan.networks.lite_encoder import LITE_SHAPES, LiteEncoder, SameConv2d, encoder_from_published
 
 PUBLISHED = os.environ.get("COLORGAN_TEST_ENCODER", "")
 TINY = {"channels": (4, 4, 6, 6, 8, 8, 8), "repeats": (1,) * 7, "stem": 4}
@@ -95,7 +95,7 @@ def test_it_gives_what_the_published_network_gives_with_its_own_weights():
 
 @pytest.mark.parametrize("name", LITE_STAGES)
 def test_widths_and_depths_are_the_published_ones(name):
-    assert lite_shape(name) == LITE_STAGES[name]
+    assert LITE_SHAPES[name] == LITE_STAGES[name]
     encoder = encoder_from_published(standin_lite(name))
     channels, repeats = LITE_STAGES[name]
     assert encoder.shape == {"encoder_channels": list(channels), "encoder_repeats": list(repeats), "stem": 32}

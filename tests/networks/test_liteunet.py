@@ -5,7 +5,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.models.loading import build_network
-from colorgan.networks.lite_encoder import LITE_FACTORS, lite_shape
+from colorgan.networks.lite_encoder import LITE_SHAPES
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.supervised import FinetuneStage, l1
@@ -47,9 +47,9 @@ def test_the_usual_one_is_as_small_as_it_is_said_to_be() -> None:
     assert sum(2 * tensor.numel() for tensor in network.state_dict().values()) <= 16_000_000
 
 
-@pytest.mark.parametrize("name", LITE_FACTORS)
+@pytest.mark.parametrize("name", LITE_SHAPES)
 def test_each_published_encoder_has_a_network_that_its_file_can_describe(name: str) -> None:
-    channels, repeats = lite_shape(name)
+    channels, repeats = LITE_SHAPES[name]
     with torch.device("meta"):
         network = build_network("liteunet", {"encoder_channels": list(channels), "encoder_repeats": list(repeats)})
         again = build_network("liteunet", network.options)

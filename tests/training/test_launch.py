@@ -25,13 +25,11 @@ from colorgan.models.loading import NETWORKS, load_model, save_model
 from colorgan.networks.lite_encoder import encoder_from_published
 from colorgan.networks.liteunet import LiteUNet
 from colorgan.networks.vgg19 import VGG19
-from colorgan.training.checks import check_shares
 from colorgan.training.finetune_task import FINETUNE, check_bins
-from colorgan.training.launch import launch
+from colorgan.training.launch import check_shares, launch
 from colorgan.training.monitoring.metrics_log import MetricsLog
 from colorgan.training.options import FinetuneOptions, RunOptions
-from colorgan.training.recorded_options import BEFORE
-from colorgan.training.run_folder import resumable_options
+from colorgan.training.run_folder import BEFORE, resumable_options
 from colorgan.training.task import TrainingTask
 from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
@@ -106,7 +104,8 @@ def test_the_result_keeps_the_temperature_of_the_model_that_it_started_from(
     )
     run(task, set_folder, options)
     info = load_model(task.result, torch.device("cpu")).info
-    assert (info.name, info.stage, info.render_size) == (task.result, task.stage, 24)
+    stage = {"finetune": "finetune", "train": "gan"}[task.command]
+    assert (info.name, info.stage, info.render_size) == (task.result, stage, 24)
     assert info.temperature == model_info.temperature != 1.0
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from colorgan.color.bins import prior
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import Interrupted, TrainingError
-from colorgan.metrics import MetricValues
+from colorgan.metrics.registry import MetricValues
 from colorgan.networks.generator import Generator
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import checkpoints

@@ -1,7 +1,7 @@
 from dataclasses import asdict, fields
 
 from colorgan.training.options import FinetuneOptions
-from colorgan.training.recorded_options import BEFORE
+from colorgan.training.run_folder import BEFORE
 from colorgan.training.train_options import TrainOptions
 
 

@@ -163,6 +163,6 @@ class OutputRules:
     @property
     def _file_suffix(self) -> str:
         """The output's suffix in small letters; empty where it is a folder, or has none."""
-        if self.output is None or self.names_folder or self.output.is_dir():
+        if self.output is None or self.names_folder or os.path.isdir(self.output):
             return ""
         return split_name(self.output.name)[1].lower()

@@ -21,6 +21,7 @@ from colorgan.batch.jobs import (
     without_own_results,
 )
 from colorgan.errors import UsageError
+from colorgan.files import why_missing
 from colorgan.images.discovery import Listing, PathSet, collision_key, find_photos, split_name
 from colorgan.images.formats import (
     FORMATS,
@@ -61,13 +62,13 @@ def plan_outputs(
     for path in inputs:
         if not os.path.lexists(path):
             advice = name_with_spaces([str(each) for each in inputs]) or "Check the name."
-            raise UsageError(f"a photo or a folder at {path}", "it does not exist", advice)
+            raise UsageError(f"a photo or a folder at {path}", why_missing(path), advice)
     output = rules.output
     if rules.is_for_one_file and not listed:
         return iter([_file_job(inputs, rules)])
     if output is not None:
         _check_output_folder(inputs, output)
-        if rules.has_unknown_suffix and not listed and len(inputs) == 1 and not inputs[0].is_dir():
+        if rules.has_unknown_suffix and not listed and len(inputs) == 1 and not os.path.isdir(inputs[0]):
             raise _unknown_suffix(output)
     return _Planner(inputs, rules, left_out, others).jobs(listed)
 
@@ -77,9 +78,9 @@ def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
     entered = PathSet()
     if output is not None:
         entered.add(os.path.realpath(output))
-    yield sum(1 for path in inputs if not path.is_dir())
+    yield sum(1 for path in inputs if not os.path.isdir(path))
     for folder in inputs:
-        if folder.is_dir():
+        if os.path.isdir(folder):
             for listing in find_photos(str(folder), entered):
                 names = listing.names if output else without_own_results(listing.names)
                 yield len(names) or bool(listing.problem)
@@ -87,10 +88,12 @@ def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
 
 def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
     output = rules.output or Path()
-    if len(inputs) > 1 or inputs[0].is_dir():
+    if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise UsageError("one photo for one output file", f"{output} and several photos", "Name a folder as output.")
     source = inputs[0]
-    if _place(source) == _place(output) or (output.exists() and source.exists() and output.samefile(source)):
+    if _place(source) == _place(output) or (
+        os.path.exists(output) and os.path.exists(source) and output.samefile(source)
+    ):
         raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
     if (suffix := written_suffix(output.suffix)) != output.suffix:
         raise UsageError("an output that can be written", f"{output.suffix} is only read", f"Name it {suffix}.")
@@ -115,13 +118,13 @@ def _other_kind(source: str, suffix: str) -> str:
 
 
 def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
-    if output.exists() and not output.is_dir():
+    if os.path.exists(output) and not os.path.isdir(output):
         raise UsageError("an output folder", f"{output} is a file", "Name a folder, or a file with a photo's suffix.")
     place = os.path.realpath(output)
     for path in inputs:
-        if os.path.realpath(path if path.is_dir() else path.parent) == place:
+        if os.path.realpath(path if os.path.isdir(path) else path.parent) == place:
             advice = "Name another folder, or none: the results then go beside the photos as NAME-color."
-            found = "it is an input itself" if path.is_dir() else f"{path.name} lies in it"
+            found = "it is an input itself" if os.path.isdir(path) else f"{path.name} lies in it"
             raise UsageError(f"an output folder apart from the inputs, not {output}", found, advice)
 
 
@@ -190,7 +193,7 @@ class _Planner:
         self._rules, self._left_out, self._others = rules, left_out, others
         self._output = None if rules.output is None else str(rules.output)
         self._output_place = None if rules.output is None else os.path.realpath(rules.output)
-        self._folders = [path for path in inputs if path.is_dir()]
+        self._folders = [path for path in inputs if os.path.isdir(path)]
         self._files = self._given_files(inputs)
         self._inner = self._inputs_in_output()
         self._taken = PathSet()
@@ -202,7 +205,7 @@ class _Planner:
 
     def _given_files(self, inputs: Sequence[Path]) -> dict[str, str]:
         """The inputs that are no folders, by place, each once."""
-        files = {_place(path): str(path) for path in inputs if not path.is_dir() and not belongs_to_photo(path)}
+        files = {_place(path): str(path) for path in inputs if not os.path.isdir(path) and not belongs_to_photo(path)}
         if self._output is not None:
             return files
         # A shell's *.jpg names the photos and the results that an earlier run left beside them.

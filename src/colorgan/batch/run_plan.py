@@ -17,6 +17,7 @@ from colorgan.batch.planner import plan_outputs
 from colorgan.batch.shards import Shard, check_is_alone
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import UsageError
+from colorgan.files import why_missing
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 
@@ -81,8 +82,9 @@ def plan_run(
     if ray:
         advice = "Leave one of the two out."
         _refuse("`{}` without a Ray cluster", "one is named", advice, page=batch.page, album=batch.album)
-    if options.like and not Path(options.like).is_file():
-        raise UsageError("a reference in color", f"no file {options.like}", "Check the name.", parameter="like")
+    if options.like and not os.path.isfile(options.like):
+        found = "it is no file" if os.path.exists(options.like) else why_missing(options.like)
+        raise UsageError(f"a reference in color at {options.like}", found, "Check the name.", parameter="like")
     first: list[str] = []
     if listed is not None:
         rest = iter(listed)
@@ -150,7 +152,7 @@ def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
 
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
     """Refuse hints for several photos, since the places of one are not those of another."""
-    if listed is not None or len(inputs) != 1 or inputs[0].is_dir():
+    if listed is not None or len(inputs) != 1 or os.path.isdir(inputs[0]):
         advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
         raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")
 
@@ -174,4 +176,4 @@ def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
 def _journal_homes(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> list[Path]:
     if rules.output is not None:
         return [rules.output.parent if rules.is_for_one_file and listed is None else rules.output]
-    return [path if path.is_dir() else path.parent for path in inputs]
+    return [path if os.path.isdir(path) else path.parent for path in inputs]

@@ -10,7 +10,6 @@ import shlex
 import sys
 import warnings
 from collections import UserDict
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -63,7 +62,7 @@ class _Group(WithoutTypes, typer.core.TyperGroup):
             from colorgan.images.discovery import has_photo_suffix
 
             names = (" ".join(args[:end]) for end in range(1, len(args) + 1))
-            name = next((name for name in names if Path(name).exists()), "")
+            name = next((name for name in names if os.path.exists(name)), "")
             if name or has_photo_suffix(args[0]):
                 advice = f"Color it: colorgan colorize {shlex.quote(name or args[0])}"
                 raise UsageError("a command", f"a photo or a folder, {name or args[0]}", advice)
@@ -119,7 +118,7 @@ def _show_warning(
 def main() -> NoReturn:
     """Run the command line and exit with the documented code."""
     gc.set_threshold(10_000)  # torch's import makes so many objects that looking for garbage took a tenth of its time
-    atexit.register(gc.freeze)  # all there is ends with the process: to look through it takes as long as ten photos
+    atexit.register(_look_for_no_garbage)
     # Read once, when torch is imported. A thread that spins while it waits takes its core from whoever else computes:
     # beside other programs the networks ran at a fifth of their speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -131,6 +130,12 @@ def main() -> NoReturn:
     with checked_results() as results:
         code = _run(results)
     sys.exit(code)
+
+
+def _look_for_no_garbage() -> None:
+    """Leave at once: all there is ends with the process, and to look through it takes as long as ten photos."""
+    if "triton" not in sys.modules:  # whose types complain on the terminal where they are not taken apart
+        gc.freeze()
 
 
 def _check_folder() -> None:

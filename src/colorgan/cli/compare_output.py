@@ -19,8 +19,8 @@ from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in
 from colorgan.comparison.report.report import HTML_NAME
 from colorgan.comparison.results import Comparison, Example, Row
 from colorgan.comparison.results_io import JSON_NAME, plain
-from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
+from colorgan.metrics.registry import METRICS, Metric
 
 SCHEMA = 2  # of the JSON Lines; docs/evaluation.md describes it
 _COLUMNS = 3  # of rows in a table: with the metrics' names they fit 80 characters

@@ -45,7 +45,7 @@ class Request:
     def may_have_page(self) -> bool:
         """Whether there is a folder for a page, which was not asked for."""
         output = self.output_path
-        return not self.batch.page and not self.batch.dry_run and output is not None and output.is_dir()
+        return not self.batch.page and not self.batch.dry_run and output is not None and os.path.isdir(output)
 
     @property
     def where(self) -> str:
@@ -82,7 +82,7 @@ def _check(request: Request) -> None:
     if any(map(is_address, (*request.inputs, request.output or ""))):
         raise UsageError("one photo through a pipe", "an address", "Name a folder or an address as output.")
     source, target = Path(request.inputs[0]), request.output_path or STREAM
-    if source.is_dir():
+    if os.path.isdir(source):
         raise UsageError("one photo for standard output", f"{source} is a folder", "Name a folder as output.")
     if target == STREAM:
         if sys.stdout.isatty():

@@ -162,7 +162,7 @@ def _run_with_bar(
             with TrainingBar(console, watch, losses) as bar:
                 result = getattr(verbs, verb)(data, run, options, overwrite=overwrite, callbacks=bar)
         except Interrupted as error:
-            saved = (run / "run.json").exists()
+            saved = os.path.exists(run / "run.json")
             advice = f"The run is saved. {resume}" if saved else "Nothing was saved; the same command begins anew."
             raise Interrupted(error.exit_code - 128, advice) from error
     if _leads():

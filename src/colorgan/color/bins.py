@@ -67,14 +67,7 @@ def _distances(ab: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
 
 
 def nearest_bin(ab: Tensor) -> Tensor:
-    """Find each pixel's bin.
-
-    Args:
-        ab: (B, 2, H, W), Lab units.
-
-    Returns:
-        (B, H, W), int64, 0..312.
-    """
+    """Find the bin of each pixel of ab, (B, 2, H, W) in Lab units: (B, H, W), int64, 0..312."""
     bins, squared = _distances(ab, _NEAREST)
     return bins.gather(-1, squared.argmin(-1, keepdim=True)).squeeze(-1)
 

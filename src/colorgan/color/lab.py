@@ -29,14 +29,7 @@ def _where_safe(condition: Tensor, above: Tensor, floor: float) -> Tensor:
 
 
 def linear_from_srgb(srgb: Tensor) -> Tensor:
-    """Undo the sRGB transfer curve.
-
-    Args:
-        srgb: any shape, 0..1.
-
-    Returns:
-        Linear light of the same shape, 0..1.
-    """
+    """Undo the transfer curve of sRGB, of any shape, 0..1: linear light of the same shape, 0..1."""
     high = srgb > 0.04045
     return torch.where(high, ((_where_safe(high, srgb, 1.0) + 0.055) / 1.055) ** 2.4, srgb / 12.92)
 
@@ -47,27 +40,16 @@ def _linear_of_bytes(device: torch.device) -> Tensor:
 
 
 def linear_from_bytes(srgb: Tensor) -> Tensor:
-    """Undo the sRGB transfer curve of bytes, by a table: a power for each pixel takes six times as long.
+    """Undo the transfer curve of sRGB bytes, of any shape: linear light of the same shape, float32, 0..1.
 
-    Args:
-        srgb: any shape, uint8.
-
-    Returns:
-        Linear light of the same shape, float32, 0..1.
+    By a table, since a power for each pixel takes six times as long.
     """
     table = _linear_of_bytes(srgb.device)
     return table.index_select(0, srgb.flatten().int()).view(srgb.shape)
 
 
 def srgb_from_linear(linear: Tensor) -> Tensor:
-    """Apply the sRGB transfer curve; values outside 0..1 pass through it unclipped.
-
-    Args:
-        linear: any shape.
-
-    Returns:
-        sRGB of the same shape.
-    """
+    """Apply the transfer curve of sRGB, to any shape; values outside 0..1 pass through it unclipped."""
     high = linear > 0.0031308
     return torch.where(high, 1.055 * _where_safe(high, linear, 1.0) ** (1 / 2.4) - 0.055, 12.92 * linear)
 
@@ -98,26 +80,12 @@ def lightness(luminance: Tensor) -> Tensor:
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """Convert sRGB to Lab.
-
-    Args:
-        rgb: (..., 3, H, W), 0..1.
-
-    Returns:
-        (..., 3, H, W): L in 0..100, a and b in Lab units.
-    """
+    """Convert sRGB, (..., 3, H, W) of 0..1, to Lab of the same shape: L in 0..100, a and b in Lab units."""
     return linear_to_lab(linear_from_srgb(rgb))
 
 
 def linear_to_lab(linear: Tensor) -> Tensor:
-    """Convert linear sRGB to Lab.
-
-    Args:
-        linear: (..., 3, H, W), 0..1.
-
-    Returns:
-        (..., 3, H, W): L in 0..100, a and b in Lab units.
-    """
+    """Convert linear sRGB, (..., 3, H, W) of 0..1, to Lab of the same shape: L in 0..100, a and b in Lab units."""
     xyz_from_rgb, _, white = _constants(linear.device)
     xyz = _mix(xyz_from_rgb, linear) / white.to(linear.dtype)
     x, y, z = _cube_root(xyz).unbind(-3)
@@ -125,15 +93,9 @@ def linear_to_lab(linear: Tensor) -> Tensor:
 
 
 def lab_to_linear(lab: Tensor) -> Tensor:
-    """Convert Lab to linear sRGB, unclipped: colors outside the gamut come out below 0 or above 1.
+    """Convert Lab, (..., 3, H, W), to linear sRGB, unclipped: colors outside the gamut are below 0 or above 1.
 
     Where b is so large that Z would have a negative cube root, the root is 0, as in scikit-image's `lab2xyz`.
-
-    Args:
-        lab: (..., 3, H, W), L in 0..100, a and b in Lab units.
-
-    Returns:
-        (..., 3, H, W) linear sRGB.
     """
     L, a, b = lab.unbind(-3)
     y = (L + 16.0) / 116.0
@@ -146,12 +108,5 @@ def lab_to_linear(lab: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """Convert Lab to sRGB, clipped to 0..1.
-
-    Args:
-        lab: (..., 3, H, W), L in 0..100, a and b in Lab units.
-
-    Returns:
-        (..., 3, H, W) sRGB, 0..1.
-    """
+    """Convert Lab, (..., 3, H, W), to sRGB of the same shape, clipped to 0..1."""
     return srgb_from_linear(lab_to_linear(lab)).clamp(0.0, 1.0)

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from colorgan.comparison.formatting import amount, photos_in_words
 from colorgan.comparison.results import FEW_PHOTOS, FEWEST_TO_JUDGE, GRAY, Difference, Row
-from colorgan.metrics import METRICS
+from colorgan.metrics.registry import METRICS
 
 # What the sentences go by; the others stand in the table, in the files and on the page.
 HEADLINE = ("auc", "auc_rebalanced", "ciede2000", "cf_hs_error", "gray_chroma", "color_bleeding")

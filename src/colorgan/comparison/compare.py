@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +21,8 @@ from colorgan import __version__
 from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.answer import answer, where_gray_is_better
-from colorgan.comparison.crops import open_inputs
-from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of, read_all_crops
+from colorgan.comparison.crops import failure, open_inputs, read_crops
+from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of
 from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
@@ -32,12 +32,12 @@ from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_previous, write_results
 from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
-from colorgan.data.sources import Source
+from colorgan.data.sources import Entry
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
 from colorgan.locks import locked_alone
-from colorgan.metrics import METRICS_VERSION
 from colorgan.metrics.bootstrap import LEVEL, RESAMPLES
+from colorgan.metrics.registry import METRICS_VERSION
 
 _LOCK_FILE = ".colorgan-lock"
 _WRITTEN = (JSON_NAME, CSV_NAME, HTML_NAME, PICTURES, SHEETS)
@@ -88,7 +88,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         UsageError: something is, or the folder is a file.
         OutputError: the folder cannot be made.
     """
-    if os.path.lexists(folder) and not folder.is_dir():
+    if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError("an output folder", f"{folder} is a file", "Name a folder.", parameter="output")
     taken = [name for name in _WRITTEN if os.path.lexists(folder / name)]
     if taken and not overwrite:
@@ -111,7 +111,7 @@ def _staged(folder: Path) -> Iterator[Path]:
             stack.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
             staging = Path(stack.enter_context(TemporaryDirectory(prefix=".colorgan-", dir=folder)))
         yield staging
-        files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
+        files = [path.relative_to(staging) for path in staging.rglob("*") if os.path.isfile(path)]
         with _writing(folder):
             # `results.json` last: where it is, everything else is too.
             for path in sorted(files, key=lambda path: (path.name == JSON_NAME, path)):
@@ -132,20 +132,21 @@ def _compare(inputs: Sequence[str], folder: Path, options: CompareOptions, check
     """Open the inputs, load the models, and measure; pictures are written into the folder."""
     sources = open_inputs([Path(path) for path in inputs], check)
     try:
+        entries = [entry for source in sources for entry in source.entries]
         if options.perceptual:
-            check_perceptual(sum(len(source.entries) for source in sources))
+            check_perceptual(len(entries))
         previous = [read_previous(path) for path in options.previous]
         if previous:
-            _check_previous(previous, sources, options, check)
+            _check_previous(previous, entries, options, check)
         models = load_models(options, check)
-        return _measured(sources, models, previous, folder, options, check)
+        return _measured(entries, models, previous, folder, options, check)
     finally:
         for source in sources:
             source.close()
 
 
 def _measured(
-    sources: Sequence[Source],
+    entries: Sequence[Entry],
     models: Sequence[ComparedModel],
     previous: Sequence[PreviousResults],
     folder: Path,
@@ -153,16 +154,20 @@ def _measured(
     check: StopCheck,
 ) -> Comparison:
     names, device = [model.name for model in models], device_of(models)
-    with Perceptual([GRAY, ORIGINAL, *names], device) if options.perceptual else nullcontext() as perceptual:
+    with ExitStack() as stack:
+        perceptual = None
+        if options.perceptual:
+            crops = Path(stack.enter_context(TemporaryDirectory(prefix="colorgan-")))
+            perceptual = Perceptual([GRAY, ORIGINAL, *names], device, crops)
         accumulator = Accumulator(names, device, perceptual)
-        log = measure_all(sources, models, accumulator, options.size, check)
+        log = measure_all(entries, models, accumulator, options.size, check)
         others = perceptual.metrics() if perceptual else {}
     protocol = _protocol(log.photos, models, options)
     rows = rows_of(accumulator, models, options.seed, others)
     for part in previous:
         rows += list(part.aligned_rows(protocol, log.photos, [row.name for row in rows]))
     examples = _write_examples(folder, log, models, rows, options, check)
-    differences = differences_of(rows, options.seed)
+    differences = list(differences_of(rows, options.seed))
     return Comparison(
         protocol=protocol,
         photos=log.photos,
@@ -184,10 +189,10 @@ def _measured(
 
 
 def _check_previous(
-    previous: Sequence[PreviousResults], sources: Sequence[Source], options: CompareOptions, check: StopCheck
+    previous: Sequence[PreviousResults], entries: Sequence[Entry], options: CompareOptions, check: StopCheck
 ) -> None:
     """Refuse results of other photos or another protocol before hours are spent on these."""
-    batches = batches_of(read_all_crops(sources, options.size, check), PhotoLog())
+    batches = batches_of(read_crops(entries, options.size, check), PhotoLog())
     photos = [name_of(crop) for batch in batches for crop in batch]
     for part in previous:
         part.check(_protocol(photos, [], options))
@@ -230,5 +235,5 @@ def _write_examples(
             with _writing(folder.parent):
                 examples.append(write_example(folder, position, one, models, rows))
         except PhotoError as error:
-            log.failed(one.entry, str(error))
+            log.failures.append(failure(one.entry, str(error)))
     return examples

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from colorgan.comparison.results import Failure
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError
 from colorgan.images.decode import read_rgb
@@ -49,26 +51,19 @@ class Crop:
         return hashlib.sha256(self.rgb.tobytes()).digest()
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """A photo that cannot be read, and why."""
-
-    entry: Entry
-    reason: str
+def failure(entry: Entry, reason: str) -> Failure:
+    """What is noted of a photo that is missing from everything."""
+    return Failure(entry.name, entry.source.label, reason)
 
 
 def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
-    """Open folders, archives and single photos.
-
-    Args:
-        inputs: where they are.
-        check: called all the while; raises to stop.
+    """Open folders, archives and single photos; the check is called all the while, and raises to stop.
 
     Raises:
         UsageError: one of them is not there or none of these, or there is no photo in any.
     """
     sources = [
-        FileSource(path) if path.is_file() and has_photo_suffix(path.name) else open_source(path, check)
+        FileSource(path) if os.path.isfile(path) and has_photo_suffix(path.name) else open_source(path, check)
         for path in inputs
     ]
     if not any(source.entries for source in sources):
@@ -97,27 +92,43 @@ def colorless_because(rgb: Pixels) -> str:
     return "" if toning is Toning.color else toning.value
 
 
-def read_crop(entry: Entry, size_px: int) -> Crop | Unreadable:
+def read_crop(entry: Entry, size_px: int) -> Crop | Failure:
     """Read a photo as it is measured, or find out why it cannot be."""
     try:
         data = entry.read()
         image = read_rgb(io.BytesIO(data))
         rgb = crop(image, size_px)
     except PhotoError as error:
-        return Unreadable(entry, error.found)
+        return failure(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
-        return Unreadable(entry, f"{type(error).__name__}: {error}".splitlines()[0])
+        return failure(entry, f"{type(error).__name__}: {error}".splitlines()[0])
     return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless_because(rgb), min(image.size) < size_px)
 
 
-def read_crops(entries: Iterable[Entry], size_px: int) -> Iterator[Crop | Unreadable]:
-    """Read photos in their order, a few of them ahead of what is asked for."""
+def read_crops(
+    entries: Sequence[Entry],
+    size_px: int,
+    check: Check = lambda: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Crop | Failure]:
+    """Read photos in their order, a few of them ahead of what is asked for.
 
-    def read(group: Sequence[Entry], put: Callable[[int, Crop | Unreadable], None]) -> None:
+    Args:
+        entries: where they are.
+        size_px: the side of the square that is cut out of each.
+        check: called before each; raises to stop.
+        on_progress: told how many were read, of how many.
+    """
+
+    def read(group: Sequence[Entry], put: Callable[[int, Crop | Failure], None]) -> None:
         for position, entry in enumerate(group):
             put(position, read_crop(entry, size_px))
 
-    workers: Workers[Entry, Crop | Unreadable] = Workers(_READERS, read)
+    workers: Workers[Entry, Crop | Failure] = Workers(_READERS, read)
     with workers:
-        pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=lambda: None)
-        yield from pool.results(Pending(entry) for entry in entries)
+        pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=check)
+        for done, found in enumerate(pool.results(Pending(entry) for entry in entries)):
+            check()
+            on_progress(done, len(entries))
+            yield found
+    on_progress(len(entries), len(entries))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from colorgan.callbacks import StopCheck
 from colorgan.color.lab import rgb_to_lab
-from colorgan.comparison.crops import Crop, Unreadable, read_crops
+from colorgan.comparison.crops import Crop, failure, read_crops
 from colorgan.comparison.examples import Chosen
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.perceptual import Perceptual
 from colorgan.comparison.results import CHROMA_BINS, CHROMA_STEP, GRAY, ORIGINAL, Failure, PhotoName
-from colorgan.data.sources import Entry, Source
+from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError
-from colorgan.metrics import METRICS, ImageBatch, MetricResult, measure
 from colorgan.metrics.calibration import Reliability
+from colorgan.metrics.registry import METRICS, ImageBatch, MetricResult, measure
 
 _GROUND_TRUTH_METRICS = tuple(name for name, metric in METRICS.items() if metric.defined_for_ground_truth)
 
@@ -71,12 +71,7 @@ class Accumulator:
         self._perceptual = perceptual
 
     def add(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
-        """Take in a batch.
-
-        Args:
-            lab: true, (B, 3, S, S).
-            predicted: ab of each model, (B, 2, S, S), Lab units.
-        """
+        """Take in a batch: Lab as it truly is, (B, 3, S, S), and ab by each model, (B, 2, S, S), Lab units."""
         # One photo at a time on a CPU: the planes of one stay in its cache, and those of eight do not.
         at_once = 1 if self._device.type == "cpu" else len(lab)
         for start in range(0, len(lab), at_once):
@@ -116,32 +111,6 @@ class PhotoLog:
     enlarged: int = 0
     copies: int = 0
 
-    def failed(self, entry: Entry, reason: str) -> None:
-        """Note a photo that is missing from everything."""
-        self.failures.append(Failure(entry.name, entry.source.label, reason))
-
-
-def read_all_crops(
-    sources: Sequence[Source],
-    size_px: int,
-    check: Callable[[], None],
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Crop | Unreadable]:
-    """Read the photos of all sources, in their order.
-
-    Args:
-        sources: where they are.
-        size_px: the side of the square that is cut out of each.
-        check: called before each; what it raises ends the reading.
-        on_progress: told how many were read, of how many.
-    """
-    entries = [entry for source in sources for entry in source.entries]
-    for done, crop in enumerate(read_crops(entries, size_px)):
-        check()
-        on_progress(done, len(entries))
-        yield crop
-    on_progress(len(entries), len(entries))
-
 
 def name_of(crop: Crop) -> PhotoName:
     """What results call a photo."""
@@ -149,33 +118,25 @@ def name_of(crop: Crop) -> PhotoName:
 
 
 def measure_all(
-    sources: Sequence[Source], models: Sequence[ComparedModel], accumulator: Accumulator, size_px: int, check: StopCheck
+    entries: Sequence[Entry], models: Sequence[ComparedModel], accumulator: Accumulator, size_px: int, check: StopCheck
 ) -> PhotoLog:
-    """Show every photo with true colors to every model, and gather the metrics.
+    """Show every photo with true colors to every model, and gather the metrics in the order of what is returned.
 
-    Args:
-        sources: of the photos.
-        models: the models.
-        accumulator: gets the metrics, photo by photo in the order of what is returned.
-        size_px: the side of the squares that are measured.
-        check: called between photos; its callbacks are told how far it is.
-
-    Returns:
-        What became of each photo.
+    The check is called between photos; its callbacks are told how far it is.
     """
     log = PhotoLog()
-    for batch in batches_of(read_all_crops(sources, size_px, check, check.callbacks.on_progress), log):
+    for batch in batches_of(read_crops(entries, size_px, check, check.callbacks.on_progress), log):
         _measure_batch(batch, models, accumulator, log)
     return log
 
 
-def batches_of(read: Iterator[Crop | Unreadable], log: PhotoLog) -> Iterator[list[Crop]]:
+def batches_of(read: Iterator[Crop | Failure], log: PhotoLog) -> Iterator[list[Crop]]:
     """Photos with true colors, each once, a batch at a time; what became of the others is noted."""
     batch: list[Crop] = []
     known: set[bytes] = set()
     for crop in read:
-        if isinstance(crop, Unreadable):
-            log.failed(crop.entry, crop.reason)
+        if isinstance(crop, Failure):
+            log.failures.append(crop)
         elif crop.colorless:
             log.colorless.append(Chosen(crop.entry, crop.colorless))
         elif crop.pixel_digest in known:
@@ -195,25 +156,24 @@ def _measure_batch(
 ) -> None:
     rgb = torch.from_numpy(np.stack([crop.rgb for crop in batch]))
     lab = rgb_to_lab(rgb.permute(0, 3, 1, 2).float() / 255)
-    predicted = {model.name: model.predict_with_confidence(lab[:, :1]) for model in models}
-    measured = []
+    predicted = {model.name: model.predict(lab[:, :1]) for model in models}
+    measured: list[int] = []
+    colors: dict[str, list[Tensor]] = {name: [] for name in predicted}
     for number, crop in enumerate(batch):
-        error = next((part[number] for part in predicted.values() if isinstance(part[number], PhotoError)), None)
-        if error is not None:
-            log.failed(crop.entry, str(error))
+        found = {name: part[number] for name, part in predicted.items()}
+        errors = [each for each in found.values() if isinstance(each, PhotoError)]
+        if errors:
+            log.failures.append(failure(crop.entry, str(errors[0])))
             continue
         measured.append(number)
         log.photos.append(name_of(crop))
         log.entries.append(crop.entry)
         log.enlarged += crop.enlarged
+        for name, each in found.items():
+            assert not isinstance(each, PhotoError)
+            ab, confidence = each
+            colors[name].append(ab)
+            if confidence is not None:
+                accumulator.rows[name].reliability.add(confidence, ab, lab[number, 1:])
     if measured:
-        accumulator.add(lab[measured], {name: _stacked(part, measured) for name, part in predicted.items()})
-    for name, part in predicted.items():
-        for number in measured:
-            found = part[number]
-            if not isinstance(found, PhotoError) and found[1] is not None:
-                accumulator.rows[name].reliability.add(found[1], found[0], lab[number, 1:])
-
-
-def _stacked(predicted: Sequence[tuple[Tensor, Tensor | None] | PhotoError], chosen: Sequence[int]) -> Tensor:
-    return torch.stack([found[0] for number in chosen if not isinstance(found := predicted[number], PhotoError)])
+        accumulator.add(lab[measured], {name: torch.stack(part) for name, part in colors.items()})

@@ -72,14 +72,8 @@ def write_example(
 ) -> Example:
     """Write a photo in gray, in each model's colors and, where it has some, in its own; and a sheet of all.
 
-    The models' pictures are those that `colorize` makes of the photo at that size.
-
-    Args:
-        folder: of the results.
-        position: of the example, from 1; its files are called by it.
-        chosen: the photo.
-        models: whose colors are shown.
-        rows: with the metrics of photos.
+    The models' pictures are those that `colorize` makes of the photo at that size. All files are called by the
+    example's position, from 1.
 
     Raises:
         PhotoError: the photo cannot be read or colored.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from colorgan.comparison.results import FEWEST_TO_JUDGE
-from colorgan.metrics import METRICS, Metric
 from colorgan.metrics.bootstrap import Interval
+from colorgan.metrics.registry import METRICS, Metric
 
 PERCEPTUAL = {"fid": "FID", "kid": "KID", "kid_std": "KID, deviation", "lpips": "LPIPS"}  # labels of `Row.perceptual`
 
@@ -36,14 +36,7 @@ def is_significant(interval: Interval) -> bool:
 
 
 def difference_in_words(name: str, first: str, second: str, interval: Interval) -> str:
-    """Say which of two rows has more of a metric, whether that is better, and by how much.
-
-    Args:
-        name: of the metric.
-        first: a row's name.
-        second: the other's.
-        interval: of first less second.
-    """
+    """Say which of two rows has more of a metric, whether that is better, and by how much."""
     metric = METRICS[name]
     if not is_significant(interval):
         photos = photos_in_words(interval.photos)

@@ -41,21 +41,15 @@ class ComparedModel:
     options: ColorizeOptions = field(default_factory=ColorizeOptions)
     network_s: float = field(default=0.0, init=False)
 
-    def predict(self, L: Tensor) -> list[Tensor | PhotoError]:
-        """Predict the colors of crops.
+    def predict(self, L: Tensor) -> list[tuple[Tensor, Tensor | None] | PhotoError]:
+        """Predict the colors of crops, (B, 1, S, S), 0..100, on the CPU.
 
         The network sees each crop as a square of its render size; its colors are brought back to the crop's size.
 
-        Args:
-            L: (B, 1, S, S), 0..100, on the CPU.
-
         Returns:
-            (2, S, S) each, Lab units; in place of a photo that memory does not suffice for: the reason.
+            ab of each, (2, S, S), Lab units, and how sure it was, (h, w) at the network's own size, or None where it
+            does not say; in place of a photo that memory does not suffice for: the reason.
         """
-        return [part if isinstance(part, PhotoError) else part[0] for part in self.predict_with_confidence(L)]
-
-    def predict_with_confidence(self, L: Tensor) -> list[tuple[Tensor, Tensor | None] | PhotoError]:
-        """The same, with (h, w) of how sure it was, at the network's own size; None where it does not say."""
         side = self.options.render_size or self.colorizer.info.render_size
         reduced = [Lightness.from_plane(crop.numpy()).reduced(side, side) for crop in L[:, 0]]
         small = torch.from_numpy(np.stack(reduced))[:, None]
@@ -93,10 +87,8 @@ def row_names(models: Sequence[str]) -> list[str]:
 def load_models(options: CompareOptions, check: StopCheck) -> list[ComparedModel]:
     """Load the models that were asked for, or every available one.
 
-    Args:
-        options: which, and where they compute.
-        check: called between models and while they are fetched; its callbacks are warned when memory does not suffice
-            for the quick way.
+    The check is called between models and while they are fetched; its callbacks are warned when memory does not suffice
+    for the quick way.
 
     Raises:
         UsageError: no such model, or one that was named twice.

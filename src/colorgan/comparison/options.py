@@ -21,7 +21,7 @@ def parse_models(given: Sequence[str]) -> tuple[str, ...]:
     """
     models: list[str] = []
     for part in given:
-        models += [part] if os.path.exists(part) else [name for piece in part.split(",") if (name := piece.strip())]  # noqa: PTH110
+        models += [part] if os.path.exists(part) else [name for piece in part.split(",") if (name := piece.strip())]
     if not models:
         advice = "Give names or paths with commas between, or leave it out."
         raise UsageError("`models` to name weights", repr(",".join(given)), advice, parameter="models")

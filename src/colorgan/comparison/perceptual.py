@@ -7,12 +7,11 @@ are fetched by torch-fidelity and torchmetrics themselves, on first use. The cro
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -76,50 +75,35 @@ def load_lpips() -> Lpips:
 def _check_offline(name: str, file: str) -> None:
     """Refuse before another library opens a connection that COLORGAN_OFFLINE forbids."""
     folder = Path(torch.hub.get_dir(), "checkpoints")
-    if is_offline() and not Path(folder, file).is_file():
+    if is_offline() and not os.path.isfile(Path(folder, file)):
         found = f"no {file} in {folder}, and COLORGAN_OFFLINE is set"
         advice = "Unset it and connect to the network once, or do without FID, KID and LPIPS."
         raise WeightsError(f"the {name} network", found, advice)
 
 
 class Perceptual:
-    """Keeps the crops of every row until all are there, then measures them; used as a context manager.
+    """Keeps the crops of every row until all are there, then measures them.
 
     Args:
         rows: their names, the original's among them.
         device: where FID and KID are computed.
+        folder: an empty one, for the crops.
 
     Raises:
         WeightsError: a network is not here and cannot be fetched.
     """
 
-    def __init__(self, rows: Sequence[str], device: torch.device) -> None:
+    def __init__(self, rows: Sequence[str], device: torch.device, folder: Path) -> None:
         self._device = device
-        self._folder = tempfile.TemporaryDirectory(prefix="colorgan-")
-        self._folders = {name: Path(self._folder.name) / str(number) for number, name in enumerate(rows)}
-        for folder in self._folders.values():
-            folder.mkdir()
+        self._folders = {name: folder / str(number) for number, name in enumerate(rows)}
+        for of_row in self._folders.values():
+            of_row.mkdir()
         self._lpips = load_lpips()
         self._sums = dict.fromkeys(rows, 0.0)
         self._photos = 0
 
-    def __enter__(self) -> Perceptual:
-        """Nothing more to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Throw the crops away."""
-        self._folder.cleanup()
-
     def add(self, L: Tensor, colors: Mapping[str, Tensor]) -> None:
-        """Take in a batch.
-
-        Args:
-            L: (B, 1, S, S), 0..100.
-            colors: ab of every row, (B, 2, S, S), Lab units.
-        """
+        """Take in a batch: L (B, 1, S, S), 0..100, and ab of every row, (B, 2, S, S), Lab units."""
         pictures = {name: lab_to_rgb(torch.cat([L, ab], 1)).cpu() for name, ab in colors.items()}
         for name, rgb in pictures.items():
             pixels = (rgb * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
@@ -129,10 +113,9 @@ class Perceptual:
         self._photos += len(L)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Measure all that was taken in.
+        """Measure all that was taken in: by row but the original fid, kid (its mean), kid_std, and lpips.
 
-        Returns:
-            By row but the original: fid, kid (its mean), kid_std, and lpips. Empty under `FEWEST_PHOTOS`.
+        Empty under `FEWEST_PHOTOS`.
 
         Raises:
             WeightsError: the network is not here and cannot be fetched.

@@ -27,12 +27,7 @@ _VAL5K = (
 
 
 def comparable_published_rows(names: Iterable[str], size_px: int) -> list[PublishedRow]:
-    """The published rows whose photos and protocol are those of a comparison.
-
-    Args:
-        names: of all photos that were measured.
-        size_px: the side of the squares that were measured.
-    """
+    """The published rows that were measured on photos of these names and at this size, by the protocol of `compare`."""
     numbers = {_number_of(name) for name in names}
     if size_px != _VAL5K_SIZE_PX or numbers != set(range(1, _VAL5K_PHOTOS + 1)):
         return []

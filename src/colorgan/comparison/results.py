@@ -27,8 +27,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import Interval, Values
+from colorgan.metrics.registry import METRICS
 
 GRAY, ORIGINAL = "gray", "original"
 FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow

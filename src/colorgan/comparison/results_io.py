@@ -14,9 +14,9 @@ from typing import Any
 from colorgan.comparison.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
 from colorgan.errors import UsageError
 from colorgan.files import atomic_write
-from colorgan.metrics import METRICS, with_current_names
 from colorgan.metrics.bootstrap import Interval
 from colorgan.metrics.calibration import BINS
+from colorgan.metrics.registry import METRICS, with_current_names
 
 FORMAT, READABLE_FORMATS = 2, (1, 2)
 _MOST_NAME = 80  # letters of a foreign row's name
@@ -157,12 +157,7 @@ class PreviousResults:
             raise UsageError(f"results of the same protocol in {self.path}", reason, advice)
 
     def aligned_rows(self, protocol: Protocol, photos: Sequence[PhotoName], taken: Sequence[str]) -> Iterator[Row]:
-        """The rows, with values in the order of other results' photos.
-
-        Args:
-            protocol: of the other results.
-            photos: theirs.
-            taken: names of rows that these may not have.
+        """The rows, with values in the order of other results' photos, and none of the names that are taken there.
 
         Raises:
             UsageError: they may not stand beside them.

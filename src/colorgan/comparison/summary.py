@@ -13,8 +13,8 @@ from colorgan.comparison.evaluate import Accumulator, RowMetrics
 from colorgan.comparison.formatting import difference_in_words, is_significant, number, photos_in_words
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import FEW_PHOTOS, FEWEST_TO_JUDGE, GRAY, ORIGINAL, Difference, PhotoName, Row
-from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import interval, paired_difference
+from colorgan.metrics.registry import METRICS
 
 _HEAVY = 0.1  # the share of a metric's weight from which a single photo is named
 # Gray is beaten, or not, where the true colors are what counts; the original is what colorfulness aims at.
@@ -30,14 +30,7 @@ def rows_of(
     seed: int,
     perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
 ) -> list[Row]:
-    """The baselines and the models with the metrics of the set.
-
-    Args:
-        accumulator: the metrics of photos.
-        models: the models.
-        seed: decides the bootstrap's draws.
-        perceptual: by row, what `Perceptual` measured.
-    """
+    """The baselines and the models with the metrics of the set; by row also what `Perceptual` measured."""
     by_name = {model.name: model for model in models}
     return [
         _row(name, measured, by_name.get(name), perceptual.get(name, {}), seed)
@@ -66,12 +59,8 @@ def _row(name: str, measured: RowMetrics, model: ComparedModel | None, perceptua
     )
 
 
-def differences_of(rows: Sequence[Row], seed: int) -> list[Difference]:
+def differences_of(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     """Each two models in every metric; each model and gray by the true colors; each model and the original."""
-    return list(_differences(rows, seed))
-
-
-def _differences(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     baselines = {row.name: row for row in rows if row.kind == "baseline"}
     models = [row for row in rows if row.kind != "baseline"]
     for first, second in combinations(models, 2):

@@ -47,22 +47,19 @@ class PhotoOrder:
     """
 
     def __init__(self, photos: int, weights: npt.NDArray[np.float64] | None = None) -> None:
-        self._photos = photos
+        weights = np.ones(photos) if weights is None else weights
         self._groups: list[tuple[Numbers, int]] = []  # photos of one weight, and how many draws they get together
-        if weights is not None:
-            for weight in np.unique(weights):
-                members = np.flatnonzero(weights == weight)
-                self._groups.append((members, round(float(weight) * len(members))))
+        for weight in np.unique(weights):
+            members = np.flatnonzero(weights == weight)
+            self._groups.append((members, round(float(weight) * len(members))))
 
     def __len__(self) -> int:
         """How many photos an epoch draws."""
-        return sum(draws for _, draws in self._groups) if self._groups else self._photos
+        return sum(draws for _, draws in self._groups)
 
     def drawn(self, seed: int, epoch: int) -> Numbers:
         """The photos of an epoch, by their positions in the split."""
         random = np.random.default_rng((seed, epoch))
-        if not self._groups:
-            return random.permutation(self._photos)
         drawn = []
         for members, draws in self._groups:
             whole, more = divmod(draws, len(members))
@@ -70,7 +67,7 @@ class PhotoOrder:
         return random.permutation(np.concatenate(drawn))
 
 
-def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.NDArray[np.float64] | None:
+def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
     """How often each photo is drawn, from how often those of its source are.
 
     Args:
@@ -78,13 +75,11 @@ def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.
         weights: by name, with or without the suffix; a source that is not named has 1.
 
     Returns:
-        (photos,), or None where no weight is given.
+        (photos,).
 
     Raises:
         UsageError: a name that is no source's, or weights that leave no photo.
     """
-    if not weights:
-        return None
     names = sorted(set(sources))
     factors = dict.fromkeys(names, 1.0)
     for given, weight in weights.items():

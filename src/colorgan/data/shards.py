@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colorgan.errors import SetError
-from colorgan.files import sync
+from colorgan.files import sync, why_missing
 
 
 @dataclass(frozen=True)
@@ -183,10 +184,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         text = path.read_bytes()
     except FileNotFoundError as error:
-        found = f"no {SET_FILE} in it" if folder.is_dir() else "no such folder"
+        found = f"no {SET_FILE} in it" if os.path.isdir(folder) else why_missing(folder)
         raise SetError(_expected(folder), found, "Make one: colorgan prepare PHOTOS -o data") from error
     except OSError as error:
-        raise SetError(_expected(folder), f"{SET_FILE} cannot be read ({error})", "Prepare the set again.") from error
+        reason = (error.strerror or str(error)).lower()
+        raise SetError(_expected(folder), f"{SET_FILE} cannot be read: {reason}", "Make it readable.") from error
     return parse_description(text, folder)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.files import why_missing
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping
 
 MAX_PHOTO_BYTES = 256 * 1000**2
@@ -114,7 +115,7 @@ class FolderSource(Source):
             found = len(subfolders)
             subfolders[:] = [name for name in subfolders if not is_housekeeping(name)]
             self.ignored += found - len(subfolders)
-            self.ignored += sum((here / name).is_symlink() for name in subfolders)
+            self.ignored += sum(os.path.islink(here / name) for name in subfolders)
             for name in names:
                 self._check()
                 yield from self._file(here / name)
@@ -122,6 +123,9 @@ class FolderSource(Source):
     def _file(self, path: Path) -> Iterator[Entry]:
         try:
             status = path.stat()
+        except PermissionError:  # as reading it says
+            yield from self._entry(path.relative_to(self.path).as_posix(), 0)
+            return
         except OSError:  # a link to nowhere, or in a circle
             self.ignored += 1
             return
@@ -259,11 +263,11 @@ def open_source(path: Path, check: Check = lambda: None) -> Source:
 
 
 def _kind_of(path: Path) -> type[Source]:
-    if path.is_dir():
+    if os.path.isdir(path):
         return FolderSource
     advice = "Give a folder, a .tar or a .zip."
-    if not path.is_file():
-        found = "it is neither a file nor a folder" if path.exists() else "there is nothing"
+    if not os.path.isfile(path):
+        found = "it is neither a file nor a folder" if os.path.exists(path) else why_missing(path)
         raise UsageError(f"photos at {path}", found, advice)
     with path.open("rb") as file:
         start = file.read(max(map(len, _COMPRESSED)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,11 +31,11 @@ def check_place(output: Path, overwrite: bool) -> None:
         UsageError: something is there that must not be replaced.
     """
     expected = f"a place for the set at {output}"
-    dangling = [path for path in (output, *output.parents) if path.is_symlink() and not path.exists()]
-    if dangling or (output.exists() and not output.is_dir()):
+    dangling = [path for path in (output, *output.parents) if os.path.islink(path) and not os.path.exists(path)]
+    if dangling or (os.path.exists(output) and not os.path.isdir(output)):
         found = f"{dangling[0]} is a link to nothing" if dangling else "it is a file"
         raise UsageError(expected, found, "Name another `output`.")
-    names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    names = sorted(path.name for path in output.iterdir()) if os.path.isdir(output) else []
     if not names:
         return
     if SET_FILE not in names:
@@ -84,7 +85,7 @@ def _remove_unused(staging: Path) -> None:
     """Remove an emptied folder, also with the lock of a run that was interrupted while it took it."""
     with contextlib.suppress(OSError):  # another process may be at work in it
         lock = staging / _LOCK_FILE
-        if lock.exists():
+        if os.path.exists(lock):
             with locked(lock):
                 pass
         staging.rmdir()
@@ -92,7 +93,7 @@ def _remove_unused(staging: Path) -> None:
 
 def _take_place(staging: Path, output: Path) -> None:
     retired = _retired(output)
-    if output.exists():
+    if os.path.exists(output):
         output.rename(retired)  # a crash between here and the next line is put right by _recover
     staging.rename(output)
     sync_folder(output.parent)
@@ -102,7 +103,7 @@ def _take_place(staging: Path, output: Path) -> None:
 def _recover(output: Path) -> None:
     """Finish or undo what a crash in the middle of _take_place left."""
     retired = _retired(output)
-    if retired.exists() and not output.exists():
+    if os.path.exists(retired) and not os.path.exists(output):
         retired.rename(output)
     shutil.rmtree(retired, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,11 +96,7 @@ def _decode_rgb(file: BinaryIO, options: ReadOptions, short_side_px: int | None)
 
 
 def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> tuple[int, int]:
-    """Width and height of a photo as its file has it, in pixels, without these being decoded.
-
-    Args:
-        source: as for `read`.
-        options: what to accept.
+    """Width and height of a photo as its file has it, in pixels, without these being decoded; it is given as to `read`.
 
     Raises:
         PhotoError: it cannot be read, or is larger than what is accepted.
@@ -183,7 +180,7 @@ def _check_is_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        found = "a link to nothing" if path.is_symlink() else "no such file"
+        found = "a link to nothing" if os.path.islink(path) else "no such file"
         raise PhotoError(A_PHOTO, found, "Check the name.") from error
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
     if not stat.S_ISREG(status.st_mode):

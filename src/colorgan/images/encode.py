@@ -80,22 +80,33 @@ def encode(
         OutputError: 16 bits without tifffile.
         UsageError: the format is only read.
     """
-    if suffix := FORMATS[format_name].written_as:
-        raise UsageError(
-            "a format that is written", f"{format_name} is only read", f"Choose another, such as {suffix}."
-        )
-    kept = metadata if metadata and options.keep_metadata else Metadata()
+    target = FORMATS[format_name]
+    if target.written_as:
+        advice = f"Choose another, such as {target.written_as}."
+        raise UsageError("a format that is written", f"{format_name} is only read", advice)
+    if max(rgb.shape) > target.most_side_px:
+        found = f"too large for {format_name}, which ends at {target.most_side_px} pixels a side"
+        raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
     warnings = _words_on_depth(format_name, metadata, options.bit_depth)
-    data, lost = _encode(format_name, rgb, alpha, kept, options)
+    if alpha is not None and not target.keeps_alpha:
+        if alpha.min() < 255:
+            warnings.append(f"{format_name} has no transparency; it was dropped")
+        alpha = None
+    kept = metadata if metadata and options.keep_metadata else Metadata()
+    try:
+        data, lost = _encoded(target, rgb, alpha, kept, options)
+    except (OutputError, MemoryError):
+        raise
+    except Exception:  # fields of damaged EXIF data, of which encoders raise whatever they like
+        warnings.append("EXIF data that cannot be written anew, left out")
+        data, lost = _encoded(target, rgb, alpha, replace(kept, exif=None), options)
     return data, (*warnings, *lost)
 
 
 def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
     """Write the bytes of a file, whole or not at all.
 
-    Args:
-        data: the bytes.
-        target: a path, where a file is replaced and a missing folder made, or a file that is open for writing.
+    A path's file is replaced, and a missing folder made; a file that is open for writing is written and flushed.
 
     Raises:
         PhotoError: the disk knows no such name.
@@ -125,32 +136,11 @@ def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int)
     return ["16 bits a channel, written with 8; in a TIFF `bit_depth=16` keeps them"] if had_more else []
 
 
-def _encode(
-    format_name: str, rgb: Plane | NDArray[np.uint16], alpha: Plane | None, metadata: Metadata, how: WriteOptions
-) -> tuple[bytes, list[str]]:
-    target = FORMATS[format_name]
-    if max(rgb.shape) > target.most_side_px:
-        found = f"too large for {target.name}, which ends at {target.most_side_px} pixels a side"
-        raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
-    warnings = []
-    if alpha is not None and not target.keeps_alpha:
-        if alpha.min() < 255:
-            warnings.append(f"{target.name} has no transparency; it was dropped")
-        alpha = None
-    arguments, lost = described(format_name, metadata, how.mark)
-    try:
-        return _encoded(target, rgb, alpha, arguments, how), warnings + lost
-    except (OutputError, MemoryError):
-        raise
-    except Exception:  # fields of damaged EXIF data, of which encoders raise whatever they like
-        arguments, lost = described(format_name, replace(metadata, exif=None), how.mark)
-        warnings.append("EXIF data that cannot be written anew, left out")
-        return _encoded(target, rgb, alpha, arguments, how), warnings + lost
-
-
 def _encoded(
-    target: Format, rgb: NDArray[Any], alpha: Plane | None, arguments: dict[str, Any], how: WriteOptions
-) -> bytes:
+    target: Format, rgb: NDArray[Any], alpha: Plane | None, metadata: Metadata, how: WriteOptions
+) -> tuple[bytes, list[str]]:
+    """The bytes of a file, and what of the metadata the format could not hold, in words."""
+    arguments, lost = described(target.name, metadata, how.mark)
     buffer = io.BytesIO()
     nested = arguments.pop("nested", {})
     if how.bit_depth == 16 and target.name == "TIFF":
@@ -160,10 +150,10 @@ def _encoded(
         arguments["icc_profile"] = SRGB_PROFILE
         picture = to_image(_with_depth(rgb, np.uint8), alpha)
         if target.name == "JPEG" and (data := _jpeg_beside_others(picture, arguments)):
-            return data
+            return data, lost
         picture.save(buffer, target.name, **arguments)
     samples.append_directories(buffer, nested)
-    return buffer.getvalue()
+    return buffer.getvalue(), lost
 
 
 def _jpeg_beside_others(picture: Image.Image, arguments: dict[str, Any]) -> bytes:

@@ -52,54 +52,42 @@ def written_suffix(suffix: str) -> str:
     return (FORMATS[name].written_as if name else "") or suffix
 
 
-# Kinds of files that are met in place of photos, by the place and the text of what they begin with.
-_OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-    (0, b"\xff\x0a", "a JPEG XL picture"),
-    (0, b"II\xbc\1", "a JPEG XR picture"),
-    (0, b"8BPS", "a Photoshop document"),
-    (0, b"gimp xcf", "a GIMP document"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"%!PS", "a PostScript document"),
-    (0, b"\xc5\xd0\xd3\xc6", "a PostScript document"),
-    (0, b"AT&TFORM", "a DjVu document"),
-    (4, b"ftypcrx ", "a raw photo of a camera"),
-    (0, b"FUJIFILMCCD-RAW", "a raw photo of a camera"),
-    (0, b"IIRO", "a raw photo of a camera"),
-    (0, b"IIRS", "a raw photo of a camera"),
-    (0, b"IIU\0", "a raw photo of a camera"),
-    (0, b"\0MRM", "a raw photo of a camera"),
-    (0, b"FOVb", "a raw photo of a camera"),
-    (8, b"CR\2\0", "a raw photo of a camera"),
-    (0, b"v/1\1", "an OpenEXR picture"),
-    (0, b"#?R", "a Radiance HDR picture"),
-    (0, b"DDS ", "a DDS texture"),
-    (0, b"qoif", "a QOI picture"),
-    (0, b"FLIF", "a FLIF picture"),
-    (0, b"BPG\xfb", "a BPG picture"),
-    (0, b"\0\0\1\0", "an icon"),
-    (0, b"icns", "an icon"),
-    (0, b"SIMPLE  =", "a FITS picture"),
-    (128, b"DICM", "a DICOM picture"),
-    (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
-    (0, b"P1\n", "a PBM picture"),
-    (0, b"P4\n", "a PBM picture"),
-    (0, b"P2\n", "a PGM picture"),
-    (0, b"P5\n", "a PGM picture"),
-    (0, b"P3\n", "a PPM picture"),
-    (0, b"P6\n", "a PPM picture"),
-    (4, b"ftyp", "a video, or a picture of an unknown kind,"),
-    (8, b"AVI ", "a video"),
-    (0, b"\x1aE\xdf\xa3", "a video"),
-    (0, b"PK\3\4", "a zip archive"),
-    (0, b"Rar!", "a RAR archive"),
-    (0, b"7z\xbc\xaf", "a 7-Zip archive"),
-    (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"\0\5\x16\7", "what macOS keeps beside a file"),
-    (0, b"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
-)
+# Kinds of files that are met in place of photos, by the place and the text of what they begin with; the first counts.
+_OTHER_KINDS: dict[str, tuple[tuple[int, bytes], ...]] = {
+    "a JPEG 2000 picture": ((0, b"\0\0\0\x0cjP  \r\n\x87\n"), (0, b"\xff\x4f\xff\x51")),
+    "a JPEG XL picture": ((0, b"\0\0\0\x0cJXL \r\n\x87\n"), (0, b"\xff\x0a")),
+    "a JPEG XR picture": ((0, b"II\xbc\1"),),
+    "a Photoshop document": ((0, b"8BPS"),),
+    "a GIMP document": ((0, b"gimp xcf"),),
+    "a PDF document": ((0, b"%PDF"),),
+    "a PostScript document": ((0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")),
+    "a DjVu document": ((0, b"AT&TFORM"),),
+    "a raw photo of a camera": (
+        *((4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIRS")),
+        *((0, b"IIU\0"), (0, b"\0MRM"), (0, b"FOVb"), (8, b"CR\2\0")),
+    ),
+    "an OpenEXR picture": ((0, b"v/1\1"),),
+    "a Radiance HDR picture": ((0, b"#?R"),),
+    "a DDS texture": ((0, b"DDS "),),
+    "a QOI picture": ((0, b"qoif"),),
+    "a FLIF picture": ((0, b"FLIF"),),
+    "a BPG picture": ((0, b"BPG\xfb"),),
+    "an icon": ((0, b"\0\0\1\0"), (0, b"icns")),
+    "a FITS picture": ((0, b"SIMPLE  ="),),
+    "a DICOM picture": ((128, b"DICM"),),
+    "a Windows metafile": ((0, b"\xd7\xcd\xc6\x9a"),),
+    "a PBM picture": ((0, b"P1\n"), (0, b"P4\n")),
+    "a PGM picture": ((0, b"P2\n"), (0, b"P5\n")),
+    "a PPM picture": ((0, b"P3\n"), (0, b"P6\n")),
+    "a video, or a picture of an unknown kind,": ((4, b"ftyp"),),
+    "a video": ((8, b"AVI "), (0, b"\x1aE\xdf\xa3")),
+    "a zip archive": ((0, b"PK\3\4"),),
+    "a RAR archive": ((0, b"Rar!"),),
+    "a 7-Zip archive": ((0, b"7z\xbc\xaf"),),
+    "a gzip archive": ((0, b"\x1f\x8b"),),
+    "what macOS keeps beside a file": ((0, b"\0\5\x16\7"),),
+    "a pointer of Git LFS, not the file itself": ((0, b"version https://git-lfs"),),
+}
 # What turns a kind into photos.
 _WHAT_TO_DO = (
     (("a PDF document", "a DjVu document"), "take its pictures out first, such as with `pdfimages -all`"),
@@ -129,13 +117,12 @@ def kind_by_suffix(suffix: str) -> str:
 
 
 def kind_of(start: bytes) -> str:
-    """What a file is that is no photo of a kind that is read here, by its first 256 bytes; empty where that is unknown.
-
-    Args:
-        start: the bytes.
-    """
+    """What a file is that is no photo of a kind that is read here, by its first 256 bytes; empty where unknown."""
     text = start.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     for mark, kind in _TEXTS:
         if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text):
             return kind
-    return next((kind for place, mark, kind in _OTHER_KINDS if start.startswith(mark, place)), "")
+    for kind, marks in _OTHER_KINDS.items():
+        if any(start.startswith(mark, place) for place, mark in marks):
+            return kind
+    return ""

@@ -90,11 +90,7 @@ def gray_profile(curve: bytes) -> bytes:
 
 
 def rgb_profile(curve: bytes, chromaticities: Sequence[float]) -> bytes:
-    """Make an ICC profile of RGB of one encoded tone curve.
-
-    Args:
-        curve: as for `gray_profile`.
-        chromaticities: x and y of white, red, green and blue.
+    """Make an ICC profile of RGB of one encoded tone curve, and of x and y of white, red, green and blue.
 
     Raises:
         ValueError, ZeroDivisionError: they are impossible.

@@ -48,17 +48,10 @@ class Lightness:
     def reduced(
         self, height: int, width: int, resample: Image.Resampling = Image.Resampling.LANCZOS
     ) -> NDArray[np.float32]:
-        """L at another size, antialiased: samples are averaged, then looked up, as pictures for training were.
+        """L at another size, also a larger one, antialiased: (height, width), 0..100.
 
-        The filter is a sharp one: networks that learned from small photos are surer of a sharp one.
-
-        Args:
-            height: pixels; may be more than the photo's own.
-            width: pixels.
-            resample: the filter.
-
-        Returns:
-            (height, width), 0..100.
+        Samples are averaged, then looked up, as pictures for training were. The filter is a sharp one: networks that
+        learned from small photos are surer of a sharp one.
         """
         small = Image.fromarray(self.samples).resize((width, height), resample)
         L: NDArray[np.float32] = self.table[np.asarray(small)]
@@ -114,12 +107,7 @@ def codes_of_lightness(L: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def lightness_of_rgb(planes: Sequence[Samples], luminance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """L of three planes.
-
-    Args:
-        planes: red, green and blue.
-        luminance: (3, 256) or (3, 65536), what each of their samples adds.
-    """
+    """L of red, green and blue by what each of their samples adds to luminance, (3, 256) or (3, 65536)."""
     red, green, blue = (table[plane] for table, plane in zip(luminance, planes, strict=True))
     L: NDArray[np.float32] = _lightness_of_luminance(red + green + blue)
     return L

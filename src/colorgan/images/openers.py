@@ -75,10 +75,7 @@ def open_image(file: BinaryIO) -> ImageFile:
 
 
 def check_start(start: bytes) -> None:
-    """See whether a file can be one of the known formats, as far as its first bytes tell.
-
-    Args:
-        start: at least 256 bytes, or all there are.
+    """See whether a file can be one of the known formats by its first 256 bytes, or all there are.
 
     Raises:
         PhotoError: it is of another kind, or what reads it is missing.

@@ -127,11 +127,9 @@ def _raster_of(
 
 
 def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
-    """Read a Pillow picture of any mode into 8-bit sRGB by its profile, upright, on white where it is transparent.
+    """Read a Pillow picture into 8-bit sRGB by its profile, upright, on white where it is transparent.
 
-    Args:
-        image: decoded, or open.
-        again: opens the same picture once more, where it comes from a file and is not decoded yet.
+    It is given as to `from_image`.
 
     Raises:
         PhotoError: a mode that is no picture.
@@ -145,13 +143,9 @@ def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None =
 
 
 def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc: bytes | None) -> Image.Image:
-    """Make 8-bit sRGB, upright, of decoded pixels.
+    """Make 8-bit sRGB, upright, of decoded pixels, which lie as EXIF says, 1..8.
 
-    Args:
-        raster: as the file has it.
-        colors: what its samples stand for.
-        orientation: EXIF's, 1..8.
-        icc: the embedded profile, which 16-bit colors are still to be converted by; None where they are sRGB.
+    The embedded profile is what 16-bit colors are still to be converted by; it is None where they are sRGB.
     """
     turn = _UNTURNED[orientation]
     size = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
@@ -194,16 +188,9 @@ def assembled(
     warnings: list[str],
     icc: bytes | None = None,
 ) -> Photo:
-    """Make a photo of decoded pixels and what their file said.
+    """Make a photo of decoded pixels, which lie as EXIF says, 1..8, and of what their file said.
 
-    Args:
-        raster: as the file has it.
-        colors: what its samples stand for.
-        orientation: EXIF's, 1..8.
-        format_name: as for `Photo`.
-        metadata: likewise.
-        warnings: what a user should know so far.
-        icc: the embedded profile.
+    The embedded profile is what 16-bit colors are still to be judged by; it is None where they are sRGB.
     """
     turn = _UNTURNED[orientation]
     upright = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
@@ -231,12 +218,7 @@ def assembled(
 
 
 def _sampled(raster: Raster, icc: bytes | None) -> Image.Image:
-    """Every n-th pixel of a picture, as 8-bit sRGB on white.
-
-    Args:
-        raster: the picture.
-        icc: the profile by which deep samples are still to be converted; None where they are sRGB.
-    """
+    """Every n-th pixel of a picture, as 8-bit sRGB on white; the profile is as for `assembled`."""
     step = max(1, max(raster.height, raster.width) // _SAMPLED_PX)
     sampled = []
     for row in range(0, raster.height, step):

@@ -74,11 +74,9 @@ def merged(planes: Sequence[Samples]) -> Image.Image:
 
 
 def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Raster:
-    """Take the samples of a decoded picture of at most 8 bits a channel.
+    """Take the samples of a decoded picture of at most 8 bits a channel, and leave it as it is.
 
-    Args:
-        image: it is left as it is.
-        to_srgb: gives sRGB of pixels of the picture's own kind, where they are not sRGB.
+    `to_srgb` gives sRGB of pixels of the picture's own kind, where they are not sRGB.
 
     Raises:
         PhotoError: a mode that is no picture.
@@ -139,12 +137,7 @@ class Scale:
 def scale_of(least: float, greatest: float, kind: str, bits: int, warnings: list[str]) -> Scale:
     """The values that stand for black and white where a file doesn't say it, of the least and greatest one.
 
-    Args:
-        least: value of the picture.
-        greatest: likewise.
-        kind: of the numbers, as NumPy has it: u, i or f.
-        bits: of each.
-        warnings: to which is added what was taken.
+    The kind of the numbers is u, i or f, as NumPy has it; what was taken is added to the warnings.
     """
     fulls: tuple[tuple[float, float], ...]
     if kind == "f":  # which may overshoot its white a little
@@ -219,9 +212,7 @@ def gray_raster(image: Image.Image, warnings: list[str]) -> Raster:
 def color_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
     """Decode 16 bits a channel, of which Pillow gives one byte at a time; None where the picture has none, or others.
 
-    Args:
-        image: open, and not decoded yet.
-        again: opens the same picture once more.
+    The picture is open, and not decoded yet; it is opened once more for the other bytes.
     """
     raw = raw_mode(image)
     if getattr(image, "tag_v2", {}).get(_PLANAR_CONFIGURATION) == _SEPARATE:

@@ -97,13 +97,9 @@ class Meaning:
 
 
 def of_code_points(primaries: int, transfer: int, *, is_full_range: bool = True, is_gray: bool = False) -> Meaning:
-    """The meaning of samples by code points of ITU-T H.273.
+    """The meaning of samples by code points of ITU-T H.273 for their primaries and their curve.
 
-    Args:
-        primaries: their code.
-        transfer: the code of their curve.
-        is_full_range: whether they take all values, and not the narrower range of television.
-        is_gray: whether they are gray.
+    They take all values, or else the narrower range of television.
     """
     primaries, transfer = (1 if primaries == _UNSPECIFIED else primaries, 13 if transfer == _UNSPECIFIED else transfer)
     curve, corners = _CURVES.get(transfer), _PRIMARIES.get(primaries)

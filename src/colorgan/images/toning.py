@@ -45,11 +45,7 @@ class Toning(str, Enum):
 
 
 def toning_of(picture: Image.Image) -> Toning:
-    """Judge a picture.
-
-    Args:
-        picture: of any size, RGB, in sRGB.
-    """
+    """Judge an RGB picture of any size, in sRGB."""
     scale = min(1.0, _SIDE_PX / max(picture.size))
     width, height = (max(1, round(side * scale)) for side in picture.size)
     small = picture.resize((width, height), Image.Resampling.BOX) if scale < 1 else picture

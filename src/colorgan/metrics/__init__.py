@@ -4,27 +4,3 @@
 al.'s pair, `bleeding` is about edges. `registry` joins them into one table and one measurement. docs/evaluation.md
 defines them.
 """
-
-from colorgan.metrics.registry import (
-    METRICS,
-    METRICS_VERSION,
-    ImageBatch,
-    Metric,
-    MetricAccumulator,
-    MetricResult,
-    MetricValues,
-    measure,
-    with_current_names,
-)
-
-__all__ = [
-    "METRICS",
-    "METRICS_VERSION",
-    "ImageBatch",
-    "Metric",
-    "MetricAccumulator",
-    "MetricResult",
-    "MetricValues",
-    "measure",
-    "with_current_names",
-]

@@ -17,14 +17,7 @@ def auc_scores(ab: Tensor, truth: Tensor) -> Tensor:
     """Score each pixel by the share of the thresholds 0, 1, ..., 150 that its ab distance does not exceed.
 
     The mean of these scores over pixels is the area under the cumulative error curve, which is why no threshold needs
-    to be looped over.
-
-    Args:
-        ab: (B, 2, H, W), Lab units.
-        truth: the same.
-
-    Returns:
-        (B, H, W), 0..1.
+    to be looped over. Of ab, (B, 2, H, W) twice in Lab units -> (B, H, W), 0..1.
     """
     difference = ab - truth
     distance = torch.hypot(difference[:, 0], difference[:, 1])
@@ -32,16 +25,10 @@ def auc_scores(ab: Tensor, truth: Tensor) -> Tensor:
 
 
 def rarity_weights(truth: Tensor) -> Tensor:
-    """The weight of each pixel in rebalanced metrics: 1 / prior of its true bin.
+    """The weight of each pixel in rebalanced metrics, 1 / prior of its true bin: (B, 2, H, W) -> (B, H, W).
 
     Bins are looked up by ab in whole Lab units, and a color midway between two belongs to the first of them: the
     convention by which the reference values come out. A search by exact ab gives 0.2 less for gray.
-
-    Args:
-        truth: (B, 2, H, W), Lab units.
-
-    Returns:
-        (B, H, W).
     """
     whole = truth.round().clamp(-_REACH, _REACH).long() + _REACH
     return _weights(truth.device)[whole[:, 0] * (2 * _REACH + 1) + whole[:, 1]]

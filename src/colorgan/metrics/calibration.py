@@ -17,13 +17,7 @@ class Reliability:
         self._sums = torch.zeros(3, BINS, dtype=torch.float64)  # pixels, their confidence, and how many came true
 
     def add(self, confidence: Tensor, ab: Tensor, truth: Tensor) -> None:
-        """Take in a photo.
-
-        Args:
-            confidence: (h, w), 0..1.
-            ab: shown, (2, H, W), Lab units.
-            truth: likewise.
-        """
+        """Take in a photo: confidence (h, w), 0..1, and ab as shown and as it truly is, (2, H, W), Lab units."""
         sure = F.interpolate(confidence[None, None], ab.shape[-2:], mode="bilinear", align_corners=False).flatten()
         came_true = ((ab - truth).norm(dim=0) <= WITHIN).flatten()
         place = (sure * BINS).long().clamp(0, BINS - 1)

@@ -37,11 +37,7 @@ def colorfulness(rgb: Tensor) -> tuple[Tensor, Tensor]:
 def out_of_gamut(lab: Tensor) -> Tensor:
     """The share of pixels whose color sRGB does not have: some channel more than half a level of 255 outside 0..1.
 
-    Args:
-        lab: (B, 3, H, W), as predicted, before anything is clipped.
-
-    Returns:
-        (B,), 0..1.
+    Of Lab as predicted, before anything is clipped: (B, 3, H, W) -> (B,), 0..1.
     """
     low, high = lab_to_linear(lab).aminmax(dim=1)
     # Both ends of the sRGB curve, in linear light: a line of slope 12.92 at 0, a slope of 0.4396 at 1.
@@ -52,12 +48,7 @@ def out_of_gamut(lab: Tensor) -> Tensor:
 def gray_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """The mean chroma that is given to pixels that are truly gray: whose true chroma is at most 4 Lab units.
 
-    Args:
-        ab: (B, 2, H, W), Lab units.
-        truth: the same.
-
-    Returns:
-        The mean, (B,), Lab units, NaN for a photo without such pixels; and the share of such pixels, (B,).
+    Of ab, (B, 2, H, W) twice in Lab units, the mean, (B,), NaN for a photo without such pixels; and their share, (B,).
     """
     gray = torch.hypot(truth[:, 0], truth[:, 1]) <= GRAY_CHROMA
     chroma = torch.hypot(ab[:, 0], ab[:, 1])

@@ -18,14 +18,9 @@ _HALF = math.pi + 4e-6  # hues that are opposite but for rounding take the paper
 
 
 def psnr(rgb: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio over the three channels.
+    """Peak signal-to-noise ratio over the three channels of sRGB, 0..1, in decibels: (B, 3, H, W) twice -> (B,).
 
-    Args:
-        rgb: (B, 3, H, W), sRGB, 0..1.
-        truth: the same.
-
-    Returns:
-        (B,), decibels; infinite where the two are equal.
+    It is infinite where the two are equal.
     """
     return -10.0 * (rgb - truth).square().flatten(1).mean(1).log10()
 
@@ -38,11 +33,7 @@ def ab_l1(ab: Tensor, truth: Tensor) -> Tensor:
 def local_moments(rgb: Tensor) -> tuple[Tensor, Tensor]:
     """The part of SSIM that depends on one picture alone: the local means of its values and of their squares.
 
-    Args:
-        rgb: (B, 3, H, W), 0..1.
-
-    Returns:
-        Two of (B, 3, H', W').
+    (B, 3, H, W), 0..1 -> two of (B, 3, H', W').
     """
     return _windowed(rgb), _windowed(rgb.square())
 
@@ -92,12 +83,7 @@ def _windowed(planes: Tensor) -> Tensor:
 def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
     """Color difference CIEDE2000 of each pixel (Sharma, Wu and Dalal 2005, equations 2 to 22; kL = kC = kH = 1).
 
-    Args:
-        lab: (..., 3, H, W), Lab.
-        truth: the same.
-
-    Returns:
-        (..., H, W), 0 up; about 1 is the least difference that is seen.
+    Of Lab, (..., 3, H, W) twice -> (..., H, W), 0 up; about 1 is the least difference that is seen.
     """
     L1, a1, b1 = lab.unbind(-3)
     L2, a2, b2 = truth.unbind(-3)

@@ -17,6 +17,7 @@ from torch import Tensor
 from colorgan.color.lab import lab_to_rgb
 from colorgan.metrics.auc import auc_scores, rarity_weights
 from colorgan.metrics.bleeding import color_bleeding
+from colorgan.metrics.bootstrap import Values
 from colorgan.metrics.colorfulness import colorfulness, gray_chroma, out_of_gamut
 from colorgan.metrics.fidelity import ab_l1, ciede2000, local_moments, psnr, ssim
 
@@ -180,16 +181,7 @@ def with_current_names(found: Mapping[str, V]) -> dict[str, V]:
 
 @torch.no_grad()
 def measure(predicted: ImageBatch, truth: ImageBatch, names: Iterable[str] = METRICS) -> dict[str, MetricResult]:
-    """Measure a batch of predictions.
-
-    Args:
-        predicted: the photos as predicted.
-        truth: the same photos in their true colors.
-        names: of `METRICS`; all of them.
-
-    Returns:
-        By name.
-    """
+    """Measure a batch of predictions beside the same photos in their true colors, in the metrics of these names."""
     return {name: METRICS[name].measure(predicted, truth) for name in names}
 
 
@@ -221,37 +213,33 @@ class MetricValues:
 
 
 class MetricAccumulator:
-    """Gathers metrics batch by batch; its memory does not grow with the photos."""
+    """Gathers the metrics of photos, batch by batch."""
 
     def __init__(self) -> None:
         self.photos = 0
-        self._sums: dict[str, tuple[float, float]] = {}
+        self._batches: list[dict[str, Tensor]] = []  # by name, (2, B): values and weights
 
-    def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> dict[str, MetricResult]:
-        """Take in a batch.
-
-        Args:
-            L: (B, 1, H, W), 0..100.
-            ab: predicted, (B, 2, H, W), Lab units.
-            truth: true, (B, 2, H, W), Lab units.
-
-        Returns:
-            The metrics of its photos, by the names of `MetricValues`.
-        """
+    def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> None:
+        """Take in a batch: L (B, 1, H, W), 0..100, and ab as predicted and as it truly is, (B, 2, H, W), Lab units."""
         true = ImageBatch(L, truth)
         aimed_at = [metric.name for metric in METRICS.values() if metric.better == "neither"]
         measured = measure(ImageBatch(L, ab), true)
         measured |= {f"{name}_truth": result for name, result in measure(true, true, aimed_at).items()}
-        # One transfer for all; Python's numbers are double, so that sums of a million photos keep their digits.
+        # One transfer for all.
         stacked = torch.stack([torch.stack([m.value, m.weight]) for m in measured.values()]).cpu().double()
-        for name, (value, weight) in zip(measured, stacked, strict=True):
-            total, weights = self._sums.get(name, (0.0, 0.0))
-            counted = weight > 0  # a value without weight is NaN
-            self._sums[name] = (total + float((value * weight)[counted].sum()), weights + float(weight.sum()))
+        self._batches.append(dict(zip(measured, stacked, strict=True)))
         self.photos += len(L)
-        return measured
+
+    def by_photo(self, name: str) -> tuple[Values, Values]:
+        """The value and the weight of each photo taken in, by a name of `MetricValues`."""
+        values, weights = torch.cat([batch[name] for batch in self._batches], dim=1).numpy()
+        return values, weights
 
     def means(self) -> MetricValues:
         """The metrics of all photos taken in, of which there must be one."""
-        ratios = {name: total / weight if weight else math.nan for name, (total, weight) in self._sums.items()}
-        return MetricValues(self.photos, ratios)
+        means = {}
+        for name in self._batches[0]:
+            values, weights = self.by_photo(name)
+            counted = weights > 0  # a value without weight is NaN
+            means[name] = float((values * weights)[counted].sum() / weights.sum()) if counted.any() else math.nan
+        return MetricValues(self.photos, means)

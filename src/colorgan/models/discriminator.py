@@ -25,13 +25,7 @@ _ADVICE = "Give the weights/discriminator.safetensors of a run of colorgan train
 
 
 def save_discriminator(path: Path, discriminator: PatchGAN, info: ModelInfo) -> None:
-    """Write a discriminator; the file is whole or absent.
-
-    Args:
-        path: where to.
-        discriminator: its weights are written as they are.
-        info: of the generator that it was trained with.
-    """
+    """Write a discriminator beside what is said of its generator; the file is whole or absent."""
     named = replace(
         info, name="discriminator", network=PatchGAN.network, options=discriminator.options, figures={}, temperature=1.0
     )

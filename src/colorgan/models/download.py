@@ -89,7 +89,7 @@ def fetch(
         WeightsError: offline, or no address gives this file.
         OutputError: the place cannot be written.
     """
-    if target.is_file():
+    if os.path.isfile(target):
         return
     if is_offline():
         found = f"not at hand ({target}), and COLORGAN_OFFLINE is set, so that nothing is fetched"
@@ -99,7 +99,7 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(target, part, progress):
-            if target.is_file():  # another process brought it meanwhile
+            if os.path.isfile(target):  # another process brought it meanwhile
                 return
             if not _is_whole(part, file.sha256):
                 _download(file, part, progress)
@@ -274,8 +274,8 @@ def _reason(error: object) -> str:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    return path.stat().st_size if os.path.exists(path) else 0
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    return path.exists() and sha256_of(path).startswith(sha256)
+    return os.path.exists(path) and sha256_of(path).startswith(sha256)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colorgan.errors import WeightsError
-from colorgan.metrics import with_current_names
+from colorgan.metrics.registry import with_current_names
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 
 FORMAT_VERSION = "1"
@@ -86,11 +87,9 @@ _KEYS = {"license": "licence"}  # old spelling, under which files are checked
 
 
 def digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of all that a file says, so that a single changed byte is noticed.
+    """The SHA-256 of all that a file says, but for the digest itself, so that a single changed byte is noticed.
 
-    Args:
-        metadata: everything but the digest itself.
-        tensors: any order; contiguous, on the CPU.
+    Tensors may come in any order; they are contiguous, and on the CPU.
     """
     total = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name in sorted(tensors):
@@ -101,12 +100,7 @@ def digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 
 def file_bytes(info: ModelInfo, tensors: Mapping[str, Tensor]) -> Iterator[bytes]:
-    """A weights file, in pieces; the same content is always the same bytes.
-
-    Args:
-        info: what the file is to say of the model.
-        tensors: by name, contiguous, on the CPU.
-    """
+    """A weights file, in pieces, of contiguous tensors on the CPU; the same content is always the same bytes."""
     data = save(dict(tensors), _metadata_of(info, tensors))
     # The library puts metadata in a new order each time, so that the header is written again, sorted: 8 bytes of
     # its length, JSON, blanks up to a multiple of 8.
@@ -127,10 +121,7 @@ def _metadata_of(info: ModelInfo, tensors: Mapping[str, Tensor]) -> dict[str, st
 
 
 def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
-    """Read a file's own description.
-
-    Returns:
-        None for a file that says nothing about colorgan.
+    """Read a file's own description; None for a file that says nothing about colorgan.
 
     Raises:
         WeightsError: of a newer format, or a field is missing or out of bounds.
@@ -178,7 +169,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise bad_weights(path, "a folder" if path.is_dir() else "not a file", "Give the path of a file.")
+            raise bad_weights(path, "a folder" if os.path.isdir(path) else "not a file", "Give the path of a file.")
         with path.open("rb") as file:
             start = file.read(len(_ZIP_START))
     except (OSError, ValueError) as error:
@@ -245,13 +236,7 @@ def _unwrapped(state: object) -> object:
 
 
 def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that are not a network's own: names, shapes, kinds, then values.
-
-    Args:
-        path: their file.
-        network: its name.
-        wanted: the network's state; may be on the meta device.
-        found: what the file holds.
+    """Refuse tensors of a file that are not a network's own state, which may be on the meta device.
 
     Raises:
         WeightsError: anything is missing, foreign, of another shape or kind, or not finite.

@@ -120,14 +120,14 @@ def load_model(name_or_path: str, device: torch.device | str = "cpu", progress: 
         return _load_named(name_or_path, device, progress)
     path = Path(name_or_path)
     # os.path here and below, since the methods of Path raise for a name too long, or a folder that must not be read.
-    if path.suffix.lower() not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES and not os.path.exists(path):  # noqa: PTH110
+    if path.suffix.lower() not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES and not os.path.exists(path):
         raise UsageError("a model", f"{name_or_path[:80]!r} is neither a name nor a file", name_advice(name_or_path))
     return _load_file(path, device)
 
 
 def _load_named(name: str, device: torch.device, progress: Progress | None) -> Model:
     named, path = NAMED_MODELS[name], model_path(name)
-    if not os.path.isfile(path):  # noqa: PTH113
+    if not os.path.isfile(path):
         if named.published is None:
             raise WeightsError(f"weights of {name}", f"no file {path}", named.advice)
         fetch(named.published.file, path, partial(_convert, named.published.info), progress)
@@ -203,7 +203,7 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
     """
     if path is None:
         path = cache_folder() / f"{VGG19_INFO.name}.safetensors"
-        if not path.is_file():
+        if not os.path.isfile(path):
             fetch(published_vgg19(), path, _cut_vgg19, progress)
     metadata, tensors = read_tensors(path)
     used = _vgg19_tensors(path, tensors)
@@ -216,10 +216,7 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
 
 
 def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
-    """Read a published EfficientNet-Lite classifier, and take the encoder out of it.
-
-    Args:
-        path: an `efficientnet-liteN-*.pth`.
+    """Take the encoder out of a published EfficientNet-Lite classifier, an `efficientnet-liteN-*.pth`.
 
     Returns:
         The encoder on the CPU, and what is to be said of a network that starts from it.
@@ -243,11 +240,7 @@ def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
 
 
 def load_encoder_features(path: Path, device: torch.device) -> LiteFeatures:
-    """Load a published EfficientNet-Lite as a perceptual network: frozen, in evaluation mode, for photos in color.
-
-    Args:
-        path: an `efficientnet-liteN-*.pth`.
-        device: where its weights are to be.
+    """Load an `efficientnet-liteN-*.pth` as a perceptual network: frozen, in evaluation mode, for photos in color.
 
     Raises:
         WeightsError: it is no such file.

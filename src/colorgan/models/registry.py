@@ -141,13 +141,13 @@ def model_path(name_or_path: str) -> Path:
 def available_models() -> list[str]:
     """The names that load without anything being fetched or trained, in the table's order."""
     # os.path, since Path's own method raises for a folder that must not be read.
-    return [name for name in NAMED_MODELS if os.path.isfile(model_path(name))]  # noqa: PTH113
+    return [name for name in NAMED_MODELS if os.path.isfile(model_path(name))]
 
 
 def model_digest(name_or_path: str) -> str:
     """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
     path = model_path(name_or_path)
-    if not os.path.isfile(path):  # noqa: PTH113 (as above)
+    if not os.path.isfile(path):
         return ""
     try:
         return sha256_of(path)
@@ -163,11 +163,7 @@ def name_advice(name: str) -> str:
 
 
 def install_model(name: str, path: Path) -> None:
-    """Put a run's weights into the cache, so that they have a name.
-
-    Args:
-        name: finetuned or gan.
-        path: the weights; they are copied.
+    """Copy a run's weights into the cache, so that they have a name, finetuned or gan.
 
     Raises:
         OutputError: the cache cannot be written, or the weights not read.

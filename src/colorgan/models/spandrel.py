@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +38,6 @@ class DDColor(Generator):
         self.theirs = network
         self.float32_parts = tuple(name for name, _ in self.named_modules())
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """None: spandrel builds it from its tensors."""
-        return {}
-
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 32; no temperature plays a part."""
         gray = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], dim=1))
@@ -54,14 +48,7 @@ class DDColor(Generator):
 
 
 def load_peer(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Generator, ModelInfo]:
-    """Build the network that spandrel knows these tensors by.
-
-    Args:
-        path: their file.
-        tensors: on the CPU.
-
-    Returns:
-        The generator, and what can be said of it.
+    """Build the network that spandrel knows a file's tensors by, which are on the CPU; and say what can be said of it.
 
     Raises:
         WeightsError: the extra is missing, spandrel knows no such colorization network, or the file is damaged.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -70,11 +70,6 @@ class ECCV16(Generator):
         # A loss on the logits never reaches this layer, so that it has to mean the bins from the start.
         with torch.no_grad():
             self.model_out.weight.copy_((bin_centers() / AB_SCALE).T[..., None, None])
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """None: the published architecture has one size."""
-        return {}
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 8."""

@@ -41,6 +41,7 @@ class Generator(nn.Module, ABC):
         float32_parts: the submodules that compute in float32 also where the others run in half precision.
         can_fold: whether modules stand in the order in which they are applied, so that `folding.py` may rely on it.
         unused: tensors of its published file that play no part in the colors.
+        takes_hints: whether hints change what it says; without that, `forward` takes none.
     """
 
     network: str
@@ -48,20 +49,16 @@ class Generator(nn.Module, ABC):
     float32_parts: tuple[str, ...] = ()
     can_fold: bool = False
     unused: tuple[str, ...] = ()
+    takes_hints: bool = False
 
     @property
-    @abstractmethod
     def options(self) -> dict[str, Any]:
-        """The keyword arguments that build this very network again, JSON-serializable."""
+        """The keyword arguments that build this very network again, JSON-serializable; none where it has one size."""
+        return {}
 
     def pretrained_encoder(self) -> LiteEncoder | None:
         """The part that was trained to name things and may learn at a rate of its own, or None."""
         return None
-
-    @property
-    def takes_hints(self) -> bool:
-        """Whether hints change what it says; without that, `forward` takes none."""
-        return False
 
     @abstractmethod
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:

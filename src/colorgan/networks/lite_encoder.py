@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,44 +15,38 @@ _ENCODER_EPS = 1e-3
 
 
 class _StageRow(NamedTuple):
-    """A stage of EfficientNet-B0 (Tan and Le 2019, table 1)."""
+    """A stage of EfficientNet-B0 (Tan and Le 2019, table 1), whose channels and blocks are the encoder's own."""
 
     kernel: int
     stride: int
     expansion: int
-    channels: int
-    repeats: int
 
 
 _STAGES = (
-    _StageRow(3, 1, 1, 16, 1),
-    _StageRow(3, 2, 6, 24, 2),
-    _StageRow(5, 2, 6, 40, 2),
-    _StageRow(3, 2, 6, 80, 3),
-    _StageRow(5, 1, 6, 112, 3),
-    _StageRow(5, 2, 6, 192, 4),
-    _StageRow(3, 1, 6, 320, 1),
+    _StageRow(3, 1, 1),
+    _StageRow(3, 2, 6),
+    _StageRow(5, 2, 6),
+    _StageRow(3, 2, 6),
+    _StageRow(5, 1, 6),
+    _StageRow(5, 2, 6),
+    _StageRow(3, 1, 6),
 )
 STEM_CHANNELS = 32
 
-# How much wider and deeper the published encoders are than the table; their stems are not widened, and their first and
-# last stages not deepened.
-LITE_FACTORS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
+
+class LiteShape(NamedTuple):
+    """The channels and the blocks of each stage of an encoder."""
+
+    channels: tuple[int, ...]
+    repeats: tuple[int, ...]
 
 
-def lite_shape(name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The channels and the blocks of each stage of a published encoder, a key of `LITE_FACTORS`."""
-    width, depth = LITE_FACTORS[name]
-    channels = tuple(_rounded(row.channels * width) for row in _STAGES)
-    last = len(_STAGES) - 1
-    repeats = tuple(row.repeats if n in (0, last) else math.ceil(row.repeats * depth) for n, row in enumerate(_STAGES))
-    return channels, repeats
-
-
-def _rounded(channels: float) -> int:
-    """To a multiple of 8, and never more than a tenth below."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
+# The published encoders (EfficientNet-Lite).
+LITE_SHAPES = {
+    "lite0": LiteShape((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
+    "lite1": LiteShape((16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1)),
+    "lite2": LiteShape((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1)),
+}
 
 
 class SameConv2d(nn.Conv2d):
@@ -197,15 +190,14 @@ def encoder_from_published(tensors: Mapping[str, Tensor]) -> LiteEncoder:
     Raises:
         ValueError: they are not those of lite0, lite1 or lite2.
     """
-    for name in LITE_FACTORS:
-        channels, repeats = lite_shape(name)
+    for shape in LITE_SHAPES.values():
         with torch.device("meta"):
-            encoder = LiteEncoder(channels, repeats)
+            encoder = LiteEncoder(*shape)
         found = _ours(tensors, encoder)
         if found is not None:
             encoder.load_state_dict(found, strict=True, assign=True)
             return encoder
-    raise ValueError(f"other tensors than {', '.join(LITE_FACTORS)} have")
+    raise ValueError(f"other tensors than {', '.join(LITE_SHAPES)} have")
 
 
 def _ours(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tensor] | None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from colorgan.color.bins import BINS, decode
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.hint_branch import HintBranch
-from colorgan.networks.lite_encoder import STEM_CHANNELS, LiteEncoder, conv_unit, lite_shape
+from colorgan.networks.lite_encoder import LITE_SHAPES, STEM_CHANNELS, LiteEncoder, conv_unit
 
 
 class Residual(nn.Module):
@@ -104,8 +104,8 @@ class LiteUNet(Generator):
 
     def __init__(
         self,
-        encoder_channels: Sequence[int] = lite_shape("lite0")[0],
-        encoder_repeats: Sequence[int] = lite_shape("lite0")[1],
+        encoder_channels: Sequence[int] = LITE_SHAPES["lite0"].channels,
+        encoder_repeats: Sequence[int] = LITE_SHAPES["lite0"].repeats,
         stem: int = STEM_CHANNELS,
         channels: Sequence[int] = (256, 160, 96),
         blocks: Sequence[int] = (1, 2, 2),
@@ -133,12 +133,8 @@ class LiteUNet(Generator):
                 bins=nn.Conv2d(wide, BINS, 1),
             )
         )
+        self.takes_hints = hint_heads > 0
         self.hints = HintBranch(hint_heads, self._channels, wide) if hint_heads else None
-
-    @property
-    def takes_hints(self) -> bool:
-        """Whether it has the branch."""
-        return self.hints is not None
 
     @property
     def options(self) -> dict[str, Any]:

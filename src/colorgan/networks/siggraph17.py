@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -41,6 +39,7 @@ class SIGGRAPH17(Generator):
     network = "siggraph17"
     multiple = 8
     float32_parts = ("model_out.0",)
+    takes_hints = True
     unused = ("model_class.0.weight", "model_class.0.bias")
 
     def __init__(self) -> None:
@@ -54,16 +53,6 @@ class SIGGRAPH17(Generator):
         self.model10up, self.model1short10 = _upsample(128, 128), _skip(64, 128)
         self.model10 = nn.Sequential(*_convolutions(128, 1)[:-1], nn.LeakyReLU(0.2, inplace=True))
         self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
-
-    @property
-    def takes_hints(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """None: the published architecture has one size."""
-        return {}
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
         """`forward` for an L whose height and width are divisible by 8; no temperature plays a part."""

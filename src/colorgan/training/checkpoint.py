@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -66,7 +67,7 @@ def _order(folder: Path) -> tuple[int, float]:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The run's checkpoints, oldest first."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_order)
 
@@ -112,7 +113,7 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
     state["sha256"] = _digest(payload, state)
     with atomic_write(aside / _STATE) as file:
         file.write(json.dumps(state, indent=1).encode())
-    if target.exists():  # the same position again, after a damaged one was passed over
+    if os.path.exists(target):  # the same position again, after a damaged one was passed over
         shutil.rmtree(target)
     aside.replace(target)
     sync_folder(folder)

@@ -91,7 +91,6 @@ def _make_stage(options: FinetuneOptions, context: StageContext) -> FinetuneStag
 
 FINETUNE = TrainingTask(
     command="finetune",
-    stage=FinetuneStage.name,
     result="finetuned",
     options=FinetuneOptions,
     load=_load,

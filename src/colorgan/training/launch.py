@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from colorgan import __version__
 from colorgan.addresses import is_address, whole_address
 from colorgan.callbacks import Callbacks, NullCallbacks, StopCheck
 from colorgan.data.photoset import PhotoSet
+from colorgan.data.plan import EpochPlan
 from colorgan.devices import describe_device, has_fast_bf16, resolve_device
 from colorgan.distributed import ProcessGroup, process_group, restarts
 from colorgan.errors import Interrupted, OutputError, UsageError
 from colorgan.files import check_writable
-from colorgan.metrics import MetricValues
+from colorgan.metrics.registry import MetricValues
 from colorgan.models.info import ModelInfo
 from colorgan.models.loading import NETWORKS, build_network, save_model
 from colorgan.models.registry import cache_folder, install_model, writing
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import checkpoints
-from colorgan.training.checks import check_options, check_shares, warn_of_small_photos
 from colorgan.training.loop import BEST, Loop, SaveWeights
 from colorgan.training.monitoring.tensorboard import check_tensorboard
 from colorgan.training.monitoring.verdict import Verdict
-from colorgan.training.options import SCRATCH, Options, RunOptions
+from colorgan.training.options import SCRATCH, SMALLEST_SIDE_PX, Options, RunOptions
 from colorgan.training.run_folder import FOLDERS, describe_run, hold_run, open_run, read_run
 from colorgan.training.stages.base import Stage
 from colorgan.training.task import StageContext, TrainingTask
@@ -88,12 +90,12 @@ def _started(
     }
 
 
-def _info(task: TrainingTask[Options], options: Options, model: Mapping[str, Any]) -> ModelInfo:
+def _info(task: TrainingTask[Options], stage: Stage, options: Options, model: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(
         name=task.result,
         network=model["network"],
         options=model["options"],
-        stage=task.stage,
+        stage=stage.name,
         license=model["licence"],  # old spelling
         made_by=f"colorgan {__version__}",
         trained_on=model["trained_on"],
@@ -123,10 +125,6 @@ def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
         expected = f"a `freeze_encoder` of at most {len(encoder.blocks)} blocks"
         raise UsageError(expected, str(options.freeze_encoder), "Give fewer.", parameter="freeze_encoder")
     encoder.freeze(options.freeze_encoder)
-
-
-def _use_bf16(precision: str, device: torch.device) -> bool:
-    return precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
 
 
 def _compile(stage: Stage) -> None:
@@ -162,7 +160,7 @@ def launch(
     photos = _open_set(data, options, check)
     device = _own_device(options.device)
     with process_group(device, check) as group:
-        check_options(data, photos, options)
+        _check_options(data, photos, options)
         check = replace(check, callbacks=callbacks if group.is_primary else NullCallbacks(callbacks))
         torch.manual_seed(options.seed)
         with hold_run(folder, callbacks.on_warning) if group.is_primary else nullcontext():
@@ -173,6 +171,41 @@ def launch(
             if group.is_primary:
                 _check_places(task, folder, callbacks)
             return _run(task, loop, folder)
+
+
+def _check_options(data: Path, photos: PhotoSet, options: RunOptions) -> None:
+    """Refuse a set without validation photos, and squares whose sides cannot be.
+
+    Raises:
+        UsageError: one of these.
+    """
+    if not len(photos.val):
+        raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger `val_fraction`.")
+    if options.size_min and not SMALLEST_SIDE_PX <= options.size_min <= options.size:
+        expected = f"a `size_min` of {SMALLEST_SIDE_PX} up to the `size`, {options.size}"
+        raise UsageError(expected, str(options.size_min), "Give 0 for squares of one size.", parameter="size_min")
+
+
+def check_shares(plan: EpochPlan) -> None:
+    """Refuse batches of which a process would get another number of photos than the others, or none."""
+    drawn = len(plan.order)
+    if plan.ranks > 1 and (plan.batch_size % plan.ranks or drawn < plan.batch_size):
+        raise UsageError(
+            f"a `batch_size` that {plan.ranks} processes can share, of at most {drawn} photos",
+            str(plan.batch_size),
+            f"Give a multiple of {plan.ranks}; it counts the photos of all processes together.",
+            parameter="batch_size",
+        )
+
+
+def _warn_of_small_photos(photos: PhotoSet, size: int, callbacks: Callbacks) -> None:
+    """Say that most squares will be blurred, since a square is at most its photo's short side, enlarged to `size`."""
+    short_sides = np.minimum(photos.train.index["height"], photos.train.index["width"])
+    smaller = int((short_sides < size).sum())
+    if 2 * smaller > len(short_sides):
+        advice = f"Prepare larger ones, or give a `size` of up to {int(np.median(short_sides))}."
+        found = f"{smaller} of {len(short_sides)} photos are smaller than `size={size}` and enlarged."
+        callbacks.on_warning(f"{found} {advice}")
 
 
 def _open_set(data: Path, options: RunOptions, check: StopCheck) -> PhotoSet:
@@ -206,7 +239,7 @@ def _loop(
     check()
     generator, model = _rebuilt(folder, device) if going_on else _started(task, options, photos, device, check)
     _prepare_encoder(generator, options)
-    bf16 = _use_bf16(options.precision, device)
+    bf16 = options.precision == "bf16" or (options.precision == "auto" and has_fast_bf16(device))
     if bf16:
         # Channels last is what the bfloat16 convolutions compute in; anything else is reordered for each of them.
         generator = generator.to(memory_format=torch.channels_last)
@@ -216,11 +249,11 @@ def _loop(
     )
     if options.compile:
         _compile(stage)
-    save_weights = _saver(task, stage, folder, _info(task, options, model))
+    save_weights = _saver(task, stage, folder, _info(task, stage, options, model))
     loop = Loop(stage, photos, folder, options, device, save_weights, check.callbacks, group)
     check_shares(loop.plan)
     if group.is_primary and not going_on:
-        warn_of_small_photos(photos, options.size, check.callbacks)
+        _warn_of_small_photos(photos, options.size, check.callbacks)
         read_by = _read_by(photos, group)
         describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model, read_by)
     return loop
@@ -264,7 +297,7 @@ def _run(task: TrainingTask[Options], loop: Loop, folder: Path) -> TrainingResul
     try:
         metrics = loop.run()
     except Interrupted:
-        if best.exists() and loop.group.is_primary:
+        if os.path.exists(best) and loop.group.is_primary:
             _install(task, best, loop.callbacks)
         raise
     is_named = loop.group.is_primary and _install(task, best, loop.callbacks)
@@ -279,7 +312,7 @@ def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callback
     Raises:
         OutputError: the run folder cannot.
     """
-    for place in (folder / name for name in FOLDERS if (folder / name).exists()):
+    for place in (folder / name for name in FOLDERS if os.path.exists(folder / name)):
         with writing(place):
             check_writable(place)
     try:

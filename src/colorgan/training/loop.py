@@ -25,7 +25,7 @@ from colorgan.data.photoset import PhotoSet
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides, source_weights
 from colorgan.distributed import SINGLE, ProcessGroup
 from colorgan.errors import Interrupted, SetError, StorageError, TrainingError, UsageError
-from colorgan.metrics import MetricValues
+from colorgan.metrics.registry import MetricValues
 from colorgan.networks.generator import Generator
 from colorgan.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from colorgan.training.monitoring.monitor import Monitor

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -17,8 +18,9 @@ from colorgan import __version__
 from colorgan.errors import CheckpointError, OutputError, UsageError, limit_reached
 from colorgan.files import atomic_write
 from colorgan.locks import locked_alone
-from colorgan.training.options import Options
-from colorgan.training.recorded_options import MAY_CHANGE, recorded_options
+from colorgan.options import options_of
+from colorgan.training.options import ALWAYS_THERE, FinetuneOptions, Options, RunOption
+from colorgan.training.train_options import TrainOptions
 
 FORMAT = 1
 _FILE = "run.json"
@@ -26,6 +28,12 @@ _FILE = "run.json"
 FOLDERS = ("checkpoints", "figures", "samples", "tensorboard", "weights")
 _FILES = (_FILE, "metrics.jsonl", "report.html", "verdict.json")
 _LOCK_FILE = "lock"
+
+_OPTIONS = {name: each.option for kind in (FinetuneOptions, TrainOptions) for name, each in options_of(kind).items()}
+_RUN_OPTIONS = {name: option for name, option in _OPTIONS.items() if isinstance(option, RunOption)}
+BEFORE = {name: option.before for name, option in _RUN_OPTIONS.items() if option.before is not ALWAYS_THERE}
+_MAY_CHANGE = {name for name, option in _RUN_OPTIONS.items() if option.may_change}
+_RENAMED = {old: name for name, option in _OPTIONS.items() for old in option.formerly}
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -35,8 +43,6 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         CheckpointError: the file is there and cannot be made sense of.
     """
     path = folder / _FILE
-    if not path.exists():
-        return None
     try:
         run = json.loads(path.read_bytes())
         if run["format"] != FORMAT:
@@ -44,6 +50,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         needed = {"network", "options", "trained_on", "licence"}  # old spelling
         if not isinstance(run["options"], dict) or not needed <= set(run["model"]):
             raise TypeError("its options or its model are no tables")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         found = f"it cannot be read ({type(error).__name__}: {error})"
         raise CheckpointError(f"the description of a run in {path}", found, "Name another `run`.") from error
@@ -62,7 +70,7 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         UsageError: another training is at work there, or a file is in its place.
         OutputError: the folder cannot be written, or its disk fails meanwhile.
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     with ExitStack() as held:
         held.callback(_remove_empty, missing)
         try:
@@ -105,7 +113,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 def _remove_run(folder: Path) -> None:
     """Remove what a run writes; anything else in its folder is the user's."""
     for path in (folder / name for name in (*FOLDERS, *_FILES)):
-        if path.is_dir() and not path.is_symlink():
+        if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
@@ -131,12 +139,12 @@ def open_run(
         UsageError: the folder holds another run, or something else.
         CheckpointError: its `run.json` is damaged.
     """
-    if overwrite and (folder / _FILE).exists():
+    if overwrite and os.path.exists(folder / _FILE):
         _remove_run(folder)
         return False
     run = read_run(folder)
     if run is None:
-        if folder.exists() and any(path.name != _LOCK_FILE for path in folder.iterdir()):
+        if os.path.exists(folder) and any(path.name != _LOCK_FILE for path in folder.iterdir()):
             raise UsageError(
                 f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another `run`."
             )
@@ -148,8 +156,8 @@ def open_run(
             "Name another `run`, or start afresh by `overwrite`.",
         )
     wanted = dict(options) | {"set": identity[:12]}
-    held = recorded_options(run["options"], options) | {"set": run["set"][:12]}
-    differing = [name for name in wanted if name not in MAY_CHANGE and wanted[name] != held.get(name)]
+    held = _recorded(run["options"], options) | {"set": run["set"][:12]}
+    differing = [name for name in wanted if name not in _MAY_CHANGE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
         raise UsageError(
@@ -162,6 +170,12 @@ def open_run(
         advice = "Go on as it was begun, start afresh by `overwrite`, or name another `run`."
         raise UsageError(f"the run in {folder} with its photos in the same order", found, advice)
     return True
+
+
+def _recorded(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The options of a `run.json` under today's names, with those of these names that its version did not have yet."""
+    known = {_RENAMED.get(name, name): value for name, value in options.items()}
+    return {name: BEFORE[name] for name in names if name in BEFORE} | known
 
 
 def _reading(processes: int) -> str:
@@ -207,7 +221,7 @@ def resumable_options(command: str, kind: type[Options], folder: Path, given: Ma
         found = f"one of `colorgan {run['command']}`"
         raise UsageError(f"a run of `colorgan {command}` in {folder}", found, "Give that command, or another `run`.")
     try:
-        recorded = recorded_options(run["options"], (option.name for option in fields(kind)))
+        recorded = _recorded(run["options"], (option.name for option in fields(kind)))
         return kind(**(recorded | dict(given)))
     except TypeError as error:
         raise CheckpointError(

@@ -50,7 +50,6 @@ class TrainingTask(Generic[Options]):
 
     Attributes:
         command: the subcommand, which `run.json` names.
-        stage: the stage's name, which weights name.
         result: the name of the result in the cache.
         options: the class of its options.
         load: the generator to start from, and what its file says of it, or None for fresh weights.
@@ -59,7 +58,6 @@ class TrainingTask(Generic[Options]):
     """
 
     command: str
-    stage: str
     result: str
     options: type[Options]
     load: Callable[[Options, torch.device, Downloaded], tuple[Generator, ModelInfo | None]]

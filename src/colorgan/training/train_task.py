@@ -110,7 +110,6 @@ def _save_discriminator(stage: Stage, folder: Path, info: ModelInfo) -> None:
 
 TRAIN = TrainingTask(
     command="train",
-    stage=GanStage.name,
     result="gan",
     options=TrainOptions,
     load=_load,

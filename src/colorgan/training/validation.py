@@ -11,8 +11,7 @@ from torch import Tensor
 from colorgan.callbacks import Callbacks
 from colorgan.data.dataset import validation_batches
 from colorgan.data.photoset import Split
-from colorgan.metrics import MetricAccumulator, MetricResult, MetricValues
-from colorgan.metrics.bootstrap import Values
+from colorgan.metrics.registry import MetricAccumulator, MetricValues
 from colorgan.networks.generator import Generator
 from colorgan.training.monitoring.sample_sheets import SHEET_PHOTOS, write_sheet
 from colorgan.training.monitoring.verdict import JUDGED, PhotoFigures
@@ -74,8 +73,7 @@ def validate(
         What was measured, or None where they said so.
     """
     device = next(generator.parameters()).device
-    sums = MetricAccumulator()
-    measured: list[dict[str, MetricResult]] = []
+    metrics = MetricAccumulator()
     means: list[Tensor] = []  # of predicted and true ab, (B, 2, 2) each
     batches = validation_batches(photos, batch_size=options.batch_size, size=options.size, limit=options.val_photos)
     for index, batch in enumerate(batches):
@@ -83,14 +81,14 @@ def validate(
             return None
         L, truth = batch.to_lab(device)
         ab = generator(L, temperature, _given_away(truth, options)).ab
-        measured.append(sums.add(L, ab, truth))
+        metrics.add(L, ab, truth)
         means.append(torch.stack([ab.mean((2, 3)), truth.mean((2, 3))], 1))
         if index == 0:
             count = min(SHEET_PHOTOS, len(L))
             write_sheet(sheet, epoch, L[:count], ab[:count], truth[:count])
     predicted, true = torch.cat(means).unbind(1)
     spread = {"ab_spread": color_spread(predicted), "ab_spread_truth": color_spread(true)}
-    return Validation(sums.means(), spread, {name: _by_photo([batch[name] for batch in measured]) for name in JUDGED})
+    return Validation(metrics.means(), spread, {name: metrics.by_photo(name) for name in JUDGED})
 
 
 def _given_away(truth: Tensor, options: RunOptions) -> Tensor | None:
@@ -99,9 +97,3 @@ def _given_away(truth: Tensor, options: RunOptions) -> Tensor | None:
         return None
     counts = torch.full((len(truth),), VALIDATION_HINTS)
     return draw_hints(truth, counts, torch.Generator().manual_seed(options.seed))
-
-
-def _by_photo(measured: list[MetricResult]) -> tuple[Values, Values]:
-    """A figure's values and weights over the photos of all batches."""
-    values, weights = (torch.cat(parts) for parts in ([m.value for m in measured], [m.weight for m in measured]))
-    return values.cpu().double().numpy(), weights.cpu().double().numpy()

@@ -16,7 +16,7 @@ from colorgan.comparison.formatting import PERCEPTUAL
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import Comparison, PublishedRow
-from colorgan.metrics import METRICS
+from colorgan.metrics.registry import METRICS
 
 HOSTILE = '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="alert(\'taken\')">'
 HOSTILE_FOLDER = "second" if os.name == "nt" else "\"><img src=x onerror=document.title='taken'>"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from colorgan.callbacks import TrainingStep
 from colorgan.data.photoset import PhotoSet
 from colorgan.errors import TrainingError
-from colorgan.metrics import MetricValues
+from colorgan.metrics.registry import MetricValues
 from colorgan.networks.generator import Generator, Prediction
 from colorgan.networks.patchgan import PatchGAN
 from colorgan.training.checkpoint import checkpoints

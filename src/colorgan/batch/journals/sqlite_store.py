@@ -69,7 +69,7 @@ class SqliteStore:
         self._has_waited_in_vain = False
         self._select = SELECT
         self._database: sqlite3.Connection | None = None
-        if self._path.exists():
+        if os.path.exists(self._path):
             self._database = self._open_to_read() if read_only else self._open_to_write()
 
     def get(self, name: bytes) -> Record | None:

@@ -26,7 +26,7 @@ from colorgan.errors import ColorganError, PhotoError, UsageError
 from colorgan.html import embedded, render
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.hints import Hint, places_to_json
-from colorgan.metrics import METRICS
+from colorgan.metrics.registry import METRICS
 
 _FRAME_PX = 640  # until the frame sets its own height
 _STATE = "visit"

@@ -27,7 +27,7 @@ from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.hints import Hint
 from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo, from_image
-from colorgan.metrics import METRICS, ImageBatch, measure
+from colorgan.metrics.registry import METRICS, ImageBatch, measure
 
 MOST_SIDE_PX = 1024  # of what the page shows
 MOST_MEGAPIXELS = 100.0
@@ -55,12 +55,7 @@ class UploadedPhoto:
 
 
 def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
-    """Read a photo.
-
-    Args:
-        name: of its file.
-        data: its content.
-        size_px: the side of the square that is measured.
+    """Read a photo of a file's name and content, of which a square of that side is measured.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
@@ -132,9 +127,10 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
     if uploaded.lab is None:
         return ModelOutput(model, options, colors, None)
     as_asked = ComparedModel(model.name, model.colorizer, options)
-    (square,) = as_asked.predict(uploaded.lab[:, :1])
-    if isinstance(square, PhotoError):
-        raise square
+    (predicted,) = as_asked.predict(uploaded.lab[:, :1])
+    if isinstance(predicted, PhotoError):
+        raise predicted
+    square, _ = predicted
     return ModelOutput(model, options, colors, square)
 
 
@@ -152,11 +148,7 @@ def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -
 def varied(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint], seed: int) -> list[ModelOutput]:
     """Several plausible colorings by the same model, as `colorize --variants` makes them; hints hold in each.
 
-    Args:
-        uploaded: the photo.
-        made: what the model says of it without hints.
-        hints: of the photo.
-        seed: of all but the first, which is what the model says.
+    The first is what the model says; the seed decides all others.
 
     Raises:
         UsageError: the network has no bins.
@@ -169,13 +161,7 @@ def varied(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint], se
 
 
 def hint_at(uploaded: UploadedPhoto, across: float, down: float, color: str) -> Hint:
-    """A hint where somebody clicked.
-
-    Args:
-        uploaded: the photo.
-        across: where, as a share of its width, 0..1.
-        down: likewise, of its height.
-        color: of the hint.
+    """A hint where somebody clicked: at a share of the photo's width and of its height, 0..1 each.
 
     Raises:
         UsageError: no such color.

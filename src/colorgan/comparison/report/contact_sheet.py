@@ -14,11 +14,7 @@ _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 
 
 def sheet(pictures: Mapping[str, Image.Image]) -> Image.Image:
-    """Lay pictures of one size out in rows, each under its name.
-
-    Args:
-        pictures: by name; as many go into a row as fit into `MOST_WIDTH_PX`, and at least one.
-    """
+    """Lay pictures of one size out in rows as wide as `MOST_WIDTH_PX`, or of one picture, each under its name."""
     font = ImageFont.load_default(_FONT_PX)
     names = [_drawable(name) for name in pictures]
     longest = math.ceil(max(font.getlength(name) for name in names))

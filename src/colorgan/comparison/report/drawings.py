@@ -100,13 +100,7 @@ def _svg(label: str, content: Markup) -> Markup:
 
 
 def _grid(x: Axis, y: Axis, unit: str = "") -> Markup:
-    """Lines and numbers behind a drawing.
-
-    Args:
-        x: of the drawing.
-        y: likewise, percent.
-        unit: behind the numbers below it.
-    """
+    """Lines behind a drawing, with percent at its left, and with numbers of a unit below it."""
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
     text = Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>')
     rows = [

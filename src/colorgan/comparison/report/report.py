@@ -14,7 +14,7 @@ from colorgan.comparison.report.drawings import histograms, reliability_diagrams
 from colorgan.comparison.results import GRAY, Comparison, Example, Row
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
-from colorgan.metrics import METRICS, Metric
+from colorgan.metrics.registry import METRICS, Metric
 
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
@@ -24,11 +24,7 @@ _BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": 
 
 
 def write_report(folder: Path, comparison: Comparison) -> None:
-    """Write the page.
-
-    Args:
-        folder: of the results, where the examples' pictures are.
-        comparison: the results.
+    """Write the page into the folder of the results, where the examples' pictures are.
 
     Raises:
         OSError: a picture cannot be read, or the page cannot be written.

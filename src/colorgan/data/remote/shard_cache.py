@@ -37,8 +37,8 @@ Check = Callable[[], None]
 class ShardCache:
     """A set at an address, and what this machine keeps of it.
 
-    Whatever fetches takes a `check`, which is called between pieces and while others are waited for, and raises where
-    nothing more is wanted. It raises itself:
+    What fetches takes a `check`, which is called between pieces and while others are waited for, and raises to end it.
+    Else it raises:
 
     - SetError: there is no such file, or not the one that the set was written with.
     - StorageError: the store refuses, or does not answer.
@@ -121,7 +121,7 @@ class ShardCache:
         """Fetch a file that is no shard, unless it is here; it is kept for good."""
         path = self.folder / name
         with self._writing():
-            if path.exists() and sha256_of(path) == self.hashes.get(name):
+            if os.path.exists(path) and sha256_of(path) == self.hashes.get(name):
                 return
             with explained("to look at", f"{self.address}/{name}", is_place=True):
                 size = int(file_system(self.address).size(object_name(f"{self.address}/{name}")))
@@ -146,7 +146,7 @@ class ShardCache:
         if self._date(name):
             return
         with self._writing(), _exclusive(path.with_suffix(".lock"), check), ExitStack() as held:
-            if path.exists():  # another process brought it meanwhile
+            if os.path.exists(path):  # another process brought it meanwhile
                 return
             while not (file := self._begun(path, held)):
                 check()
@@ -163,7 +163,7 @@ class ShardCache:
         try:
             os.utime(path, ns=(used_ns, used_ns))
         except OSError:  # it is another user's, or not there
-            return path.exists()
+            return os.path.exists(path)
         return True
 
     def _begun(self, path: Path, held: ExitStack) -> IO[bytes] | None:

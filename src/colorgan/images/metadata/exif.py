@@ -94,11 +94,7 @@ class ExifBlock:
         return self._read("H" if entry.type == _SHORT else "I", entry.place + 8)
 
     def normalize(self, *, turned: bool) -> None:
-        """Take out what is true of the gray file alone, and say what the colored photo is.
-
-        Args:
-            turned: whether height and width were exchanged.
-        """
+        """Take out what is true of the gray file alone, and say what the colored photo is, turned or not."""
         self._drop_thumbnail()
         places = {"root": self._root}
         if (place := self._value(self._entries(self._root).get(_EXIF_IFD))) is not None:

@@ -48,20 +48,14 @@ class Metadata:
 
 
 def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tuple[int, Metadata]:
-    """The orientation of the pixels, 1..8, and what is kept; damaged fields are left out, with a word.
-
-    Args:
-        image: a decoded picture.
-        bit_depth: of its file, 8 or 16.
-        warnings: to which what a user should know is added.
-    """
+    """The orientation of a decoded picture's pixels, 1..8, and what is kept; of damaged fields there is a warning."""
     if image.format == "TIFF":  # which Pillow has turned upright while it decoded it
         was_turned = image.info.get("orientation") in (5, 6, 7, 8)
         return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, warnings=warnings)
     orientation = orientation_in(image)
     exif = None
     try:
-        exif = _exif(image, turned=orientation > 4)
+        exif = _true_block(_bytes(image.info.get("exif")), turned=orientation > 4)
     except (ValueError, struct.error):
         warnings.append("damaged EXIF data, left out")
     packet = _packet(image)
@@ -73,14 +67,9 @@ def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tupl
 
 
 def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, warnings: list[str]) -> Metadata:
-    """What is kept of a TIFF's tags.
+    """What is kept of a TIFF's tags, and of its IPTC records, which Pillow does not keep among them.
 
-    Args:
-        tags: of the picture.
-        iptc: the content of the tag for it.
-        bit_depth: of its file, 8 or 16.
-        swapped: whether height and width were exchanged to turn it upright.
-        warnings: to which what a user should know is added.
+    `swapped` says whether height and width were exchanged to turn it upright.
     """
     exif = packet = dpi = None
     try:
@@ -107,11 +96,9 @@ def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
 
 
 def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) -> int:
-    """How the photo lies by EXIF or else by XMP, 1..8 as EXIF has it; 1 where neither says it.
+    """How the photo lies by EXIF, or a TIFF's tags, or else by XMP: 1..8 as EXIF has it; 1 where none says it.
 
-    Args:
-        tags: gives those of EXIF, or of a TIFF with its XMP packet.
-        packet: of XMP, where it is not among them.
+    The packet of XMP is looked for among the tags where it is not given.
     """
     try:
         found = tags()
@@ -124,10 +111,6 @@ def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) 
 def orientation_in(image: Image.Image) -> int:
     """How the pixels of a decoded picture lie, 1..8; Pillow has turned those of a TIFF upright."""
     return 1 if image.format == "TIFF" else orientation_of(image.getexif, _bytes(image.info.get("xmp")))
-
-
-def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
-    return _true_block(_bytes(image.info.get("exif")), turned=turned)
 
 
 def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:

@@ -119,10 +119,6 @@ def _for_tiff(fields: Fields, dpi: Resolution) -> Fields:
     return {"exif": tags, "nested": nested} | _resolution(None if _X_RESOLUTION in tags else dpi)
 
 
-def _for_bmp(fields: Fields, dpi: Resolution) -> Fields:
-    return _resolution(dpi)
-
-
 def _resolution(dpi: Resolution) -> Fields:
     return {"dpi": dpi} if dpi else {}
 
@@ -134,5 +130,5 @@ _PLACES: dict[str, tuple[tuple[str, ...], Callable[[Fields, Resolution], Fields]
     "WEBP": (("exif", "xmp"), _for_container),
     "AVIF": (("exif", "xmp"), _for_container),
     "TIFF": (("exif", "xmp", "iptc"), _for_tiff),
-    "BMP": ((), _for_bmp),
+    "BMP": ((), lambda fields, dpi: _resolution(dpi)),
 }

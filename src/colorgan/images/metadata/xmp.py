@@ -98,10 +98,7 @@ def orientation_of(packet: bytes | None) -> int | None:
 
 
 def normalized(packet: bytes) -> tuple[bytes, list[str]]:
-    """The packet without what is true of the gray file alone, such as that it lies on its side.
-
-    Returns:
-        The packet, and what was lost with that, in words.
+    """The packet without what is true of the gray file alone, and what was lost with that, in words.
 
     Raises:
         ValueError: the packet is damaged, or no XMP.
@@ -125,12 +122,7 @@ def _fact_of(name: str) -> _Fact | None:
 
 
 def marked(packet: bytes | None, software: str, version: str) -> bytes:
-    """Add to a packet that a trained model had a part in the photo.
-
-    Args:
-        packet: what the photo's file had, or None.
-        software: the program, and the model's name.
-        version: of the program.
+    """Add to a packet, or to an empty one, that a program with a trained model had a part in the photo.
 
     Raises:
         ValueError: the packet is damaged, or no XMP.

@@ -19,11 +19,7 @@ _TELEVISION = (1, 2, 5, 6)  # primaries that are sRGB's, or so near that no stil
 
 
 def open_heif(file: BinaryIO) -> ImageFile:
-    """Open a HEIC photo.
-
-    Raises:
-        MissingExtraError: pillow-heif is not installed.
-    """
+    """Open a HEIC photo, by what `heif_reader` gives."""
     return _with_code_points(heif_reader(), file)
 
 

@@ -41,9 +41,6 @@ def completed(file: BinaryIO) -> io.BytesIO | None:
 
     It is decoded with two ends: nothing, and noise in place of what may be missing. Where the pictures are alike, every
     pixel stood in the file.
-
-    Args:
-        file: open for reading and seeking.
     """
     file.seek(0)
     data = file.read()

@@ -44,11 +44,7 @@ class TiffPage:
 
 
 def photos_of(file: BinaryIO) -> list[TiffPage]:
-    """The pictures of a TIFF that are photos; all of them where each is called a part of another.
-
-    Args:
-        file: open for reading and seeking; where it stands afterwards is left open.
-    """
+    """The pictures of a TIFF that are photos; all of them where each is called a part of another."""
     groups = list(_pages(file))
     photos = [photo for group in groups if (photo := _photo_among(group))]
     return photos or [group[0] for group in groups]

@@ -119,11 +119,7 @@ def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] 
 def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], warnings: list[str]) -> Raster:
     """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of gray or RGB.
 
-    Args:
-        file: open for reading and seeking.
-        page_number: from 0.
-        check_size: told width and height before pixels are decoded, and raises where they are too many.
-        warnings: to which what a user should know is added.
+    Width and height are checked before pixels are decoded.
 
     Raises:
         PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
@@ -157,11 +153,7 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
 
 
 def _decoded(page: Any) -> NDArray[Any]:
-    """The samples of a page.
-
-    Raises:
-        PhotoError: the package that decodes them is not installed.
-    """
+    """The samples of a page; a `MissingExtraError` where the package that decodes them is not installed."""
     try:
         values: NDArray[Any] = page.asarray()
     except Exception as error:
@@ -174,13 +166,7 @@ def _decoded(page: Any) -> NDArray[Any]:
 
 
 def tags_at(file: BinaryIO, directory: int | None, warnings: list[str]) -> Image.Exif:
-    """The tags of a TIFF's directory.
-
-    Args:
-        file: open for reading and seeking.
-        directory: its place; None for the first.
-        warnings: to which what cannot be read is added.
-    """
+    """The tags of the directory at a place in a TIFF, or of the first; a warning says what of them cannot be read."""
     file.seek(0)
     tags = Image.Exif()
     if directory is None:
@@ -237,9 +223,7 @@ _LONG = 4
 def append_directories(buffer: io.BytesIO, directories: Mapping[int, Mapping[int, Any]]) -> None:
     """Add directories to the first picture of a little-endian TIFF, whose own is written anew at the end of the file.
 
-    Args:
-        buffer: the file.
-        directories: fields by the tag under which they hang, `IFD.Exif` or `IFD.GPSInfo`.
+    They are fields by the tag under which they hang, `IFD.Exif` or `IFD.GPSInfo`.
     """
     data = buffer.getbuffer()
     if not directories or bytes(data[:4]) != _HEADER:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,14 +71,10 @@ def gather(lines: Sequence[dict[str, Any]]) -> dict[str, Curve]:
 
 
 def _thinned(points: list[Point]) -> list[Point]:
-    size = -(-len(points) // MOST_POINTS)
-    chunks = [points[start : start + size] for start in range(0, len(points), size)] if size > 1 else []
-    return [(_mean(x for x, _ in chunk), _mean(y for _, y in chunk)) for chunk in chunks] or points
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)
+    if len(points) <= MOST_POINTS:
+        return points
+    means = (part.mean(0).tolist() for part in np.array_split(np.array(points), MOST_POINTS))
+    return [(x, y) for x, y in means]
 
 
 # --- drawing -------------------------------------------------------------------------------------------------

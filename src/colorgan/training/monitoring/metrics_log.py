@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.errors import CheckpointError
-from colorgan.metrics import with_current_names
+from colorgan.metrics.registry import with_current_names
 
 
 def _jsonable(value: Any) -> Any:
@@ -35,7 +35,7 @@ class MetricsLog:
     def __init__(self, path: Path, mirror: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.path, self.mirror = path, mirror
         self._last_step: dict[tuple[str, str], int] = {}
-        if path.exists():
+        if os.path.exists(path):
             whole = path.read_bytes()
             whole = whole[: whole.rfind(b"\n") + 1]
             os.truncate(path, len(whole))
@@ -66,7 +66,7 @@ class MetricsLog:
         Raises:
             CheckpointError: one of them is no line of a log.
         """
-        lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+        lines = self.path.read_bytes().splitlines() if os.path.exists(self.path) else []
         return [self._parsed(number, line) for number, line in enumerate(lines, start=1)]
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:

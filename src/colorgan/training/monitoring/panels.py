@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from colorgan.metrics import METRICS
+from colorgan.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)

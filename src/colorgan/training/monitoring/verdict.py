@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from colorgan.files import atomic_write
-from colorgan.metrics import METRICS
 from colorgan.metrics.bootstrap import Interval, Values, paired_difference
+from colorgan.metrics.registry import METRICS
 from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, is_dead
 
 # What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colors are.
