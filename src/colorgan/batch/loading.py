@@ -19,7 +19,7 @@ _LOOK_UP_S = 0.1
 class Loading:
     """The model of a run, loaded in a thread of its own, so that a signal need not wait for torch.
 
-    Where there is a reference, it is seen to be one in color.
+    The reference `like`, if there is one, has to be in color.
     """
 
     def __init__(self, model: str, batch: BatchOptions, callbacks: Callbacks, like: str = "") -> None:

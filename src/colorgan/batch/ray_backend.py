@@ -126,17 +126,7 @@ class RayCrew:
             DeviceError: none starts.
             Whatever `check` raises.
         """
-        end = time.monotonic() + _MOST_WAIT_S
-        while self._free.empty():
-            check()
-            if not self._starting or time.monotonic() > end:
-                raise self._no_actor()
-            time.sleep(_LOOK_UP_S)
-
-    def _no_actor(self) -> DeviceError:
-        found = self._failure or f"the cluster has had no room for one in {_MOST_WAIT_S:.0f} seconds"
-        advice = "See that colorgan is installed on its machines in this version, and what else runs there."
-        return DeviceError("actors of Ray that color photos", found, advice, parameter="ray")
+        self._free.put(self._take(check))
 
     def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
         """Have photos colored and written, as `PhotoWorker` does it.
@@ -182,10 +172,11 @@ class RayCrew:
         self._free.put(actor)
         return answer
 
-    def _take(self) -> Any:
+    def _take(self, check: Callable[[], None] = lambda: None) -> Any:
         """An actor that has room; those that died meanwhile are passed over."""
         end = time.monotonic() + _MOST_WAIT_S
         while time.monotonic() < end:
+            check()
             try:
                 actor = self._free.get(timeout=_LOOK_UP_S)
             except queue.Empty:
@@ -196,7 +187,9 @@ class RayCrew:
                 continue
             if actor in self._actors:
                 return actor
-        raise self._no_actor()
+        found = self._failure or f"the cluster has had no room for one in {_MOST_WAIT_S:.0f} seconds"
+        advice = "See that colorgan is installed on its machines in this version, and what else runs there."
+        raise DeviceError("actors of Ray that color photos", found, advice, parameter="ray")
 
     def close(self) -> None:
         """End the actors."""

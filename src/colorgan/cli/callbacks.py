@@ -74,7 +74,7 @@ class CommandCallbacks(Callbacks):
 
 
 class BarCallbacks(CommandCallbacks):
-    """Shows how many photos are done, too, with words beside it, and others while nobody knows how many there are."""
+    """Shows how many photos are done, too; with `words_before` beside it while nobody knows how many there are."""
 
     def __init__(self, console: Console, watch: SignalWatch, words: str, words_before: str = "") -> None:
         super().__init__(console, watch)

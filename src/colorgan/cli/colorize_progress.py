@@ -23,7 +23,11 @@ _OWN_MODELS = ("finetuned", "gan")
 
 @contextmanager
 def photo_bar(console: Console, photos: Iterator[int] | None) -> Iterator[Callable[[], None]]:
-    """Show how many photos are done, and of how many once they are counted, in steps; None where nobody can count.
+    """Show how many photos are done, and of how many as soon as that is known.
+
+    Args:
+        console: where to.
+        photos: numbers that add up to that of all photos; None where nobody can count them.
 
     Yields:
         What to call for each photo.
@@ -80,7 +84,7 @@ class ReportingCallbacks(CommandCallbacks):
         self.counts[outcome.status] += 1
         is_planned = self._request.batch.dry_run
         if self._advance is None and not is_planned:
-            self._advance = self.bars.enter_context(photo_bar(self.console, self._request.photos()))
+            self._advance = self.bars.enter_context(photo_bar(self.console, self._request.photos_in_parts()))
         (self._reporter.planned if is_planned else self._reporter.outcome)(outcome)
         if outcome.advice and outcome.advice not in self._advices:
             self._advices.add(outcome.advice)  # said once of all photos of a kind

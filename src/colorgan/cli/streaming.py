@@ -62,8 +62,8 @@ class Request:
             named.append(f"the photos listed in {printable(self.from_file)}")
         return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
 
-    def photos(self) -> Iterator[int] | None:
-        """Count the photos, in steps; None where only the run can find them."""
+    def photos_in_parts(self) -> Iterator[int] | None:
+        """Numbers that add up to that of the photos; None where only the run itself can find them."""
         if self.from_file or any(map(is_address, self.inputs)):
             return None
         return count_photos([Path(path) for path in self.inputs], self.output_path)

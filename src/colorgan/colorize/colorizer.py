@@ -339,7 +339,7 @@ class Colorizer:
     def finish(
         self, photo: Photo, colors: PredictedColors, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
     ) -> Samples:
-        """Give a photo the colors that were predicted for it, in 8 or 16 bits; its variants are counted from 0.
+        """Give a photo the colors that were predicted for it with these options, as one of its variants, from 0.
 
         Returns:
             (H, W, 3) sRGB, uint8 or uint16.

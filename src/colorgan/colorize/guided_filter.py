@@ -29,7 +29,10 @@ def lines(L: Tensor, ab: Tensor) -> Tensor:
 
 
 def lines_at(L: Tensor, ab: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The same at the rows and columns (N,) of some places alone, bilinearly between pixels' middles: (4, N)."""
+    """`lines` at some places alone, (4, N), bilinear between pixels.
+
+    Rows and columns, (N,), are counted from the middles of the first.
+    """
     height, width = L.shape
     side = 4 * RADIUS + 2  # two boxes to each side of the two pixels that a place lies between
     if min(height, width) < side or len(rows) * side**2 > height * width:

@@ -103,8 +103,8 @@ class Journals:
             store = ManifestStore(home, self._shard, self._notify)
             return AddressJournal(store, read_only=self._read_only)
         if not self._needs_manifest(home):
-            journal = SqliteStore(Path(home), self._notify, read_only=self._read_only, check=self._check)
-            return Journal(journal, read_only=self._read_only)
+            database = SqliteStore(Path(home), self._notify, read_only=self._read_only, check=self._check)
+            return Journal(database, read_only=self._read_only)
         self._has_manifest = True
         earlier = SqliteStore(Path(home), self._notify, read_only=True)
         store = ManifestStore(home, self._shard, self._notify, earlier=earlier)
@@ -159,8 +159,9 @@ def _home_above(folder: str) -> tuple[str, bytes]:
 def _and_above(folder: str) -> Iterator[str]:
     """A folder, and those above it."""
     yield folder
-    if (above := os.path.dirname(folder)) != folder:
-        yield from _and_above(above)
+    while (above := os.path.dirname(folder)) != folder:
+        folder = above
+        yield folder
 
 
 def _way(home: str, folder: str) -> bytes:
