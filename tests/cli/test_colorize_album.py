@@ -154,7 +154,7 @@ def test_what_cannot_be_meant_is_refused(
 def test_an_album_needs_a_folder_of_its_own(photos: Path, tiny_model: Path, call: Call) -> None:
     code, _, err = call(photos, "--model", tiny_model, "--album")
     assert code == 2
-    assert "an output folder for an album" in err
+    assert "an output folder for the album" in err
 
 
 def test_photos_take_the_colors_of_a_reference_and_are_colored_anew_when_it_changes(

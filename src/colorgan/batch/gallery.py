@@ -186,15 +186,12 @@ class Gallery:
         return self.folder / f"{stable_hash(self._name(job)) & (2**64 - 1):016x}.json"
 
 
-def check_place(output: Path | None, is_file: bool, overwrite: bool) -> None:
-    """Make sure before any work that a page may be written, with `overwrite` also over somebody else's.
+def check_index(output: Path) -> None:
+    """Make sure before any work that no page of somebody else's stands in a folder.
 
     Raises:
-        UsageError: there is no folder for it, or a page of somebody else's stands there.
+        UsageError: one does.
     """
-    if output is None or is_file:
-        found = "one photo's file" if is_file else "results beside their photos"
-        raise UsageError("an output folder for the page", found, "Name a folder as `output`.", parameter="page")
     index = output / INDEX_NAME
     try:
         with index.open("rb") as file:
@@ -203,7 +200,7 @@ def check_place(output: Path | None, is_file: bool, overwrite: bool) -> None:
         return
     except OSError:  # a folder, or one that may not be read
         is_own = False
-    if not is_own and not overwrite:
+    if not is_own:
         advice = "Move it away, name another output folder, or overwrite it."
         raise UsageError(f"no other page at {index}", "one that colorgan did not make", advice, parameter="overwrite")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from colorgan.addresses import is_address, printable, shown_address
-from colorgan.batch.gallery import check_place
+from colorgan.batch.gallery import check_index
 from colorgan.batch.jobs import Job, OutputRules
 from colorgan.batch.options import BatchOptions
 from colorgan.batch.planner import plan_outputs
@@ -116,16 +116,14 @@ def plan_run(
         hints=options.hints_files if options.has_hints else None,
     )
     paths = [Path(path) for path in inputs]
-    if batch.album:
-        _check_album(rules, batch)
-    if batch.page:
-        check_place(rules.output, rules.is_for_one_file and listed is None, batch.overwrite)
+    is_file = rules.is_for_one_file and listed is None
+    _check_folder(rules.output, is_file, batch)
     if options.has_hints:
         _check_hints(paths, listed)
     jobs = plan_outputs(paths, rules, () if listed is None else listed, passed_over.folder, passed_over.file)
     return RunPlan(
         _at_least_one(jobs, inputs),
-        _journal_homes(paths, rules, listed),
+        _journal_homes(paths, rules.output, is_file),
         passed_over,
         is_remote=False,
         is_beside=rules.output is None,
@@ -140,14 +138,16 @@ def _refuse(expected: str, found: str, advice: str, **wanted: bool) -> None:
         raise UsageError(expected.format(name), found, advice, parameter=name)
 
 
-def _check_album(rules: OutputRules, batch: BatchOptions) -> None:
-    """Refuse an album of which a process does a part, or that has no folder of its own."""
-    if Shard.resolve(batch.shard).count > 1:
+def _check_folder(output: Path | None, is_file: bool, batch: BatchOptions) -> None:
+    """Refuse a page or an album without a folder, over somebody else's page, or an album of which this does a part."""
+    if batch.album and Shard.resolve(batch.shard).count > 1:
         advice = "Color it in one process; the others could not know its palette."
         raise UsageError("an album in one process", "a shard of it", advice, parameter="shard")
-    if rules.output is None or rules.is_for_one_file:
-        found = "one photo's file" if rules.output else "results beside their photos"
-        raise UsageError("an output folder for an album", found, "Name a folder as `output`.", parameter="album")
+    if output is None or is_file:
+        found, advice = "one photo's file" if is_file else "results beside their photos", "Name a folder as `output`."
+        _refuse("an output folder for the {}", found, advice, page=batch.page, album=batch.album)
+    elif batch.page and not batch.overwrite:
+        check_index(output)
 
 
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
@@ -173,7 +173,7 @@ def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
     return itertools.chain([first], jobs)
 
 
-def _journal_homes(inputs: Sequence[Path], rules: OutputRules, listed: Iterable[str] | None) -> list[Path]:
-    if rules.output is not None:
-        return [rules.output.parent if rules.is_for_one_file and listed is None else rules.output]
+def _journal_homes(inputs: Sequence[Path], output: Path | None, is_file: bool) -> list[Path]:
+    if output is not None:
+        return [output.parent if is_file else output]
     return [path if os.path.isdir(path) else path.parent for path in inputs]
