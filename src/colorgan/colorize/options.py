@@ -1,6 +1,7 @@
 """How a photo is colored: what a user may choose, checked before anything is loaded."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 from colorgan.images.hints import Hint
@@ -157,7 +158,7 @@ class ColorizeOptions(Checked):
         """Of the results, with its full stop; empty keeps each photo's."""
         return _SUFFIXES[self.format]
 
-    @property
+    @cached_property  # it is asked for with each of a million photos
     def sidecar_suffixes(self) -> tuple[str, ...]:
         """Of the names of what is written beside each result."""
         return ((CONFIDENCE,) if self.confidence else ()) + self.variant_suffixes
