@@ -22,33 +22,14 @@ from colorgan.training.train_options import TrainOptions
 ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
 
 
-class RunningAccuracy(nn.Module):
-    """The discriminator's accuracy over the last steps: a module, so that checkpoints hold it."""
+class KeptNumber(nn.Module):
+    """A number that the stage goes on from: a module, since checkpoints hold these."""
 
     value: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, value: Tensor) -> None:
         super().__init__()
-        self.register_buffer("value", torch.tensor(0.5))
-
-    def update(self, accuracy: Tensor) -> None:
-        """Take in a step's accuracy, 0..1."""
-        self.value.lerp_(accuracy, 1 - ACCURACY_DECAY)
-
-
-class StepCount(nn.Module):
-    """The steps of a run so far: a module, so that checkpoints hold it; on the CPU, where nobody waits to read it."""
-
-    value: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("value", torch.zeros((), dtype=torch.int64, device="cpu"))
-
-    def next(self) -> int:
-        """Count a step, and say which it is, from 1."""
-        self.value += 1
-        return int(self.value)
+        self.register_buffer("value", value)
 
 
 @dataclass(frozen=True)
@@ -97,8 +78,9 @@ class GanStage(Stage):
         self.discriminator, self.perceptual, self.bins = networks.discriminator, networks.perceptual, networks.bins
         self.options, self.adversarial = options, ADVERSARIAL[options.adversarial]
         self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, group)
-        self.accuracy = RunningAccuracy().to(next(self.generator.parameters()).device)
-        self.steps = StepCount()
+        self.accuracy = KeptNumber(torch.tensor(0.5, device=next(self.generator.parameters()).device))
+        # On the CPU, where nobody waits to read it.
+        self.steps = KeptNumber(torch.zeros((), dtype=torch.int64, device="cpu"))
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -140,7 +122,11 @@ class GanStage(Stage):
         return terms | self._generator_step(L, ab, seen, prediction)
 
     def _discriminator_alone(self) -> bool:
-        return bool(self.options.d_warmup_steps) and self.steps.next() <= self.options.d_warmup_steps
+        """Whether this step, which is counted, belongs to the discriminator's warm-up."""
+        if not self.options.d_warmup_steps:
+            return False
+        self.steps.value += 1
+        return int(self.steps.value) <= self.options.d_warmup_steps
 
     def _discriminator_step(self, L: Tensor, ab: Tensor, fake: Tensor) -> dict[str, Tensor]:
         r1, r2 = self.options.r1, self.options.r2
@@ -191,7 +177,7 @@ class GanStage(Stage):
             return {}
         accuracy = torch.stack(list(accuracies)).mean()
         self.group.all_reduce_mean([accuracy])
-        self.accuracy.update(accuracy)
+        self.accuracy.value.lerp_(accuracy, 1 - ACCURACY_DECAY)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
         # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.
         self.d_optimized.optimizer.found_inf = rests  # type: ignore[attr-defined]
