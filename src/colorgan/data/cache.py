@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from colorgan.data.aging import draw_ages
-from colorgan.data.dataset import Aged, Augment, Batch, Batches
+from colorgan.data.aging import Aged, draw_ages
+from colorgan.data.dataset import Augment, Batch, Batches
 from colorgan.data.photoset import Split
 from colorgan.data.plan import BatchPlan, EpochPlan
 from colorgan.data.reading import read_batches
@@ -132,9 +132,7 @@ class PhotoCache:
         ages = draw_ages(generator, int(old.sum()), batch.side)
         which = (old.cumsum(0) - 1)[own[rows]]  # of all that are drawn
         rows, which = (_sent(tensor, device) for tensor in (rows, which))
-        light[rows, 0] *= ages.light[which, 0]
-        light[rows, 1] += ages.light[which, 1]
-        return Batch(rgb, light, Aged(rows, ages.film[which], ages.texture[which]))
+        return Batch(rgb, light, Aged(rows, ages.film[which], ages.light[which], ages.texture[which]))
 
     def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:
         """Cut squares out of photos and bring them to one side, by Pillow's bicubic filter.
