@@ -13,7 +13,7 @@ from judged import colour_crops, contender, lab_of, photos_and_models, predict, 
 from torch import Tensor
 
 from colorgan.data.aging import draw_ages
-from colorgan.data.dataset import Aged, Batch
+from colorgan.data.dataset import Batch
 from colorgan.metrics.bootstrap import interval, paired_difference
 from colorgan.metrics.registry import ImageBatch, measure
 
@@ -23,8 +23,8 @@ SHOWN = ("auc", "auc_rebalanced", "ciede2000")
 
 def aged_batch(rgb: Tensor, number: int) -> Batch:
     """One photo (1, 3, S, S), grown old."""
-    age = draw_ages(torch.Generator().manual_seed(number), 1, rgb.shape[-1])
-    return Batch(rgb, age.light, Aged(torch.tensor([0]), age.film, age.texture))
+    aged = draw_ages(torch.Generator().manual_seed(number), 1, rgb.shape[-1])
+    return Batch(rgb, torch.tensor([[1.0, 0.0]]), aged)
 
 
 def main() -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from colorgan.data.aging import EYE, Ages, draw_ages
+from colorgan.data.aging import EYE, Aged, draw_ages
 
 
-def drawn(count: int, size: int = 32, seed: int = 0) -> Ages:
+def drawn(count: int, size: int = 32, seed: int = 0) -> Aged:
     return draw_ages(torch.Generator().manual_seed(seed), count, size)
 
 

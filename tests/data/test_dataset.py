@@ -10,13 +10,8 @@ import torch
 from PIL import Image
 
 from colorgan.color.lab import XYZ_FROM_RGB, rgb_to_lab
-from colorgan.data.dataset import (
-    Aged,
-    Augment,
-    Batch,
-    training_batches,
-    validation_batches,
-)
+from colorgan.data.aging import Aged
+from colorgan.data.dataset import Augment, Batch, training_batches, validation_batches
 from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet, Split
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
@@ -203,8 +198,8 @@ def test_only_the_asked_share_of_photos_ages(photo_set: PhotoSet) -> None:
 def test_film_that_sees_as_the_eye_does_changes_nothing(photo_set: PhotoSet) -> None:
     rgb = next(epoch_of(photo_set)).rgb
     eye = torch.tensor([XYZ_FROM_RGB[1].tolist()] * 2)
-    aged = Aged(rows=torch.tensor([0, 2]), film=eye, texture=torch.zeros(2, 1, 16, 16))
     light = torch.tensor([[1.0, 0.0]] * 4)
+    aged = Aged(rows=torch.tensor([0, 2]), film=eye, light=light[:2], texture=torch.zeros(2, 1, 16, 16))
     assert torch.allclose(Batch(rgb, light, aged).to_lab(CPU)[0], Batch(rgb, light).to_lab(CPU)[0], atol=1e-3)
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from colorgan.data import reading
-from colorgan.data.dataset import Aged, Batch
+from colorgan.data.aging import Aged
+from colorgan.data.dataset import Batch
 from colorgan.data.reading import read_batches
 from colorgan.errors import SetError
 
@@ -106,7 +107,7 @@ def test_a_wait_for_processes_that_hang_ends_where_it_is_told_to_and_leaves_no_p
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="looks into /dev/shm")
 def test_a_batch_goes_between_processes_whole_and_without_shared_memory() -> None:
-    aged = Aged(torch.tensor([1]), torch.rand(1, 3), torch.rand(1, 1, 8, 8))
+    aged = Aged(torch.tensor([1]), torch.rand(1, 3), torch.rand(1, 2), torch.rand(1, 1, 8, 8))
     batch = Batch(torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8), torch.rand(2, 2), aged)
     before = set(Path("/dev/shm").glob("torch_*"))
     pickled = bytes(ForkingPickler.dumps(batch))

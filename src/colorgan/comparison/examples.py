@@ -84,7 +84,9 @@ def write_example(
         _save(folder / paths[name], image)
     sheet_path = f"{SHEETS}/{position:04d}.jpg"
     _save(folder / sheet_path, sheet(images))
-    metrics = {} if chosen.number is None else _metrics(rows, chosen.number)
+    metrics = {}
+    if chosen.number is not None:
+        metrics = {row.name: {name: each[chosen.number] for name, each in row.values.items()} for row in rows}
     source = chosen.entry.source.label
     return Example(chosen.entry.name, source, chosen.why, paths, sheet_path, metrics)
 
@@ -96,10 +98,6 @@ def _pictures(image: Image.Image, models: Sequence[ComparedModel], with_original
     for model in models:
         pictures[model.name] = model.colorizer.colorize(image)
     return pictures | ({ORIGINAL: image} if with_original else {})
-
-
-def _metrics(rows: Sequence[Row], number: int) -> dict[str, dict[str, float]]:
-    return {row.name: {name: values[number] for name, values in row.values.items()} for row in rows}
 
 
 def _slug(name: str) -> str:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from colorgan.color.lab import lightness
+from colorgan.data.reading import Piped
+
 # Shares of red, green and blue light. Plates before about 1905 saw no red; film of the 1930s saw as the eye does.
 EYE = (0.2126, 0.7152, 0.0722)
 _ORTHOCHROMATIC = (0.02, 0.48, 0.50)
@@ -23,22 +26,39 @@ _MOST_SCRATCH = 25.0  # Lab units
 
 
 @dataclass(frozen=True, eq=False)
-class Ages:
-    """How photos have aged.
+class Aged(Piped):
+    """The photos of a batch that are to look old, and how they have aged.
 
     Attributes:
+        rows: (A,), int64: which photos of the batch they are.
         film: (A, 3), their films' sensitivities to linear red, green and blue, each summing to 1.
         light: (A, 2), the factor by which L spreads around 50, and its shift in Lab units.
         texture: (A, 1, S, S), Lab units, added to L: grain, stains and scratches.
     """
 
+    rows: Tensor
     film: Tensor
     light: Tensor
     texture: Tensor
 
+    def to(self, device: torch.device) -> Aged:
+        """The same on a device."""
+        return Aged(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
 
-def draw_ages(random: torch.Generator, count: int, size: int) -> Ages:
-    """Draw how photos have aged, on the generator's device.
+    def lightness_of(self, linear: Tensor) -> Tensor:
+        """The L that their films saw: (B, 3, S, S) linear light of the whole batch -> (A, 1, S, S), 0..100."""
+        seen = linear[self.rows] * self.film[:, :, None, None]
+        return lightness(seen.sum(1, keepdim=True))
+
+    def faded(self, light: Tensor) -> Tensor:
+        """What changes the L of the whole batch, (B, 2), with what has become of these photos since."""
+        spread, shift = light[self.rows].unbind(1)
+        since_spread, since_shift = self.light.unbind(1)
+        return light.index_copy(0, self.rows, torch.stack([spread * since_spread, shift + since_shift], 1))
+
+
+def draw_ages(random: torch.Generator, count: int, size: int) -> Aged:
+    """Draw how all photos of a batch have aged, on the generator's device.
 
     Args:
         random: decides everything.
@@ -57,7 +77,8 @@ def draw_ages(random: torch.Generator, count: int, size: int) -> Ages:
     grain = torch.randn((count, size, size), generator=random, device=random.device)
     texture = grain * (_MOST_GRAIN * uniform(count, 1, 1)) + _stains(random, count, size)
     texture += _scratches(uniform(count, _MOST_SCRATCHES, 6), size)
-    return Ages(film, torch.stack([spread, shift], 1), texture[:, None])
+    rows = torch.arange(count, device=random.device)
+    return Aged(rows, film, torch.stack([spread, shift], 1), texture[:, None])
 
 
 def _stains(random: torch.Generator, count: int, size: int) -> Tensor:

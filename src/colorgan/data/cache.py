@@ -6,7 +6,7 @@ For a GPU that steps faster than photos are decoded, and for a set that fits its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from colorgan.data.aging import draw_ages
-from colorgan.data.dataset import Aged, Augment, Batch, Batches
+from colorgan.data.aging import Aged, draw_ages
+from colorgan.data.dataset import Augment, Batch, Batches
 from colorgan.data.photoset import Split
 from colorgan.data.plan import BatchPlan, EpochPlan
 from colorgan.data.reading import read_batches
@@ -28,18 +28,17 @@ _CUBIC = -0.5  # the parameter of Pillow's bicubic filter
 _Pixels = npt.NDArray[np.uint8]
 
 
-class _WholePhotos(Dataset["list[_Pixels]"]):
-    """Photos by their positions, a few at once."""
+class _WholePhotos(Dataset[_Pixels]):
+    """Photos by their positions."""
 
     def __init__(self, split: Split) -> None:
         self._split = split
 
-    def __len__(self) -> int:
-        return -(-len(self._split) // _READ_AT_ONCE)
-
-    def __getitem__(self, item: int) -> list[_Pixels]:
-        first = item * _READ_AT_ONCE
-        return [self._read(number) for number in range(first, min(first + _READ_AT_ONCE, len(self._split)))]
+    def batches(self) -> Iterator[list[int]]:
+        """All positions, a few at once."""
+        count = len(self._split)
+        for first in range(0, count, _READ_AT_ONCE):
+            yield list(range(first, min(first + _READ_AT_ONCE, count)))
 
     def sizes(self) -> Tensor:
         """Heights and widths, (P, 2), int64."""
@@ -47,7 +46,7 @@ class _WholePhotos(Dataset["list[_Pixels]"]):
         sizes = torch.from_numpy(np.stack([index["height"], index["width"]], 1).astype(np.int64))
         return sizes.minimum(_LONGEST * sizes.amin(1, keepdim=True))
 
-    def _read(self, number: int) -> _Pixels:
+    def __getitem__(self, number: int) -> _Pixels:
         photo = self._split.read(number)
         longest = _LONGEST * min(photo.size)
         width, height = min(photo.width, longest), min(photo.height, longest)
@@ -55,9 +54,9 @@ class _WholePhotos(Dataset["list[_Pixels]"]):
         return np.asarray(photo.crop((left, top, left + width, top + height)))
 
 
-def _joined(batch: list[list[_Pixels]]) -> _Pixels:
+def _joined(photos: list[_Pixels]) -> _Pixels:
     """The pixels of all photos, (N, 3)."""
-    return np.concatenate([photo.reshape(-1, 3) for part in batch for photo in part])
+    return np.concatenate([photo.reshape(-1, 3) for photo in photos])
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +82,9 @@ class PhotoCache:
         warn: Callable[[str], None] = lambda text: None,
         check: Callable[[], None] = lambda: None,
     ) -> PhotoCache:
-        """Decode a split onto a device.
+        """Decode a split onto a device, by so many processes; 0 decodes in this one.
 
-        The last three are those of `read_batches`; `check` is also called between batches.
+        `warn` is told where they cannot be started; `check`, which may raise, is called all the while.
 
         Raises:
             SetError: a photo is damaged.
@@ -95,14 +94,7 @@ class PhotoCache:
         areas = sizes.prod(1)
         # Filled as they come: joined at the end, all photos would be there twice.
         pixels, done = torch.empty(int(areas.sum()), 3, dtype=torch.uint8, device=device), 0
-        read = read_batches(
-            photos,
-            lambda: ([item] for item in range(len(photos))),
-            _joined,
-            workers=workers,
-            warn=warn,
-            while_waiting=check,
-        )
+        read = read_batches(photos, photos.batches, _joined, workers=workers, warn=warn, while_waiting=check)
         for part in read:
             check()
             pixels[done : done + len(part)] = torch.from_numpy(part)
@@ -140,9 +132,7 @@ class PhotoCache:
         ages = draw_ages(generator, int(old.sum()), batch.side)
         which = (old.cumsum(0) - 1)[own[rows]]  # of all that are drawn
         rows, which = (_sent(tensor, device) for tensor in (rows, which))
-        light[rows, 0] *= ages.light[which, 0]
-        light[rows, 1] += ages.light[which, 1]
-        return Batch(rgb, light, Aged(rows, ages.film[which], ages.texture[which]))
+        return Batch(rgb, light, Aged(rows, ages.film[which], ages.light[which], ages.texture[which]))
 
     def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:
         """Cut squares out of photos and bring them to one side, by Pillow's bicubic filter.

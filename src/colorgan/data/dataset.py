@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from colorgan.color.lab import lightness, linear_from_bytes, linear_to_lab
-from colorgan.data.aging import Ages, draw_ages
+from colorgan.color.lab import linear_from_bytes, linear_to_lab
+from colorgan.data.aging import Aged, draw_ages
 from colorgan.data.photoset import Split
 from colorgan.data.plan import EpochPlan
 from colorgan.data.reading import Piped, read_batches
@@ -43,30 +43,6 @@ class Augment:
 
 
 @dataclass(frozen=True)
-class Aged(Piped):
-    """The photos of a batch that are to look old.
-
-    Attributes:
-        rows: (A,), int64: which photos of the batch they are.
-        film: (A, 3), float32: shares of linear red, green and blue in their luminance.
-        texture: (A, 1, S, S), float32, Lab units, added to their L.
-    """
-
-    rows: Tensor
-    film: Tensor
-    texture: Tensor
-
-    def to(self, device: torch.device) -> Aged:
-        """The same on a device."""
-        return Aged(*(tensor.to(device, non_blocking=True) for tensor in (self.rows, self.film, self.texture)))
-
-    def lightness_of(self, linear: Tensor) -> Tensor:
-        """The L that their films saw: (B, 3, S, S) linear light of the whole batch -> (A, 1, S, S), 0..100."""
-        seen = linear[self.rows] * self.film[:, :, None, None]
-        return lightness(seen.sum(1, keepdim=True))
-
-
-@dataclass(frozen=True)
 class Batch(Piped):
     """Photos as they leave the reading processes; the color maths is done where the training is.
 
@@ -92,7 +68,8 @@ class Batch(Piped):
         L = lab[:, :1]
         if aged:
             L = L.index_copy(0, aged.rows, aged.lightness_of(linear))
-        spread, shift = self.light.to(device, non_blocking=True)[:, :, None, None, None].unbind(1)
+        light = self.light.to(device, non_blocking=True)
+        spread, shift = (aged.faded(light) if aged else light)[:, :, None, None, None].unbind(1)
         L = (L - 50) * spread + 50 + shift
         if aged:
             L = L.index_add(0, aged.rows, aged.texture)
@@ -107,7 +84,7 @@ class Batch(Piped):
 # To be closed by whoever leaves it early, which ends the processes that read.
 Batches = Generator[Batch, None, None]
 
-_Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], "Ages | None"]
+_Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], "Aged | None"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +96,7 @@ class _Square:
     side: float
     mirrored: bool = False
     light: tuple[float, float] = (1.0, 0.0)
-    age: Ages | None = None
+    age: Aged | None = None
 
 
 class _Squares(Dataset[_Drawn]):
@@ -159,9 +136,7 @@ class _Squares(Dataset[_Drawn]):
         if random.random() >= augment.aged:
             return _Square(left, top, side, mirrored, (spread, shift))
         age = draw_ages(torch.Generator().manual_seed(int(random.integers(2**63))), 1, size)
-        age_spread, age_shift = age.light[0].tolist()
-        light = (spread * age_spread, shift + age_shift)
-        return _Square(left, top, side, mirrored, light, age)
+        return _Square(left, top, side, mirrored, (spread, shift), age)
 
 
 def _collate(squares: Sequence[_Drawn]) -> Batch:
@@ -170,12 +145,11 @@ def _collate(squares: Sequence[_Drawn]) -> Batch:
     return Batch(rgb, torch.tensor(lights, dtype=torch.float32), _collate_ages(ages))
 
 
-def _collate_ages(ages: Sequence[Ages | None]) -> Aged | None:
-    drawn = {row: age for row, age in enumerate(ages) if age}
+def _collate_ages(ages: Sequence[Aged | None]) -> Aged | None:
+    drawn = {row: (age.film, age.light, age.texture) for row, age in enumerate(ages) if age}
     if not drawn:
         return None
-    film, texture = ([getattr(age, name) for age in drawn.values()] for name in ("film", "texture"))
-    return Aged(torch.tensor(list(drawn)), torch.cat(film), torch.cat(texture))
+    return Aged(torch.tensor(list(drawn)), *(torch.cat(parts) for parts in zip(*drawn.values(), strict=True)))
 
 
 def training_batches(

@@ -114,12 +114,8 @@ def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] 
     missing = sorted(set(options.classes) - set(there))
     if missing:
         some = ", ".join(there[:5]) + (", ..." if len(there) > 5 else "")
-        raise UsageError(
-            f"a class named {missing[0]}",
-            f"the classes are {some or 'none'}",
-            "Correct `classes`.",
-            parameter="classes",
-        )
+        expected, found = f"a class named {missing[0]}", f"the classes are {some or 'none'}"
+        raise UsageError(expected, found, "Correct `classes`.", parameter="classes")
     return frozenset(options.classes)
 
 

@@ -136,9 +136,8 @@ class FolderSource(Source):
 
     @staticmethod
     def _refuse(error: OSError) -> None:
-        raise UsageError(
-            f"a folder of photos at {error.filename}", error.strerror or str(error), "Make it readable."
-        ) from error
+        found = error.strerror or str(error)
+        raise UsageError(f"a folder of photos at {error.filename}", found, "Make it readable.") from error
 
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
         """Read a file of the folder."""

@@ -96,7 +96,7 @@ def _decode_rgb(file: BinaryIO, options: ReadOptions, short_side_px: int | None)
 
 
 def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> tuple[int, int]:
-    """Width and height of a photo as its file has it, in pixels, without these being decoded; it is given as to `read`.
+    """Width and height in pixels of a photo as its file has it, which is not decoded; the source is as for `read`.
 
     Raises:
         PhotoError: it cannot be read, or is larger than what is accepted.

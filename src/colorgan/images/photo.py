@@ -129,7 +129,7 @@ def _raster_of(
 def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
     """Read a Pillow picture into 8-bit sRGB by its profile, upright, on white where it is transparent.
 
-    It is given as to `from_image`.
+    The arguments are those of `from_image`.
 
     Raises:
         PhotoError: a mode that is no picture.

@@ -77,11 +77,6 @@ class MetricResult:
     value: Tensor
     weight: Tensor
 
-    @classmethod
-    def mean(cls, value: Tensor) -> MetricResult:
-        """Of values (B,) whose mean is the set's value."""
-        return cls(value, torch.ones_like(value))
-
 
 def _auc_rebalanced(predicted: ImageBatch, truth: ImageBatch) -> MetricResult:
     weight = truth.rarity.sum((1, 2))
@@ -131,7 +126,7 @@ class Metric:
     def measure(self, predicted: ImageBatch, truth: ImageBatch) -> MetricResult:
         """Measure each photo of a batch."""
         found = self.compute(predicted, truth)
-        return found if isinstance(found, MetricResult) else MetricResult.mean(found)
+        return found if isinstance(found, MetricResult) else MetricResult(found, torch.ones_like(found))
 
 
 _TABLE = (

@@ -231,10 +231,8 @@ def load_checkpoint(folder: Path, stage: Stage, warn: Callable[[str], None]) -> 
         try:
             _restore(stage, tensors)
         except (RuntimeError, ValueError, KeyError) as error:
-            found = str(error).splitlines()[0]
-            raise CheckpointError(
-                f"a checkpoint of this very network in {path}", found, "Give the run's own options, or another `run`."
-            ) from error
+            found, advice = str(error).splitlines()[0], "Give the run's own options, or another `run`."
+            raise CheckpointError(f"a checkpoint of this very network in {path}", found, advice) from error
         return Position(**state["position"]), state["extra"]
     if damaged:
         raise damaged

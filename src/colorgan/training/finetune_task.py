@@ -72,9 +72,8 @@ def check_bins(generator: Generator, wanted: str) -> None:
         logits = generator(torch.zeros(1, 1, 16, 16, device=next(generator.parameters()).device)).logits
     generator.train(was_training)
     if logits is None:
-        raise UsageError(
-            f"a network with bins for `{wanted}`", f"{generator.network} has none", f"Leave `{wanted}` out."
-        )
+        found = f"{generator.network} has none"
+        raise UsageError(f"a network with bins for `{wanted}`", found, f"Leave `{wanted}` out.")
 
 
 def _make_stage(options: FinetuneOptions, context: StageContext) -> FinetuneStage:

@@ -115,10 +115,8 @@ def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
     encoder = generator.pretrained_encoder()
     if encoder is None:
         if options.encoder_lr or options.freeze_encoder:
-            found = f"{generator.network} has none"
-            raise UsageError(
-                "a network with a pretrained encoder", found, "Leave `encoder_lr` and `freeze_encoder` out."
-            )
+            advice = "Leave `encoder_lr` and `freeze_encoder` out."
+            raise UsageError("a network with a pretrained encoder", f"{generator.network} has none", advice)
         return
     encoder.statistics_fixed = options.start != SCRATCH or bool(getattr(options, "encoder", ""))
     if options.freeze_encoder > len(encoder.blocks):
@@ -190,12 +188,9 @@ def check_shares(plan: EpochPlan) -> None:
     """Refuse batches of which a process would get another number of photos than the others, or none."""
     drawn = len(plan.order)
     if plan.ranks > 1 and (plan.batch_size % plan.ranks or drawn < plan.batch_size):
-        raise UsageError(
-            f"a `batch_size` that {plan.ranks} processes can share, of at most {drawn} photos",
-            str(plan.batch_size),
-            f"Give a multiple of {plan.ranks}; it counts the photos of all processes together.",
-            parameter="batch_size",
-        )
+        expected = f"a `batch_size` that {plan.ranks} processes can share, of at most {drawn} photos"
+        advice = f"Give a multiple of {plan.ranks}; it counts the photos of all processes together."
+        raise UsageError(expected, str(plan.batch_size), advice, parameter="batch_size")
 
 
 def _warn_of_small_photos(photos: PhotoSet, size: int, callbacks: Callbacks) -> None:

@@ -284,11 +284,8 @@ class Loop:
         values = dict(zip(terms, read.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             found = ", ".join(f"{name} {value}" for name, value in values.items())
-            raise TrainingError(
-                f"a loss that is a number at step {self.position.step}",
-                found,
-                "The last checkpoint is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`.",
-            )
+            advice = "The last checkpoint is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`."
+            raise TrainingError(f"a loss that is a number at step {self.position.step}", found, advice)
         if self.monitor:
             where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
             self.monitor.log.write("train", self.position.step, where | values)
@@ -336,11 +333,8 @@ class Loop:
             self._stop(received)
         figures, spread = MetricValues.from_known(summary[0]), summary[1]
         if not math.isfinite(figures["ab_l1"]):
-            raise TrainingError(
-                "validation metrics that are numbers",
-                f"ab L1 {figures['ab_l1']}",
-                "The last checkpoint is good. Try a lower `lr`, or `precision=fp32`.",
-            )
+            advice = "The last checkpoint is good. Try a lower `lr`, or `precision=fp32`."
+            raise TrainingError("validation metrics that are numbers", f"ab L1 {figures['ab_l1']}", advice)
         return figures, spread
 
     def _tell_figures(self, epoch: int, figures: MetricValues, spread: dict[str, float]) -> None:

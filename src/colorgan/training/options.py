@@ -44,10 +44,8 @@ def parse_weights(given: Sequence[str]) -> dict[str, float]:
         except ValueError:
             weights[name] = -1.0
         if not name or not 0 <= weights[name] <= _MOST_TIMES:
-            expected, advice = (
-                f"`weights` to be SOURCE=TIMES, from 0 to {_MOST_TIMES}",
-                "Name a source of the set, as slides=3.",
-            )
+            expected = f"`weights` to be SOURCE=TIMES, from 0 to {_MOST_TIMES}"
+            advice = "Name a source of the set, as slides=3."
             raise UsageError(expected, repr(text), advice, parameter="weights")
     return weights
 

@@ -75,10 +75,8 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         held.callback(_remove_empty, missing)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            expected, advice = (
-                f"the run folder {folder} for this training",
-                "Wait for it or end it, or name another `run`.",
-            )
+            expected = f"the run folder {folder} for this training"
+            advice = "Wait for it or end it, or name another `run`."
             has_locks = held.enter_context(
                 locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice)
             )
@@ -145,26 +143,19 @@ def open_run(
     run = read_run(folder)
     if run is None:
         if os.path.exists(folder) and any(path.name != _LOCK_FILE for path in folder.iterdir()):
-            raise UsageError(
-                f"a run folder, or a new one, at {folder}", "a folder with other things", "Name another `run`."
-            )
+            found = "a folder with other things"
+            raise UsageError(f"a run folder, or a new one, at {folder}", found, "Name another `run`.")
         return False
     if run["command"] != command:
-        raise UsageError(
-            f"a run of `colorgan {command}` in {folder}",
-            f"one of `colorgan {run['command']}`",
-            "Name another `run`, or start afresh by `overwrite`.",
-        )
+        found, advice = f"one of `colorgan {run['command']}`", "Name another `run`, or start afresh by `overwrite`."
+        raise UsageError(f"a run of `colorgan {command}` in {folder}", found, advice)
     wanted = dict(options) | {"set": identity[:12]}
     held = _recorded(run["options"], options) | {"set": run["set"][:12]}
     differing = [name for name in wanted if name not in _MAY_CHANGE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
-        raise UsageError(
-            f"the run in {folder} with these options",
-            found,
-            "Go on with its own options by `resume`, start afresh by `overwrite`, or name another `run`.",
-        )
+        advice = "Go on with its own options by `resume`, start afresh by `overwrite`, or name another `run`."
+        raise UsageError(f"the run in {folder} with these options", found, advice)
     if (before := run.get("read_by", 0)) != read_by:
         found = f"{_reading(before)} there, {_reading(read_by)} here"
         advice = "Go on as it was begun, start afresh by `overwrite`, or name another `run`."
@@ -224,6 +215,5 @@ def resumable_options(command: str, kind: type[Options], folder: Path, given: Ma
         recorded = _recorded(run["options"], (option.name for option in fields(kind)))
         return kind(**(recorded | dict(given)))
     except TypeError as error:
-        raise CheckpointError(
-            f"the options of a {command} run in {folder}", str(error), "Name another `run`."
-        ) from error
+        expected = f"the options of a {command} run in {folder}"
+        raise CheckpointError(expected, str(error), "Name another `run`.") from error

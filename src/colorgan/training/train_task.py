@@ -61,11 +61,9 @@ def _discriminator(options: TrainOptions, context: StageContext) -> PatchGAN:
         return PatchGAN(options.d_norm).to(context.device)
     discriminator = load_discriminator(Path(options.start_discriminator), context.device)
     if discriminator.norm != options.d_norm:
-        raise UsageError(
-            f"a discriminator with `d_norm={options.d_norm}`",
-            f"{options.start_discriminator} has {discriminator.norm}",
-            f"Give `d_norm={discriminator.norm}`.",
-        )
+        found = f"{options.start_discriminator} has {discriminator.norm}"
+        advice = f"Give `d_norm={discriminator.norm}`."
+        raise UsageError(f"a discriminator with `d_norm={options.d_norm}`", found, advice)
     return discriminator
 
 

@@ -58,16 +58,9 @@ def validate(
     epoch: int,
     callbacks: Callbacks,
 ) -> Validation | None:
-    """Measure a generator on photos held back from training, and draw the first of them on a sheet.
+    """Measure a generator, in evaluation mode, on photos held back, and draw the first of them on a sheet.
 
-    Args:
-        generator: in evaluation mode, on its device.
-        temperature: divides its logits.
-        photos: the photos.
-        options: how many of them, and at which size.
-        sheet: a JPEG to be.
-        epoch: for its head.
-        callbacks: asked between batches whether to stop.
+    The options say how many, and at which size. The callbacks are asked between batches whether to stop.
 
     Returns:
         What was measured, or None where they said so.

@@ -1,6 +1,7 @@
 """The page of a comparison, in a browser: with names that would do harm if they could."""
 
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,8 @@ from colorgan.comparison.compare import compare
 from colorgan.comparison.formatting import PERCEPTUAL
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.report.report import HTML_NAME, write_report
-from colorgan.comparison.results import Comparison, PublishedRow
+from colorgan.comparison.results import Comparison, Difference, PublishedRow
+from colorgan.metrics.bootstrap import Interval
 from colorgan.metrics.registry import METRICS
 
 HOSTILE = '"><script>document.title=\'taken\'</script><img src="https://example.org/x" onerror="alert(\'taken\')">'
@@ -253,3 +255,18 @@ def test_a_page_holds_so_many_photos_and_says_where_the_others_are(
     assert "photo 1" in text
     assert "photo 2" not in text
     assert "3 more lie beside this page" in text
+
+
+def test_a_value_is_marked_where_its_model_is_certainly_better_than_every_other(
+    written: tuple[Comparison, Path],
+) -> None:
+    first, second = (row.name for row in written[0].models)
+    differences = [
+        Difference(metric, first, second, Interval(value, value - 0.1, value + 0.1, 10), significant, "")
+        for metric, value, significant in (("psnr", 1.0, True), ("ssim", 1.0, False), ("ciede2000", 1.0, True))
+    ]
+    write_report(written[1].parent, replace(written[0], differences=differences))
+    text = written[1].read_text("utf-8")
+    write_report(written[1].parent, written[0])
+    values = [written[0].row(name).metrics[metric].value for name, metric in ((first, "psnr"), (second, "ciede2000"))]
+    assert re.findall(r'<td data-value="([^"]*)" class="best">', text) == [str(value) for value in values]

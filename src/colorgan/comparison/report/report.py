@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from colorgan.comparison.answer import wins_of
 from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in_words
 from colorgan.comparison.report.drawings import histograms, reliability_diagrams
-from colorgan.comparison.results import GRAY, Comparison, Example, Row
+from colorgan.comparison.results import GRAY, Comparison, Example
 from colorgan.files import atomic_write
 from colorgan.html import embedded, render
-from colorgan.metrics.registry import METRICS, Metric
+from colorgan.metrics.registry import METRICS
 
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
@@ -50,7 +48,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         photos=photos_in_words(len(comparison.photos)),
         metrics=METRICS.values(),
         better=_BETTER,
-        rows=[(row, _cells(row, comparison)) for row in comparison.rows],
+        best=_best(comparison),
         perceptual=PERCEPTUAL,
         pairs=list(_pairs(comparison)),
         names=shown,
@@ -58,6 +56,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
         right=next((name for name in shown if name in models), GRAY),
         groups=list(_groups(folder, comparison.examples)),
         number=number,
+        bounds=bounds,
         histograms=histograms(comparison),
         diagrams=reliability_diagrams(comparison),
         licenses=_licenses(comparison),
@@ -73,38 +72,15 @@ def _licenses(comparison: Comparison) -> dict[str, list[str]]:
     return found
 
 
-# --- metrics -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A metric of a row.
-
-    Attributes:
-        value: to sort by, None where it is not known.
-        text: as it is shown.
-        bounds: its interval, likewise; empty where there is none.
-        is_best: whether the row is certainly better than every other model.
-    """
-
-    value: float | None
-    text: str = "-"
-    bounds: str = ""
-    is_best: bool = False
-
-
-def _cells(row: Row, comparison: Comparison) -> list[_Cell]:
-    return [_cell(row, metric, comparison) for metric in METRICS.values()]
-
-
-def _cell(row: Row, metric: Metric, comparison: Comparison) -> _Cell:
-    found = row.metrics.get(metric.name)
-    if found is None or math.isnan(found.value):
-        return _Cell(None)
-    others = {other.name for other in comparison.models} - {row.name}
-    wins = wins_of(comparison.differences)
-    is_best = row.kind != "baseline" and bool(others) and all((metric.name, row.name, each) in wins for each in others)
-    return _Cell(found.value, number(found.value, metric), bounds(found, metric), is_best)
+def _best(comparison: Comparison) -> set[tuple[str, str]]:
+    """Rows, each with a metric in which it is certainly better than every other model."""
+    names, wins = [row.name for row in comparison.models], wins_of(comparison.differences)
+    return {
+        (name, metric)
+        for name in names
+        for metric in METRICS
+        if len(names) > 1 and all((metric, name, other) in wins for other in names if other != name)
+    }
 
 
 def _pairs(comparison: Comparison) -> Iterator[tuple[str, str, list[str], list[str]]]:
@@ -116,8 +92,6 @@ def _pairs(comparison: Comparison) -> Iterator[tuple[str, str, list[str], list[s
         significant = [each.words for each in found if each.significant]
         yield first, second, significant, [METRICS[each.metric].label for each in found if not each.significant]
 
-
-# --- photos --------------------------------------------------------------------------------------------------
 
 Embedded = tuple[Example, dict[str, str]]  # with its pictures by row, each as an address that holds it
 

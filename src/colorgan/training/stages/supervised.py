@@ -74,11 +74,9 @@ def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
 
 
 class FinetuneStage(Stage):
-    """Stage 1: the generator learns from the true colors, every layer trainable.
+    """Stage 1: the generator learns from the true colors by one of the losses above, every layer trainable.
 
-    Args:
-        generator: as for `Stage`, and so are those after `loss`.
-        loss: one of the above.
+    What else it takes is as for `Stage`.
     """
 
     name = "finetune"
