@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 380, 210
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26
 # More points than pixels show nothing, and a long run's page would grow without end.
 MOST_POINTS = 200
-NOT_FIGURES = {"kind", "step", "epoch", "photos", "seen_photos", "elapsed_s"}
+_NOT_FIGURES = {"kind", "step", "epoch", "photos", "seen_photos", "elapsed_s"}
 
 Point = tuple[float, float]
 
@@ -52,6 +52,12 @@ class Level:
     value: float
 
 
+def figures_of(line: Mapping[str, Any]) -> dict[str, float]:
+    """The finite figures of a line of a metrics log, by name."""
+    numbers = {name: value for name, value in line.items() if name not in _NOT_FIGURES}
+    return {name: v for name, v in numbers.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+
+
 def gather(lines: Sequence[dict[str, Any]]) -> dict[str, Curve]:
     """Gather the finite figures of a metrics log by their names, in the order in which they first appear."""
     ends = [(0.0, 0.0)] + [(line["step"], line["epoch"]) for line in lines if line["kind"] in ("epoch", "validation")]
@@ -63,10 +69,9 @@ def gather(lines: Sequence[dict[str, Any]]) -> dict[str, Curve]:
             continue
         beyond = max(0.0, line["step"] - steps[-1]) * rate
         x = float(np.interp(line["step"], steps, epochs)) + float(beyond)
-        for name, value in line.items():
-            if name not in NOT_FIGURES and isinstance(value, (int, float)) and math.isfinite(value):
-                curve = curves.setdefault(name, Curve())
-                (curve.steps if line["kind"] == "train" else curve.epochs).append((x, float(value)))
+        for name, value in figures_of(line).items():
+            curve = curves.setdefault(name, Curve())
+            (curve.steps if line["kind"] == "train" else curve.epochs).append((x, float(value)))
     return {name: Curve(_thinned(curve.steps), curve.epochs) for name, curve in curves.items()}
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from colorgan.errors import UsageError, missing_extra
-from colorgan.training.monitoring.curves import NOT_FIGURES
+from colorgan.training.monitoring.curves import figures_of
 
 
 def check_tensorboard(folder: Path) -> None:
@@ -47,9 +46,8 @@ class Events:
         if line["kind"] == "trouble":
             self._writer.add_text("trouble", f"{line['name']}. {line['found']} {line['advice']}", line["step"])
             return
-        for name, value in line.items():
-            if name not in NOT_FIGURES and isinstance(value, (int, float)) and math.isfinite(value):
-                self._writer.add_scalar(f"{line['kind']}/{name}", value, line["step"])
+        for name, value in figures_of(line).items():
+            self._writer.add_scalar(f"{line['kind']}/{name}", value, line["step"])
 
     def flush(self) -> None:
         """Let TensorBoard see what was written so far."""
