@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 # Small pictures are not worth a second thread, and threads of several processes that spin side by side cost a lot.
 # Set before torch reads it, and inherited by the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Under nohup it is ignored, also by the processes that tests start, some of which are to hear it.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np
 import pytest

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, TiffImagePlugin
@@ -32,6 +33,14 @@ def lab_lightness(rgb: NDArray[np.number]) -> NDArray[np.float32]:
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
     image.save(path, **options)
     return path
+
+
+def heic_bytes(image: Image.Image, **options: object) -> bytes:
+    """A HEIC photo; a test that asks for it is skipped without the extra."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heif is not installed")
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(image).save(stream, **options)
+    return stream.getvalue()
 
 
 def write(target: Path | BinaryIO, format_name: str, rgb: NDArray[Any], **options: Any) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pictures import heic_bytes
 from PIL import Image
 
 from colorgan.data import filters
@@ -148,7 +148,7 @@ def test_colors_that_transparency_hides_are_not_stored(reduce: Judge) -> None:
 def test_every_kind_of_photo_that_is_colored_is_taken(tmp_path: Path, name: str) -> None:
     picture = Image.new("RGB", (48, 40), (200, 60, 40))
     if name.endswith(".heic"):
-        pillow_heif.from_pillow(picture).save(tmp_path / name)
+        (tmp_path / name).write_bytes(heic_bytes(picture))
     else:
         picture.save(tmp_path / name, {"a.jfif": "JPEG", "e.dib": "BMP"}.get(name))
     (entry,) = open_source(tmp_path).entries

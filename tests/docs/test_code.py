@@ -16,6 +16,7 @@ from colorgan.models import loading
 GROUP = typer.main.get_command(app)
 COMMANDS = GROUP.commands
 SHOWING = [name for name in NAMES if any(not block.reason for block in blocks_of(CHECKOUT / name))]
+NEEDED = {"docs/reference/onnx.md": ("onnxscript", "onnxruntime")}
 # Options of other programs that the documentation names, and one that docs/decisions.md says there is not.
 FOREIGN = {
     "--weights",
@@ -52,6 +53,8 @@ SUBJECTS = {"train": ("finetune", "train"), "evaluation": ("compare",)}
 @pytest.mark.parametrize("name", SHOWING)
 @pytest.mark.slow
 def test_the_code_of_a_page_runs(name, reader, monkeypatch):
+    for package in NEEDED.get(name, ()):
+        pytest.importorskip(package, reason="the extra that the page is about is not installed")
     monkeypatch.setattr(loading, "NETWORKS", dict(loading.NETWORKS))
     namespace = {"__name__": "page"}
     for block in blocks_of(CHECKOUT / name):

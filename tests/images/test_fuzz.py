@@ -10,15 +10,15 @@ import functools
 import io
 import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
 import tifffile
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pictures import noise, palette_ramp, png_bytes, saved_adobe_cmyk, write
+from pictures import heic_bytes, noise, palette_ramp, png_bytes, saved_adobe_cmyk, write
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -61,12 +61,6 @@ def by_tifffile(samples: np.ndarray, **options: object) -> bytes:
     return stream.getvalue()
 
 
-def heic(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    pillow_heif.from_pillow(image).save(stream, quality=50, exif=exif(), xmp=PACKET)
-    return stream.getvalue()
-
-
 def adobe_cmyk(folder: Path) -> bytes:
     return saved_adobe_cmyk(folder / "cmyk.jpg", 2).read_bytes()
 
@@ -77,7 +71,7 @@ def animated(name: str) -> bytes:
 
 
 def seeds(folder: Path) -> dict[str, bytes]:
-    """Tiny files of every format and kind, with metadata and profiles."""
+    """Tiny files of every format and kind that is read here, with metadata and profiles."""
     color, gray = noise(12), noise(12).convert("L")
     deep = np.random.default_rng(0).integers(0, 65536, (9, 7, 3), dtype=np.uint16)
     said = {"exif": exif(), "dpi": (300, 150), "icc_profile": SRGB_PROFILE}
@@ -112,7 +106,7 @@ def seeds(folder: Path) -> dict[str, bytes]:
         "moving GIF": animated("GIF"),
         "GIF of a part": by_pillow("GIF", gray).replace(b",\0\0\0\0\x0c\0\x0c", b",\2\0\3\0\7\0\x06", 1),
         "AVIF": by_pillow("AVIF", color, xmp=PACKET, **said),
-        "HEIC": heic(color),
+        **({"HEIC": heic_bytes(color, quality=50, exif=exif(), xmp=PACKET)} if find_spec("pillow_heif") else {}),
     }
 
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
 import tifffile
 from pictures import (
@@ -14,6 +13,7 @@ from pictures import (
     RAMP,
     RAMP16,
     encoded,
+    heic_bytes,
     lab_lightness,
     lightness_of,
     palette_ramp,
@@ -326,15 +326,13 @@ def test_a_gif_smaller_than_its_screen_is_transparent_around(
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_heic_is_read(tmp_path: Path, mode: str) -> None:
-    picture = pillow_heif.from_pillow(Image.fromarray(RAMP).convert(mode))
-    picture.save(tmp_path / "a.heic", quality=100)
-    photo = read(tmp_path / "a.heic")
+    photo = read(io.BytesIO(heic_bytes(Image.fromarray(RAMP).convert(mode), quality=100)))
     assert np.abs(lightness_of(photo) - lab_lightness(RAMP / 255)).max() < 3
     assert (photo.format, photo.warnings) == ("HEIF", ())
 
 
 def test_heic_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pillow_heif.from_pillow(Image.fromarray(RAMP)).save(tmp_path / "a.heic")
+    (tmp_path / "a.heic").write_bytes(heic_bytes(Image.fromarray(RAMP)))
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(PhotoError, match="HEIC") as caught:
         read(tmp_path / "a.heic")

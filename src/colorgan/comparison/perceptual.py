@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -133,18 +132,19 @@ class Perceptual:
 
         if _EXTRACTOR is None:
             _check_offline("Inception", "weights-inception-2015-12-05-6726825d.pth")
-        options: dict[str, Any] = {
-            "cuda": self._device.type == "cuda",
-            "fid": True,
-            "kid": True,
-            "kid_subset_size": min(_MOST_IN_SUBSET, self._photos // 2),
-            "cache": False,
-            "verbose": False,
-            "feature_extractor": _EXTRACTOR,
-        }
         try:
             with redirect_stdout(sys.stderr):
-                found = calculate_metrics(input1=str(folder), input2=str(self._folders[ORIGINAL]), **options)
+                found = calculate_metrics(
+                    input1=str(folder),
+                    input2=str(self._folders[ORIGINAL]),
+                    cuda=self._device.type == "cuda",
+                    fid=True,
+                    kid=True,
+                    kid_subset_size=min(_MOST_IN_SUBSET, self._photos // 2),
+                    cache=False,
+                    verbose=False,
+                    feature_extractor=_EXTRACTOR,
+                )
         except OSError as error:
             raise WeightsError("the Inception network of FID and KID", str(error), _ADVICE) from error
         return {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 from PIL import Image, ImageFile
 
@@ -24,7 +24,7 @@ from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, 
 from colorgan.images.pixels import Raster
 from colorgan.images.readers.jpeg import WITHOUT_END, completed
 from colorgan.images.tiff import samples
-from colorgan.images.tiff.pages import largest_instead, photos_of, starting_at
+from colorgan.images.tiff.pages import StartingAt, largest_instead, photos_of
 
 MAX_MEGAPIXELS = 500.0
 _ICC_TAG = 34675
@@ -256,7 +256,7 @@ def _located(file: BinaryIO, options: ReadOptions) -> _Place:
     if page.is_gray and not before.is_gray and size == (before.width, before.height):
         warnings = ("gray and as large as the page in color before it: perhaps a scanner's infrared channel",)
     if page.index is None:
-        return _Place(starting_at(file, page.place), 0, page.place, size, warnings)
+        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, size, warnings)
     return _Place(file, page.index, page.place, size, warnings)
 
 

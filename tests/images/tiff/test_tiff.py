@@ -115,6 +115,7 @@ def test_a_deep_tiff_is_measured_before_it_is_decoded(monkeypatch: pytest.Monkey
 
 
 def test_webp_inside_a_tiff_is_read() -> None:
+    pytest.importorskip("imagecodecs", reason="the extra tiff is not installed")
     file = io.BytesIO()
     colors = np.dstack([RAMP] * 3)
     tifffile.imwrite(file, colors, compression="webp", photometric="rgb", compressionargs={"lossless": True})

@@ -61,6 +61,7 @@ def test_without_tensorboard_the_error_names_the_extra(monkeypatch: pytest.Monke
         check_tensorboard(Path("run"))
 
 
+@needs_tensorboard
 def test_a_folder_that_tensorboard_cannot_name_is_refused_before_any_work() -> None:
     with pytest.raises(UsageError, match="not UTF-8"):
         check_tensorboard(Path(os.fsdecode(b"r\xe9n")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,11 +146,22 @@ class _Layout:
         return fields, self.unpack(self.place, at + count * size)[0]
 
 
-def starting_at(file: BinaryIO, place: int) -> io.BytesIO:
-    """A copy of a TIFF whose first directory is the one at that place, for readers that know no others."""
-    layout = _Layout.of(file)
-    file.seek(0)
-    copy = io.BytesIO(file.read())
-    copy.seek(layout.first_place)
-    copy.write(struct.pack(layout.order + layout.place, place))
-    return copy
+class StartingAt:
+    """A TIFF as if one of its directories were the first, for readers that know no others.
+
+    Args:
+        file: the TIFF, open.
+        place: of the directory.
+    """
+
+    def __init__(self, file: BinaryIO, place: int) -> None:
+        layout = _Layout.of(file)
+        file.seek(0)
+        self._head = file.read(layout.first_place) + struct.pack(layout.order + layout.place, place)
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to so many bytes, or all."""
+        head = self._head[self._file.tell() :]
+        data = self._file.read(size)
+        return head[: len(data)] + data[len(head) :]
