@@ -45,6 +45,12 @@ class ColorganError(Exception):
         return f"{self.statement}. {self.advice}"
 
 
+def reason_of(error: BaseException) -> str:
+    """Why something failed, for the middle of a sentence: the system's words in small letters, or the error's own."""
+    words: str | None = getattr(error, "strerror", None)
+    return words.lower() if words else f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 class UsageError(ColorganError, ValueError):
     """A wrong option or a missing input; to a Python caller, a wrong value."""
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from colorgan.errors import reason_of
+
 if sys.platform != "win32":
     import fcntl
 
@@ -228,7 +230,7 @@ def why_missing(path: str | os.PathLike[str]) -> str:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return reason_of(error)
     return "it does not exist"
 
 

@@ -118,8 +118,8 @@ class OrderedPool(Generic[Task, Result]):
         self,
         workers: Workers[Task, Result],
         *,
-        group: Callable[[], int],
-        before: Callable[[], None],
+        group: Callable[[], int] = lambda: 1,
+        before: Callable[[], None] = lambda: None,
         check: Callable[[], None],
     ) -> None:
         self._workers, self._group, self._before, self._check = workers, group, before, check

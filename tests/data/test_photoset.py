@@ -55,7 +55,7 @@ def edit(**changes: Any) -> Any:
         ("set.json", edit(identity=None, sha256=None), "damaged"),
         ("set.json", edit(ab_prior=["x"]), "damaged"),
         ("set.json", edit(ab_prior=[1.0]), "other numbers"),
-        ("train-00000.tar", Path.unlink, "No such file"),
+        ("train-00000.tar", Path.unlink, "no such file"),
         ("train-00000.tar", cut, "it has"),
         ("val.index.npy", Path.unlink, "No such file"),
         ("val.index.npy", spoil, "damaged"),

@@ -243,7 +243,7 @@ def test_a_published_encoder_comes_with_what_is_to_be_said_of_it(tmp_path, name)
         (standin_lite() | {"_blocks.2._bn2.running_var": torch.zeros(25)}, "other tensors"),
         (standin_lite() | {"epoch": 3}, "no table of tensors"),
         ({"weights": Hostile()}, "no file of plain tensors"),
-        (None, "No such file"),
+        (None, "no such file"),
     ],
 )
 def test_another_file_than_a_published_encoder_is_refused(tmp_path, monkeypatch, content, found):

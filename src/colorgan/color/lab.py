@@ -93,7 +93,7 @@ def linear_to_lab(linear: Tensor) -> Tensor:
 
 
 def lab_to_linear(lab: Tensor) -> Tensor:
-    """Convert Lab, (..., 3, H, W), to linear sRGB, unclipped: colors outside the gamut are below 0 or above 1.
+    """Convert Lab, (..., 3, H, W), L in 0..100, to linear sRGB, unclipped: below 0 or above 1 outside the gamut.
 
     Where b is so large that Z would have a negative cube root, the root is 0, as in scikit-image's `lab2xyz`.
     """
@@ -108,5 +108,5 @@ def lab_to_linear(lab: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """Convert Lab, (..., 3, H, W), to sRGB of the same shape, clipped to 0..1."""
+    """Convert Lab, (..., 3, H, W), L in 0..100, to sRGB of the same shape, clipped to 0..1."""
     return srgb_from_linear(lab_to_linear(lab)).clamp(0.0, 1.0)

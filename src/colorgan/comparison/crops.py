@@ -15,7 +15,7 @@ from PIL import Image
 
 from colorgan.comparison.results import Failure
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
-from colorgan.errors import PhotoError, UsageError
+from colorgan.errors import PhotoError, UsageError, reason_of
 from colorgan.images.decode import read_rgb
 from colorgan.images.discovery import has_photo_suffix
 from colorgan.images.toning import Toning, toning_of
@@ -101,7 +101,7 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Failure:
     except PhotoError as error:
         return failure(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
-        return failure(entry, f"{type(error).__name__}: {error}".splitlines()[0])
+        return failure(entry, reason_of(error))
     return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless_because(rgb), min(image.size) < size_px)
 
 
@@ -126,7 +126,7 @@ def read_crops(
 
     workers: Workers[Entry, Crop | Failure] = Workers(_READERS, read)
     with workers:
-        pool = OrderedPool(workers, group=lambda: 1, before=lambda: None, check=check)
+        pool = OrderedPool(workers, check=check)
         for done, found in enumerate(pool.results(Pending(entry) for entry in entries)):
             check()
             on_progress(done, len(entries))

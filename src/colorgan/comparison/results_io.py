@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from colorgan.comparison.results import CHROMA_BINS, Comparison, PhotoName, Protocol, Row, photo_set
-from colorgan.errors import UsageError
+from colorgan.errors import UsageError, reason_of
 from colorgan.files import atomic_write
 from colorgan.metrics.bootstrap import Interval
 from colorgan.metrics.calibration import BINS
@@ -84,7 +84,7 @@ def read_previous(path: Path) -> PreviousResults:
             raise ValueError("its photos are not those of its protocol")
         rows = list(_previous_rows(found["rows"], len(photos)))
     except OSError as error:
-        raise UsageError(expected, error.strerror or str(error), _ADVICE) from error
+        raise UsageError(expected, reason_of(error), _ADVICE) from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(expected, f"something else, or a damaged file ({type(error).__name__})", _ADVICE) from error
     return PreviousResults(path, protocol, photos, rows)

@@ -18,7 +18,7 @@ from colorgan.color.bins import nearest_bin
 from colorgan.color.lab import rgb_to_lab
 from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
-from colorgan.errors import PhotoError
+from colorgan.errors import PhotoError, reason_of
 from colorgan.images.decode import read_rgb, read_size
 from colorgan.images.toning import Toning, toning_of
 
@@ -89,7 +89,7 @@ def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> 
     except PhotoError as error:
         return Rejected(Reason.UNREADABLE, error.found)
     except Exception as error:  # damaged files make decoders and archives raise whatever they like
-        return Rejected(Reason.UNREADABLE, f"{type(error).__name__}: {error}".splitlines()[0])
+        return Rejected(Reason.UNREADABLE, reason_of(error))
     return picture if isinstance(picture, Rejected) else _encode(picture, encoding)
 
 

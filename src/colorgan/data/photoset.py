@@ -26,7 +26,7 @@ from colorgan.data.shards import (
     read_description,
     shard_name,
 )
-from colorgan.errors import ColorganError, SetError
+from colorgan.errors import ColorganError, SetError, reason_of
 from colorgan.files import sha256_of
 
 _ADVICE = "Prepare the set again."
@@ -130,7 +130,7 @@ class Split:
         try:
             size_bytes = path.stat().st_size
         except OSError as error:
-            raise SetError(expected, error.strerror or str(error), _ADVICE) from error
+            raise SetError(expected, reason_of(error), _ADVICE) from error
         if size_bytes < end:
             raise SetError(expected, f"it has {size_bytes}", f"It was cut short. {_ADVICE}")
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from colorgan.errors import SetError
+from colorgan.errors import SetError, reason_of
 from colorgan.files import sync, why_missing
 
 
@@ -187,8 +187,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         found = f"no {SET_FILE} in it" if os.path.isdir(folder) else why_missing(folder)
         raise SetError(_expected(folder), found, "Make one: colorgan prepare PHOTOS -o data") from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SetError(_expected(folder), f"{SET_FILE} cannot be read: {reason}", "Make it readable.") from error
+        found = f"{SET_FILE} cannot be read: {reason_of(error)}"
+        raise SetError(_expected(folder), found, "Make it readable.") from error
     return parse_description(text, folder)
 
 

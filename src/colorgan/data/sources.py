@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from colorgan.errors import ColorganError, PhotoError, UsageError
+from colorgan.errors import ColorganError, PhotoError, UsageError, reason_of
 from colorgan.files import why_missing
 from colorgan.images.discovery import has_photo_suffix, is_housekeeping
 
@@ -136,8 +136,7 @@ class FolderSource(Source):
 
     @staticmethod
     def _refuse(error: OSError) -> None:
-        found = error.strerror or str(error)
-        raise UsageError(f"a folder of photos at {error.filename}", found, "Make it readable.") from error
+        raise UsageError(f"a folder of photos at {error.filename}", reason_of(error), "Make it readable.") from error
 
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
         """Read a file of the folder."""
@@ -251,7 +250,7 @@ def open_source(path: Path, check: Check = lambda: None) -> Source:
     try:
         kind = _kind_of(path)
     except OSError as error:
-        raise UsageError(f"photos at {path}", error.strerror or str(error), "Make it readable.") from error
+        raise UsageError(f"photos at {path}", reason_of(error), "Make it readable.") from error
     try:
         return kind(path, check)
     except ColorganError:

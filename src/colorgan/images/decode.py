@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from PIL import Image, ImageFile
 
-from colorgan.errors import DamagedPhotoError, PhotoError
+from colorgan.errors import DamagedPhotoError, PhotoError, reason_of
 from colorgan.images import openers
 from colorgan.images.formats import A_PHOTO, PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
@@ -160,8 +160,7 @@ def _reasons() -> Iterator[None]:
         raise PhotoError(A_PHOTO, "not enough memory to decode it", "Make it smaller first.") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
-            found = (error.strerror or str(error)).lower()
-            raise PhotoError(A_PHOTO, found, "Copy it again from where it came from.") from error
+            raise PhotoError(A_PHOTO, reason_of(error), "Copy it again from where it came from.") from error
         raise openers.reason(error) from error
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from colorgan.errors import reason_of
 from colorgan.images.formats import PHOTO_SUFFIXES
 
 # Folders in which network disks and systems keep thumbnails, deleted files and earlier states; and hidden ones.
@@ -138,8 +139,7 @@ def find_photos(
         try:
             names, folders, hints = _entries(place, others)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            yield Listing(place, relative, [], f"the folder cannot be searched: {reason}")
+            yield Listing(place, relative, [], f"the folder cannot be searched: {reason_of(error)}")
             continue
         if names:
             yield Listing(place, relative, names, hints=hints)

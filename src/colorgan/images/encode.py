@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorgan.errors import OutputError, PhotoError, UsageError
+from colorgan.errors import OutputError, PhotoError, UsageError, reason_of
 from colorgan.files import atomic_write
 from colorgan.images.formats import FORMATS, Format
 from colorgan.images.icc import SRGB_PROFILE
@@ -122,8 +122,8 @@ def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
             target.flush()
     except OSError as error:
         if error.errno in _ONE_NAME:
-            reason = (error.strerror or str(error)).lower()
-            raise PhotoError("a name that can be written", f"cannot write {name}: {reason}", "Rename.") from error
+            found = f"cannot write {name}: {reason_of(error)}"
+            raise PhotoError("a name that can be written", found, "Rename.") from error
         what = str(target) if isinstance(target, Path) else name
         elsewhere = "name another output folder; then do the same again"
         raise OutputError.of(what, error, elsewhere, parameter="output") from error

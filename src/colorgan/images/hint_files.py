@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.ImageFile import ImageFile
 
-from colorgan.errors import PhotoError, UsageError
+from colorgan.errors import PhotoError, UsageError, reason_of
 from colorgan.files import read_file
 from colorgan.images.hints import COUNT_FROM, HINTS_FORMAT, Hint
 from colorgan.images.lightness import strips
@@ -79,7 +79,7 @@ def read_hints_file(file: str) -> bytes:
     try:
         return read_file(Path(file))
     except OSError as error:
-        raise _bad(PurePath(file).name, (error.strerror or str(error)).lower()) from error
+        raise _bad(PurePath(file).name, reason_of(error)) from error
 
 
 def photo_hints(

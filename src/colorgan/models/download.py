@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import truststore
 
 from colorgan import __version__
-from colorgan.errors import OutputError, WeightsError
+from colorgan.errors import OutputError, WeightsError, reason_of
 from colorgan.files import sha256_of
 from colorgan.locks import locked
 
@@ -265,12 +265,12 @@ def _kind_of(status: int) -> type[_PermanentError]:
     return _TransientError if status >= 500 or status in _PASSING else _PermanentError
 
 
-def _reason(error: object) -> str:
+def _reason(error: BaseException | str) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer for {_STALL_S:g} seconds"
     if isinstance(error, http.client.HTTPException):
         return f"no proper HTTP ({type(error).__name__})"  # its own words can be the server's
-    return getattr(error, "strerror", None) or str(error)
+    return error if isinstance(error, str) else reason_of(error)
 
 
 def _size(path: Path) -> int:

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from colorgan.errors import WeightsError
+from colorgan.errors import WeightsError, reason_of
 from colorgan.metrics.registry import with_current_names
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 
@@ -173,8 +173,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         with path.open("rb") as file:
             start = file.read(len(_ZIP_START))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise bad_weights(path, reason, "Give the path of a file that can be read.") from error
+        raise bad_weights(path, reason_of(error), "Give the path of a file that can be read.") from error
     suffix = path.suffix.lower()
     if suffix not in SAFETENSORS_SUFFIXES + TORCH_SUFFIXES:
         raise bad_weights(path, f"a name ending in {suffix!r}", "Give a .safetensors file, or a published .pth.")
