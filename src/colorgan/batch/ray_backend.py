@@ -20,7 +20,7 @@ from typing import Any
 from colorgan.addresses import is_address
 from colorgan.batch.jobs import Job
 from colorgan.batch.options import BatchOptions
-from colorgan.batch.ray_cluster import connected, reason_of
+from colorgan.batch.ray_cluster import connected, last_words_of
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, DeviceError
@@ -111,7 +111,7 @@ class RayCrew:
                     return
             ray.get(answer)
         except Exception as error:  # whatever keeps it from starting is told where no actor is left
-            self._failure = reason_of(error)
+            self._failure = last_words_of(error)
         else:
             self._actors.add(actor)
             for _ in range(_IN_HAND):

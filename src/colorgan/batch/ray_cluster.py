@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from colorgan.errors import DeviceError, UsageError, missing_extra
+from colorgan.errors import DeviceError, UsageError, missing_extra, reason_of
 
 _CONNECT_S = 5.0
 _MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights alone
@@ -65,7 +65,7 @@ def _join(ray: Any, address: str) -> None:
             os.environ.pop("RAY_ADDRESS", None)
             ray.init(address="local", include_dashboard=False, object_store_memory=_MEMORY_BYTES, **quiet)
     except Exception as error:
-        found = reason_of(error)
+        found = last_words_of(error)
         advice = "Check the address, and that Ray there has this machine's version; or `auto` to start one here."
         raise DeviceError(f"a Ray cluster at {where or 'this machine'}", found, advice, parameter="ray") from error
 
@@ -79,12 +79,12 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]") or "127.0.0.1", int(port)), timeout=_CONNECT_S).close()
     except OSError as error:
-        found = f"nothing answers there ({(error.strerror or str(error)).lower()})"
+        found = f"nothing answers there ({reason_of(error)})"
         advice = "Start one there with `ray start --head`, or give `auto` to start one here."
         raise DeviceError(expected, found, advice, parameter="ray") from error
 
 
-def reason_of(error: Exception) -> str:
+def last_words_of(error: Exception) -> str:
     """What an error of Ray says, in a line: the last of its text."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(error).__name__

@@ -22,7 +22,7 @@ from colorgan.cli.options import Given, Json, Quiet, command, given_name
 from colorgan.cli.streaming import STREAM, Request, colorize_stream
 from colorgan.cli.streams import InterruptibleReader, ReaderGoneError
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
-from colorgan.errors import ColorganError, Interrupted, UsageError
+from colorgan.errors import ColorganError, Interrupted, UsageError, reason_of
 from colorgan.images.discovery import read_paths
 from colorgan.options import COLORS, FILES, RUNNING, Option
 from colorgan.signals import SignalWatch
@@ -153,8 +153,9 @@ def _read_list(path: Path, check: Callable[[], None]) -> Iterator[str]:
         # Of a pipe without a writer, opening it would wait for one, and hear no signal.
         opened = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError("a list of photos", f"{path}: {reason}", "Check the name after --from-file.") from error
+        raise UsageError(
+            "a list of photos", f"{path}: {reason_of(error)}", "Check the name after --from-file."
+        ) from error
     return _read_and_close(opened, check)
 
 

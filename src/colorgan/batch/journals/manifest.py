@@ -24,7 +24,7 @@ from colorgan.batch.journals.journal import Journal, ResultState, Stamp
 from colorgan.batch.journals.records import FileState, Record, RecordState, RecordStore
 from colorgan.batch.journals.sqlite_store import SCHEMA, SELECT, record_of, write_records
 from colorgan.batch.shards import Shard
-from colorgan.errors import OutputError
+from colorgan.errors import OutputError, reason_of
 from colorgan.files import atomic_write
 
 MANIFEST_NAME = ".colorgan-manifest"
@@ -210,9 +210,8 @@ def _read_parts(folder: str) -> Iterator[tuple[str, bytes]]:
         for path in paths:
             yield path.name, path.read_bytes()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         advice = "Name another output folder; then do the same again."
-        raise OutputError(f"to read the manifest {folder}", reason, advice, parameter="output") from error
+        raise OutputError(f"to read the manifest {folder}", reason_of(error), advice, parameter="output") from error
 
 
 def _write_file(path: str, data: bytes) -> None:
