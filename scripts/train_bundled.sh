@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train the bundled models from nothing: bash scripts/train_bundled.sh PHOTOS WORK
 # PHOTOS holds the archives that docs/model-card.md names; WORK takes the encoder, the set and the runs. Stopped, the same command goes
-# on where it was. FIRST, SECOND and HINTS are the minutes of the stages: the first's on an H200 with CACHE=device, the others' on one core
+# on where it was. FIRST, SECOND, HINTS and FURTHER are the minutes of the stages: the first's on an H200 with CACHE=device, the others' on one core
 # of a CPU; how many photos are seen in them is the machine's, and docs/model-card.md says how many they were. BATCH is the first stage's;
 # fewer photos need less memory. Prints the figures at its end.
 set -euo pipefail
@@ -36,12 +36,17 @@ python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --nam
     --temperature 0.4 --edges
 
 # The branch that takes hints, beside weights that stay as they are; it serves the second model too, which is near the first.
-colorgan finetune "${varied[@]}" --run "$work/hints" --hint-branch --from "$assets/compact.safetensors" --rebalance 0.25 --size 128 \
-    --size-min 112 --crop-min 0.6 --aged 0.1 --batch-size 16 --lr 3e-3 --warmup 0.02 --ema 0.99 --max-minutes "${HINTS:-84}"
+# It was trained twice, the second time from where the first had come.
+branch=("${varied[@]}" --hint-branch --rebalance 0.25 --size 128 --size-min 112 --crop-min 0.6 --aged 0.1 --batch-size 16)
+colorgan finetune "${branch[@]}" --run "$work/hints" --from "$assets/compact.safetensors" --lr 3e-3 --warmup 0.02 --ema 0.99 \
+    --max-minutes "${HINTS:-84}"
+hints=$work/hints-further/weights/last.safetensors
+colorgan finetune "${branch[@]}" --run "$work/hints-further" --from "$work/hints/weights/last.safetensors" --lr 2e-3 --warmup 0.03 \
+    --ema 0.998 --seed 1 --max-minutes "${FURTHER:-120}"
 for model in compact compact-gan; do
     python "$here/calibrate.py" "$work/set" "$assets/$model.safetensors"
 done
-python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact
-python "$here/add_hints.py" "$work/hints/weights/last.safetensors" --to compact-gan --anyway
+python "$here/add_hints.py" "$hints" --to compact
+python "$here/add_hints.py" "$hints" --to compact-gan --anyway
 
 colorgan compare "$unseen" --models compact,compact-gan -o "$work/figures" --overwrite
