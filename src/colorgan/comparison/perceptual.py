@@ -142,7 +142,7 @@ class Perceptual:
                     kid=True,
                     kid_subset_size=min(_MOST_IN_SUBSET, self._photos // 2),
                     cache=False,
-                    # So that it reads the crops itself: its processes would wait for ever where TMPDIR is too long for a socket.
+                    # Without processes that read, which wait for ever where TMPDIR is too long for a socket.
                     save_cpu_ram=True,
                     verbose=False,
                     feature_extractor=_EXTRACTOR,
