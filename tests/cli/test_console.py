@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import re
+import threading
+import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from processes import DEADLINE_S
 
+from colorgan.cli.colorize_progress import photo_bar
 from colorgan.cli.console import Console, DownloadBar, print_error
 from colorgan.cli.options import option_of
 from colorgan.errors import UsageError
@@ -67,3 +73,22 @@ def test_an_error_that_names_a_parameter_is_printed_with_the_option(
     assert option_of(parameter) == option
     print_error(UsageError("one", "two", "Choose.", parameter=parameter))
     assert f"Choose. ({option})" in capsys.readouterr().err
+
+
+def test_the_bar_over_photos_says_how_many_of_how_many_and_how_fast(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("TTY_COMPATIBLE", "1"), ("COLUMNS", "80"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    counted = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield from (3, 5)
+        counted.set()
+
+    with photo_bar(Console(), numbers()) as advance:
+        assert counted.wait(DEADLINE_S)
+        for _ in range(4):
+            advance()
+            time.sleep(0.15)  # rich draws ten times a second
+    assert re.search(r"4 of 8 photos .* \d+\.\d/s .*0:00:\d\d", capsys.readouterr().err)

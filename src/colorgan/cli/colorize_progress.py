@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from rich.progress import BarColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TimeRemainingColumn
+from rich.text import Text
 
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.cli.callbacks import CommandCallbacks
@@ -19,6 +20,14 @@ from colorgan.colorize.options import DEFAULT_MODEL
 from colorgan.signals import SignalWatch
 
 _OWN_MODELS = ("finetuned", "gan")
+
+
+class _Rate(ProgressColumn):
+    """Photos per second."""
+
+    def render(self, task: Task) -> Text:
+        """Show the speed, once there is one."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 @contextmanager
@@ -33,7 +42,7 @@ def photo_bar(console: Console, photos: Iterator[int] | None) -> Iterator[Callab
         What to call for each photo.
     """
     words = "{task.completed:.0f}{task.fields[of_all]} photos"
-    with console.bar(words, BarColumn(), TimeRemainingColumn()) as bar:
+    with console.bar(words, BarColumn(), _Rate(), TimeRemainingColumn()) as bar:
         task = bar.add_task("", total=None, of_all="")
 
         def count_all(photos: Iterator[int]) -> None:
