@@ -1,4 +1,4 @@
-"""What every training run has to choose, and a supervised one, importable without torch: `cli` makes its own of it."""
+"""Options of every training run and of `finetune`, without torch; `cli` makes its parameters from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ RECIPE, _LENGTH, _AUGMENTATION = "Recipe", "Length", "Augmentation"
 
 @dataclass(frozen=True)
 class RunOption(Option):
-    """An option of a run.
+    """An option of a training run.
 
     Attributes:
-        before: for one that came later: what it was before it was there, whatever the default is today; so a run goes
-            on whose `run.json` does not name it.
-        may_change: a run stays the same run when this does: how long, how often and where.
+        before: of an option added later, the value that runs had implicitly before, whatever the default is now; it
+            lets a run be resumed whose `run.json` lacks the option.
+        may_change: whether a run may be resumed with another value, as for how long, how often and where it runs.
     """
 
     before: Any = ALWAYS_THERE
@@ -31,10 +31,10 @@ class RunOption(Option):
 
 
 def parse_weights(given: Sequence[str]) -> dict[str, float]:
-    """The weights of sources by name, of texts such as slides=3.
+    """Parse texts such as slides=3 to weights by source.
 
     Raises:
-        UsageError: one is no such text, or its number is out of range.
+        UsageError: a text is malformed, or its number out of range.
     """
     weights = {}
     for text in given:
@@ -55,11 +55,11 @@ Options = TypeVar("Options", bound="RunOptions")
 
 @dataclass(frozen=True)
 class RunOptions(Checked):
-    """What every training run has.
+    """Options of every training run.
 
     Attributes:
-        recipes: what each recipe sets beside the defaults.
-        usual_epochs: of a run that is told neither `epochs` nor `max_minutes`.
+        recipes: for each recipe, the options that differ from the defaults.
+        usual_epochs: the number of epochs if neither `epochs` nor `max_minutes` is given.
     """
 
     recipes: ClassVar[Recipes]
@@ -265,16 +265,16 @@ class RunOptions(Checked):
 
     @classmethod
     def from_recipe(cls: type[Options], given: Mapping[str, Any]) -> Options:
-        """The options of a recipe, with those that are given over them.
+        """Return the options of a recipe, overridden by those in `given`.
 
         Args:
-            given: by name; without a `recipe` among them it is the class's default.
+            given: options by name; without a `recipe`, the class's default recipe applies.
         """
         return cls(**{**cls.recipes[given.get("recipe", cls.recipe)], **given})
 
     @property
     def most_epochs(self) -> int | None:
-        """After how many epochs the run ends, or None where time alone ends it."""
+        """The number of epochs after which the run ends, or None if only time ends it."""
         return self.epochs or (None if self.max_minutes else self.usual_epochs)
 
 
@@ -288,7 +288,7 @@ Rebalance = Annotated[
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
-    """What decides a supervised run; the defaults are what the README recommends for photos of one's own."""
+    """Options of a supervised run; the defaults are what the README recommends for photos of one's own."""
 
     usual_epochs = 3
     recipes: ClassVar[Recipes] = {

@@ -1,4 +1,4 @@
-"""What an adversarial run has to choose, importable without torch: the command line makes its own of it."""
+"""Options of `train`, without torch; `cli` makes its parameters from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -10,22 +10,22 @@ _LOSSES, _DISCRIMINATOR = "Losses", "Discriminator"
 
 
 def loss_weight(of: str) -> RunOption:
-    """The option that is the weight of a term of the loss.
+    """Return the option for the weight of a loss term.
 
     Args:
-        of: the term, in words, with its unit.
+        of: the term as the help text names it, with its unit.
     """
     return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, minimum=0, before=0.0)
 
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """What decides an adversarial run; the defaults are the recipe `report`, the published run."""
+    """Options of an adversarial run; the defaults are the recipe `report`, the published run."""
 
     usual_epochs = 50
     recipes: ClassVar[Recipes] = {
         "report": {},
-        # docs/training.md says what each of the two gave.
+        # docs/training.md has the results of both.
         "balanced": {
             "adversarial": "hinge",
             "crop_min": 0.8,
@@ -113,7 +113,7 @@ class TrainOptions(RunOptions):
             minimum=0.5,
             maximum=1,
         ),
-    ] = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
+    ] = 0.9  # as the published report implies: the least loss of D that it prints is the minimum for this label
     d_norm: Annotated[
         Literal["batch", "instance", "spectral"], RunOption("The discriminator's norm.", _DISCRIMINATOR)
     ] = "batch"
