@@ -228,5 +228,5 @@ DEVICE = Option(
     variable="COLORGAN_DEVICE",
     metavar="DEVICE",
 )
-SEED = Option("Decides every random choice.", RUNNING, minimum=0, maximum=2**32 - 1)
-OVERWRITE = Option("Do again what is done, and replace what stands there.", FILES)
+SEED = Option("Seed of every random choice.", RUNNING, minimum=0, maximum=2**32 - 1)
+OVERWRITE = Option("Redo finished work and replace existing files.", FILES)

@@ -30,15 +30,15 @@ class BatchOptions(Checked):
     """
 
     overwrite: Annotated[bool, OVERWRITE] = False
-    dry_run: Annotated[bool, Option("Say what would be done, and write nothing.", FILES)] = False
-    all_pages: Annotated[bool, Option("Every page of a TIFF, each into a file of its own.", FILES)] = False
+    dry_run: Annotated[bool, Option("Show what would be done without writing anything.", FILES)] = False
+    all_pages: Annotated[bool, Option("Color every page of a TIFF, each into a file of its own.", FILES)] = False
     skip_color: Annotated[
-        bool, Option("Leave out, and count, what is in color already; toned photos are colored.", FILES)
+        bool, Option("Skip photos that are in color already; toned ones, such as sepia, are colored.", FILES)
     ] = False
     workers: Annotated[
         int | None,
         Option(
-            "Photos that are computed at the same time; as many again are read and written.",
+            "Photos computed at the same time; as many more are being read and written.",
             RUNNING,
             minimum=1,
             maximum=256,
@@ -48,17 +48,17 @@ class BatchOptions(Checked):
     batch_size: Annotated[
         int | None,
         Option(
-            "Photos of like shape that are computed together.",
+            "Photos of similar shape computed in one batch.",
             RUNNING,
             minimum=1,
             maximum=1024,
-            unset="what the device likes",
+            unset="by device",
         ),
     ] = None
     device: Annotated[str, DEVICE] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Option("What the network computes in; auto takes half precision where the device is fast at it.", RUNNING),
+        Option("Number format of the network; auto takes half precision if the device is fast at it.", RUNNING),
     ] = "auto"
     shard: Annotated[
         str,
@@ -71,10 +71,10 @@ class BatchOptions(Checked):
     ] = ""
     album: Annotated[
         bool,
-        Option("One palette for all of the photos: what is like in them, a coat or a wall, gets like colors.", COLORS),
+        Option("Share one palette among all photos: what looks alike, such as a wall, gets similar colors.", COLORS),
     ] = False
     page: Annotated[
-        bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
+        bool, Option("Also write index.html: every photo before and after, the least confident first.", RESULTS)
     ] = False
 
     @property

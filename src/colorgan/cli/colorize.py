@@ -42,7 +42,7 @@ def colorize(
     output: Annotated[
         str | None,
         Option(
-            "Folder or address for the results, or a file where INPUT is one photo; - is standard output.",
+            "Folder or address for the results, or a file if INPUT is one photo; - is standard output.",
             FILES,
             flags="--output -o",
             metavar="PATH",
@@ -53,7 +53,7 @@ def colorize(
     from_file: Annotated[
         Path | None,
         Option(
-            "File with the paths of photos, one a line or with NUL between; - is standard input.",
+            "File with the paths of photos, one per line or separated by NUL; - is standard input.",
             FILES,
             metavar="LIST",
             unset="none",
@@ -72,7 +72,7 @@ def colorize(
     ray: Annotated[
         str,
         Option(
-            "Color on a Ray cluster: `auto` takes the running one, or starts one here; an address, that one.",
+            "Color on a Ray cluster: `auto` uses the running one or starts one here, an address that one.",
             RUNNING,
             metavar="auto|ADDRESS",
             unset="color in this process",

@@ -38,11 +38,11 @@ def compare(
     output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, flags="--output -o")] = Path(
         "comparison"
     ),
-    app: Annotated[bool, Option("Try photos in the browser, on this machine alone (the extra app).", _APP)] = False,
+    app: Annotated[bool, Option("Try photos in a browser on this machine (the extra app).", _APP)] = False,
     port: Annotated[
         int | None,
         Option(
-            "Number of the port where the app listens.",
+            "Port on which the app listens.",
             _APP,
             minimum=1024,
             maximum=65535,

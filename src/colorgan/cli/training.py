@@ -34,8 +34,8 @@ Set = Annotated[
     Path, Option("The set that prepare wrote: its folder, or the address of a copy.", FILES, metavar="PATH")
 ]
 Run = Annotated[Path, Option("The run folder: log, samples, weights, checkpoints.", FILES, metavar="PATH")]
-Resume = Annotated[bool, Option("Go on with the run's own options where none is given.", FILES)]
-Overwrite = Annotated[bool, Option("Remove the run in the run folder and start afresh.", FILES)]
+Resume = Annotated[bool, Option("Continue the run in the run folder with its own options, except those given.", FILES)]
+Overwrite = Annotated[bool, Option("Delete the run in the run folder and start again.", FILES)]
 
 
 @command(FinetuneOptions, first="data start recipe max_minutes run resume")
