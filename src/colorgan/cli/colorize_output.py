@@ -75,7 +75,9 @@ class PlainReporter:
             self.console.note(f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out.")
         if summary.left_out_folders:
             left_out = summary.left_out_folders
-            self.console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
+            self.console.note(
+                f"Folders that are searched only when named (hidden, housekeeping, pictures of reports): {left_out}."
+            )
         if summary.other_files:
             self.console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
         if summary.page:
