@@ -1,4 +1,4 @@
-"""What a user may choose of a run over many photos, beside what is chosen for each photo."""
+"""Options of a run over many photos, beside those of each photo, and the digest of the settings for the journal."""
 
 import hashlib
 import json
@@ -13,17 +13,17 @@ from colorgan.colorize.options import ColorizeOptions
 from colorgan.files import read_file
 from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
-# Options of a photo that leave its result as it is: what is accepted, and what its name already says.
-# Of a file of hints, and of a reference, the content counts.
+# Options outside the digest: they leave a result as it is, its name implies them, or (hints, reference) the file's
+# content is hashed instead of its name.
 _NO_CHANGE = ("max_megapixels", "format", "hints_file", "like")
-# The groups and names under which the digests of all journals have the options of the first version.
+# The options of the first version, in the groups under which they are hashed in all existing journals.
 _COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
 _WRITING = ("quality", "keep_metadata", "bit_depth")
 
 
 @dataclass(frozen=True)
 class BatchOptions(Checked):
-    """How a run over many photos goes; none of this changes a result, but for a rounding of the precision.
+    """Options of a run over many photos; none of them changes a result, except for rounding by `precision`.
 
     Raises:
         UsageError: a value out of its range.
@@ -79,16 +79,16 @@ class BatchOptions(Checked):
 
     @property
     def cores(self) -> int:
-        """How many photos are computed at the same time: `workers`, or as many as this process may use cores."""
+        """How many photos are computed at the same time: `workers`, or the number of cores this process may use."""
         allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return self.workers or allowed or 1
 
 
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:
-    """What tells results of different settings, or of different models, apart in a journal.
+    """Return the digest by which a journal tells results of different settings or models apart.
 
-    An option that came later counts where it is not at its default, so that it makes no earlier result another one. The
-    model is said by a digest of its weights, and the precision that it computes in.
+    Options added after the first version are hashed only if they differ from their default, so that the digests of
+    earlier results stay valid. `model` is the digest of the weights and the precision that it computes in.
     """
     settings: dict[str, Any] = {
         "model": model,
@@ -104,9 +104,9 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
 
 
 def with_hints(settings: bytes, files: Sequence[str], states: Sequence[FileState] = ()) -> bytes:
-    """A digest that is also told apart by files of hints: by their states where a listing has them, else by content.
+    """Return a settings digest that includes a photo's hint files: by their `states` from a listing, else by content.
 
-    A file that cannot be read is noted as such.
+    An unreadable file is hashed by its error number. Without files, `settings` is returned unchanged.
     """
     digest = hashlib.blake2b(settings, digest_size=16)
     for state in states:

@@ -19,7 +19,7 @@ from colorgan.color.lab import rgb_to_lab
 from colorgan.data.shards import Encoding
 from colorgan.data.sources import Entry
 from colorgan.errors import PhotoError, reason_of
-from colorgan.images.decode import read_rgb, read_size
+from colorgan.images.decode import is_colorized, read_rgb, read_size
 from colorgan.images.toning import Toning, toning_of
 
 BINS_PER_PHOTO = 256
@@ -36,6 +36,7 @@ class Reason(str, Enum):
     TINY = "tiny"
     GRAY = "gray"
     TONED = "toned"
+    COLORIZED = "colored by colorgan"
     DUPLICATE = "duplicate"
     CLASS_NOT_CHOSEN = "class not chosen"
     OVER_PER_CLASS = "over per-class"
@@ -98,6 +99,8 @@ def _decode(data: bytes, size: int, min_side: int) -> Image.Image | Rejected:
     width, height = read_size(io.BytesIO(data))
     if min(width, height) < min_side:
         return Rejected(Reason.TINY, f"{width} x {height}")
+    if is_colorized(io.BytesIO(data)):
+        return Rejected(Reason.COLORIZED)
     picture = read_rgb(io.BytesIO(data), short_side_px=size)
     short_side = min(picture.size)
     if short_side <= size:

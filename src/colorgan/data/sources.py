@@ -18,7 +18,7 @@ from typing import IO
 
 from colorgan.errors import ColorganError, PhotoError, UsageError, reason_of
 from colorgan.files import why_missing
-from colorgan.images.discovery import has_photo_suffix, is_housekeeping
+from colorgan.images.discovery import has_photo_suffix, is_housekeeping, is_left_out
 
 MAX_PHOTO_BYTES = 256 * 1000**2
 
@@ -113,7 +113,7 @@ class FolderSource(Source):
         for folder, subfolders, names in os.walk(self.path, onerror=self._refuse):
             here = Path(folder)
             found = len(subfolders)
-            subfolders[:] = [name for name in subfolders if not is_housekeeping(name)]
+            subfolders[:] = [name for name in subfolders if not is_left_out(str(here / name))]
             self.ignored += found - len(subfolders)
             self.ignored += sum(os.path.islink(here / name) for name in subfolders)
             for name in names:

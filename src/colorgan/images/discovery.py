@@ -27,6 +27,12 @@ _HOUSEKEEPING = {
     "lost+found",
     "system volume information",
 }
+# Folders in which comparisons and training runs keep pictures, each with what colorgan writes beside it.
+_REPORTS = {
+    "pictures": ("report.html", "results.json"),
+    "sheets": ("report.html", "results.json"),
+    "samples": ("metrics.jsonl", "run.json"),
+}
 HINTS_SUFFIXES = (".hints.png", ".hints.json")  # behind the stem of a photo beside it
 State = TypeVar("State")
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
@@ -113,6 +119,15 @@ def is_housekeeping(name: str) -> bool:
     return (name.startswith(".") and name != "..") or name.lower() in _HOUSEKEEPING
 
 
+def is_left_out(folder: str) -> bool:
+    """Whether a search leaves a folder out: for housekeeping, or of pictures that a comparison or a training wrote."""
+    parent, name = os.path.split(folder)
+    reports = _REPORTS.get(name, ())
+    return is_housekeeping(name) or (
+        bool(reports) and all(os.path.isfile(os.path.join(parent, each)) for each in reports)
+    )
+
+
 def find_photos(
     folder: str,
     entered: PathSet | None = None,
@@ -144,10 +159,11 @@ def find_photos(
         if names:
             yield Listing(place, relative, names, hints=hints)
         for name in reversed(folders):
-            if is_housekeeping(name):
-                left_out(os.path.join(place, name))
+            below = os.path.join(place, name)
+            if is_left_out(below):
+                left_out(below)
             else:
-                waiting.append((os.path.join(place, name), os.path.join(relative, name)))
+                waiting.append((below, os.path.join(relative, name)))
 
 
 def _entries(folder: str, others: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:

@@ -21,7 +21,7 @@ from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import atomic_write, remove_leftovers, sha256_of
 from colorgan.locks import locked
 from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
-from colorgan.stores.answers import explained
+from colorgan.stores.answers import converting_store_errors
 
 _LEAST = WINDOW_SHARDS + 2  # beside a window, one being fetched, and one for validation
 _CHUNK_BYTES = 16 << 20
@@ -123,7 +123,7 @@ class ShardCache:
         with self._writing():
             if os.path.exists(path) and sha256_of(path) == self.hashes.get(name):
                 return
-            with explained("to look at", f"{self.address}/{name}", is_place=True):
+            with converting_store_errors("to look at", f"{self.address}/{name}", is_place=True):
                 size = int(file_system(self.address).size(object_name(f"{self.address}/{name}")))
             with atomic_write(path) as file:
                 self._download(name, size, file, check)
@@ -198,7 +198,7 @@ class ShardCache:
 
 
 def _shard_sizes(address: str) -> dict[str, int]:
-    with explained("to list", address, is_place=True):
+    with converting_store_errors("to list", address, is_place=True):
         entries = file_system(address).ls(object_name(address), detail=True)
     sizes = {entry["name"].rpartition("/")[2]: int(entry["size"] or 0) for entry in entries}
     return {name: size for name, size in sizes.items() if name.endswith(".tar")}

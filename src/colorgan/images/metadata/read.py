@@ -15,7 +15,7 @@ from colorgan.images.metadata import xmp
 from colorgan.images.metadata.exif import ExifBlock
 from colorgan.images.metadata.iptc import normalized
 
-_XMP, _PHOTOSHOP_IPTC = 700, 0x0404
+XMP_TAG, _PHOTOSHOP_IPTC = 700, 0x0404
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
 _PER_INCH = {_INCH: 1.0, 3: 2.54}
 # The tags of a TIFF that say something of the photo; most others describe the layout of the file that they stand in.
@@ -58,7 +58,7 @@ def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tupl
         exif = _true_block(_bytes(image.info.get("exif")), turned=orientation > 4)
     except (ValueError, struct.error):
         warnings.append("damaged EXIF data, left out")
-    packet = _packet(image)
+    packet = packet_of(image)
     dpi = _dpi(image, swapped=orientation > 4)
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
     return orientation, Metadata(
@@ -73,7 +73,7 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
     """
     exif = packet = dpi = None
     try:
-        packet = _bytes(tags.get(_XMP))
+        packet = _bytes(tags.get(XMP_TAG))
         dpi = _tagged_resolution(tags, swapped=swapped)
         exif = _true_block(_saying_tags(tags), turned=swapped)
     except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
@@ -102,7 +102,7 @@ def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) 
     """
     try:
         found = tags()
-        orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(_XMP))) or 1
+        orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(XMP_TAG))) or 1
     except Exception:  # as above
         return 1
     return orientation if orientation in range(1, 9) else 1
@@ -151,10 +151,10 @@ def _photoshop_iptc(image: Image.Image) -> bytes | None:
     return records and normalized(records)
 
 
-def _packet(image: Image.Image) -> bytes | None:
-    """The XMP packet, which may stand among the EXIF data."""
+def packet_of(image: Image.Image) -> bytes | None:
+    """Return the XMP packet of an open picture, which may stand among its EXIF data; None without one."""
     try:
-        return _bytes(image.info.get("xmp") or image.getexif().get(_XMP))
+        return _bytes(image.info.get("xmp") or image.getexif().get(XMP_TAG))
     except Exception:  # damaged EXIF data, of which there is a word already
         return None
 
