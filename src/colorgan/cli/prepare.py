@@ -1,4 +1,4 @@
-"""`colorgan prepare`: from photos to a set that `finetune` trains on."""
+"""The command `colorgan prepare`: makes a set of photos for training."""
 
 from __future__ import annotations
 
