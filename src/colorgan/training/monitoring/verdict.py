@@ -86,12 +86,10 @@ def _judge_metrics(differences: Mapping[str, Interval], what: str) -> tuple[str,
             "unknown",
             f"Whether the {what} helped cannot be told: the metrics of its start are not in the run folder.",
         )
-    better: list[str] = []
-    worse: list[str] = []
-    level: list[str] = []
-    for name, difference in differences.items():
-        good = difference.value > 0 if METRICS[name].better == "higher" else difference.value < 0
-        (level if not _is_visible(name, difference) else better if good else worse).append(name)
+    visible = [name for name, difference in differences.items() if _is_visible(name, difference)]
+    better = [name for name in visible if (differences[name].value > 0) == (METRICS[name].better == "higher")]
+    worse = [name for name in visible if name not in better]
+    level = [name for name in differences if name not in visible]
     photos = next(iter(differences.values())).photos
     if photos < FEWEST_PHOTOS:
         found = f"{photos} validation photo{'s' * (photos > 1)}"
@@ -199,7 +197,7 @@ def read_photo_figures(path: Path) -> PhotoFigures | None:
 
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
-    """Write `verdict.json`; the ends of an interval, which a single photo does not give, are then null."""
+    """Write `verdict.json`; the ends of an interval are null if they are not finite, as for a single photo."""
     entry = asdict(verdict)
     entry["kept"] = entry.pop("best_epoch")  # the key in files since the first version
     for difference in entry["differences"].values():
