@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from colorgan.callbacks import StopCheck
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.guided_filter import apply_linear_model, lines
+from colorgan.colorize.guided_filter import apply_linear_model, fit_linear_model
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.colorize.prediction import PredictedColors
 from colorgan.comparison.options import CompareOptions
@@ -64,7 +64,7 @@ class ComparedModel:
 
 def _enlarged(colors: PredictedColors, L: Tensor) -> Tensor:
     if colors.guide is not None:
-        return apply_linear_model(L, lines(colors.guide, colors.ab))
+        return apply_linear_model(L, fit_linear_model(colors.guide, colors.ab))
     return F.interpolate(colors.ab[None], L.shape, mode="bilinear", align_corners=False)[0]
 
 
