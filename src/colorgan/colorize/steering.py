@@ -1,4 +1,4 @@
-"""Hints: the network's input planes for them, and a correction that makes each hold exactly at its own point.
+"""Color hints: the network's input planes for them, and a correction after which each holds at its own point.
 
 The colors that a network with a hint branch predicts may miss the hints. The residual at each hint is spread with the
 weights of a bilateral filter (Tomasi and Manduchi 1998), by distance and by difference of L; the amounts solve a linear

@@ -19,10 +19,10 @@ from colorgan.metrics.registry import METRICS
 _HEAVY = 0.1  # a photo with at least this share of a metric's weight is named in a note
 # Models are compared with gray in accuracy, and with the original in colorfulness, of which neither more nor less is
 # better.
-_BESIDE_GRAY = [
+_ACCURACY_METRICS = [
     name for name, metric in METRICS.items() if metric.better != "neither" and not metric.defined_for_ground_truth
 ]
-_BESIDE_ORIGINAL = [name for name, metric in METRICS.items() if metric.better == "neither"]
+_COLORFULNESS_METRICS = [name for name, metric in METRICS.items() if metric.better == "neither"]
 
 
 def rows_of(
@@ -65,13 +65,13 @@ def differences_of(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
     baselines = {row.name: row for row in rows if row.kind == "baseline"}
     models = [row for row in rows if row.kind != "baseline"]
     for first, second in combinations(models, 2):
-        yield from _between(first, second, tuple(METRICS), seed)
+        yield from _differences(first, second, tuple(METRICS), seed)
     for model in models:
-        yield from _between(model, baselines[GRAY], _BESIDE_GRAY, seed)
-        yield from _between(model, baselines[ORIGINAL], _BESIDE_ORIGINAL, seed)
+        yield from _differences(model, baselines[GRAY], _ACCURACY_METRICS, seed)
+        yield from _differences(model, baselines[ORIGINAL], _COLORFULNESS_METRICS, seed)
 
 
-def _between(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iterator[Difference]:
+def _differences(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iterator[Difference]:
     for name in metrics:
         if name not in first.values or name not in second.values:  # no photo had true colors
             continue

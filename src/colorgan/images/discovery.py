@@ -115,29 +115,29 @@ def is_housekeeping(name: str) -> bool:
 
 def find_photos(
     folder: str,
-    entered: PathSet | None = None,
-    left_out: Callable[[str], None] = lambda folder: None,
-    others: Callable[[str], None] = lambda suffix: None,
+    visited: PathSet | None = None,
+    on_skipped: Callable[[str], None] = lambda folder: None,
+    on_other_suffix: Callable[[str], None] = lambda suffix: None,
 ) -> Iterator[Listing]:
     """Search a folder recursively: its own photos first, then its subfolders sorted by name.
 
     Args:
         folder: the root, searched whatever its name is.
-        entered: real paths of folders to skip; each searched one is added, so that links cannot form cycles.
-        left_out: called with the path of each hidden or housekeeping folder, which is not searched.
-        others: called with the lowercase suffix of each file that is no photo by its name and not hidden.
+        visited: real paths of folders to skip; each searched one is added, so that links cannot form cycles.
+        on_skipped: called with the path of each hidden or housekeeping folder, which is not searched.
+        on_other_suffix: called with the lowercase suffix of each file that is no photo by its name and not hidden.
 
     Yields:
         The folders that hold photos, and those that could not be searched.
     """
-    entered = PathSet() if entered is None else entered
+    visited = PathSet() if visited is None else visited
     waiting = [(folder, "")]
     while waiting:
         place, relative = waiting.pop()
-        if not entered.add(os.path.realpath(place)):
+        if not visited.add(os.path.realpath(place)):
             continue
         try:
-            names, folders, hints = _entries(place, others)
+            names, folders, hints = _entries(place, on_other_suffix)
         except OSError as error:
             yield Listing(place, relative, [], f"the folder cannot be searched: {reason_of(error)}")
             continue
@@ -145,12 +145,12 @@ def find_photos(
             yield Listing(place, relative, names, hints=hints)
         for name in reversed(folders):
             if is_housekeeping(name):
-                left_out(os.path.join(place, name))
+                on_skipped(os.path.join(place, name))
             else:
                 waiting.append((os.path.join(place, name), os.path.join(relative, name)))
 
 
-def _entries(folder: str, others: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:
+def _entries(folder: str, on_other_suffix: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:
     """Return the names of a folder's photos and subfolders, both sorted, and of its hints files."""
     names, folders, hints = [], [], []
     with os.scandir(folder) as listing:
@@ -162,7 +162,7 @@ def _entries(folder: str, others: Callable[[str], None]) -> tuple[list[str], lis
             elif is_hints_file(entry.name):
                 hints.append(entry.name)
             elif not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
-                others(split_name(entry.name)[1].lower())
+                on_other_suffix(split_name(entry.name)[1].lower())
     names.sort()
     folders.sort()
     return names, folders, frozenset(hints)

@@ -69,7 +69,7 @@ def encode(
         format_name: a key of `FORMATS` that is written.
         rgb: (H, W, 3) uint8 or uint16, sRGB.
         alpha: (H, W) uint8, or None.
-        metadata: what the photo's file said; fields that the format cannot hold are dropped.
+        metadata: of the photo's file; fields that the format cannot hold are dropped.
         options: quality, depth and what metadata to write.
 
     Returns:

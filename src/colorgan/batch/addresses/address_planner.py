@@ -118,7 +118,7 @@ def _listed_below(source: str, output: str, suffix: str, left_out: Callable[[str
 
 def _found_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
     root = os.path.basename(os.path.realpath(source))
-    for listing in find_photos(source, left_out=left_out):
+    for listing in find_photos(source, on_skipped=left_out):
         below = listing.relative.replace(os.sep, "/") + "/" if listing.relative else ""
         if listing.problem:
             yield Job(listing.folder, f"{root}/{below}", output, "", problem=listing.problem)

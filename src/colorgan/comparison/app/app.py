@@ -23,7 +23,7 @@ from colorgan.comparison.models import ComparedModel, load_models
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import GRAY
 from colorgan.errors import ColorganError, PhotoError, UsageError
-from colorgan.html import embedded, render
+from colorgan.html import data_uri, render
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.hints import Hint, places_to_json
 from colorgan.metrics.registry import METRICS
@@ -151,7 +151,7 @@ def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_
     opening = next(model for model in models if model.name == name)
     try:
         outputs = _outputs(visit, models, opening, render_size)
-        shown = {name: embedded(jpeg) for name, jpeg in session.pictures(uploaded, outputs, saturation).items()}
+        shown = {name: data_uri(jpeg) for name, jpeg in session.pictures(uploaded, outputs, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be colored.")
         st.text(str(error))
@@ -193,7 +193,7 @@ def _show_variants(visit: _Visit, model: ComparedModel, saturation: float, rende
         return
     seed, number = visit.chosen
     variant_picker(
-        [embedded(session.picture(visit.uploaded, each, saturation)) for each in made],
+        [data_uri(session.picture(visit.uploaded, each, saturation)) for each in made],
         number if not number or seed == visit.seed else None,
         visit.seed,
         choose=partial(_choose, visit),

@@ -11,7 +11,7 @@ from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in
 from colorgan.comparison.report.drawings import histograms, reliability_diagrams
 from colorgan.comparison.results import GRAY, Comparison, Example
 from colorgan.files import atomic_write
-from colorgan.html import embedded, render
+from colorgan.html import data_uri, render
 from colorgan.metrics.registry import METRICS
 
 HTML_NAME = "report.html"
@@ -105,4 +105,4 @@ def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[tuple[str, li
 
 
 def _embedded_pictures(folder: Path, example: Example) -> dict[str, str]:
-    return {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()}
+    return {row: data_uri((folder / path).read_bytes()) for row, path in example.pictures.items()}

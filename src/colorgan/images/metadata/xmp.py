@@ -168,7 +168,7 @@ class _ParsedPacket:
 
     Args:
         packet: in UTF-8.
-        goes: whether a property is to be removed, by its name, "namespace local".
+        is_removed: whether a property is to be removed, by its name, "namespace local".
 
     Attributes:
         about: the subject of its descriptions (rdf:about).
@@ -179,16 +179,16 @@ class _ParsedPacket:
         ValueError: the packet is not well-formed, or no XMP.
     """
 
-    def __init__(self, packet: bytes, goes: Callable[[str], bool]) -> None:
+    def __init__(self, packet: bytes, is_removed: Callable[[str], bool]) -> None:
         self.about = ""
         self.end = -1
         self.found: set[str] = set()
-        self._goes = goes
+        self._is_removed = is_removed
         self._elements: list[slice] = []  # to be removed, none nested in another
         self._tags: list[tuple[slice, list[str]]] = []  # opening tags, and names of their attributes to be removed
         self._packet = packet
         self._open: list[int] = []  # offsets of the open elements
-        self._going: int | None = None  # depth of the open element that is to be removed
+        self._removed_depth: int | None = None  # of the open element that is to be removed
         self._open_tag: tuple[int, list[str]] | None = None
         self._parser = parser = expat.ParserCreate("utf-8", " ")
         parser.namespace_prefixes = True
@@ -217,14 +217,14 @@ class _ParsedPacket:
         if _plain(name) == f"{_RDF} Description":
             about = {_plain(key): value for key, value in attributes.items()}.get(f"{_RDF} about", "")
             self.about = self.about or about
-        if self._going is not None:
+        if self._removed_depth is not None:
             return
-        if self._goes(_plain(name)):
-            self._going = len(self._open)
+        if self._is_removed(_plain(name)):
+            self._removed_depth = len(self._open)
             self.found.add(_plain(name))
-        elif going := [key for key in attributes if self._goes(_plain(key))]:
-            self.found.update(map(_plain, going))
-            self._open_tag = self._parser.CurrentByteIndex, [_written(key) for key in going]
+        elif removed := [key for key in attributes if self._is_removed(_plain(key))]:
+            self.found.update(map(_plain, removed))
+            self._open_tag = self._parser.CurrentByteIndex, [_written(key) for key in removed]
 
     def _end(self, name: str) -> None:
         self._close_tag()
@@ -233,8 +233,8 @@ class _ParsedPacket:
         has_closing_tag = word is not None and self._packet.startswith(b"</" + word[1], place)
         if _plain(name) == f"{_RDF} RDF" and has_closing_tag:
             self.end = place
-        if depth == self._going:
-            self._going = None
+        if depth == self._removed_depth:
+            self._removed_depth = None
             stop = self._packet.index(b">", place) + 1 if has_closing_tag else place
             self._elements.append(slice(start, stop))
 
