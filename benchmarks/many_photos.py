@@ -50,7 +50,7 @@ def todo(journals):
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-with Journals([home], print, beyond=False) as journals:
+with Journals([home], print, search_parents=False) as journals:
     backlog = todo(journals)
     for number, step in enumerate(backlog.steps()):
         backlog.record(step.task.outcome(PhotoStatus.written))
@@ -60,7 +60,7 @@ if len(sys.argv) > 2:
     print(peak())
     sys.exit()
 begun, done = time.perf_counter(), 0
-with Journals([home], print, beyond=False) as journals:
+with Journals([home], print, search_parents=False) as journals:
     for outcome in todo(journals).steps():
         done += outcome.status is PhotoStatus.skipped
 assert done == count, done

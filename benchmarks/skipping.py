@@ -53,7 +53,7 @@ def make_photos(folder: Path, count: int, per_folder: int) -> None:
 def pretend_done(photos: Path, output: Path) -> None:
     """Write a result for each photo, and note it as made with the command's defaults."""
     data, settings = tiny_photo(), settings_digest(ColorizeOptions(), f"{model_digest(DEFAULT_MODEL)} auto")
-    with Journals([output], print, beyond=False) as journals:
+    with Journals([output], print, search_parents=False) as journals:
         for number, job in enumerate(plan_outputs([photos], OutputRules(output))):
             Path(job.folder).mkdir(parents=True, exist_ok=True)
             Path(job.target).write_bytes(data)

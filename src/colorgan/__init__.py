@@ -51,7 +51,7 @@ __all__ = [
     "prepare",
     "train",
 ]
-# Where each of these is: most pull in torch, which takes seconds, and `colorgan --help` must not pay for it.
+# The module of each name, imported on first use: most import torch, whose seconds `colorgan --help` must not take.
 _MODULES = {
     "BatchOptions": "batch.options",
     "Callbacks": "callbacks",

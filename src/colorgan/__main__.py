@@ -1,4 +1,4 @@
-"""`python -m colorgan` is `colorgan`."""
+"""Runs the command `colorgan` as `python -m colorgan`."""
 
 from colorgan.cli.app import main
 

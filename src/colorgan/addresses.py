@@ -1,4 +1,4 @@
-"""What lies in a store of objects is named by an address, such as s3://bucket/photos, what lies on a disk by a path."""
+"""Addresses of object stores and web servers, such as s3://bucket/photos, and how they are told from paths on disks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeAlias
 from colorgan.errors import UsageError
 
 Paths: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])")  # of one slash where it went through a Path
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])")  # a single slash is left after going through Path
 
 
 def is_address(path: str | os.PathLike[str]) -> bool:
-    """Whether it is no path on this machine's disks, but an address such as s3://bucket/photos."""
+    """Whether it is an address such as s3://bucket/photos, rather than a path on this machine's disks."""
     return _ADDRESS.match(os.fspath(path)) is not None
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """The scheme of an address, in small letters, and what follows it."""
+    """Return the scheme of an address, in lower case, and the part after the slashes."""
     match = _ADDRESS.match(address)
     if match is None:
         raise ValueError("no address")
@@ -27,13 +27,13 @@ def split_address(address: str) -> tuple[str, str]:
 
 
 def whole_address(path: str | os.PathLike[str]) -> str:
-    """An address with both of its slashes, of which one is lost where it went through a Path."""
+    """Return an address with both of its slashes, of which `Path` drops one."""
     scheme, rest = split_address(os.fspath(path))
     return f"{scheme}://{rest}"
 
 
 def shown_address(path: str) -> str:
-    """A path or an address as it may be printed: without a password, and for the web without what may sign it."""
+    """Return a path or address as it may be printed: without a password, and on the web without its query."""
     if not is_address(path):
         return path
     scheme, rest = split_address(path)
@@ -45,21 +45,21 @@ def shown_address(path: str) -> str:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path as text that any terminal takes, also where its name is not UTF-8."""
+    """Return a path as text that any terminal can print, even if its name is not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def path_list(paths: Paths) -> list[str]:
-    """One path or several as a list; the letters of a text are no paths."""
+    """Return one path or several as a list of strings; a single string is one path."""
     return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> None:
-    """Refuse addresses where photos have to lie on a disk.
+    """Refuse addresses of photos that have to be on a disk.
 
     Args:
-        paths: of photos.
-        doing: what they are for, in words.
+        paths: paths of photos.
+        doing: the operation that needs them, for the message.
 
     Raises:
         UsageError: one is an address.

@@ -1,4 +1,4 @@
-"""How whoever called a long piece of work is told what goes on, and says when it is to stop."""
+"""Callbacks by which long work reports its progress to its caller and asks whether to stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from colorgan.errors import Interrupted
 
 
 class PhotoStatus(str, Enum):
-    """What became of a photo, in the words that are printed."""
+    """The status of a photo after a run; the values are those of JSON Lines."""
 
     written = "written"
     skipped = "skipped"
@@ -22,17 +22,17 @@ class PhotoStatus(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class PhotoOutcome:
-    """What became of a photo.
+    """The outcome of a photo.
 
     Attributes:
-        source: the photo's path.
-        page: of a file of several, from 0.
-        target: the path of its result.
-        status: what became of it.
-        words: why it failed, or what a user should know about the photo or its result.
-        parameter: the option whose value it failed for, in Python's spelling; or empty.
-        had_color: whether the photo was in color already, where it was read.
-        advice: what would let this photo, and all of its kind, be read; or empty.
+        source: path of the photo.
+        page: page of a multi-page file, from 0.
+        target: path of its result.
+        status: whether it was written, skipped or failed, and the like.
+        words: messages to the user: why it failed, or warnings about the photo or its result.
+        parameter: Python name of the option whose value made it fail, or empty.
+        had_color: whether the photo was in color already; only known if it was read.
+        advice: how to make this photo, and all of its format, readable; or empty.
     """
 
     source: str
@@ -47,15 +47,15 @@ class PhotoOutcome:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """Where a training stands after a step.
+    """The progress of a training after a step.
 
     Attributes:
-        epoch: of the step, from 1.
-        batch: of the epoch, from 1.
-        batches: how many an epoch has.
-        seen_photos: of the whole run, each as often as it was seen.
-        elapsed_s: seconds of training, over all sittings.
-        share: of the run that is done, 0..1.
+        epoch: the epoch, from 1.
+        batch: the batch in the epoch, from 1.
+        batches: number of batches in an epoch.
+        seen_photos: number of photos over the whole run, each counted as often as it was seen.
+        elapsed_s: seconds of training, over all sessions of the run.
+        share: fraction of the run that is done, 0..1.
         losses: the terms of the loss when they were last read off the device.
     """
 
@@ -69,82 +69,82 @@ class TrainingStep:
 
 
 class Callbacks:
-    """Is told what goes on; a subclass overrides what it wants to hear. Nothing here does anything.
+    """Receives events of a piece of work; subclasses override the methods of interest, which all do nothing here.
 
-    All are called from the thread that does the work, but for `on_download` and `on_warning`, which a thread of the
-    library's own may call.
+    All are called from the thread that does the work, except `on_download` and `on_warning`, which a background thread
+    of the library may call.
     """
 
     def on_start(self) -> None:
-        """What was asked for makes sense, and the work begins."""
+        """Called when the arguments have been checked and the work begins."""
 
     def on_log(self, state: str, text: str, **fields: str) -> None:
-        """Something began that takes a while, or was decided.
+        """Called when a step that takes a while begins, or something was decided.
 
         Args:
-            state: what, in a word for a program.
-            text: the same for a person.
-            fields: what belongs to it, for a program.
+            state: a one-word key of the event for programs.
+            text: the message for the user.
+            fields: details of the event for programs.
         """
 
     def on_warning(self, text: str) -> None:
-        """Something went otherwise than a user may think."""
+        """Called with a message about something that the user may not expect."""
 
     def on_progress(self, done: int, total: int) -> None:
-        """So much of the work is done, of so much."""
+        """Called when `done` of `total` units of the work are done."""
 
     def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """A part of a file has come.
+        """Called when a part of a file was received.
 
         Args:
-            name: of what is fetched.
-            received_bytes: so far.
-            total_bytes: of the whole file, where that is known.
+            name: name of the model that is downloaded.
+            received_bytes: number of bytes so far.
+            total_bytes: size of the whole file; None if unknown.
         """
 
     def on_photo(self, outcome: PhotoOutcome) -> None:
-        """A photo is done, or will not be."""
+        """Called when a photo is done, was skipped or failed."""
 
     def on_step(self, step: TrainingStep) -> None:
-        """A training took a step."""
+        """Called after a step of a training."""
 
     def on_validation(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A training measured its validation photos.
+        """Called when a training has measured its validation photos.
 
         Args:
-            epoch: that is done; 0 for the model that the run starts from.
-            metrics: by name, with `photos`, how many were measured; those that are no numbers are left out.
+            epoch: number of epochs done; 0 for the model that the run starts from.
+            metrics: values by name, and the number of photos as `photos`; those that are not a number are left out.
         """
 
     def on_end(self, lines: Sequence[str]) -> None:
-        """The work is over, and this is how it went."""
+        """Called when the work is over, with the lines of its verdict."""
 
     def should_stop(self) -> int | None:
-        """Whether to stop: the number of the signal that came, or None. Asked between two pieces of work."""
+        """Return the number of the signal for which to stop, or None to go on; called between two pieces of work."""
         return None
 
 
 class NullCallbacks(Callbacks):
-    """Tell nobody, and ask another whether to stop: what a process has that does not speak for all.
+    """Callbacks of a process that is not the primary one: it reports nothing, but asks others whether to stop.
 
     Args:
-        asked: the other.
+        asked: the callbacks whose `should_stop` counts.
     """
 
     def __init__(self, asked: Callbacks) -> None:
         self._asked = asked
 
     def should_stop(self) -> int | None:
-        """What the other says."""
+        """Return what the other callbacks return."""
         return self._asked.should_stop()
 
 
 @dataclass(frozen=True, eq=False)
 class StopCheck:
-    """Asks whether to stop, and raises where that is so; what is long under way calls it between two pieces of work.
+    """Callable that raises Interrupted if the callbacks ask to stop; long work calls it between two pieces.
 
     Attributes:
-        callbacks: are asked.
+        callbacks: the callbacks to ask.
         advice: how to go on, for the error's last part.
     """
 
@@ -152,16 +152,16 @@ class StopCheck:
     advice: str
 
     def __call__(self) -> None:
-        """Ask.
+        """Raise if the callbacks ask to stop.
 
         Raises:
-            Interrupted: a signal came; its exit code is 130 or 143.
+            Interrupted: they do; its exit code is 128 plus the signal's number.
         """
         number = self.callbacks.should_stop()
         if number is not None:
             raise Interrupted(number, self.advice)
 
     def downloaded(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Hand on how far a download is, and ask."""
+        """Report the progress of a download, and raise if the callbacks ask to stop."""
         self.callbacks.on_download(name, received_bytes, total_bytes)
         self()

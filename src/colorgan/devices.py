@@ -1,4 +1,4 @@
-"""Which device to compute on, and what it can do."""
+"""Resolves the names of devices and precisions, and queries what a device supports."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from colorgan.errors import DeviceError, UsageError
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _NAMES = ("cpu", "cuda", "mps")
-# How allocators that raise nothing more special begin their complaint: torch on a CPU, on Windows, on a Mac.
+# Parts of the messages of plain RuntimeErrors that allocators raise: torch's on a CPU, on Windows, on a Mac.
 _OUT_OF_MEMORY = ("defaultcpuallocator", "not enough memory", "out of memory")
 
 
 def resolve_device(name: str) -> torch.device:
-    """Turn the name of a device into one that is there.
+    """Return the available device of a name.
 
     Args:
         name: auto, cpu, cuda, cuda:N or mps; auto takes CUDA, then MPS, then the CPU.
 
     Raises:
-        DeviceError: no device of that name is here.
+        DeviceError: this machine has no device of that name.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -41,7 +41,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """Name the device in words for the line that each command prints."""
+    """Describe a device for the line that each command prints, as "cpu (8 threads)"."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     threads = torch.get_num_threads()
@@ -49,12 +49,12 @@ def describe_device(device: torch.device) -> str:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed there in hardware, and sooner than float32."""
+    """Whether a device computes bfloat16 in hardware, and faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.cpu._is_avx512_bf16_supported():
         return False
-    # AMX, and AMD's AVX-512, multiply at twice the speed of float32; Intel's AVX-512 at half of it, whatever it saves.
+    # AMX, and AMD's AVX-512, multiply bfloat16 at twice the speed of float32; Intel's AVX-512 at half of it.
     return bool(torch.cpu._is_amx_tile_supported()) or not _is_intel()
 
 
@@ -66,14 +66,14 @@ def _is_intel() -> bool:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """Turn the name of a precision into the number format that a network's convolutions run in.
+    """Return the data type in which a network's convolutions run, by the name of a precision.
 
     Args:
-        name: auto, fp32, bf16 or fp16; auto takes half precision where the device is fast at it.
-        device: where they run.
+        name: auto, fp32, bf16 or fp16; auto takes half precision if the device is fast at it.
+        device: the device of the network.
 
     Raises:
-        UsageError: no such precision.
+        UsageError: the name is unknown.
     """
     if name == "auto":
         if has_fast_bf16(device):
@@ -85,7 +85,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory did not suffice, on whichever device."""
+    """Whether an error means that a device ran out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, as `torchrun` says, and what they agree on and average."""
+"""The group of processes that `torchrun` started: ranks, rendezvous and collective operations."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 
 from colorgan.errors import TrainingError, UsageError
 
-# The others wait while the primary process validates; a lost process is torchrun's to notice, not a timeout's.
-_COLLECTIVE = timedelta(hours=6)
-_MEETING = timedelta(minutes=15)
-_ATTEMPT = timedelta(seconds=3)  # waits in C++ hear no signal: none may be longer
+# Long, since the others wait while the primary process validates; lost processes are noticed by torchrun.
+_COLLECTIVE_TIMEOUT = timedelta(hours=6)
+_RENDEZVOUS_TIMEOUT = timedelta(minutes=15)
+_CONNECT_TIMEOUT = timedelta(seconds=3)  # short, since Python handles no signal while C++ waits
 
 
 class Work(Protocol):
-    """Something under way between processes."""
+    """An asynchronous collective operation."""
 
     def wait(self) -> object:
-        """Go on when it is done."""
+        """Wait until it is complete."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that train together; one alone unless `process_group` says otherwise.
+    """The processes that train together; by default a single one.
 
     Attributes:
-        rank: of this process, from 0.
-        size: how many there are.
-        local_rank: of this process on its machine, from 0.
-        local_size: how many there are on this machine.
+        rank: rank of this process, from 0.
+        size: number of processes.
+        local_rank: rank of this process on its machine, from 0.
+        local_size: number of processes on this machine.
     """
 
     rank: int = 0
@@ -49,10 +49,10 @@ class ProcessGroup:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> ProcessGroup:
-        """What RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE say; without them, one process alone.
+        """Return the group given by RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE; without them, a single process.
 
         Raises:
-            UsageError: values that cannot be.
+            UsageError: a value is no number, or a rank is not below its size.
         """
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         texts = [variables.get(name, default) for name, default in zip(names, "0101", strict=True)]
@@ -68,34 +68,34 @@ class ProcessGroup:
 
     @property
     def is_primary(self) -> bool:
-        """Whether this process writes, and speaks for all."""
+        """Whether this process alone writes files and reports progress."""
         return self.rank == 0
 
     def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over the processes; all of one kind, on one device."""
+        """Replace each tensor by its mean over the processes; all of one data type, on one device."""
         if self.size == 1 or not tensors:
             return
         self.finish_mean(tensors, *self.start_sum(tensors))
 
     def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Work]:
-        """Begin to sum tensors over the processes, all of one kind, on one device, and go on meanwhile.
+        """Start to sum tensors over the processes, asynchronously; all of one data type, on one device.
 
         Returns:
-            All of them one after the other, which are the sums once the second value was waited for.
+            The flattened tensors in one, which holds the sums after `wait` of the second value.
         """
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         work: Work = dist.all_reduce(flat, async_op=True)
         return flat, work
 
     def finish_mean(self, tensors: Sequence[Tensor], flat: Tensor, work: Work) -> None:
-        """Wait for what `start_sum` began, and replace each tensor by its mean, whatever its memory format."""
+        """Wait for the sum that `start_sum` returned, and replace each tensor by its mean, in its own memory format."""
         work.wait()
         flat /= self.size
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))
 
     def all_reduce_max(self, values: Sequence[float]) -> list[float]:
-        """The highest of each value over the processes; it never waits for a GPU."""
+        """Return the maximum of each value over the processes, without waiting for a GPU."""
         if self.size == 1:
             return list(values)
         gathered = torch.tensor(values, dtype=torch.float64)
@@ -103,7 +103,7 @@ class ProcessGroup:
         return [float(value) for value in gathered]
 
     def broadcast(self, value: Any) -> Any:
-        """What the primary process gives here, JSON-serializable, for all; what others give is ignored."""
+        """Return the primary process's `value` in all processes; it has to be JSON-serializable."""
         if self.size == 1:
             return value
         text = json.dumps(value).encode() if self.is_primary else b""
@@ -116,7 +116,7 @@ class ProcessGroup:
         return json.loads(payload.numpy().tobytes())
 
     def barrier(self) -> None:
-        """Go on when all have come here."""
+        """Wait until all processes have called this."""
         self.all_reduce_max([0.0])
 
 
@@ -124,21 +124,21 @@ SINGLE = ProcessGroup()
 
 
 def restarts() -> int:
-    """How often torchrun started these processes again after one was lost."""
+    """Return how often torchrun has restarted these processes after one was lost."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextmanager
 def process_group(device: torch.device, check: Callable[[], None]) -> Iterator[ProcessGroup]:
-    """Join the processes that torchrun started, if it did.
+    """Join the group of processes that torchrun started, or yield `SINGLE` if it started none.
 
     Args:
-        device: of this process.
-        check: called all the while that the others are waited for, to raise where a signal came.
+        device: the device of this process.
+        check: called while waiting for the others; raises to stop.
 
     Raises:
-        UsageError: the environment names several processes that cannot meet.
-        TrainingError: they did not come.
+        UsageError: the environment has WORLD_SIZE, but not the address of the others.
+        TrainingError: the others did not join in time.
     """
     group = ProcessGroup.from_environment()
     if group.size == 1:
@@ -147,18 +147,18 @@ def process_group(device: torch.device, check: Callable[[], None]) -> Iterator[P
     if not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
         found = f"WORLD_SIZE={group.size} alone in the environment"
         raise UsageError("processes that torchrun started", found, "Start them with torchrun, or unset WORLD_SIZE.")
-    store = _meet(group, check)
+    store = _rendezvous(group, check)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.size, timeout=_COLLECTIVE)
+    dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.size, timeout=_COLLECTIVE_TIMEOUT)
     try:
         yield group
     finally:
         dist.destroy_process_group()
 
 
-def _meet(group: ProcessGroup, check: Callable[[], None]) -> Store:
-    """Open the processes' common store, and go on when all have come to it."""
-    end = time.monotonic() + _MEETING.total_seconds()
+def _rendezvous(group: ProcessGroup, check: Callable[[], None]) -> Store:
+    """Connect to the processes' common store, and return it once all have connected."""
+    end = time.monotonic() + _RENDEZVOUS_TIMEOUT.total_seconds()
     store: Store | None = None
     arrived = 0
     while arrived < group.size:
@@ -166,9 +166,9 @@ def _meet(group: ProcessGroup, check: Callable[[], None]) -> Store:
         if time.monotonic() > end:
             advice = "See why the others did not start, or give torchrun fewer of them."
             raise TrainingError(f"{group.size} processes to train together", f"{arrived} of them came", advice)
-        if store is None and (kept := _connect(group)) is not None:
-            # Under the restart's number: torchrun keeps one store, in which lost processes' addresses still stand.
-            store = PrefixStore(f"start-{restarts()}", kept)
+        if store is None and (shared := _connect(group)) is not None:
+            # Under the restart's number: torchrun reuses its store, which still has the addresses of lost processes.
+            store = PrefixStore(f"start-{restarts()}", shared)
             store.add("arrived", 1)
         if store is not None:
             arrived = store.add("arrived", 0)
@@ -178,15 +178,15 @@ def _meet(group: ProcessGroup, check: Callable[[], None]) -> Store:
 
 
 def _connect(group: ProcessGroup) -> Store | None:
-    """The store that torchrun keeps, or where there is none the primary process; None where none answers yet."""
-    is_kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    """Connect to the store of torchrun's agent, or if it has none, of the primary process; None if none answers yet."""
+    has_agent_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
         return TCPStore(
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             group.size,
-            is_master=group.is_primary and not is_kept,
-            timeout=_ATTEMPT,
+            is_master=group.is_primary and not has_agent_store,
+            timeout=_CONNECT_TIMEOUT,
             wait_for_workers=False,
             multi_tenant=True,
         )

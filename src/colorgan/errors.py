@@ -46,24 +46,24 @@ class ColorganError(Exception):
 
 
 def reason_of(error: BaseException) -> str:
-    """Why something failed, for the middle of a sentence: the system's words in small letters, or the error's own."""
+    """Return why something failed, for the middle of a sentence: the system's message in lower case, or the error's."""
     words: str | None = getattr(error, "strerror", None)
     return words.lower() if words else f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 class UsageError(ColorganError, ValueError):
-    """A wrong option or a missing input; to a Python caller, a wrong value."""
+    """A wrong option or a missing input; for Python callers also a ValueError."""
 
     exit_code = EXIT_USAGE
 
 
 def missing_extra(needed: str, extra: str, *, parameter: str = "") -> UsageError:
-    """What to say where the packages of an extra are not installed.
+    """Return the error for an extra whose packages are not installed.
 
     Args:
-        needed: what they are needed for, as "what the app needs".
-        extra: its name.
-        parameter: as in every error.
+        needed: the packages, for the message, as "what the app needs".
+        extra: name of the extra.
+        parameter: as in `ColorganError`.
     """
     advice = f'Install it: pip install "colorgan[{extra}]"'
     return UsageError(needed, f"the extra {extra} is not installed", advice, parameter=parameter)
@@ -79,15 +79,15 @@ class PhotoError(ColorganError):
 
 
 class MissingExtraError(PhotoError):
-    """A photo of a kind that needs a package which is not installed; how to install it is the same for all of them."""
+    """A photo whose format needs a package that is not installed; the advice is the same for all such photos."""
 
 
 class DamagedPhotoError(PhotoError):
-    """A photo's bytes are not what its format says: it is cut off, or overwritten."""
+    """A photo's bytes violate its format: the file is truncated or overwritten."""
 
 
 class WeightsError(ColorganError):
-    """Weights that are not at hand, damaged, or of another network."""
+    """Weights that are missing, damaged, or of another network."""
 
 
 class SetError(ColorganError):
@@ -99,7 +99,7 @@ class CheckpointError(ColorganError):
 
 
 class DeviceError(ColorganError):
-    """A device that is not there, or too small."""
+    """A device that is not available, or has too little memory."""
 
 
 class OutputError(ColorganError):
@@ -107,13 +107,13 @@ class OutputError(ColorganError):
 
     @classmethod
     def of(cls, what: str, error: Exception, elsewhere: str, *, parameter: str = "") -> OutputError:
-        """Say what could not be written, why, and what helps against that reason.
+        """Return the error for a failed write, with advice for the system's reason.
 
         Args:
-            what: "the journal x", say.
-            error: the system's, or SQLite's.
-            elsewhere: what can be done in any case, as "name another output folder".
-            parameter: as in every error.
+            what: what could not be written, as "the journal x".
+            error: the error of the system or of SQLite.
+            elsewhere: advice that helps in any case, as "name another output folder".
+            parameter: as in `ColorganError`.
         """
         number = getattr(error, "errno", None) or 0
         reason = _REASONS.get(number) or (getattr(error, "strerror", None) or str(error)).lower()
@@ -122,7 +122,7 @@ class OutputError(ColorganError):
         return cls(f"to write {what}", reason, advice, parameter=parameter)
 
 
-# What the system's own words leave open.
+# Clearer reasons than the system's own messages.
 _REASONS = {errno.EEXIST: "a file stands in its place", errno.ENOTDIR: "a file stands in place of a folder above it"}
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there"),
@@ -133,16 +133,16 @@ _REMEDIES = {
 
 
 class StorageError(ColorganError):
-    """A store of objects that refuses, takes no more, or does not answer."""
+    """An object store that denies access, is full, or does not answer."""
 
 
 class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt is none)
-    """SIGINT, SIGTERM or SIGHUP: what was under way is finished and saved.
+    """A stop by SIGINT, SIGTERM or SIGHUP, after the work under way was finished and saved.
 
     Args:
         signal_number: 1, 2 or 15; the exit code is 128 more.
         advice: how to go on.
-        leaves_thread: whether a thread could not be waited for, so that the process should leave without it.
+        leaves_thread: whether a thread still runs, for which the process should not wait when it exits.
     """
 
     def __init__(self, signal_number: int, advice: str, *, leaves_thread: bool = False) -> None:
@@ -151,12 +151,12 @@ class Interrupted(ColorganError):  # noqa: N818 (no error, as KeyboardInterrupt 
         self.leaves_thread = leaves_thread
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How it goes from process to process."""
+        """Return how to pickle it, since the arguments of `__init__` are not those of `Exception`."""
         return type(self), (self.exit_code - 128, self.advice)
 
     @property
     def statement(self) -> str:
-        """What happened."""
+        """Which signal interrupted the work, as a sentence without its full stop."""
         return f"{self.expected} {self.found}"
 
 
@@ -164,14 +164,14 @@ class TrainingError(ColorganError):
     """A training that cannot go on, such as one whose loss is no longer a number."""
 
 
-# What the system says where it gives no more of something, in Python's words and in those of the loader.
+# Parts of the messages of Python and of the dynamic loader when the system gives no more memory.
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "not enough memory", "unable to allocate")
 _READER_GONE = "dataloader worker"
 _NO_THREADS = ("can't start new thread", "resource temporarily unavailable")
 
 
 def limit_reached(error: BaseException) -> DeviceError | None:
-    """What an exception means that comes of a limit of the system, as in a small container; None for any other."""
+    """Return a DeviceError for an exception caused by a limit of the system or container; None for any other."""
     words, number = str(error).lower(), getattr(error, "errno", None)
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(each in words for each in _NO_MEMORY):
         advice = "Allow more of it (ulimit -v, the container's limit), or take fewer workers and a smaller batch."

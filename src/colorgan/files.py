@@ -1,4 +1,4 @@
-"""Files that are whole or absent, what a killed process leaves, and what differs between systems."""
+"""Atomic file writing, removal of the files of killed processes, and differences between systems and disks."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from colorgan.errors import reason_of
 if sys.platform != "win32":
     import fcntl
 
-_UNFINISHED, _UNFINISHED_END = ".colorgan-", ".tmp"  # how the names of files begin and end that are being written
+_UNFINISHED, _UNFINISHED_END = ".colorgan-", ".tmp"  # prefix and suffix of the names of files that are being written
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 _WAITS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-_under_way: set[Path] = set()
-# How a disk that has no such thing answers: network disks, FUSE and exFAT know no flush of a folder, some none at all.
-_NOT_THERE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EISDIR}
+_unfinished: set[Path] = set()
+# Errors of disks without an operation: network disks, FUSE and exFAT cannot flush a folder, and some not even a file.
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EISDIR}
 
 
 class DiskWarning(UserWarning):
-    """A disk lacks something that files are kept whole with; the work goes on without it."""
+    """A disk cannot flush files, so that a power cut may lose them; the work goes on."""
 
 
 def sync(file: IO[bytes] | IO[str]) -> None:
-    """Flush a file to the disk itself, where that disk can.
+    """Flush a file to disk, or warn if the disk cannot.
 
     Raises:
         OSError: the disk is full, or fails.
     """
     file.flush()
-    with _as_far_as_the_disk_can():
+    with _warning_if_unsupported():
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename in it survives a power cut; where that disk can."""
+    """Flush a folder's entries to disk, so that a rename in it survives a power cut, or warn if the disk cannot."""
     if os.name == "nt":  # Windows cannot open a folder for this, and orders renames itself
         return
-    with _as_far_as_the_disk_can():
+    with _warning_if_unsupported():
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -58,11 +58,11 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _as_far_as_the_disk_can() -> Iterator[None]:
+def _warning_if_unsupported() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NOT_THERE:
+        if error.errno not in _UNSUPPORTED:
             raise
         text = "This disk cannot be told to flush: after a power cut, what was written last may be missing there."
         warnings.warn(text, DiskWarning, stacklevel=1)
@@ -70,23 +70,23 @@ def _as_far_as_the_disk_can() -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that takes its place only when the block ends without an error.
+    """Open a binary file that replaces `path` only when the block ends without an error.
 
     The bytes go into a hidden temporary file beside the target, are flushed to disk, and are renamed over it.
 
     Args:
-        path: where the file is to be; its folder is made when missing.
+        path: the target; its folder is made if missing.
 
     Yields:
         A binary file, open for writing and seeking.
 
     Raises:
-        OSError: the place cannot be written; the target is as it was.
+        OSError: the file cannot be written; the target is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = _unfinished_file(path.parent)
     temporary = Path(handle.name)
-    _under_way.add(temporary)
+    _unfinished.add(temporary)
     try:
         with handle:
             yield handle
@@ -99,12 +99,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     finally:
-        _under_way.discard(temporary)
+        _unfinished.discard(temporary)
     sync_folder(path.parent)
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    """Give a file its name; where Windows says that a viewer or a scanner holds the place open, again for a while."""
+    """Rename a file over `path`, retrying for a while if another program, such as a virus scanner, holds that open."""
     for wait_s in (*_WAITS_S, 0.0):
         try:
             temporary.replace(path)
@@ -117,31 +117,31 @@ def _replace(temporary: Path, path: Path) -> None:
 
 
 def _unfinished_file(folder: Path) -> IO[bytes]:
-    """Make a temporary file that is locked as this process's own.
+    """Create a temporary file that this process holds locked.
 
-    It has the rights that any new file gets there, by the mask or by the folder's own lists, and keeps them: changing
-    them afterwards is more than some disks can, and would undo those lists.
+    It keeps the permissions that any new file gets in the folder, by the umask or by the folder's access control lists:
+    some disks cannot change them afterwards, and it would undo those lists.
     """
     while True:
         try:
             handle = (folder / f"{_UNFINISHED}{secrets.token_hex(8)}{_UNFINISHED_END}").open("x+b")
         except FileExistsError:
             continue
-        # Another process may have taken it for a dead one's, and removed it, before it was locked.
+        # Another process may have removed it as abandoned before it was locked.
         if not _lock(handle) or os.fstat(handle.fileno()).st_nlink:
             return handle
         handle.close()
 
 
 def check_writable(folder: Path, size_bytes: int = 0) -> None:
-    """See that files can be made in a folder, which is made when missing.
+    """Check by trying that a file can be made in a folder, which is made if missing.
 
     Args:
-        folder: it.
-        size_bytes: of such a file, of which nothing but its last byte is written.
+        folder: the folder.
+        size_bytes: size of the file, of which only the last byte is written.
 
     Raises:
-        OSError: they cannot.
+        OSError: the file cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder, prefix=_UNFINISHED) as file:
@@ -152,11 +152,11 @@ def check_writable(folder: Path, size_bytes: int = 0) -> None:
 
 @dataclass(frozen=True)
 class Disk:
-    """What a disk can do.
+    """The capabilities of a disk.
 
     Attributes:
-        has_locks: a file can be locked there, byte by byte, as SQLite does it.
-        can_flush: it can be told to flush a file.
+        has_locks: whether byte ranges of a file can be locked, as SQLite does.
+        can_flush: whether a file can be flushed.
     """
 
     has_locks: bool = True
@@ -164,17 +164,17 @@ class Disk:
 
     @classmethod
     def of(cls, folder: Path) -> Disk:
-        """Try it on a file of its own, which is removed again; what cannot even be tried is taken to work."""
+        """Test the disk of a folder with a temporary file; if none can be made there, assume that all works."""
         if sys.platform == "win32":
             return cls()
         try:
             file = _unfinished_file(folder)
-        except OSError:  # whoever goes on is told why
+        except OSError:  # the caller's own write reports why
             return cls()
         try:
             return cls(
-                has_locks=_does_work(lambda: _lock_as_sqlite(file)),
-                can_flush=_does_work(lambda: os.fsync(file.fileno())),
+                has_locks=_succeeds(lambda: _lock_as_sqlite(file)),
+                can_flush=_succeeds(lambda: os.fsync(file.fileno())),
             )
         finally:
             Path(file.name).unlink(missing_ok=True)
@@ -182,12 +182,12 @@ class Disk:
 
 
 def _lock_as_sqlite(file: IO[bytes]) -> None:
-    """Lock a file byte by byte, which Windows always can."""
+    """Lock byte ranges of a file, which always works on Windows."""
     if sys.platform != "win32":
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _does_work(call: Callable[[], object]) -> bool:
+def _succeeds(call: Callable[[], object]) -> bool:
     try:
         call()
     except OSError:
@@ -197,34 +197,34 @@ def _does_work(call: Callable[[], object]) -> bool:
 
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the unfinished files of processes that were killed; those of living ones stay."""
-    # Not every disk has locks, and Windows itself protects a file that is open: what cannot be removed stays.
+    # A file stays if its disk has no locks, or if Windows protects it since it is open.
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(_UNFINISHED) and entry.name.endswith(_UNFINISHED_END):
-                _remove_if_left(Path(entry.path))
+                _remove_if_abandoned(Path(entry.path))
 
 
-def _remove_if_left(path: Path) -> None:
+def _remove_if_abandoned(path: Path) -> None:
     with contextlib.suppress(OSError):
-        with path.open("r+b") as file:  # NFS locks only what is open for writing
-            is_left = _lock(file)
-        if is_left:
+        with path.open("r+b") as file:  # NFS locks only files that are open for writing
+            is_abandoned = _lock(file)
+        if is_abandoned:
             path.unlink()
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file that was found and not named: of a pipe or a device there, reading would have no end.
+    """Return the content of a file; a pipe or device is refused, since reading it might never end.
 
     Raises:
-        OSError: it cannot be read, or is none.
+        OSError: it cannot be read, or is no regular file.
     """
-    if not (os.path.isdir(path) or stat.S_ISREG(path.stat().st_mode)):  # of a folder, reading says what it is
+    if not (os.path.isdir(path) or stat.S_ISREG(path.stat().st_mode)):  # reading a folder raises a clear error itself
         raise OSError(errno.EINVAL, "no regular file (a pipe, socket or device)", str(path))
     return path.read_bytes()
 
 
 def why_missing(path: str | os.PathLike[str]) -> str:
-    """Why nothing is found at a path, in words: nothing is there, or the system does not let this user look."""
+    """Return why a path cannot be found, for a message: it does not exist, or the system denies access."""
     try:
         Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -235,7 +235,7 @@ def why_missing(path: str | os.PathLike[str]) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal.
+    """Return the SHA-256 of a file, in hexadecimal.
 
     Raises:
         OSError: it cannot be read.
@@ -248,14 +248,14 @@ def sha256_of(path: Path) -> str:
 
 
 def drop_unfinished() -> None:
-    """Remove what this process is just writing, before it leaves without waiting for its threads."""
-    for path in tuple(_under_way):
+    """Remove the files that this process is writing, before it exits without waiting for its threads."""
+    for path in tuple(_unfinished):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Mark the file as this process's own until it is closed, by death too, and tell whether that could be."""
+    """Lock the file until it is closed, or the process dies; return whether that was possible."""
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Lock files, by which a process keeps others away for as long as it lives; who finds one held is told at once."""
+"""Lock files, which a process holds as long as it lives; a second one that wants the lock gets an error at once."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _held: set[IO[bytes]] = set()
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock file for this process alone, and remove it at the end.
+    """Hold a lock file exclusively, and remove it at the end.
 
-    The system lets go of it however this process ends, also where processes that it forked go on.
+    The system releases the lock however this process ends, even if processes that it forked are still running.
 
     Args:
-        path: the file; its folder is there.
+        path: the lock file, in an existing folder.
 
     Yields:
-        Whether this disk has locks; without them nobody is kept away.
+        Whether the disk has locks; without them, no other process is kept out.
 
     Raises:
         BlockingIOError: another process holds it.
@@ -43,7 +43,7 @@ def locked(path: Path) -> Iterator[bool]:
         yield has_locks
     finally:
         _held.discard(file)
-        if sys.platform == "win32":  # it removes no open file
+        if sys.platform == "win32":  # Windows cannot remove an open file
             file.close()
         with contextlib.suppress(OSError):
             path.unlink()
@@ -52,10 +52,10 @@ def locked(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def locked_alone(path: Path, expected: str, found: str, advice: str) -> Iterator[bool]:
-    """As `locked`, but to be refused where another process holds the file.
+    """Hold a lock file like `locked`, but raise a UsageError of the given parts if another process holds it.
 
     Raises:
-        UsageError: another does, said in these words.
+        UsageError: another process holds it.
         OSError: the file cannot be made.
     """
     with contextlib.ExitStack() as held:
@@ -67,7 +67,7 @@ def locked_alone(path: Path, expected: str, found: str, advice: str) -> Iterator
 
 
 def _lock_file(path: Path) -> tuple[IO[bytes], bool]:
-    """Make the file and lock it; and whether that could be done here."""
+    """Create and lock the file; return it, and whether the disk has locks."""
     while True:
         file = path.open("ab")
         try:
@@ -80,7 +80,7 @@ def _lock_file(path: Path) -> tuple[IO[bytes], bool]:
         except BaseException:
             file.close()
             raise
-        # Whoever held it until now may have removed it before it was locked here, and a third may have made another.
+        # Its last holder may have removed it before it was locked here, and a third process may have made a new one.
         if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
             return file, True
         file.close()
@@ -93,11 +93,11 @@ def _hold(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _leave_locks_to_the_parent() -> None:
+def _close_in_forked_child() -> None:
     for file in _held:
         file.close()
     _held.clear()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
+    os.register_at_fork(after_in_child=_close_in_forked_child)

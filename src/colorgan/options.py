@@ -1,6 +1,6 @@
-"""What there is to say of an option, once: help, bounds, unit and spellings, as metadata of the field that holds it.
+"""Metadata of options: help, bounds, unit and spellings, declared once in the annotation of the option's field.
 
-The dataclasses of options check themselves by it, `cli` makes its parameters of it, and the reference its pages.
+The dataclasses of options validate their values by it, `cli` makes its parameters and the reference its pages from it.
 """
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ from colorgan.errors import UsageError
 
 @dataclass(frozen=True)
 class Option:
-    """What there is to say of an option; it stands in its annotation: `size: Annotated[int, Option("...")] = 256`.
+    """Metadata of an option, given in its annotation: `size: Annotated[int, Option("...")] = 256`.
 
     Attributes:
         help: what it does, in sentences; other parameters are named in backticks, as in "`size`" or "`loss=bins`".
         panel: heading under which the command's help shows it.
-        above: numbers are greater than this.
-        minimum: numbers are at least this.
-        maximum: numbers are at most this.
-        unit: what a number counts, such as pixels.
-        flags: on the command line, where that does not follow from the name: `--from`, or `--output -o`.
-        formerly: names that it had before, still taken from scripts and files and shown nowhere.
-        variable: of the environment, which is looked at where the option is not given.
-        metavar: what stands for its value in the help.
-        unset: what holds where it is not given, in words.
-        completes: what a shell offers for it.
-        parse: makes the value of the text that was given, or of the texts where `repeated`; for types that are not
-            simple.
-        repeated: may be given several times.
+        above: exclusive lower bound of a number.
+        minimum: inclusive lower bound of a number.
+        maximum: inclusive upper bound of a number.
+        unit: unit of a number, such as pixels.
+        flags: command-line spellings, if they do not follow from the name: `--from`, or `--output -o`.
+        formerly: former names, still accepted from scripts and files but not shown.
+        variable: environment variable that is read if the option is not given.
+        metavar: placeholder of its value in the help.
+        unset: description of the default, for the help, if the default is not a value.
+        completes: kind of values that shell completion offers.
+        parse: converts the given text, or list of texts if `repeated`, to the value; for types that Typer cannot parse.
+        repeated: whether it may be given several times.
     """
 
     help: str
@@ -57,14 +56,14 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Described:
-    """A field or a parameter with its metadata.
+class OptionField:
+    """A field or parameter with its metadata.
 
     Attributes:
-        name: in Python.
-        kinds: what its value may be, without None.
+        name: name in Python.
+        kinds: the types of its value, without None.
         optional: whether it may be None.
-        default: `dataclasses.MISSING` where it has to be given.
+        default: default value; `dataclasses.MISSING` if it is required.
         option: the metadata.
     """
 
@@ -76,23 +75,23 @@ class Described:
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values that there are, of one that is chosen from a list."""
+        """The allowed values of a Literal; empty for other types."""
         return get_args(self.kinds[0]) if get_origin(self.kinds[0]) is Literal else ()
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number."""
+        """Whether its type is int or float."""
         return self.kinds in ((int,), (float,))
 
     @property
     def help(self) -> str:
-        """What it does, and what values there are."""
-        values = f" ({words})" if (words := self.words()) else ""
+        """The help with the allowed values."""
+        values = f" ({allowed})" if (allowed := self.allowed_values()) else ""
         return self.option.help.rstrip(".") + values + "."
 
     @property
     def spellings(self) -> list[str]:
-        """How it is spelled on the command line; a switch as --on/--off."""
+        """The spellings on the command line; a switch that is on by default as --NAME/--no-NAME."""
         if self.option.flags:
             return self.option.flags.split()
         name = self.name.replace("_", "-")
@@ -100,18 +99,14 @@ class Described:
         return [f"--{name}/--no-{name}" if is_switch else f"--{name}"]
 
     def spelled(self, value: Any) -> list[str]:
-        """The words of a command line that give it a value.
-
-        Args:
-            value: one that it has; several of one that may be repeated.
-        """
+        """Return the command-line arguments that set it to a value; for a repeated option, to each of its values."""
         on, _, off = self.spellings[0].partition("/")
         if self.option.repeated:
             return [word for each in value for word in (on, str(each))]
         return [on if value else off] if self.kinds == (bool,) else [on, str(value)]
 
-    def words(self) -> str:
-        """What values there are, such as "16 to 4096 pixels" or "shape or square"; empty where any is taken."""
+    def allowed_values(self) -> str:
+        """Describe the allowed values, such as "16 to 4096 pixels" or "shape or square"; empty if any is allowed."""
         option = self.option
         if self.choices:
             *others, last = map(str, self.choices)
@@ -123,8 +118,8 @@ class Described:
             return f"{least or 'at most'} {option.maximum:.10g}{unit}"
         return "" if option.minimum is None else f"{option.minimum:.10g} or more"
 
-    def takes(self, value: Any) -> bool:
-        """Whether a value is one of those that there are."""
+    def accepts(self, value: Any) -> bool:
+        """Whether a value has the right type and is within the bounds."""
         if value is None:
             return self.optional
         if self.choices:
@@ -144,26 +139,27 @@ class Described:
         )
 
     def check(self, value: Any) -> None:
-        """Refuse a value that is none of those that there are.
+        """Raise UsageError unless the value is accepted.
 
         Raises:
-            UsageError: it is none.
+            UsageError: it has another type or is out of bounds.
         """
-        if not self.takes(value):
-            words = self.words() or ("yes or no" if self.kinds == (bool,) else "a number")
+        if not self.accepts(value):
+            allowed = self.allowed_values()
+            expected = allowed or ("yes or no" if self.kinds == (bool,) else "a number")
             advice = "Choose one of these."
-            if self.is_number and not self.choices:
-                advice = "Give a number in that range." if self.words() else "Give a number."
-            raise UsageError(f"`{self.name}` to be {words}", repr(value), advice, parameter=self.name)
+            if self.is_number:
+                advice = "Give a number in that range." if allowed else "Give a number."
+            raise UsageError(f"`{self.name}` to be {expected}", repr(value), advice, parameter=self.name)
 
 
-def described(name: str, hint: Any, default: Any = MISSING) -> Described | None:
-    """What an annotation says of a field or parameter, or None where it has no `Option`.
+def option_field(name: str, hint: Any, default: Any = MISSING) -> OptionField | None:
+    """Return a field or parameter with the `Option` in its annotation; None if it has none.
 
     Args:
-        name: of the field.
+        name: name of the field.
         hint: its annotation.
-        default: its value where none is given.
+        default: its default value.
     """
     if get_origin(hint) is not Annotated:
         return None
@@ -171,19 +167,16 @@ def described(name: str, hint: Any, default: Any = MISSING) -> Described | None:
     option = next((each for each in metadata if isinstance(each, Option)), None)
     is_union = not isinstance(kind, type) and NoneType in get_args(kind)
     kinds = tuple(each for each in get_args(kind) if each is not NoneType) if is_union else (kind,)
-    return Described(name, kinds, is_union, default, option) if option else None
+    return OptionField(name, kinds, is_union, default, option) if option else None
 
 
 @cache
-def options_of(kind: type) -> dict[str, Described]:
-    """The options that a dataclass has, by name, in the order of its fields.
+def options_of(kind: type) -> dict[str, OptionField]:
+    """Return the options of a dataclass by name, in the order of its fields.
 
-    A field that a subclass gives another default keeps what was said of it before.
-
-    Args:
-        kind: the dataclass.
+    A field to which a subclass only gives another default keeps its metadata.
     """
-    known, found = _described_in(kind), {}
+    known, found = _annotated_options(kind), {}
     for field in fields(kind):
         if each := known.get(field.name):
             default = field.default if field.default_factory is MISSING else field.default_factory()
@@ -191,36 +184,36 @@ def options_of(kind: type) -> dict[str, Described]:
     return found
 
 
-def _described_in(kind: type) -> dict[str, Described]:
-    """What the annotations of a class and of those that it comes from say."""
+def _annotated_options(kind: type) -> dict[str, OptionField]:
+    """Return the options in the annotations of a class and its bases, without defaults."""
     hints = (each for base in reversed(kind.__mro__) for each in get_annotations(base, eval_str=True).items())
-    return {name: each for name, hint in hints if (each := described(name, hint))}
+    return {name: each for name, hint in hints if (each := option_field(name, hint))}
 
 
 class Checked:
-    """What dataclasses of options come from: their values are looked at when they are made.
+    """Base of the dataclasses of options, which validates their values on construction.
 
-    What the metadata says of the fields is added to their docstrings.
+    The help of the options is appended to the docstring of each subclass.
     """
 
     def __init_subclass__(cls) -> None:
-        """Write the docstring on."""
+        """Append the options to the docstring."""
         super().__init_subclass__()
-        lines = [f"    {name}: {each.help}" for name, each in _described_in(cls).items()]
+        lines = [f"    {name}: {each.help}" for name, each in _annotated_options(cls).items()]
         cls.__doc__ = "\n".join([cleandoc(cls.__doc__ or ""), "", "Options:", *lines])
 
     def __post_init__(self) -> None:
-        """Look at the values.
+        """Validate the values.
 
         Raises:
-            UsageError: one is none of those that there are.
+            UsageError: one has another type or is out of bounds.
         """
         kind: type = type(self)
         for name, each in options_of(kind).items():
             each.check(getattr(self, name))
 
 
-RUNNING, FILES, COLORS, RESULTS = "Running", "Files", "Colors", "Results"  # headings that several commands have
+RUNNING, FILES, COLORS, RESULTS = "Running", "Files", "Colors", "Results"  # panels of several commands
 
 DEVICE = Option(
     "Where to compute: auto (CUDA, then MPS, then the CPU), cpu, cuda, cuda:N or mps.",
@@ -228,5 +221,5 @@ DEVICE = Option(
     variable="COLORGAN_DEVICE",
     metavar="DEVICE",
 )
-SEED = Option("Decides every random choice.", RUNNING, minimum=0, maximum=2**32 - 1)
-OVERWRITE = Option("Do again what is done, and replace what stands there.", FILES)
+SEED = Option("Seed of every random choice.", RUNNING, minimum=0, maximum=2**32 - 1)
+OVERWRITE = Option("Redo finished work and replace existing files.", FILES)

@@ -1,4 +1,4 @@
-"""Work in several threads whose results come in the order of the work, with bounded queues."""
+"""A thread pool whose results come in the order of the tasks, with bounded queues."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_FULL, _LOW = 6, 3  # groups of tasks for each worker: it is handed more when there are fewer than the second number
-_STEPS_AT_ONCE = 256  # that are looked at between two looks at the workers
-_MOST_WAITING = 4096  # results that wait for an earlier one
-_LOOK_UP_S = 0.1  # how often a wait looks up, for a signal
+_FULL, _LOW = 6, 3  # groups of tasks per worker: `_FULL` more are submitted when no more than `_LOW` are left
+_STEPS_AT_ONCE = 256  # taken between two checks for finished workers
+_MAX_WAITING = 4096  # results that wait for an earlier one
+_POLL_S = 0.1  # how often a wait checks for a signal
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Pending(Generic[Task]):
 
 @dataclass(eq=False)
 class _Ticket(Generic[Task, Result]):
-    """Tasks handed to one worker together, and what becomes of them: results by position, or an error."""
+    """A group of tasks submitted to one worker, with its results by position, or the error that it raised."""
 
     tasks: Sequence[Task]
     results: dict[int, Result] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class _Ticket(Generic[Task, Result]):
 
 @dataclass(frozen=True, slots=True)
 class _Slot(Generic[Task, Result]):
-    """Where a result will be."""
+    """The place in a ticket of a result that is not there yet."""
 
     ticket: _Ticket[Task, Result]
     index: int
@@ -47,15 +47,15 @@ class _Slot(Generic[Task, Result]):
 class Workers(Generic[Task, Result]):
     """Threads that work on groups of tasks; to be used as a context manager.
 
-    They are daemons: a process that leaves at once does not wait for them.
+    They are daemons: a process that has to exit at once does not wait for them.
 
     Args:
-        count: of the threads.
-        work: is given a group of tasks, and a function that takes the position of one and its result.
+        count: number of threads.
+        work: called with a group of tasks, and a function to call with each one's position and result.
 
     Attributes:
-        count: of the threads.
-        finished: set whenever a group is.
+        count: number of threads.
+        finished: event that is set whenever a group is finished.
     """
 
     def __init__(self, count: int, work: Callable[[Sequence[Task], Callable[[int, Result], None]], None]) -> None:
@@ -75,7 +75,7 @@ class Workers(Generic[Task, Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let what is under way end, and nothing more begin; after a KeyboardInterrupt without waiting."""
+        """Stop, and wait for the groups under way, unless after a KeyboardInterrupt."""
         self.stop()
         for _ in self._threads:
             self._queue.put(None)
@@ -88,30 +88,30 @@ class Workers(Generic[Task, Result]):
             if not self._is_stopped:
                 try:
                     self._work(ticket.tasks, ticket.results.__setitem__)
-                except BaseException as error:  # it is raised where the result is asked for
+                except BaseException as error:  # raised by `OrderedPool.results`
                     ticket.error = error
             ticket.is_finished = True
             self.finished.set()
 
     def submit(self, tasks: Sequence[Task]) -> _Ticket[Task, Result]:
-        """Hand a group of tasks to the next free thread."""
+        """Queue a group of tasks for the next free thread."""
         ticket: _Ticket[Task, Result] = _Ticket(tasks)
         self._queue.put(ticket)
         return ticket
 
     def stop(self) -> None:
-        """Begin nothing more; what was not begun gets no results."""
+        """Begin no further group; those that have not begun get no results."""
         self._is_stopped = True
 
 
 class OrderedPool(Generic[Task, Result]):
-    """Results in the order of the steps, whichever worker ends first.
+    """Yields results in the order of the steps, whichever worker finishes first.
 
     Args:
-        workers: started.
-        group: tells how many tasks are handed over together; asked anew each time.
-        before: called before tasks are handed over.
-        check: called all the while; raises to stop.
+        workers: the started workers.
+        group: returns how many tasks to submit together; called anew each time.
+        before: called before tasks are submitted.
+        check: called regularly; raises to stop.
     """
 
     def __init__(
@@ -128,24 +128,24 @@ class OrderedPool(Generic[Task, Result]):
         self._failure: BaseException | None = None
 
     def results(self, steps: Iterator[Result | Pending[Task]]) -> Iterator[Result]:
-        """Give the results of what is to do and, in their places, those that are known already.
+        """Yield the results of the pending tasks and, in their places, those that are known already.
 
         Args:
-            steps: known results and tasks; asked for no further ahead than keeps the workers busy.
+            steps: known results and pending tasks; consumed no further ahead than keeps the workers busy.
 
         Raises:
-            Whatever a task, `steps` or `check` raised first: nothing more is begun then, and it is raised when the
-            results of what was under way have been given.
+            Whatever a task, `steps`, `before` or `check` raised first, once the results of the tasks under way have
+            been yielded; no further task is begun.
         """
         more = True
         while more or self._waiting:
             self._workers.finished.clear()
             self._running = [ticket for ticket in self._running if not ticket.is_finished]
-            if looks := more and self._has_room():
-                more = self._look_at(steps)
+            if has_room := more and self._has_room():
+                more = self._take_steps(steps)
             yield from self._finished()
-            if not looks and self._waiting:
-                self._workers.finished.wait(_LOOK_UP_S)
+            if not has_room and self._waiting:
+                self._workers.finished.wait(_POLL_S)
             if self._failure is None and (more or self._waiting):
                 self._try(self._check)
             if self._failure is not None:
@@ -155,10 +155,10 @@ class OrderedPool(Generic[Task, Result]):
             raise self._failure
 
     def _has_room(self) -> bool:
-        return len(self._running) <= _LOW * self._workers.count and len(self._waiting) < _MOST_WAITING
+        return len(self._running) <= _LOW * self._workers.count and len(self._waiting) < _MAX_WAITING
 
-    def _look_at(self, steps: Iterator[Result | Pending[Task]]) -> bool:
-        """Take some steps, hand over what is to do, and tell whether there may be more."""
+    def _take_steps(self, steps: Iterator[Result | Pending[Task]]) -> bool:
+        """Take some steps and submit the pending tasks among them; return whether there may be more."""
         taken, tasks, more = [], [], False
         try:
             for step in steps:
@@ -167,25 +167,21 @@ class OrderedPool(Generic[Task, Result]):
                     tasks.append(step.task)
                 if more := len(taken) == _STEPS_AT_ONCE or len(tasks) == _FULL * self._workers.count * self._group():
                     break
-        except Exception as error:  # known results before it still come
+        except Exception as error:  # results before it are still yielded
             self._failure, more = error, False
-        return self._hand_over(taken, tasks) and more
-
-    def _hand_over(self, taken: list[Result | Pending[Task]], tasks: list[Task]) -> bool:
-        """Queue the steps, the tasks among them in groups; False where nothing may begin."""
         if tasks and not self._try(self._before):
             return False
-        places = iter(self._places(tasks))
-        self._waiting.extend(next(places) if isinstance(step, Pending) else step for step in taken)
-        return True
+        slots = iter(self._submit(tasks))
+        self._waiting.extend(next(slots) if isinstance(step, Pending) else step for step in taken)
+        return more
 
-    def _places(self, tasks: list[Task]) -> list[_Slot[Task, Result]]:
-        places, group = [], self._group()
+    def _submit(self, tasks: list[Task]) -> list[_Slot[Task, Result]]:
+        slots, group = [], self._group()
         for first in range(0, len(tasks), group):
             ticket = self._workers.submit(tasks[first : first + group])
             self._running.append(ticket)
-            places += [_Slot(ticket, index) for index in range(len(ticket.tasks))]
-        return places
+            slots += [_Slot(ticket, index) for index in range(len(ticket.tasks))]
+        return slots
 
     def _finished(self) -> Iterator[Result]:
         while self._waiting:

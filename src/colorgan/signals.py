@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as a question asked between two pieces of work, so that each is finished and saved."""
+"""Catches SIGINT, SIGTERM and SIGHUP for polling between two pieces of work, so that each is finished and saved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-# SIGHUP, which Windows does not have, comes when a terminal is closed or a connection breaks off.
+# SIGHUP, which Windows lacks, is sent when a terminal is closed or a connection breaks off.
 HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -17,26 +17,26 @@ _watching: list[SignalWatch] = []
 
 
 def received() -> int | None:
-    """The number of the signal that came to whoever watches, or None."""
+    """Return the number of the signal that the innermost `SignalWatch` with one has received, or None."""
     return next((watch.received for watch in reversed(_watching) if watch.received is not None), None)
 
 
-def _nohup(number: int) -> bool:
+def _is_ignored_hangup(number: int) -> bool:
     return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) is signal.SIG_IGN
 
 
 class SignalWatch:
-    """While entered, the first SIGINT, SIGTERM or SIGHUP is remembered; a second SIGINT stops at once.
+    """Context manager that records the first SIGINT, SIGTERM or SIGHUP; a second SIGINT stops at once.
 
-    Nothing is raised at the first one: what a handler raises comes up wherever the main thread is, also between the
-    taking of a lock and the block that would release it, and then whoever waits for that lock waits for ever.
+    The first one raises nothing: an exception from a handler may surface anywhere in the main thread, even between the
+    acquisition of a lock and the block that would release it, and then other threads would wait for that lock forever.
 
     A SIGHUP that is ignored, as under nohup, stays ignored.
 
-    Outside the main thread, where Python allows no handlers, it watches nothing.
+    Outside the main thread, where Python allows no handlers, it does nothing.
 
     Args:
-        exit_now: ends the process, told the first signal's number; called at a second SIGINT. Without it that raises
+        exit_now: ends the process, given the first signal's number; called at a second SIGINT, which without it raises
             KeyboardInterrupt.
 
     Attributes:
@@ -50,22 +50,23 @@ class SignalWatch:
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> SignalWatch:
-        """Take the signals over."""
+        """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._remember) for number in HEEDED if not _nohup(number)}
+            handled = [number for number in HEEDED if not _is_ignored_hangup(number)]
+            self._previous = {number: signal.signal(number, self._handle) for number in handled}
             _watching.append(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous handlers."""
         if self in _watching:
             _watching.remove(self)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self.received is not None and number == signal.SIGINT
         self.received = self.received or number
         if self._exit_now is not None and (again or self._exits_at_once):
@@ -75,7 +76,7 @@ class SignalWatch:
 
     @contextmanager
     def exiting_at_once(self) -> Iterator[None]:
-        """Let the first signal end the process too: for what leaves nothing half done and cannot be asked between."""
+        """Let the first signal end the process too: for work that cannot poll and leaves nothing half done."""
         self._exits_at_once = True
         try:
             if self.received is not None and self._exit_now is not None:

@@ -97,7 +97,7 @@ def test_a_second_command_on_an_album_is_refused_and_one_that_writes_nothing_lea
     photos: Path, tiny_model: Path, tmp_path: Path, call: Call
 ) -> None:
     command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
-    with Album(tmp_path / "out", b"").held():
+    with Album(tmp_path / "out", b"").locked():
         code, _, words = call(*command)
     assert (code, tree(tmp_path / "out")) == (2, [])
     assert "another is at work on it" in words

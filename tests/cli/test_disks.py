@@ -107,7 +107,7 @@ def test_a_wait_for_a_locked_journal_is_said_and_hears_a_signal(
 def test_a_journal_that_stays_locked_is_an_error_that_says_so(
     locked_journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("colorgan.batch.journals.sqlite_store._PATIENCE_S", 0.1)
+    monkeypatch.setattr("colorgan.batch.journals.sqlite_store._LOCK_TIMEOUT_S", 0.1)
     with pytest.raises(OutputError, match="another process has it locked") as error:
         SqliteStore(locked_journal, print)
     assert "Make room" not in error.value.advice

@@ -22,7 +22,7 @@ OPTIONS = [
 # What a number can be counted in; an option that takes a number says one of these.
 UNITS = (
     "pixel|minute|second|photo|step|epoch|passes|batch|Lab|L |MB|GB|share|strength|factor|percent|quality|process|"
-    "thread|decay|weight|rate|norm|times|layer|percentile|bits|page|random|lower is"
+    "thread|decay|weight|rate|norm|times|layer|percentile|bits|page|random|lower is|port|beta"
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from colorgan.batch.run import colorize_files
 from colorgan.callbacks import Callbacks
 from colorgan.color.lab import rgb_to_lab
 from colorgan.comparison.compare import compare
@@ -331,3 +332,15 @@ def test_photos_without_any_true_colors_have_pictures_and_no_metrics(
     assert (found.photos, found.differences, found.row("first").metrics) == ([], [], {})
     assert len(found.examples) == 1
     assert "no metrics" in found.notes[0]
+
+
+def test_what_colorgan_made_of_photos_is_not_measured_as_if_it_were_true(
+    photos: Path, tmp_path: Path, options: CompareOptions
+) -> None:
+    once = compare([photos], photos / "comparison", options)
+    assert list((photos / "comparison" / "pictures").iterdir())
+    colorize_files([photos / "0.png"], photos / "out", model=options.models[0])
+    twice = compare([photos], tmp_path / "out", options)
+    assert [photo.name for photo in twice.photos] == [photo.name for photo in once.photos]
+    assert twice.left_out == {"colored by colorgan": 1}
+    assert twice.row("first").metrics == once.row("first").metrics

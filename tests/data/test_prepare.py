@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorgan.batch.run import colorize_files
 from colorgan.callbacks import Callbacks
+from colorgan.colorize.options import ColorizeOptions
 from colorgan.data import shards
 from colorgan.data.options import PrepareOptions
 from colorgan.data.photoset import PhotoSet
@@ -268,3 +270,15 @@ def test_a_replaced_set_is_wholly_the_new_one(photos: Path, tmp_path: Path) -> N
     assert sorted(bytes_of(tmp_path / "data")) == [
         "manifest.jsonl", "set.json", "train-00000.tar", "train.index.npy", "val.index.npy"
     ]  # fmt: skip
+
+
+def test_what_colorgan_made_of_photos_is_no_photo_to_learn_from(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    first = next(path for path in sorted(photos.rglob("*")) if path.is_file())
+    colorize_files([first], photos / "out", ColorizeOptions(render_size=32), model=str(tiny_model))
+    for name in ("samples/epoch-000.jpg", "run.json", "metrics.jsonl"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        shutil.copy(first, photos / name)
+    report = run(photos, tmp_path / "data")
+    assert report.kept == {"train": 18, "val": 6}
+    assert report.left_out == {"colored by colorgan": 1}
+    assert report.ignored == 3 + 1, "the two files, what stands beside the result, and the folder of samples"

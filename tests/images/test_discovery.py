@@ -78,3 +78,23 @@ def test_a_housekeeping_folder_is_left_out_and_told_and_searched_where_it_is_nam
     assert left_out == [str(tmp_path / "in" / name)]
     named = find_photos(str(tmp_path / "in" / name))
     assert [listing.names for listing in named] == [["b.jpg"], ["c.jpg"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("pictures", ("report.html", "results.json")),
+        ("sheets", ("report.html", "results.json")),
+        ("samples", ("metrics.jsonl", "run.json")),
+    ],
+)
+def test_pictures_of_a_comparison_or_a_training_are_left_out_unless_their_folder_is_named(
+    tmp_path: Path, name: str, beside: tuple[str, ...]
+) -> None:
+    touch(tmp_path, f"in/{name}/b.jpg", *(f"in/{each}" for each in beside[1:]))
+    assert [listing.names for listing in find_photos(str(tmp_path / "in"))] == [["b.jpg"]], "a folder of the user's"
+    touch(tmp_path, f"in/{beside[0]}")
+    left_out: list[str] = []
+    assert list(find_photos(str(tmp_path / "in"), None, left_out.append)) == []
+    assert left_out == [str(tmp_path / "in" / name)]
+    assert [listing.names for listing in find_photos(str(tmp_path / "in" / name))] == [["b.jpg"]]

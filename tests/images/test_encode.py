@@ -18,7 +18,7 @@ from pictures import ARTIST, RAMP, noise, open_image, write
 from PIL import Image
 
 from colorgan.errors import OutputError, PhotoError, UsageError
-from colorgan.images.decode import read
+from colorgan.images.decode import is_colorized, read
 from colorgan.images.encode import WriteOptions, encode
 from colorgan.images.formats import FORMATS, PHOTO_SUFFIXES
 from colorgan.images.icc import SRGB_PROFILE
@@ -38,6 +38,18 @@ def put(
 ) -> tuple[str, ...]:
     name = PHOTO_SUFFIXES[path.suffix.lower()]
     return write(path, name, rgb, alpha=alpha, metadata=metadata, options=WriteOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "bit_depth"), [(".png", 8), (".tif", 8), (".tif", 16), (".jpg", 8), (".webp", 8), (".avif", 8)]
+)
+def test_a_photo_that_was_colored_is_known_by_its_mark(tmp_path: Path, suffix: str, bit_depth: int) -> None:
+    rgb = RGB if bit_depth == 8 else RGB.astype(np.uint16) * 257
+    for name, model in (("plain", None), ("marked", "compact")):
+        options = WriteOptions(mark=model, bit_depth=bit_depth)
+        write(tmp_path / f"{name}{suffix}", PHOTO_SUFFIXES[suffix], rgb, options=options)
+    assert is_colorized(tmp_path / f"marked{suffix}")
+    assert not is_colorized(tmp_path / f"plain{suffix}")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".bmp", ".dib", ".jpg", ".JPEG", ".jpe", ".webp", ".avif"])

@@ -106,7 +106,7 @@ def test_a_photo_is_colored_by_it_like_any_other(ddcolor):
 def test_it_is_not_trained_here(ddcolor):
     options = FinetuneOptions(start=str(ddcolor))
     with pytest.raises(UsageError, match="a network that is trained here"):
-        launch._started(FINETUNE, options, None, CPU, StopCheck(Callbacks(), "again"))
+        launch._initial_network(FINETUNE, options, None, CPU, StopCheck(Callbacks(), "again"))
 
 
 def test_loading_draws_no_random_numbers(ddcolor):

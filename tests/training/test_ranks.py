@@ -68,11 +68,11 @@ TERMS = (
 WAITING = """
 import sys
 from colorgan import distributed
-meet = distributed._meet
+meet = distributed._rendezvous
 def waiting(*given):
     print("waiting", flush=True)
     return meet(*given)
-distributed._meet = waiting
+distributed._rendezvous = waiting
 from colorgan.cli.app import main
 sys.argv = ["colorgan", "train", "--data", sys.argv[1], "--run", "run", "--device", "cpu", "--from", "none"]
 main()

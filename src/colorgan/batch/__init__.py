@@ -1,1 +1,1 @@
-"""Many photos: which are to do, the place of each result, and what became of each."""
+"""Batch runs over many photos: planning, result paths, journals, workers and outcomes."""

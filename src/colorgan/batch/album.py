@@ -1,8 +1,8 @@
 """One palette for the photos of a folder, in two passes.
 
-The first runs the network on every photo and keeps what it said on disk; of all regions a palette is made, which stays
-beside the results. The second colors each photo by it, and runs no network. A photo that comes later takes the palette
-as it is, so that nothing that is done changes.
+The first pass runs the network on every photo and stores its predictions on disk; from the regions of all of them a
+palette is made, which stays in the output folder. The second pass colors each photo by the palette, without running the
+network. A photo that is added later uses the palette as it is, so that finished results stay valid.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Album:
 
     Attributes:
         output: the folder of the results.
-        settings: a digest of the options and the model.
-        palette: of its photos, once there is one.
-        digest: of the palette.
-        numbers: each photo's number in it, by a hash of its identity; -1 of those that could not be read.
+        settings: digest of the options and the model.
+        palette: the shared palette, once it is made or loaded.
+        digest: SHA-256 of the palette's file.
+        numbers: each photo's index in the palette, by the hash of its identity; -1 if it could not be read.
     """
 
     output: Path
@@ -60,16 +60,16 @@ class Album:
 
     @property
     def folder(self) -> Path:
-        """Where the palette is, and what is kept between the passes."""
+        """The folder of the palette and of the predictions between the passes."""
         return self.output / FOLDER_NAME
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes from what is kept between the passes.
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the album, so that no other process writes to its folder.
 
         Raises:
-            UsageError: another is at work on the album.
-            OutputError: its folder cannot be made.
+            UsageError: another process holds it.
+            OutputError: the folder cannot be made.
         """
         with ExitStack() as held:
             try:
@@ -80,8 +80,8 @@ class Album:
                 raise OutputError.of(str(self.folder), error, _ELSEWHERE, parameter="output") from error
             yield
 
-    def open(self) -> bool:
-        """Take the palette that was made before with these settings, and tell whether there is one."""
+    def load(self) -> bool:
+        """Load the palette that an earlier run made with these settings; return whether there is one."""
         found = _read(self.folder / _PALETTE, self.settings.hex())
         if found is None:
             return False
@@ -91,7 +91,7 @@ class Album:
         return True
 
     def make(self, jobs: Sequence[tuple[Job, FileState]]) -> bool:
-        """Make the palette of photos whose predictions are kept, and write it; tell whether there is one.
+        """Make and write the palette of the photos that have stored predictions; False if fewer than two have.
 
         Raises:
             OutputError: it cannot be written.
@@ -111,14 +111,14 @@ class Album:
                 file.write(save(tensors, {"stamp": self.settings.hex()}))
         except OSError as error:
             raise OutputError.of(str(self.folder), error, _ELSEWHERE, parameter="output") from error
-        return self.open()
+        return self.load()
 
     def has(self, job: Job, state: FileState) -> bool:
-        """Whether what the network says of a photo as it is now is kept."""
+        """Whether a prediction is stored that was made with these settings from the photo's current file."""
         return _read(self._path(job), self._stamp(job, state)) is not None
 
     def keep(self, job: Job, state: FileState, colors: PredictedColors) -> None:
-        """Keep what the network says of a photo.
+        """Store the prediction of a photo, in float16.
 
         Raises:
             OutputError: it cannot be written.
@@ -131,20 +131,20 @@ class Album:
         path = self._path(job)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not flushed: what a power cut leaves half written is computed again.
+            # Not flushed: a file that a power cut left incomplete is computed again.
             path.write_bytes(save(halves, {"stamp": self._stamp(job, state)}))
         except OSError as error:
             raise OutputError.of(str(path.parent), error, _ELSEWHERE, parameter="output") from error
 
     def colors(self, job: Job, seen: Tensor, with_edges: bool, options: ColorizeOptions) -> PredictedColors:
-        """The colors of a photo whose prediction is kept, by the palette; `seen` is as `PredictedColors` has it."""
+        """Return a photo's stored prediction, recolored by the palette; `seen` is as in `PredictedColors`."""
         kept = _tensors(self._path(job))
         predicted = PredictedColors(seen, kept["variants"], kept.get("confidence"), _regions(kept), with_edges)
         number = self.numbers.get(stable_hash(job.identity), -1)
         return steered(predicted, options, self.palette, number)
 
     def forget_predictions(self) -> None:
-        """Remove what was kept between the passes."""
+        """Remove the stored predictions."""
         shutil.rmtree(self.folder / PREDICTIONS, ignore_errors=True)
 
     def _path(self, job: Job) -> Path:
@@ -156,7 +156,7 @@ class Album:
 
 
 def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
-    """The tensors of a file that bears a stamp; None where there is no such file, or a damaged one."""
+    """Return the tensors of a file with this stamp; None if it is missing or damaged, or has another."""
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
             if (file.metadata() or {}).get("stamp") != stamp:
@@ -167,7 +167,7 @@ def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file that was just read, in float32."""
+    """Return the tensors of a file in float32."""
     return {name: tensor.float() for name, tensor in load_file(path).items()}
 
 

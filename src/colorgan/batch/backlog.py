@@ -1,4 +1,4 @@
-"""What is left to do of many photos: which were done before, and the rest in order, several at a time."""
+"""Skips photos that were done before, by the journals, and colors the rest, several at a time, in order."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from colorgan.batch.ray_backend import RayCrew
     from colorgan.batch.worker import PhotoWorker
 
-_MOST_HELD_S = 1.0  # that photos wait to be announced together
+_MAX_HELD_S = 1.0  # how long photos wait for others to be journaled together with them
 _IN_THE_WAY = "at {}, {} stands that was not made by colorgan; overwriting replaces it"
 _CHANGED = "{} was changed since it was written, and is left alone; overwriting makes it anew"
 
 
 @dataclass(eq=False)
 class Backlog:
-    """The photos of a run, and what is known of their results.
+    """The photos of a run, split by the journals into those that are done and those that are to be done.
 
     Attributes:
-        jobs: photos and places; found while they are asked for.
-        journals: what was done before.
-        settings: a digest of the options and the model.
-        options: of the photos.
-        batch: of the run.
-        shard: which of the jobs are this process's.
-        gallery: the page that all photos are to be on; None without one.
+        jobs: photos with their result paths, found lazily.
+        journals: records of earlier results.
+        settings: digest of the options and the model.
+        options: options of each photo.
+        batch: options of the run.
+        shard: the part of the jobs that this process takes.
+        gallery: the page to which all photos are added; None without one.
     """
 
     jobs: Iterable[Job]
@@ -59,7 +59,7 @@ class Backlog:
     _folder: str = field(default="", init=False)
 
     def steps(self) -> Iterator[PhotoOutcome | Pending[Job]]:
-        """For each photo of the shard, what became of it without work, or that it is to do.
+        """Yield, for each photo of the shard, its outcome if there is nothing to do, else the pending job.
 
         Raises:
             OutputError: a journal cannot be opened.
@@ -71,17 +71,17 @@ class Backlog:
                 if not self.shard.has(job.identity):
                     continue
                 held.append(self._step(job))
-                if len(held) >= self.journals.announced_together or time.monotonic() - begun_at > _MOST_HELD_S:
-                    yield from self._announced(held)
+                if len(held) >= self.journals.begun_per_flush or time.monotonic() - begun_at > _MAX_HELD_S:
+                    yield from self._release(held)
                     begun_at = time.monotonic()
-        except Exception:  # what was found before it still comes
-            yield from self._announced(held)
+        except Exception:  # steps found before the error are still yielded
+            yield from self._release(held)
             raise
-        yield from self._announced(held)
+        yield from self._release(held)
 
-    def _announced(self, held: list[PhotoOutcome | Pending[Job]]) -> Iterator[PhotoOutcome | Pending[Job]]:
-        """What was held, once it is written down what of it is to be made, where that is done for many together."""
-        if self.journals.announced_together > 1:
+    def _release(self, held: list[PhotoOutcome | Pending[Job]]) -> Iterator[PhotoOutcome | Pending[Job]]:
+        """Yield and clear the held steps, after writing their records if the journals write many at once."""
+        if self.journals.begun_per_flush > 1:
             self.journals.flush()
         yield from held
         held.clear()
@@ -100,20 +100,20 @@ class Backlog:
         if not self.batch.overwrite:
             state, path = journal.state(stamp, job.target, others)
             if state is ResultState.done:
-                return self._shown(job, job.outcome(PhotoStatus.skipped))
+                return self._with_page_entry(job, job.outcome(PhotoStatus.skipped))
             if state is ResultState.in_color and self.batch.skip_color:
                 return job.outcome(PhotoStatus.in_color)
             if state is ResultState.changed:
                 changed = job.outcome(PhotoStatus.changed, (_CHANGED.format(path),), "overwrite")
-                return self._shown(job, changed)
+                return self._with_page_entry(job, changed)
             if state is ResultState.in_the_way:
                 return job.outcome(PhotoStatus.failed, (_IN_THE_WAY.format(path, _kind(path)),), "overwrite")
         journal.begin(stamp, job.target, others)
         self._under_way[job.target] = journal, stamp, others
         return Pending(job)
 
-    def _shown(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
-        """The outcome of a photo that was done before; or the task of putting it on the page."""
+    def _with_page_entry(self, job: Job, outcome: PhotoOutcome) -> PhotoOutcome | Pending[Job]:
+        """Return the outcome of a photo that was done before, or a pending job if the page still lacks the photo."""
         if self.gallery is None or self.gallery.has(job, file_state(job.source)):
             return outcome
         return Pending(replace(job, already=outcome))
@@ -125,7 +125,7 @@ class Backlog:
                 remove_leftovers(folder)
 
     def record(self, outcome: PhotoOutcome) -> None:
-        """Note what became of a photo that was to do."""
+        """Record the outcome of a pending photo in its journal."""
         if outcome.target not in self._under_way:
             return
         journal, stamp, others = self._under_way.pop(outcome.target)
@@ -139,7 +139,7 @@ class Backlog:
 
 
 def _kind(path: str) -> str:
-    """What stands there, in words."""
+    """Name the kind of an existing path for a message."""
     if os.path.isdir(path):
         return "a folder"
     return "a link to nothing" if os.path.islink(path) and not os.path.exists(path) else "a file"
@@ -153,13 +153,13 @@ def color_all(
     before: Callable[[], None],
     check: Callable[[], None],
 ) -> Generator[PhotoOutcome, None, None]:
-    """Color the photos that are to do, several at a time.
+    """Color the pending photos, several at a time.
 
     Args:
         todo: the photos.
-        crew: colors them; entered once there is something to do.
-        group: tells how many photos of like shape are worth computing together.
-        before: called before photos are handed to the workers; the first time, the model is to be loaded.
+        crew: context manager of the callable that colors groups of photos; entered for the first pending photo.
+        group: returns how many photos of like shape to hand to a worker together.
+        before: called before photos are handed to the workers; loads the model the first time.
         check: called between two photos; raises to stop there.
 
     Yields:
@@ -167,14 +167,14 @@ def color_all(
 
     Raises:
         Whatever `check` raises; the photos under way have been finished.
-        OutputError: the place for the results cannot be written.
+        OutputError: the results cannot be written.
     """
 
     def ready() -> None:
         try:
             before()
         except BaseException:
-            todo.journals.forget()  # of what was announced, nothing begins
+            todo.journals.forget()  # none of the photos recorded as begun is started
             raise
         todo.journals.flush()
 

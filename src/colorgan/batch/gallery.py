@@ -1,7 +1,7 @@
-"""The page to look at: every result of an output folder beside its photo, the least sure first.
+"""The HTML page of an output folder: every photo before and after coloring, the least confident first.
 
-Small pictures and what is known of each photo lie in a hidden folder beside the results, written by whichever process
-colors the photo. `index.html` is made of all that lie there.
+The process that colors a photo writes small pictures and a JSON record of it into a hidden subfolder of the output
+folder. At the end of a run `index.html` is made from all records there.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ SIDE_PX = 512  # of the small pictures: about 30 kB each
 BEFORE, AFTER = "before", "after"
 _QUALITY = 80
 _GENERATOR = '<meta name="generator" content="colorgan">'
-_SAID_BY_NAME = ("format",)  # options that the name of an output file says
+_IMPLIED_BY_NAME = ("format",)  # options that the suffix of the output file implies
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A photo on the page.
+    """The record of a photo on the page.
 
     Attributes:
-        name: of the result, from the output folder, with forward slashes.
-        confidence: how likely its colors are within 10 ab units of the true ones, on average, 0..1; None where the
-            network cannot say.
-        width: of its small pictures, pixels.
-        height: likewise.
-        pictures: the small pictures' names in the page's folder, by what they show.
-        command: that makes the result again; empty for one of an album.
-        settings: the digest that it was made with, in hexadecimal digits.
-        photo: size in bytes and time of change of the photo's file.
+        name: path of the result, relative to the output folder, with forward slashes.
+        confidence: mean probability that its colors are within 10 ab units of the true ones, 0..1; None if the network
+            predicts none.
+        width: width of its small pictures, pixels.
+        height: height of its small pictures, pixels.
+        pictures: file names of the small pictures in the page's folder, by what they show.
+        command: command line that makes the result again; empty for a photo of an album.
+        settings: hexadecimal digest of the settings that it was made with.
+        photo: size in bytes and modification time in nanoseconds of the photo's file.
     """
 
     name: str
@@ -69,11 +69,11 @@ class Gallery:
     """The page of an output folder.
 
     Attributes:
-        output: the folder.
-        options: of the run's photos.
-        model: of the run, as it was named.
-        settings: a digest of both.
-        is_album: whether the photos share a palette, so that none is made again alone.
+        output: the output folder.
+        options: options of each photo.
+        model: name or path of the model, as given by the user.
+        settings: digest of both.
+        is_album: whether the photos share a palette, so that no command makes one of them again alone.
     """
 
     output: Path
@@ -84,16 +84,16 @@ class Gallery:
 
     @property
     def folder(self) -> Path:
-        """Where its pictures and records are."""
+        """The folder of the small pictures and records."""
         return self.output / FOLDER_NAME
 
     def has(self, job: Job, state: FileState) -> bool:
-        """Whether a photo is on it as it is now, colored with the settings of now."""
+        """Whether there is a record of the photo's current file, colored with the current settings."""
         entry = _read(self._record(job))
         return entry is not None and (entry.settings, entry.photo) == (self.settings.hex(), _stamp(state))
 
     def add(self, job: Job, state: FileState, confidence: float | None, pictures: Mapping[str, Image.Image]) -> None:
-        """Put a photo on it, with small pictures of one size by what they show, and its confidence as `Entry` has it.
+        """Write the small pictures and record of a photo; all pictures have one size, and are given by what they show.
 
         Raises:
             OutputError: they cannot be written.
@@ -122,7 +122,7 @@ class Gallery:
             raise _unwritable(self.folder, error) from error
 
     def write(self) -> Path:
-        """Write `index.html` and the pages behind it, and give its path.
+        """Write `index.html` and its further pages, and return its path.
 
         Raises:
             OutputError: it cannot be written.
@@ -135,8 +135,8 @@ class Gallery:
             for number, part in enumerate(parts):
                 with atomic_write(paths[number]) as file:
                     file.write(self._page(part, number, paths, len(entries)).encode("utf-8", "backslashreplace"))
-            for left in set(self.folder.glob("page-*.html")) - set(paths):
-                left.unlink()
+            for stale in set(self.folder.glob("page-*.html")) - set(paths):
+                stale.unlink()
         except OSError as error:
             raise _unwritable(self.output, error) from error
         return paths[0]
@@ -170,12 +170,12 @@ class Gallery:
         return self.folder / f"page-{number + 1}.html" if number else self.output / INDEX_NAME
 
     def _entries(self) -> Iterator[Entry]:
-        """What is known of the photos whose results still stand there."""
+        """Yield the records of photos whose results still exist; remove the files of all others."""
         for record in self.folder.glob("*.json"):
             entry = _read(record)
             if entry is None or not os.path.lexists(self.output / entry.name):
-                for left in self.folder.glob(f"{record.stem}*"):
-                    left.unlink(missing_ok=True)
+                for stale in self.folder.glob(f"{record.stem}*"):
+                    stale.unlink(missing_ok=True)
             else:
                 yield entry
 
@@ -187,10 +187,10 @@ class Gallery:
 
 
 def check_index(output: Path) -> None:
-    """Make sure before any work that no page of somebody else's stands in a folder.
+    """Refuse a folder whose `index.html` was not made by colorgan.
 
     Raises:
-        UsageError: one does.
+        UsageError: it has one.
     """
     index = output / INDEX_NAME
     try:
@@ -198,7 +198,7 @@ def check_index(output: Path) -> None:
             is_own = _GENERATOR.encode() in file.read(2000)
     except FileNotFoundError:
         return
-    except OSError:  # a folder, or one that may not be read
+    except OSError:  # it is a folder, or may not be read
         is_own = False
     if not is_own:
         advice = "Move it away, name another output folder, or overwrite it."
@@ -206,12 +206,12 @@ def check_index(output: Path) -> None:
 
 
 def command_of(job: Job, options: ColorizeOptions, model: str) -> str:
-    """The command that makes a result again."""
+    """Return the command line that makes a result again, quoted for the platform's shell."""
     target = ["-o", job.target] if not job.page else ["--all-pages", "-o", f"{job.folder}/"]
     words = ["colorgan", "colorize", job.source, *target, "--model", model]
     for name, each in options_of(ColorizeOptions).items():
         value = getattr(options, name)
-        if value != each.default and name not in _SAID_BY_NAME:
+        if value != each.default and name not in _IMPLIED_BY_NAME:
             words += each.spelled(value)
     words.append("--overwrite")
     words = list(map(printable, words))
@@ -227,7 +227,7 @@ def _stamp(state: FileState) -> list[int]:
 
 
 def _read(record: Path) -> Entry | None:
-    """What is known of a photo; None where nothing is, or it is damaged."""
+    """Read a record; None if it is missing or damaged."""
     try:
         return Entry(**json.loads(record.read_bytes()))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The model of a run, loaded in a thread of its own."""
+"""Loads the model of a run in a background thread."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LOOK_UP_S = 0.1
 
 
 class Loading:
-    """The model of a run, loaded in a thread of its own, so that a signal need not wait for torch.
+    """The model of a run, loaded in a background thread, so that a signal can stop the run while torch is imported.
 
-    The reference `like`, if there is one, has to be in color.
+    The reference photo `like`, if not empty, has to be in color.
     """
 
     def __init__(self, model: str, batch: BatchOptions, callbacks: Callbacks, like: str = "") -> None:
@@ -39,7 +39,7 @@ class Loading:
                 notify=self._callbacks.on_warning,
                 progress=self._downloaded,
             )
-        except BaseException as error:  # it is raised where the model is asked for
+        except BaseException as error:  # raised by `get`
             self._error = error
 
     def _downloaded(self, received_bytes: int, total_bytes: int | None) -> None:
@@ -47,10 +47,10 @@ class Loading:
         self.check()
 
     def check(self) -> None:
-        """Stop the run where that is asked for.
+        """Raise Interrupted if the callbacks ask to stop.
 
         Raises:
-            Interrupted: it is; it says whether the thread still runs.
+            Interrupted: the run is to stop; `leaves_thread` is set while the loading thread still runs.
         """
         number = self._callbacks.should_stop()
         if number is not None:
@@ -58,11 +58,11 @@ class Loading:
             raise Interrupted(number, RESUME_ADVICE, leaves_thread=is_under_way)
 
     def wait(self) -> None:
-        """Load it, unless that was done, and say so.
+        """Load the model unless it is loaded, and log the device that it computes on.
 
         Raises:
             Interrupted: the run is to stop.
-            Whatever the loading raised, and UsageError where the reference has no colors.
+            Whatever the loading raised, and UsageError if the reference has no colors.
         """
         if self.is_done:
             return
@@ -80,23 +80,23 @@ class Loading:
         words = f"cpu ({threads} thread{'s' * (threads > 1)})" if device == "cpu" else describe_device(colorizer.device)
         self._callbacks.on_log("computing", f"Computing on {words}.", device=device)
         if self._like:
-            colorizer.palette_of(self._like)  # a wrong reference is refused before any photo is read
+            colorizer.palette_of(self._like)  # raises for a bad reference before any photo is read
 
     def get(self) -> Colorizer:
-        """The loaded model."""
+        """Return the loaded model, or raise the error that its loading raised."""
         if self._error is not None:
             raise self._error
         if self._colorizer is None:
-            raise RuntimeError("asked for before it was loaded")
+            raise RuntimeError("`get` was called before the model was loaded")
         return self._colorizer
 
     @property
     def is_done(self) -> bool:
-        """Whether the model is there."""
+        """Whether the model has been loaded."""
         return self._colorizer is not None
 
     def digest(self, *, fetches: bool) -> str:
-        """A digest of the weights; where they are not here, they are loaded if it `fetches`, else it is empty."""
+        """Return the digest of the weights; if they are not on this machine, download them if `fetches`, else empty."""
         from colorgan.models.registry import model_digest
 
         digest = model_digest(self._model)

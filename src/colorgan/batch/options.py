@@ -1,4 +1,4 @@
-"""What a user may choose of a run over many photos, beside what is chosen for each photo."""
+"""Options of a run over many photos, beside those of each photo, and the digest of the settings for the journal."""
 
 import hashlib
 import json
@@ -13,32 +13,32 @@ from colorgan.colorize.options import ColorizeOptions
 from colorgan.files import read_file
 from colorgan.options import COLORS, DEVICE, FILES, OVERWRITE, RESULTS, RUNNING, Checked, Option
 
-# Options of a photo that leave its result as it is: what is accepted, and what its name already says.
-# Of a file of hints, and of a reference, the content counts.
+# Options outside the digest: they leave a result as it is, its name implies them, or (hints, reference) the file's
+# content is hashed instead of its name.
 _NO_CHANGE = ("max_megapixels", "format", "hints_file", "like")
-# The groups and names under which the digests of all journals have the options of the first version.
+# The options of the first version, in the groups under which they are hashed in all existing journals.
 _COLOR = ("saturation", "temperature", "render_size", "fit", "confidence", "variants", "seed", "edges")
 _WRITING = ("quality", "keep_metadata", "bit_depth")
 
 
 @dataclass(frozen=True)
 class BatchOptions(Checked):
-    """How a run over many photos goes; none of this changes a result, but for a rounding of the precision.
+    """Options of a run over many photos; none of them changes a result, except for rounding by `precision`.
 
     Raises:
         UsageError: a value out of its range.
     """
 
     overwrite: Annotated[bool, OVERWRITE] = False
-    dry_run: Annotated[bool, Option("Say what would be done, and write nothing.", FILES)] = False
-    all_pages: Annotated[bool, Option("Every page of a TIFF, each into a file of its own.", FILES)] = False
+    dry_run: Annotated[bool, Option("Show what would be done without writing anything.", FILES)] = False
+    all_pages: Annotated[bool, Option("Color every page of a TIFF, each into a file of its own.", FILES)] = False
     skip_color: Annotated[
-        bool, Option("Leave out, and count, what is in color already; toned photos are colored.", FILES)
+        bool, Option("Skip photos that are in color already; toned ones, such as sepia, are colored.", FILES)
     ] = False
     workers: Annotated[
         int | None,
         Option(
-            "Photos that are computed at the same time; as many again are read and written.",
+            "Photos computed at the same time; as many more are being read and written.",
             RUNNING,
             minimum=1,
             maximum=256,
@@ -48,17 +48,17 @@ class BatchOptions(Checked):
     batch_size: Annotated[
         int | None,
         Option(
-            "Photos of like shape that are computed together.",
+            "Photos of similar shape computed in one batch.",
             RUNNING,
             minimum=1,
             maximum=1024,
-            unset="what the device likes",
+            unset="by device",
         ),
     ] = None
     device: Annotated[str, DEVICE] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Option("What the network computes in; auto takes half precision where the device is fast at it.", RUNNING),
+        Option("Number format of the network; auto takes half precision if the device is fast at it.", RUNNING),
     ] = "auto"
     shard: Annotated[
         str,
@@ -71,24 +71,24 @@ class BatchOptions(Checked):
     ] = ""
     album: Annotated[
         bool,
-        Option("One palette for all of the photos: what is like in them, a coat or a wall, gets like colors.", COLORS),
+        Option("Share one palette among all photos: what looks alike, such as a wall, gets similar colors.", COLORS),
     ] = False
     page: Annotated[
-        bool, Option("Also write index.html: every photo before and after, the least sure first.", RESULTS)
+        bool, Option("Also write index.html: every photo before and after, the least confident first.", RESULTS)
     ] = False
 
     @property
     def cores(self) -> int:
-        """How many photos are computed at the same time: `workers`, or as many as this process may use cores."""
+        """How many photos are computed at the same time: `workers`, or the number of cores this process may use."""
         allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return self.workers or allowed or 1
 
 
 def settings_digest(options: ColorizeOptions, model: str) -> bytes:
-    """What tells results of different settings, or of different models, apart in a journal.
+    """Return the digest by which a journal tells results of different settings or models apart.
 
-    An option that came later counts where it is not at its default, so that it makes no earlier result another one. The
-    model is said by a digest of its weights, and the precision that it computes in.
+    Options added after the first version are hashed only if they differ from their default, so that the digests of
+    earlier results stay valid. `model` is the digest of the weights and the precision that it computes in.
     """
     settings: dict[str, Any] = {
         "model": model,
@@ -104,9 +104,9 @@ def settings_digest(options: ColorizeOptions, model: str) -> bytes:
 
 
 def with_hints(settings: bytes, files: Sequence[str], states: Sequence[FileState] = ()) -> bytes:
-    """A digest that is also told apart by files of hints: by their states where a listing has them, else by content.
+    """Return a settings digest that includes a photo's hint files: by their `states` from a listing, else by content.
 
-    A file that cannot be read is noted as such.
+    An unreadable file is hashed by its error number. Without files, `settings` is returned unchanged.
     """
     digest = hashlib.blake2b(settings, digest_size=16)
     for state in states:

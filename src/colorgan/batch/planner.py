@@ -1,4 +1,4 @@
-"""Which photos there are, and the place of each one's result: found one by one, held nowhere."""
+"""Finds photos one by one, without holding them in memory, and gives each a result path that no other has."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def plan_outputs(
     left_out: Callable[[str], None] = lambda folder: None,
     others: Callable[[str], None] = lambda suffix: None,
 ) -> Iterator[Job]:
-    """Find the photos of files and folders, and give each a place for its result.
+    """Find the photos in files and folders, and give each a path for its result.
 
-    A folder's tree is mirrored in the output folder; a listed photo keeps the folders of its path there. A result that
-    would meet another's place gets a number. What lies in the output folder is not read; without one, what is named as
-    the result of a photo beside it is left out. With one, that is a photo like any other: a name alone is no proof.
+    A folder's tree is mirrored in the output folder; a listed photo keeps the folders of its path there. A result whose
+    path is taken gets a number. Files in the output folder are not read. Without an output folder, files that are named
+    as the result of a photo beside them are skipped; with one, they are photos like any other.
 
     Args:
         inputs: files and folders.
         rules: how results are named.
-        listed: paths of further photos, as many as there are.
-        left_out: told of each hidden or housekeeping folder, which is not searched.
-        others: told the suffix of each file in a folder that is no photo by its name.
+        listed: paths of further photos, consumed lazily.
+        left_out: called with each hidden or housekeeping folder, which is not searched.
+        others: called with the suffix of each file in a folder that is not a photo by its name.
 
     Returns:
-        The jobs, found while they are asked for.
+        The jobs, found lazily.
 
     Raises:
-        UsageError: an input is missing, or the output cannot be meant.
+        UsageError: an input is missing, or the output is invalid.
     """
     for path in inputs:
         if not os.path.lexists(path):
@@ -74,7 +74,7 @@ def plan_outputs(
 
 
 def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
-    """Count the photos of files and folders, roughly, in steps: a folder each."""
+    """Yield the rough number of photos among the files, and then in one folder after another."""
     entered = PathSet()
     if output is not None:
         entered.add(os.path.realpath(output))
@@ -103,7 +103,7 @@ def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
 
 
 def _other_kind(source: str, suffix: str) -> str:
-    """What a file is that has no photo's suffix, with what to do; empty where nothing is known of it."""
+    """Return why a file without a photo's suffix is no photo, with advice; empty if its kind is unknown."""
     if suffix.lower() in PHOTO_SUFFIXES or not os.path.isfile(source):
         return ""
     kind = kind_by_suffix(suffix)
@@ -111,7 +111,7 @@ def _other_kind(source: str, suffix: str) -> str:
         try:
             with open(source, "rb") as file:
                 kind = kind_of(file.read(256))
-        except OSError:  # as whoever reads it says
+        except OSError:  # reported when the file is decoded
             return ""
     advice = advice_for(kind)
     return f"{kind}, and no photo that is read here{advice and f'; {advice}'}" if kind else ""
@@ -136,7 +136,7 @@ def _unknown_suffix(output: Path) -> UsageError:
 
 
 def name_with_spaces(words: Sequence[str]) -> str:
-    """Advice to quote a name, where words of a command line are one that stands there; else empty."""
+    """Return advice to quote a name if some consecutive `words` joined by spaces name an existing file; else empty."""
     for start, end in itertools.combinations(range(len(words) + 1), 2):
         if end - start > 1 and os.path.lexists(name := " ".join(words[start:end])):
             return f'A name with spaces needs quotes: "{name}".'
@@ -147,7 +147,7 @@ def name_with_spaces(words: Sequence[str]) -> str:
 
 
 def _place(path: str | Path) -> str:
-    """Where a path is, whatever links and dots lead there; a link that stands there itself is not followed."""
+    """Return a path with its folder resolved; if the last part is a link, it is not followed."""
     folder, name = os.path.split(path)
     return os.path.join(os.path.realpath(folder), name)
 
@@ -158,17 +158,17 @@ def _identity(source: str | Path) -> str:
 
 
 def _is_below(place: str, folder: str) -> bool:
-    """Whether a real path is the folder's, itself a real path, or below it."""
+    """Whether a path is a folder or lies below it; both are real paths."""
     return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 @dataclass(frozen=True)
 class _TargetFolder:
-    """A folder of results, while the photos whose results go there are planned.
+    """The folder of results that is being planned.
 
     Attributes:
-        path: as a user would write it.
-        spelled: where it really is, with a slash, as `collision_key` has it.
+        path: the path as given by the user.
+        spelled: `collision_key` of the real path with a trailing slash.
         problem: why nothing may be written there, or empty.
     """
 
@@ -178,9 +178,9 @@ class _TargetFolder:
 
 
 class _Planner:
-    """Gives each photo a place that no other has.
+    """Gives each photo a result path that no other has.
 
-    Of a million photos it holds the hashes of their places, and the names of the folder that is being planned.
+    For a million photos it holds only the hashes of the paths, and the names in the folder that is being planned.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class _Planner:
         self._target: _TargetFolder | None = None
 
     def _given_files(self, inputs: Sequence[Path]) -> dict[str, str]:
-        """The inputs that are no folders, by place, each once."""
+        """Return the inputs that are files, without duplicates: path as given by path with its folder resolved."""
         files = {_place(path): str(path) for path in inputs if not os.path.isdir(path) and not belongs_to_photo(path)}
         if self._output is not None:
             return files
@@ -224,7 +224,7 @@ class _Planner:
         return [place for place in places if _is_below(place, self._output_place)]
 
     def jobs(self, listed: Iterable[str]) -> Iterator[Job]:
-        """Each photo once: the given files, then the folders, then the listed ones."""
+        """Yield a job for each photo, once: given files, then photos in folders, then listed ones."""
         for place, path in self._files.items():
             folder = self._target_folder(os.path.dirname(path), "")
             yield from self._photo(path, _identity(place), folder)
@@ -279,7 +279,7 @@ class _Planner:
     def _photo(
         self, source: str, identity: str, folder: _TargetFolder, hints: tuple[str, ...] | None = None
     ) -> Iterator[Job]:
-        """A photo's jobs, one a page; `hints` are the files of hints beside it, where they are known."""
+        """Yield a photo's jobs, one per page; `hints` are its hint files, None if they have to be looked for."""
         hints = hints if self._rules.hints is None else self._rules.hints
         hints = hints_beside(source) if hints is None else hints
         stem, suffix = split_name(os.path.basename(source))
@@ -302,20 +302,21 @@ class _Planner:
             yield self._named(Job(source, f"{identity}#{page}", folder.path, name, page, hints=of_page), folder)
 
     def _named(self, job: Job, folder: _TargetFolder) -> Job:
-        """The job with its wanted name, or with the first free number in it; the name is taken from now on."""
-        if self._take(folder, job.name):
+        """Reserve a result name for the job: its own if it is free, else with the first free number appended."""
+        if self._reserve(folder, job.name):
             return job
         stem, suffix = split_name(job.name)
         first = folder.spelled + collision_key(job.name)
         number, name = self._numbers.get(first, 1), job.name
-        while name == job.name or not self._take(folder, name):
+        while name == job.name or not self._reserve(folder, name):
             number += 1
             name = f"{stem}-{number}{suffix}"
         self._numbers[first] = number
         note = f"named {name}, since another photo has the place of {job.name}"
         return replace(job, name=name, note=note)
 
-    def _take(self, folder: _TargetFolder, name: str) -> bool:
+    def _reserve(self, folder: _TargetFolder, name: str) -> bool:
+        """Reserve a name and those of its sidecars; False, reserving none, if one of them is taken."""
         place = folder.spelled + collision_key(name)
         if not self._rules.sidecar_suffixes:
             return self._taken.add(place)

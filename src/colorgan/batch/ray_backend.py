@@ -1,7 +1,7 @@
-"""Photos colored by the actors of a Ray cluster: one here, one that runs already, or one that is started for the run.
+"""Colors photos with the actors of a Ray cluster: one at an address, one that runs here, or one started for the run.
 
-The driver finds, announces and notes photos as ever; an actor is given jobs, and gives back what became of each. Ray
-pickles what goes between its own processes: the one place where that is done, and nothing of a user's is read by it.
+The driver finds photos and journals them as without Ray; an actor takes jobs and returns their outcomes. Ray pickles
+what its processes exchange; no user's file is read that way.
 """
 
 from __future__ import annotations
@@ -20,21 +20,28 @@ from typing import Any
 from colorgan.addresses import is_address
 from colorgan.batch.jobs import Job
 from colorgan.batch.options import BatchOptions
-from colorgan.batch.ray_cluster import connected, last_words_of
+from colorgan.batch.ray_cluster import connected, last_line_of
 from colorgan.callbacks import PhotoOutcome, PhotoStatus
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.errors import ColorganError, DeviceError
 
-_ATTEMPTS = 3  # of a photo whose actor dies
-_IN_HAND = 2  # groups of jobs for each actor: one is read or written while another is computed
-_MOST_WAIT_S = 120.0  # for an actor to start, or for one to take the place of the last
-_LOOK_UP_S = 0.2
+_ATTEMPTS = 3  # for a photo whose actor dies
+_GROUPS_PER_ACTOR = 2  # one is read or written while another is computed
+_START_TIMEOUT_S = 120.0  # for an actor to start, or for a replacement of the last one
+_POLL_S = 0.2
 _GROUP_ON_GPU = 16
-_MOST_CORES = 256  # of an actor, as `BatchOptions.workers` has them
+_MAX_CORES = 256  # of an actor: the maximum of `BatchOptions.workers`
 
 
 class ColorizeActor:
-    """Colors photos in a process of its own, told all that it needs: of `batch`, device and cores are the actor's."""
+    """Colors photos in an actor's process.
+
+    Args:
+        options: options of each photo.
+        batch: options of the run, with the device and number of cores of this actor.
+        name: file name of the weights.
+        weights: content of their file.
+    """
 
     def __init__(self, options: ColorizeOptions, batch: BatchOptions, name: str, weights: bytes) -> None:
         from colorgan.batch.worker import PhotoWorker
@@ -50,13 +57,13 @@ class ColorizeActor:
         self._worker = PhotoWorker(lambda: colorizer, options, batch)
 
     def ready(self) -> None:
-        """Answer, which it does once the model is loaded."""
+        """Do nothing: the call returns once the model is loaded."""
 
     def color(self, jobs: Sequence[Job]) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None]:
         """Color photos and write them.
 
         Returns:
-            Outcomes by position, what a user should know, and what would meet the next photo too.
+            Outcomes by position, warnings for the user, and an error that the next photo would meet too, or None.
         """
         outcomes: dict[int, PhotoOutcome] = {}
         error = None
@@ -69,18 +76,18 @@ class ColorizeActor:
 
 
 class RayCrew:
-    """The actors of a run. Called with jobs, in as many threads as it says, it has one of them color these.
+    """The actors of a run, called like `PhotoWorker`: with jobs, which one of the actors colors.
 
-    An actor that dies is replaced, and its jobs are given to another; a photo that ends three actors fails.
+    An actor that dies is replaced, and its jobs are given to another; a photo at which three actors died fails.
 
     Attributes:
-        count: of the actors.
-        threads: in which it can be called at the same time.
-        group: photos that are worth giving to an actor together.
+        count: number of actors.
+        threads: number of threads that should call it.
+        group: number of photos to give to an actor together.
     """
 
     def __init__(self, start: Callable[[], Any], count: int, group: int, notify: Callable[[str], None]) -> None:
-        self.count, self.threads, self.group = count, _IN_HAND * count, group
+        self.count, self.threads, self.group = count, _GROUPS_PER_ACTOR * count, group
         self._start, self._notify = start, notify
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._changing = threading.Lock()
@@ -90,9 +97,9 @@ class RayCrew:
         self._starting = 0
         self._failure = ""
         for _ in range(count):
-            self._add()
+            self._add_actor()
 
-    def _add(self) -> None:
+    def _add_actor(self) -> None:
         with self._changing:
             self._starting += 1
             waiting = threading.Thread(target=self._await_start, args=(self._start(),), daemon=True)
@@ -100,21 +107,21 @@ class RayCrew:
         waiting.start()
 
     def _await_start(self, actor: Any) -> None:
-        """Take an actor in once it answers; where the cluster has no room for it, that may be never."""
+        """Make an actor available once it answers, which may be never if the cluster has no room for it."""
         import ray
 
         answer = actor.ready.remote()
         try:
-            while not ray.wait([answer], timeout=_LOOK_UP_S)[0]:
-                if self._is_over.is_set():  # whoever still waits when Ray is shut down ends the process
+            while not ray.wait([answer], timeout=_POLL_S)[0]:
+                if self._is_over.is_set():  # a thread that still waits when Ray shuts down would end the process
                     ray.kill(actor)
                     return
             ray.get(answer)
-        except Exception as error:  # whatever keeps it from starting is told where no actor is left
-            self._failure = last_words_of(error)
+        except Exception as error:  # raised by `_take_actor` if no actor is left
+            self._failure = last_line_of(error)
         else:
             self._actors.add(actor)
-            for _ in range(_IN_HAND):
+            for _ in range(_GROUPS_PER_ACTOR):
                 self._free.put(actor)
         with self._changing:
             self._starting -= 1
@@ -126,20 +133,20 @@ class RayCrew:
             DeviceError: none starts.
             Whatever `check` raises.
         """
-        self._free.put(self._take(check))
+        self._free.put(self._take_actor(check))
 
     def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
-        """Have photos colored and written, as `PhotoWorker` does it.
+        """Color and write photos on an actor, and report their outcomes, as `PhotoWorker` does.
 
         Raises:
-            ColorganError: what would meet the next photo too.
+            ColorganError: an error that the next photo would meet too.
         """
         for _ in range(_ATTEMPTS):
-            answer = self._ask(jobs)
+            answer = self._color_on_actor(jobs)
             if answer is not None:
                 outcomes, warnings, error = answer
-                for word in warnings:
-                    self._notify(word)
+                for warning in warnings:
+                    self._notify(warning)
                 for position, outcome in outcomes.items():
                     job = jobs[position]
                     put(position, job.outcome(outcome.status, outcome.words, outcome.parameter))
@@ -150,44 +157,46 @@ class RayCrew:
             words = f"{_ATTEMPTS} processes died of it, of a lack of memory or a fault in a decoder"
             put(0, jobs[0].outcome(PhotoStatus.failed, (words,)))
             return
-        for position, job in enumerate(jobs):  # one of them may be to blame for all
+        for position, job in enumerate(jobs):  # alone: one of them may have caused it
             self([job], lambda _, outcome, position=position: put(position, outcome))  # type: ignore[misc]
 
-    def _ask(self, jobs: Sequence[Job]) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] | None:
-        """What an actor answers; None where it died."""
+    def _color_on_actor(
+        self, jobs: Sequence[Job]
+    ) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] | None:
+        """Return what `ColorizeActor.color` returns; None if the actor died."""
         import ray
 
-        actor = self._take()
+        actor = self._take_actor()
         try:
             answer: tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] = ray.get(
-                actor.color.remote([_from_anywhere(job) for job in jobs])
+                actor.color.remote([_with_absolute_paths(job) for job in jobs])
             )
         except ray.exceptions.RayError:
             with self._changing:
-                is_news = actor in self._actors
+                is_first_report = actor in self._actors
                 self._actors.discard(actor)
-            if is_news:
-                self._add()
+            if is_first_report:
+                self._add_actor()
             return None
         self._free.put(actor)
         return answer
 
-    def _take(self, check: Callable[[], None] = lambda: None) -> Any:
-        """An actor that has room; those that died meanwhile are passed over."""
-        end = time.monotonic() + _MOST_WAIT_S
+    def _take_actor(self, check: Callable[[], None] = lambda: None) -> Any:
+        """Wait for an actor that can take a group of jobs, skipping those that died meanwhile."""
+        end = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < end:
             check()
             try:
-                actor = self._free.get(timeout=_LOOK_UP_S)
+                actor = self._free.get(timeout=_POLL_S)
             except queue.Empty:
                 if self._actors:
-                    end = time.monotonic() + _MOST_WAIT_S
+                    end = time.monotonic() + _START_TIMEOUT_S
                 elif not self._starting:
                     break
                 continue
             if actor in self._actors:
                 return actor
-        found = self._failure or f"the cluster has had no room for one in {_MOST_WAIT_S:.0f} seconds"
+        found = self._failure or f"the cluster has had no room for one in {_START_TIMEOUT_S:.0f} seconds"
         advice = "See that colorgan is installed on its machines in this version, and what else runs there."
         raise DeviceError("actors of Ray that color photos", found, advice, parameter="ray")
 
@@ -202,8 +211,8 @@ class RayCrew:
             ray.kill(actor)
 
 
-def _from_anywhere(job: Job) -> Job:
-    """The job with paths that hold in any process: an actor has a folder of its own."""
+def _with_absolute_paths(job: Job) -> Job:
+    """Return the job with absolute paths, since an actor has another working directory."""
     source, folder, *hints = (
         path if is_address(path) else os.path.abspath(path)  # noqa: PTH100 (resolving would follow links)
         for path in (job.source, job.folder, *job.hints)
@@ -221,14 +230,14 @@ def ray_crew(
     notify: Callable[[str], None],
     check: Callable[[], None],
 ) -> Iterator[RayCrew]:
-    """Join or start a cluster, and start the actors.
+    """Join or start a cluster, start the actors, and end them on exit.
 
     Args:
-        address: `auto`, or where a cluster is: HOST:PORT.
-        options: of the photos.
-        batch: of the run; where it says no number of workers, there is an actor for each GPU, or else for each core.
-        weights: their file, whose content is shipped to the actors.
-        notify: told in words what actors say.
+        address: `auto`, or the HOST:PORT of a cluster.
+        options: options of each photo.
+        batch: options of the run; without `workers`, there is one actor per GPU, or else per core.
+        weights: path of the weights, whose content is sent to the actors.
+        notify: called with the actors' warnings.
         check: called while waiting; raises to stop.
 
     Raises:
@@ -240,14 +249,14 @@ def ray_crew(
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
         on_gpu = gpus > 0 and batch.device != "cpu"
         count = min(batch.workers or cores, gpus if on_gpu else cores)
-        each = min(max(1, cores // count), _MOST_CORES) if on_gpu else 1
-        own = replace(batch, device="cuda" if on_gpu else "cpu", workers=each)
+        each = min(max(1, cores // count), _MAX_CORES) if on_gpu else 1
+        actor_batch = replace(batch, device="cuda" if on_gpu else "cpu", workers=each)
         shipped = ray.put(weights.read_bytes())
         actor = ray.remote(ColorizeActor).options(
-            num_cpus=each, num_gpus=int(on_gpu), max_restarts=0, max_concurrency=_IN_HAND
+            num_cpus=each, num_gpus=int(on_gpu), max_restarts=0, max_concurrency=_GROUPS_PER_ACTOR
         )
         group = _GROUP_ON_GPU if on_gpu else 1
-        crew = RayCrew(lambda: actor.remote(options, own, weights.name, shipped), count, group, notify)
+        crew = RayCrew(lambda: actor.remote(options, actor_batch, weights.name, shipped), count, group, notify)
         try:
             crew.wait(check)
             yield crew

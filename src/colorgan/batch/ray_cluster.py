@@ -1,4 +1,4 @@
-"""Joining a Ray cluster: one here, one that runs already, or one that is started for the run."""
+"""Joining a Ray cluster: one at an address, one that runs here, or one started for the run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from typing import Any
 from colorgan.errors import DeviceError, UsageError, missing_extra, reason_of
 
 _CONNECT_S = 5.0
-_MEMORY_BYTES = 200_000_000  # of Ray's store of objects, which has the weights alone
+_MEMORY_BYTES = 200_000_000  # of Ray's object store, which holds only the weights
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Ray, connected: to the cluster that this process has joined already, that at HOST:PORT, or for `auto` a new one.
+    """Yield the `ray` module, connected to a cluster, and disconnect on exit.
+
+    The cluster is the one that this process has joined already, else the one at HOST:PORT, or for `auto` that of
+    RAY_ADDRESS, one that runs here, or a new one.
 
     Raises:
-        UsageError: Ray is not installed, or there can be no such address.
+        UsageError: Ray is not installed, or the address is malformed.
         DeviceError: no cluster answers.
     """
-    # Read when Ray is imported, here and in what it starts; the last keeps its words on dead nodes off standard output.
+    # Read when Ray is imported, here and in its workers; the last keeps messages on dead nodes off standard output.
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -42,7 +45,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         _join(ray, address)
     finally:
-        if threading.current_thread() is threading.main_thread():  # Ray takes SIGTERM over
+        if threading.current_thread() is threading.main_thread():  # Ray replaces the handler of SIGTERM
             for number, handler in handlers.items():
                 signal.signal(number, handler)
     try:
@@ -65,13 +68,13 @@ def _join(ray: Any, address: str) -> None:
             os.environ.pop("RAY_ADDRESS", None)
             ray.init(address="local", include_dashboard=False, object_store_memory=_MEMORY_BYTES, **quiet)
     except Exception as error:
-        found = last_words_of(error)
+        found = last_line_of(error)
         advice = "Check the address, and that Ray there has this machine's version; or `auto` to start one here."
         raise DeviceError(f"a Ray cluster at {where or 'this machine'}", found, advice, parameter="ray") from error
 
 
 def _check_answers(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself would try for minutes, and then end the process."""
+    """Raise unless something listens at the address: Ray itself would retry for minutes, and then end the process."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     expected = f"a Ray cluster at {address}"
     if not port.isdecimal():
@@ -84,7 +87,7 @@ def _check_answers(address: str) -> None:
         raise DeviceError(expected, found, advice, parameter="ray") from error
 
 
-def last_words_of(error: Exception) -> str:
-    """What an error of Ray says, in a line: the last of its text."""
+def last_line_of(error: Exception) -> str:
+    """Return the last nonempty line of an error's text, which in Ray's tracebacks names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(error).__name__

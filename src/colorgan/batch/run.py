@@ -1,4 +1,4 @@
-"""A run over many photos: which are to do, all of them in order, and what became of each; none ends the others."""
+"""A run over many photos, with the outcome of each in input order; one photo's failure does not end the run."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the photos of a run.
+    """Counts and results of a run.
 
     Attributes:
-        counts: of the photos, by what became of them.
-        dry_run: whether nothing was done.
-        had_color: how many of those that were written were in color already.
-        left_out_folders: hidden and housekeeping folders below the inputs, which were not searched.
-        other_files: files in the inputs that are no photos by their names, by suffix.
-        page: the page to look at, where one was asked for.
+        counts: number of photos by status.
+        dry_run: whether this was a dry run, which writes nothing.
+        had_color: how many of the written photos were in color already.
+        left_out_folders: number of hidden and housekeeping folders below the inputs, which were not searched.
+        other_files: number of files in the input folders that are not photos by their names, by suffix.
+        page: path of the written `index.html`, if one was asked for.
     """
 
     counts: Mapping[PhotoStatus, int]
@@ -56,7 +56,7 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with."""
+        """The exit code of the command: nonzero if a photo failed and this was no dry run."""
         return EXIT_SOME_FAILED if self.counts.get(PhotoStatus.failed) and not self.dry_run else 0
 
 
@@ -73,38 +73,38 @@ def colorize_files(
 ) -> Summary:
     """Color photos and folders of photos, as `colorgan colorize` does.
 
-    The same call again does what is left, and nothing twice: a journal in the output folder says what was made of
-    which photo with which settings.
+    The same call again does what is left, and nothing twice: a journal in the output folder records which result was
+    made of which photo with which settings.
 
     Args:
         inputs: photos, and folders of photos, or one of them; paths, or with the extra `cloud` addresses such as s3://bucket/photos.
-        output: a folder, which mirrors the inputs' own; a file, where the input is one photo; or None for
+        output: a folder, which mirrors the tree of the inputs; a file, if the input is one photo; or None for
             NAME-color.EXT beside each photo. A name that ends in a slash is a folder's. Also an address.
-        options: of the photos.
-        batch: of the run.
+        options: how each photo is read, colored and written.
+        batch: how the run goes.
         model: the name or path of the weights.
-        listed: paths of further photos, as many as there are, each asked for when its turn comes.
+        listed: paths of further photos, consumed lazily.
         ray: color with the actors of a Ray cluster (the extra `ray`): at an address, or with `auto` that of
             RAY_ADDRESS, one that runs here, or a new one for this call. Empty colors in this process.
-        callbacks: are told what goes on, and say when to stop.
+        callbacks: receive progress and outcomes, and decide when to stop.
 
     Returns:
-        What became of the photos; those that failed are counted, and told of by `callbacks.on_photo`.
+        The counts of the run. Failed photos are counted, and reported one by one to `callbacks.on_photo`.
 
     Raises:
-        UsageError: no photos, a missing input, an output that cannot be meant, or a value out of its range.
+        UsageError: no photos, a missing input, an invalid output, or an option out of its range.
         WeightsError: the model is missing or damaged.
         DeviceError: no such device.
-        OutputError: the place for the results cannot be written.
-        StorageError: a store of objects refuses, or does not answer.
-        Interrupted: `callbacks.should_stop` said so; what was under way is finished.
+        OutputError: the results cannot be written.
+        StorageError: an object store denies access or does not answer.
+        Interrupted: `callbacks.should_stop` asked to stop; the photos under way were finished first.
     """
     plan = plan_run(path_list(inputs), None if output is None else os.fspath(output), options, batch, listed, ray)
-    return _Run(plan, options, batch, model, ray, callbacks or Callbacks()).go()
+    return _Run(plan, options, batch, model, ray, callbacks or Callbacks()).run()
 
 
 class _Run:
-    """One run, and what it holds while it goes on."""
+    """One run with its state: the model being loaded, the journals' settings, the page, the album, the Ray actors."""
 
     def __init__(
         self, plan: RunPlan, options: ColorizeOptions, batch: BatchOptions, model: str, ray: str, callbacks: Callbacks
@@ -119,10 +119,10 @@ class _Run:
         self._album: Album | None = None
         self._crew: RayCrew | None = None
 
-    def go(self) -> Summary:
-        """Do it."""
+    def run(self) -> Summary:
+        """Color all photos and return the counts."""
         if self._shard.count > 1:
-            self._say_shard()
+            self._log_shard()
         self._callbacks.on_start()
         counts: Counter[PhotoStatus] = Counter()
         had_color, read_only = 0, self._batch.dry_run
@@ -131,7 +131,7 @@ class _Run:
             Journals(
                 self._plan.homes,
                 self._callbacks.on_warning,
-                beyond=self._plan.is_beside,
+                search_parents=self._plan.is_beside,
                 shard=self._shard,
                 read_only=read_only,
                 check=self._check,
@@ -157,23 +157,23 @@ class _Run:
         passed_over = self._plan.passed_over
         return Summary(counts, read_only, had_color, passed_over.folders, passed_over.files, page)
 
-    def _say_shard(self) -> None:
-        """Say that this process leaves photos out: a variable may be left over, or meant otherwise."""
+    def _log_shard(self) -> None:
+        """Log that this process skips photos: the environment variable may be stale or meant for something else."""
         part, variable = f"{self._shard.number}/{self._shard.count}", self._shard.variable
         why = f"since the environment has {variable}" if variable else "as asked for"
         self._callbacks.on_log("sharing", f"Shard {part} of the photos alone, {why}.", shard=part, variable=variable)
 
     def _settings(self) -> bytes:
-        """What tells results of this run from those of others."""
+        """Return the digest of options, model, precision and reference under which results are journaled."""
         words = [self._loading.digest(fetches=not self._batch.dry_run), self._batch.precision]
         if self._options.like:
             words.append(sha256_of(Path(self._options.like)))
         return settings_digest(self._options, " ".join(words))
 
     def _share_palette(self, settings: bytes, folder: Path, held: ExitStack) -> bytes:
-        """Find the palette of an album, or make it by a first pass; what tells its results from others.
+        """Load the palette of an album, or make it in a first pass; return the settings digest that includes it.
 
-        An album of one photo has no palette to share. No other process is at work on it until `held` ends.
+        An album of one photo has no palette to share, and keeps `settings`. The album stays locked until `held` exits.
         """
         jobs = list(self._jobs)
         self._jobs = iter(jobs)
@@ -184,8 +184,8 @@ class _Run:
 
         album = Album(folder, settings)
         if not self._batch.dry_run:
-            held.enter_context(album.held())
-        if not self._batch.overwrite and album.open():
+            held.enter_context(album.locked())
+        if not self._batch.overwrite and album.load():
             later = [job for job in photos if stable_hash(job.identity) not in album.numbers]
             if later:
                 self._callbacks.on_warning(
@@ -198,34 +198,34 @@ class _Run:
         return hashlib.blake2b(settings + album.digest, digest_size=16).digest()
 
     def _first_pass(self, album: Album, photos: Sequence[Job]) -> bool:
-        """Run the network on all photos, and tell whether a palette could be made of what it says."""
+        """Run the network on all photos, and return whether a palette could be made from its predictions."""
         from colorgan.batch.worker import PredictionKeeper
 
         self._callbacks.on_log("looking", f"Looking at {len(photos)} photos for one palette ...")
         states = [(job, file_state(job.source)) for job in photos]
         worker = self._worker(PredictionKeeper, album)
         with Workers(worker.threads, worker) as started:
-            pool = OrderedPool(started, group=self._group, before=self._loading.wait, check=self._check)
+            pool = OrderedPool(started, group=self._group_size, before=self._loading.wait, check=self._check)
             steps = (Pending(job) for job, state in states if not album.has(job, state))
             for done, _ in enumerate(pool.results(steps), start=1):
                 self._callbacks.on_progress(done, len(photos))
         return album.make(states)
 
     def _outcomes(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
-        """What became of each photo; in a dry run what would, where `written` stands for what is to do."""
+        """Yield each photo's outcome; in a dry run the expected one, `written` for each photo that is to be done."""
         if self._batch.dry_run:
-            return self._look(todo)
+            return self._dry_run(todo)
         if self._ray:
-            return color_all(todo, self._ray_crew(), group=self._group, before=lambda: None, check=self._check)
+            return color_all(todo, self._ray_crew(), group=self._group_size, before=lambda: None, check=self._check)
         from colorgan.batch.worker import PhotoWorker
 
         crew = nullcontext(self._worker(PhotoWorker, self._album))
-        return color_all(todo, crew, group=self._group, before=self._loading.wait, check=self._check)
+        return color_all(todo, crew, group=self._group_size, before=self._loading.wait, check=self._check)
 
-    def _look(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
+    def _dry_run(self, todo: Backlog) -> Generator[PhotoOutcome, None, None]:
         for step in todo.steps():
             self._check()
-            yield _looked_at(step.task) if isinstance(step, Pending) else step
+            yield _expected_outcome(step.task) if isinstance(step, Pending) else step
 
     def _worker(self, kind: type[PhotoWorker], album: Album | None) -> PhotoWorker:
         from colorgan.batch.worker import THREADS_A_CORE, THREADS_A_CORE_FAR
@@ -248,12 +248,11 @@ class _Run:
         notify, check = self._callbacks.on_warning, self._check
         weights = model_path(self._model)
         with ray_crew(self._ray, self._options, self._batch, weights, notify=notify, check=check) as self._crew:
-            words = f"Computing on {self._crew.count} actors of Ray."
-            self._callbacks.on_log("computing", words, device="ray")
+            self._callbacks.on_log("computing", f"Computing on {self._crew.count} actors of Ray.", device="ray")
             yield self._crew
 
-    def _group(self) -> int:
-        """How many photos of like shape are worth computing together, as far as is known."""
+    def _group_size(self) -> int:
+        """Return how many photos a worker gets at once to batch by shape: 1 until the model is loaded."""
         if self._batch.batch_size:
             return self._batch.batch_size
         if self._crew:
@@ -261,8 +260,8 @@ class _Run:
         return self._loading.get().batch_size if self._loading.is_done else 1
 
 
-def _looked_at(job: Job) -> PhotoOutcome:
-    """What would become of a photo that is to do, as far as can be told without decoding it."""
+def _expected_outcome(job: Job) -> PhotoOutcome:
+    """Return the outcome that a pending photo would have, from the first bytes of its file alone."""
     if not is_address(job.source):
         from colorgan.images.decode import check_start
 

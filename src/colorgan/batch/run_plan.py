@@ -1,4 +1,4 @@
-"""What a run over many photos is to do, and what of it cannot be meant: found out before any work."""
+"""The plan of a run over many photos; invalid combinations of inputs and options are rejected here, before any work."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from colorgan.images.formats import PHOTO_SUFFIXES
 
 @dataclass
 class PassedOver:
-    """What a search met and left.
+    """Counts of what a search for photos skipped.
 
     Attributes:
-        folders: how many hidden and housekeeping ones.
-        files: how many that are no photos by their names, by suffix.
+        folders: hidden and housekeeping folders.
+        files: files that are not photos by their names, by suffix.
     """
 
     folders: int = 0
@@ -44,16 +44,16 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The photos of a run, and where it is noted what becomes of them.
+    """The photos of a run and the folders that it writes to.
 
     Attributes:
-        jobs: photos and places, at least one; found while they are asked for.
+        jobs: photos with their result paths, at least one; found lazily.
         homes: folders that get a journal.
-        passed_over: what the search for them left, so far.
+        passed_over: what the search has skipped so far.
         is_remote: whether photos or results are at addresses.
-        is_beside: whether results stand beside their photos.
-        page_folder: where a page is to be; None without one.
-        album_folder: where the palette of an album is to be; None without one.
+        is_beside: whether results are written beside their photos.
+        page_folder: the folder that gets a page; None without one.
+        album_folder: the folder that gets the palette of an album; None without one.
     """
 
     jobs: Iterator[Job]
@@ -73,10 +73,10 @@ def plan_run(
     listed: Iterable[str] | None,
     ray: str,
 ) -> RunPlan:
-    """Find out what a run is to do; the arguments are those of `colorize_files`.
+    """Check and plan a run; the arguments are those of `colorize_files`.
 
     Raises:
-        UsageError: it cannot be meant, or there are no photos.
+        UsageError: inputs, output and options contradict each other, or there are no photos.
     """
     check_is_alone()
     if ray:
@@ -133,13 +133,13 @@ def plan_run(
 
 
 def _refuse(expected: str, found: str, advice: str, **wanted: bool) -> None:
-    """Refuse the first parameter that is wanted; its name goes into `expected`."""
+    """Raise UsageError for the first of `wanted` that is true; its name is formatted into `expected`."""
     for name in (name for name, is_wanted in wanted.items() if is_wanted):
         raise UsageError(expected.format(name), found, advice, parameter=name)
 
 
 def _check_folder(output: Path | None, is_file: bool, batch: BatchOptions) -> None:
-    """Refuse a page or an album without a folder, over somebody else's page, or an album of which this does a part."""
+    """Raise UsageError for a page or album without a folder, a page over a foreign one, or a shard of an album."""
     if batch.album and Shard.resolve(batch.shard).count > 1:
         advice = "Color it in one process; the others could not know its palette."
         raise UsageError("an album in one process", "a shard of it", advice, parameter="shard")
@@ -151,7 +151,7 @@ def _check_folder(output: Path | None, is_file: bool, batch: BatchOptions) -> No
 
 
 def _check_hints(inputs: Sequence[Path], listed: Iterable[str] | None) -> None:
-    """Refuse hints for several photos, since the places of one are not those of another."""
+    """Raise UsageError for hints with several photos, since coordinates in one mean nothing in another."""
     if listed is not None or len(inputs) != 1 or os.path.isdir(inputs[0]):
         advice = "Put NAME.hints.png or NAME.hints.json beside each photo NAME; they are taken from there."
         raise UsageError("one photo for hints", "several photos or a folder", advice, parameter="hints")

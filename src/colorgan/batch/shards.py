@@ -1,4 +1,4 @@
-"""The part of a run's photos that one of several independent processes takes, as an option or a job array says."""
+"""Splits a run's photos among independent processes, by an option or by the variables of a job array."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Shard:
     """The part of a run's photos that one process takes.
 
     Attributes:
-        number: of the part, from 1.
-        count: of the parts.
-        variable: of the environment that made it so, with its value; empty where it was asked for.
+        number: index of the part, from 1.
+        count: number of parts.
+        variable: the environment variable that set it, as NAME=VALUE; empty if the option did.
 
     Raises:
         UsageError: there is no such part.
@@ -40,10 +40,10 @@ class Shard:
 
     @classmethod
     def resolve(cls, text: str, variables: Mapping[str, str] = os.environ) -> Shard:
-        """The shard that was asked for; without a word, a Slurm array's, or all.
+        """Return the shard given by the option; if it is empty, that of the Slurm array task, or all photos.
 
         Args:
-            text: `3/16`; `/16` for Kubernetes, whose index stands in JOB_COMPLETION_INDEX; or empty.
+            text: `3/16`; `/16` to take the index from JOB_COMPLETION_INDEX of Kubernetes; or empty.
             variables: the environment.
 
         Raises:
@@ -79,7 +79,7 @@ class Shard:
         return cls(number - first + 1, count, f"{_SLURM}={number}")
 
     def has(self, identity: str) -> bool:
-        """Whether the photo of that identity is in this part, as every process and every run would say."""
+        """Whether the photo of that identity is in this part: a stable hash, the same in all processes and runs."""
         return self.count == 1 or stable_hash(identity) % self.count == self.number - 1
 
 
@@ -93,7 +93,7 @@ def _number(variables: Mapping[str, str], name: str) -> int:
 
 
 def check_is_alone(variables: Mapping[str, str] = os.environ) -> None:
-    """Refuse to be one of the processes of a training's launcher, each of which would color all photos.
+    """Refuse to run as one process of a training launcher, each of which would color all photos.
 
     Raises:
         UsageError: torchrun, or a launcher like it, started this process.

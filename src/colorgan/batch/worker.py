@@ -1,4 +1,4 @@
-"""What a worker does with photos: reads, colors and writes them, and says what became of each."""
+"""The worker of a run: reads, colors and writes groups of photos, and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
     from colorgan.colorize.prediction import PredictedColors
 
-# One of them reads, writes and flushes while another computes; stores of objects are waited for longer.
+# One thread reads, writes and flushes while another computes; object stores have a longer latency.
 THREADS_A_CORE, THREADS_A_CORE_FAR = 2, 4
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
 
 
 class PixelBudget:
-    """Bounds how many megapixels are worked on at the same time.
+    """Bounds how many megapixels are held in memory at the same time.
 
     Args:
-        most: of all photos together; a larger photo is worked on while no other is.
+        most: megapixels of all photos together; a larger photo is admitted alone.
     """
 
     def __init__(self, most: float = MOST_MEGAPIXELS_AT_ONCE) -> None:
@@ -55,7 +55,7 @@ class PixelBudget:
         self._change = threading.Condition()
 
     def take(self, megapixels: float, *, wait: bool) -> bool:
-        """Take some, and tell whether there was room; with `wait`, once there is."""
+        """Reserve megapixels, waiting for room with `wait`; return whether they were reserved."""
         with self._change:
             while self._users and self._taken + megapixels > self._most:
                 if not wait:
@@ -66,7 +66,7 @@ class PixelBudget:
             return True
 
     def give_back(self, megapixels: float) -> None:
-        """Give back what was taken."""
+        """Release megapixels that were reserved."""
         with self._change:
             self._taken -= megapixels
             self._users -= 1
@@ -75,7 +75,7 @@ class PixelBudget:
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
-    """A photo that is to be read."""
+    """A photo that is to be read: its source and size in megapixels, and its position among the jobs."""
 
     position: int
     job: Job
@@ -84,8 +84,8 @@ class _Opened:
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
-    """A photo that was read, and waits for its colors."""
+class _ReadPhoto:
+    """A photo that was read and waits for its colors, with the network's input L as `Colorizer.shrink` returns it."""
 
     position: int
     job: Job
@@ -95,13 +95,13 @@ class _Held:
 
 
 class PhotoWorker:
-    """Colors groups of photos; safe in several threads at once.
+    """Colors groups of photos; may be called from several threads at once.
 
-    As many photos are computed at the same time as the run has cores; `threads_a_core` times as many threads call it,
-    and mostly wait. Photos are colored by the palette of an album, and put on a page, where there is one.
+    At most as many threads compute at the same time as the run has cores; `threads_a_core` times as many call it, and
+    mostly wait for disks. With an album, photos are colored by its palette; with a gallery, they are added to its page.
 
     Attributes:
-        threads: that call it at the same time.
+        threads: number of threads that should call it.
     """
 
     def __init__(
@@ -126,45 +126,45 @@ class PhotoWorker:
         self._device_turn = threading.Lock()
 
     def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
-        """Color photos, those of like shape in a batch, and write them; `put` is told each one's position and outcome.
+        """Color photos, those of like shape in a batch, and write them; `put` takes each one's position and outcome.
 
         Raises:
-            ColorganError: what would meet the next photo too: a full disk, damaged weights.
+            ColorganError: an error that the next photo would meet too: a full disk, damaged weights.
         """
-        held: list[_Held] = []
+        held: list[_ReadPhoto] = []
 
-        def tell(position: int, outcome: PhotoOutcome) -> None:
-            put(position, jobs[position].already or outcome)  # which stands, even where it cannot be put on a page
+        def report(position: int, outcome: PhotoOutcome) -> None:
+            put(position, jobs[position].already or outcome)  # the earlier outcome holds even if the page entry fails
 
         try:
             for position, job in enumerate(jobs):
                 source = None
-                with _saying_why(position, job, tell):
+                with _errors_as_outcomes(position, job, report):
                     source = open_photo(job.source, job.source_state)
                 if source is None:
                     continue
                 megapixels = decode.measure(source)
                 if not self._budget.take(megapixels, wait=not held):
-                    self._finish(held, tell)
+                    self._finish(held, report)
                     self._budget.take(megapixels, wait=True)
-                self._read(_Opened(position, job, source, megapixels), held, tell)
-            self._finish(held, tell)
+                self._read(_Opened(position, job, source, megapixels), held, report)
+            self._finish(held, report)
         finally:
             for photo in held:
                 self._budget.give_back(photo.megapixels)
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """Wait for a core, and give this thread's tensors as many as the other computing threads leave.
+        """Wait for one of the run's cores, and set torch to as many threads as the other computing threads leave free.
 
-        Not held while a photo waits for a disk, a store or other photos' memory: then another is computed.
+        Not entered while a photo waits for a disk, a store or the pixel budget: another photo is computed meanwhile.
         """
         import torch
 
         with self._permits:
             with self._counting:
                 self._busy += 1
-                # More threads round sums otherwise, which could move the regions of an album.
+                # Sums round differently with another number of threads, which could shift the regions of an album.
                 torch.set_num_threads(1 if self._album else max(1, self._cores // self._busy))
             try:
                 yield
@@ -172,12 +172,12 @@ class PhotoWorker:
                 with self._counting:
                     self._busy -= 1
 
-    def _read(self, opened: _Opened, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
-        """Read a photo and hold it, or say why not and give its pixels back."""
+    def _read(self, opened: _Opened, held: list[_ReadPhoto], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Read a photo and append it to `held`; if it is skipped or fails, report that and release its megapixels."""
         position, job, megapixels = opened.position, opened.job, opened.megapixels
         is_held = False
         try:
-            with _saying_why(position, job, put), self._computing():
+            with _errors_as_outcomes(position, job, put), self._computing():
                 reading = decode.ReadOptions(self._options.max_megapixels, job.page, self._batch.all_pages)
                 photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
                 photo = with_hints(photo, self._options, job.hints, partial(_hints_bytes, job))
@@ -187,24 +187,24 @@ class PhotoWorker:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
                     L = self._colorizer().shrink(photo, self._options)
-                    held.append(_Held(position, job, megapixels, photo, L))
+                    held.append(_ReadPhoto(position, job, megapixels, photo, L))
                     is_held = True
         finally:
             if not is_held:
                 self._budget.give_back(megapixels)
 
-    def _finish(self, held: list[_Held], put: Callable[[int, PhotoOutcome], None]) -> None:
-        """Color what is held, those of one size together, and let each go once it is written."""
+    def _finish(self, held: list[_ReadPhoto], put: Callable[[int, PhotoOutcome], None]) -> None:
+        """Color and write the held photos, those of one size in a batch, removing each from `held` once written."""
         while held:
             alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
             predicted = self._predict(alike)
             for one, colors in zip(alike, predicted, strict=True):
-                with _saying_why(one.position, one.job, put):
+                with _errors_as_outcomes(one.position, one.job, put):
                     put(one.position, self._write(one, colors))
                 held.remove(one)
                 self._budget.give_back(one.megapixels)
 
-    def _predict(self, alike: list[_Held]) -> list[PredictedColors | PhotoError]:
+    def _predict(self, alike: list[_ReadPhoto]) -> list[PredictedColors | PhotoError]:
         if self._album is None:
             return self._compute(alike)
         failed = self._keep(alike)
@@ -213,8 +213,8 @@ class PhotoWorker:
             failed.get(one.position) or self._album.colors(one.job, one.L, with_edges, self._options) for one in alike
         ]
 
-    def _keep(self, alike: list[_Held]) -> dict[int, PhotoError]:
-        """Keep what the network says of photos of an album, unless it is kept; those that failed by their position."""
+    def _keep(self, alike: list[_ReadPhoto]) -> dict[int, PhotoError]:
+        """Store the predictions that the album lacks; return the errors of photos that failed, by position."""
         assert self._album is not None
         states = {one.position: file_state(one.job.source) for one in alike}
         missing = [one for one in alike if not self._album.has(one.job, states[one.position])]
@@ -226,8 +226,8 @@ class PhotoWorker:
                 self._album.keep(one.job, states[one.position], colors)
         return failed
 
-    def _compute(self, alike: list[_Held]) -> list[PredictedColors | PhotoError]:
-        """Run the network; photos of an album are steered by its palette later."""
+    def _compute(self, alike: list[_ReadPhoto]) -> list[PredictedColors | PhotoError]:
+        """Run the network on photos of one size; the palette of an album is applied later."""
         import torch
 
         colorizer = self._colorizer()
@@ -240,8 +240,8 @@ class PhotoWorker:
                 with_regions=self._album is not None,
             )
 
-    def _write(self, one: _Held, colors: PredictedColors | PhotoError) -> PhotoOutcome:
-        """Write all that is asked for; the result itself last: where it stands, all that belongs to it does."""
+    def _write(self, one: _ReadPhoto, colors: PredictedColors | PhotoError) -> PhotoOutcome:
+        """Write the sidecars and then the result: if the result exists, its sidecars do."""
         if isinstance(colors, PhotoError):
             raise colors
         job = one.job
@@ -258,13 +258,13 @@ class PhotoWorker:
         outcome = job.outcome(PhotoStatus.written, note + result.warnings)
         return replace(outcome, had_color=result.had_color)
 
-    def _show(self, one: _Held, colors: PredictedColors) -> None:
+    def _show(self, one: _ReadPhoto, colors: PredictedColors) -> None:
         if self._gallery is None:
             return
-        sure = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)
+        confidence = None if colors.confidence is None else round(float(colors.confidence.mean()), 4)
         with self._computing():
             pictures = small_pictures(self._colorizer(), one.photo, colors, self._options)
-        self._gallery.add(one.job, file_state(one.job.source), sure, pictures)
+        self._gallery.add(one.job, file_state(one.job.source), confidence, pictures)
 
 
 def _hints_bytes(job: Job, file: str) -> bytes:
@@ -274,9 +274,9 @@ def _hints_bytes(job: Job, file: str) -> bytes:
 
 
 class PredictionKeeper(PhotoWorker):
-    """Runs the network on the photos of an album and keeps what it says; writes no results."""
+    """Runs the network on the photos of an album and stores its predictions; writes no results."""
 
-    def _write(self, one: _Held, colors: PredictedColors | PhotoError) -> PhotoOutcome:
+    def _write(self, one: _ReadPhoto, colors: PredictedColors | PhotoError) -> PhotoOutcome:
         if isinstance(colors, PhotoError):
             raise colors
         return one.job.outcome(PhotoStatus.written)
@@ -285,7 +285,7 @@ class PredictionKeeper(PhotoWorker):
 def small_pictures(
     colorizer: Colorizer, photo: Photo, colors: PredictedColors, options: ColorizeOptions
 ) -> dict[str, Image.Image]:
-    """A photo before and after, and its further variants, at the size for a page."""
+    """Return a photo before and after coloring, and its further variants, with sides of at most `SIDE_PX`."""
     from colorgan.colorize.upsample import render
 
     height, width = photo.lightness.shape
@@ -300,8 +300,8 @@ def small_pictures(
 
 
 @contextmanager
-def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None]) -> Iterator[None]:
-    """Turn what is wrong with one photo into its outcome."""
+def _errors_as_outcomes(position: int, job: Job, put: Callable[[int, PhotoOutcome], None]) -> Iterator[None]:
+    """Report an error that concerns one photo as its outcome; let those that concern all photos through."""
     try:
         yield
     except PhotoError as error:
@@ -310,7 +310,7 @@ def _saying_why(position: int, job: Job, put: Callable[[int, PhotoOutcome], None
         raise
     except MemoryError:
         put(position, job.outcome(PhotoStatus.failed, ("not enough memory for a photo of its size",)))
-    except Exception as error:  # a million others should not wait for a bug that one photo meets
+    except Exception as error:  # a bug met by one photo must not end a run over a million
         if limit := limit_reached(error):
             raise limit from error
         words = f"unexpected {type(error).__name__}: {error} (a bug in colorgan; please report it with the photo)"

@@ -1,1 +1,1 @@
-"""The command line: one file per subcommand, and what they share."""
+"""The command line: a module per subcommand, and what they share: options, output, streams and signals."""

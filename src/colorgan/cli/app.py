@@ -1,4 +1,4 @@
-"""The `colorgan` executable: its subcommands joined, and what happens to errors."""
+"""The `colorgan` executable: dispatches to the subcommands, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from colorgan.cli.options import Command, WithoutTypes, with_options
 from colorgan.cli.streams import ReaderGoneError, Results, checked_results, open_missing_streams
 from colorgan.errors import EXIT_SIGINT, ColorganError, OutputError, UsageError, limit_reached
 
-# The subcommands in the order of the help, each a function of that name, with an example of its use, which stands at
-# the end of its help and is run by the tests.
+# The subcommands in the order of the help, each a function of that name, with the example at the end of its help,
+# which the tests run.
 _EXAMPLES = {
     "colorize": "colorgan colorize photos -o out",
     "prepare": "colorgan prepare photos -o data",
@@ -29,12 +29,12 @@ _EXAMPLES = {
     "train": ("colorgan train --data data --from compact --recipe balanced --lambda-perceptual 0 --max-minutes 60"),
     "compare": "colorgan compare photos -o comparison",
 }
-_MODULES = {"finetune": "training", "train": "training"}  # of the others, the name is the module's
+_MODULES = {"finetune": "training", "train": "training"}  # the module of any other subcommand has its name
 _TEXTS: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
 
 
 class _Commands(UserDict[str, Any]):
-    """The subcommands by name, each imported when it is asked for: `colorize` need not wait for the options of four."""
+    """The subcommands by name, each imported on first access, so that `colorize` does not import the other four."""
 
     def __getitem__(self, name: str) -> Any:
         if self.data[name] is None:
@@ -46,18 +46,18 @@ class _Commands(UserDict[str, Any]):
 
 
 class _Group(WithoutTypes, typer.core.TyperGroup):
-    """Typer's group, whose commands come late."""
+    """Typer's group with lazily imported commands."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = _Commands(dict.fromkeys(_EXAMPLES))
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names, for which nothing is imported."""
+        """Return the names without importing the commands."""
         return list(self.commands)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command; of a photo or a folder in its place, say how it is colored."""
+        """Find the command; if a photo or folder is given in its place, raise UsageError that says how to color it."""
         if args[0] not in self.commands and not ctx.resilient_parsing:
             from colorgan.images.discovery import has_photo_suffix
 
@@ -108,7 +108,7 @@ def _common(
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *others: Any, **more: Any
 ) -> None:
-    """Print what disks lack as the commands' own words, and any other warning as Python does."""
+    """Print a DiskWarning as a message of the command, and any other warning with its category."""
     from colorgan.cli.console import Console
     from colorgan.files import DiskWarning
 
@@ -117,14 +117,14 @@ def _show_warning(
 
 def main() -> NoReturn:
     """Run the command line and exit with the documented code."""
-    gc.set_threshold(10_000)  # torch's import makes so many objects that looking for garbage took a tenth of its time
-    atexit.register(_look_for_no_garbage)
-    # Read once, when torch is imported. A thread that spins while it waits takes its core from whoever else computes:
-    # beside other programs the networks ran at a fifth of their speed.
+    gc.set_threshold(10_000)  # torch's import makes so many objects that garbage collection took a tenth of its time
+    atexit.register(_skip_final_collection)
+    # Read once, when torch is imported. Threads that spin while waiting occupy cores that other programs need: beside
+    # such programs the networks ran at a fifth of their speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "_COLORGAN_COMPLETE" in os.environ:
         os.environ["COLUMNS"] = "1000"  # rich wraps a long help, and fish would offer its second line as an option
-    warnings.filterwarnings("ignore", module="PIL")  # of odd files, of which the commands have words of their own
+    warnings.filterwarnings("ignore", module="PIL")  # about odd files, for which the commands have their own messages
     warnings.showwarning = _show_warning
     open_missing_streams()
     with checked_results() as results:
@@ -132,27 +132,27 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _look_for_no_garbage() -> None:
-    """Leave at once: all there is ends with the process, and to look through it takes as long as ten photos."""
-    if "triton" not in sys.modules:  # whose types complain on the terminal where they are not taken apart
+def _skip_final_collection() -> None:
+    """Skip the garbage collection at exit, which takes as long as coloring ten photos."""
+    if "triton" not in sys.modules:  # its objects print errors at exit unless they are collected
         gc.freeze()
 
 
 def _check_folder() -> None:
-    """See that the current folder is still there: without it torch ends the process, in words of its own.
+    """Check that the current folder exists: without it torch ends the process with an obscure error.
 
     Raises:
         OutputError: it was removed.
     """
     try:
-        os.getcwd()  # noqa: PTH109 (Path's own gives the same)
+        os.getcwd()  # noqa: PTH109 (Path.cwd calls it)
     except FileNotFoundError as error:
         found = "the current folder was removed"
         raise OutputError("a folder to work in", found, "Go to another one: cd PATH.") from error
 
 
 def _run(results: Results) -> int:
-    """Run the command line, and give the exit code."""
+    """Run the command line, print its error if it has one, and return the exit code."""
     from colorgan.cli.console import print_bug, print_error
 
     try:

@@ -1,4 +1,4 @@
-"""What every command does while the library works: it prints warnings, shows bars, and meets signals."""
+"""Callbacks of the commands while the library works: they print warnings, show bars, and handle signals."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def watch_signals(advice: str) -> SignalWatch:
-    """Make the watch of a command: the first signal is asked for between two pieces of work, a second Ctrl-C leaves.
+    """Return the watch of a command: it polls for the first signal between two pieces of work; a second Ctrl-C exits.
 
-    The advice says how to go on after that.
+    The advice, printed in that case, says how to go on.
     """
     return SignalWatch(lambda number: leave_at_once(Interrupted(number, advice)))
 
 
 def leave_at_once(error: Interrupted) -> NoReturn:
-    """End without waiting for what is under way; that is dropped."""
+    """Exit without waiting for the work under way, whose unfinished files are removed."""
     drop_unfinished()
-    # The terminal may be gone, and a handler may not print while it interrupts a print.
+    # The terminal may be gone, and a signal handler may not print if it interrupted a print.
     with contextlib.suppress(OSError, RuntimeError):
         restore_terminal()
         print_error(error)
@@ -39,12 +39,12 @@ def leave_at_once(error: Interrupted) -> NoReturn:
 
 
 class CommandCallbacks(Callbacks):
-    """Prints warnings, shows downloads and looks for signals; to be used as a context manager.
+    """Prints warnings, shows downloads and polls for signals; to be used as a context manager.
 
     Attributes:
-        console: where to print.
-        download: the bar of what is fetched.
-        bars: all others, which are taken away at the end.
+        console: the console to print to.
+        download: the bar of downloads.
+        bars: all other bars, which are closed on exit.
     """
 
     def __init__(self, console: Console, watch: SignalWatch) -> None:
@@ -61,20 +61,20 @@ class CommandCallbacks(Callbacks):
         self.bars.close()
 
     def on_warning(self, text: str) -> None:
-        """Print it, quiet or not."""
+        """Print the warning, even if the console is quiet."""
         self.console.warn(text, is_prose=True)
 
     def on_download(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Show a bar for the file."""
+        """Update the bar of the file."""
         self.download.show(name, received_bytes, total_bytes)
 
     def should_stop(self) -> int | None:
-        """The signal that came, or None."""
+        """Return the number of the signal that was received, or None."""
         return self._watch.received
 
 
 class BarCallbacks(CommandCallbacks):
-    """Shows how many photos are done, too; with `words_before` beside it while nobody knows how many there are."""
+    """Also shows a bar of photos, with the text `words`, or `words_before` until their number is known."""
 
     def __init__(self, console: Console, watch: SignalWatch, words: str, words_before: str = "") -> None:
         super().__init__(console, watch)
@@ -83,11 +83,11 @@ class BarCallbacks(CommandCallbacks):
         self._task = TaskID(0)
 
     def on_start(self) -> None:
-        """Show the bar before there is anything to count."""
+        """Show the bar before the number of photos is known."""
         self._start(self._words_before)
 
     def on_progress(self, done: int, total: int) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self.download.close()
         if self._bar is None:
             self._start(self._words)

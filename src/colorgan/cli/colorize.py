@@ -1,4 +1,4 @@
-"""`colorgan colorize`: photos and folders into color."""
+"""The command `colorgan colorize`: its parameters, and the run with its reports."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def colorize(
     output: Annotated[
         str | None,
         Option(
-            "Folder or address for the results, or a file where INPUT is one photo; - is standard output.",
+            "Folder or address for the results, or a file if INPUT is one photo; - is standard output.",
             FILES,
             flags="--output -o",
             metavar="PATH",
@@ -53,7 +53,7 @@ def colorize(
     from_file: Annotated[
         Path | None,
         Option(
-            "File with the paths of photos, one a line or with NUL between; - is standard input.",
+            "File with the paths of photos, one per line or separated by NUL; - is standard input.",
             FILES,
             metavar="LIST",
             unset="none",
@@ -72,7 +72,7 @@ def colorize(
     ray: Annotated[
         str,
         Option(
-            "Color on a Ray cluster: `auto` takes the running one, or starts one here; an address, that one.",
+            "Color on a Ray cluster: `auto` uses the running one or starts one here, an address that one.",
             RUNNING,
             metavar="auto|ADDRESS",
             unset="color in this process",
@@ -111,7 +111,7 @@ def colorize(
 
 
 def _colorize(request: Request, watch: SignalWatch) -> int:
-    """Color photos as was asked for, print what becomes of them, and give the exit code."""
+    """Color the requested photos, report their outcomes, and return the exit code."""
     console = Console(request.quiet)
     reporter: Reporter = JsonReporter(console) if request.json_lines else PlainReporter(console)
     listed = None
@@ -146,11 +146,11 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
 
 
 def _read_list(path: Path, check: Callable[[], None]) -> Iterator[str]:
-    """The paths in a list, read while they are asked for; it is opened now, so that a wrong name costs no time."""
+    """Open a list of paths at once, so that a wrong name is reported early, and return an iterator that reads them."""
     if path == STREAM:
         return read_paths(InterruptibleReader(sys.stdin.buffer, check).read1)
     try:
-        # Of a pipe without a writer, opening it would wait for one, and hear no signal.
+        # Nonblocking: opening a pipe that has no writer would wait for one, deaf to signals.
         opened = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb")
     except OSError as error:
         raise UsageError(

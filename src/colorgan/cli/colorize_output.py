@@ -1,4 +1,4 @@
-"""What `colorize` says of photos: lines for a person, JSON Lines for another program."""
+"""The output of `colorize`: plain lines for users, JSON Lines for other programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colorgan.cli.options import option_of, spelled
 from colorgan.errors import ColorganError
 
 SCHEMA = 2  # of the JSON Lines; docs/reference/many-photos.md describes it
-# What a program reads in the line of the type summary, and a person of photos that are done, and that are planned.
+# By status: the key in the JSON line of the summary, and the texts in the plain summary and in that of a dry run.
 _WORDS = {
     PhotoStatus.written: ("written", "written", "to do"),
     PhotoStatus.skipped: ("skipped", "skipped", "done before"),
@@ -24,33 +24,29 @@ _WORDS = {
     PhotoStatus.changed: ("changed", "changed", "changed"),
     PhotoStatus.failed: ("failed", "failed", "would fail"),
 }
-_ONLY_WHERE_THERE_ARE_SOME = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus.changed)
+_HIDDEN_IF_ZERO = (PhotoStatus.in_color, PhotoStatus.own, PhotoStatus.changed)  # in the plain summary
 
 
 @dataclass(frozen=True)
 class PlainReporter:
-    """Says what happens in lines: sums on standard output, all else on standard error."""
+    """Prints plain lines: the summary on standard output, all else on standard error."""
 
     console: Console
 
     def status(self, state: str, words: str, **fields: object) -> None:
-        """Say what the run is at: as a note, but a share of the photos as what nobody should miss.
-
-        The state in a word, and the fields, are for a program.
-        """
-        say = self.console.warn if state == "sharing" else self.console.note
-        say(words)
+        """Print a status message as a note, but as a warning if this process takes only a shard of the photos."""
+        (self.console.warn if state == "sharing" else self.console.note)(words)
 
     def planned(self, outcome: PhotoOutcome) -> None:
-        """Say where a photo's result would go, or why there would be none."""
+        """Print the outcome that a dry run expects: where a photo's result would go, or why there would be none."""
         words = "; ".join(outcome.words)
-        is_left = outcome.status in (PhotoStatus.failed, PhotoStatus.changed, PhotoStatus.own)
-        target = "" if is_left else f" -> {printable(outcome.target)}"
+        has_no_result = outcome.status in (PhotoStatus.failed, PhotoStatus.changed, PhotoStatus.own)
+        target = "" if has_no_result else f" -> {printable(outcome.target)}"
         source = printable(outcome.source)
         self.console.result(f"{_WORDS[outcome.status][2]}: {source}{target}{f' ({words})' if words else ''}")
 
     def outcome(self, outcome: PhotoOutcome) -> None:
-        """Say what a user should know of a photo, if there is anything."""
+        """Print the messages of a photo's outcome, if it has any: as a warning if the photo failed, else as a note."""
         if not outcome.words:
             return
         option = f" ({option_of(outcome.parameter)})" if outcome.parameter else ""
@@ -61,13 +57,13 @@ class PlainReporter:
             self.console.note(line)
 
     def stopped(self, error: ColorganError) -> None:
-        """Say nothing of why the run ends early: whoever catches the error does."""
+        """Print nothing: the error that ended the run is printed where it is caught."""
 
     def summary(self, summary: Summary, where: str, exit_code: int) -> None:
-        """Say what became of all photos, in numbers, and in words where the results are."""
+        """Print the counts of a run, where its results are, and notes on photos that were left out."""
         counts, column = summary.counts, 2 if summary.dry_run else 1
-        told = [status for status in PhotoStatus if counts.get(status) or status not in _ONLY_WHERE_THERE_ARE_SOME]
-        sums = ", ".join(f"{counts.get(status, 0)} {_WORDS[status][column]}" for status in told)
+        listed = [status for status in PhotoStatus if counts.get(status) or status not in _HIDDEN_IF_ZERO]
+        sums = ", ".join(f"{counts.get(status, 0)} {_WORDS[status][column]}" for status in listed)
         self.console.result(f"{sums}. {'They would be in' if summary.dry_run else 'Results'}: {where}")
         if counts.get(PhotoStatus.skipped):
             self.console.note("Skipped were those done before with these settings; --overwrite does them again.")
@@ -79,7 +75,9 @@ class PlainReporter:
             self.console.note(f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out.")
         if summary.left_out_folders:
             left_out = summary.left_out_folders
-            self.console.note(f"Hidden and housekeeping folders, not searched unless named: {left_out}.")
+            self.console.note(
+                f"Folders that are searched only when named (hidden, housekeeping, pictures of reports): {left_out}."
+            )
         if summary.other_files:
             self.console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
         if summary.page:
@@ -88,12 +86,12 @@ class PlainReporter:
 
 @dataclass(frozen=True)
 class JsonReporter:
-    """Says the same in JSON Lines on standard output."""
+    """Prints the same events as JSON Lines on standard output."""
 
     console: Console
 
     def _line(self, kind: str, **fields: object) -> None:
-        # Names that are not UTF-8 hold lone surrogates, which are escaped here as Python's surrogateescape has them.
+        # Names that are not UTF-8 have lone surrogates of Python's surrogateescape, which JSON escapes.
         self.console.result(json.dumps({"type": kind, "schema": SCHEMA, **fields}))
 
     def status(self, state: str, words: str, **fields: object) -> None:
@@ -101,11 +99,11 @@ class JsonReporter:
         self._line("status", state=state, words=words, **fields)
 
     def planned(self, outcome: PhotoOutcome) -> None:
-        """Print it as what became of the photo, with the status planned where there is work to do."""
+        """Print a line of the type photo or error, with the status planned if the photo would be colored."""
         self._photo(outcome, "planned" if outcome.status is PhotoStatus.written else outcome.status.value)
 
     def outcome(self, outcome: PhotoOutcome) -> None:
-        """Print a line of the type photo, or error."""
+        """Print a line of the type photo, or error if it failed."""
         self._photo(outcome, outcome.status.value)
 
     def _photo(self, outcome: PhotoOutcome, status: str) -> None:
@@ -141,7 +139,7 @@ Reporter: TypeAlias = PlainReporter | JsonReporter
 
 
 def _by_suffix(files: Mapping[str, int]) -> str:
-    """How many files of each suffix, the most first."""
+    """Format the number of files by suffix, the most frequent first."""
     rows = sorted(files.items(), key=lambda row: (-row[1], row[0]))
     return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in rows)
 

@@ -1,4 +1,4 @@
-"""What `colorize` shows while it works: a bar over the photos, and each event handed on to a reporter."""
+"""The progress of `colorize`: a bar of photos, and callbacks that pass events to a reporter."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class _Rate(ProgressColumn):
     """Photos per second."""
 
     def render(self, task: Task) -> Text:
-        """Show the speed, once there is one."""
+        """Return the speed as text; empty until it is known."""
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 @contextmanager
 def photo_bar(console: Console, photos: Iterator[int] | None) -> Iterator[Callable[[], None]]:
-    """Show how many photos are done, and of how many as soon as that is known.
+    """Show a bar with the number of photos done, and of all photos once they are counted.
 
     Args:
-        console: where to.
-        photos: numbers that add up to that of all photos; None where nobody can count them.
+        console: the console to show it on.
+        photos: numbers of photos, whose sum is their total; None if they cannot be counted.
 
     Yields:
-        What to call for each photo.
+        The function to call for each photo done.
     """
     words = "{task.completed:.0f}{task.fields[of_all]} photos"
     with console.bar(words, BarColumn(), _Rate(), TimeRemainingColumn()) as bar:
@@ -50,16 +50,16 @@ def photo_bar(console: Console, photos: Iterator[int] | None) -> Iterator[Callab
             bar.update(task, total=total, of_all=f" of {total}")
 
         if photos is not None and not bar.disable:
-            # Counting a large tree takes a while, which no photo should wait for.
+            # In a thread, since counting a large tree takes a while.
             threading.Thread(target=count_all, args=(photos,), daemon=True).start()
         yield partial(bar.advance, task)
 
 
 class ReportingCallbacks(CommandCallbacks):
-    """Hands on what goes on to a reporter, and shows bars meanwhile.
+    """Passes events to a reporter, and shows bars.
 
     Attributes:
-        counts: of the photos so far.
+        counts: number of photos so far, by status.
     """
 
     def __init__(self, console: Console, watch: SignalWatch, reporter: Reporter, request: Request) -> None:
@@ -70,12 +70,12 @@ class ReportingCallbacks(CommandCallbacks):
         self._advices: set[str] = set()
 
     def on_start(self) -> None:
-        """Say what is going to be done."""
+        """Report the inputs and the model."""
         model = self._request.model
-        self._reporter.status("started", f"Coloring {self._request.inputs_in_words} with {model}.", model=model)
+        self._reporter.status("started", f"Coloring {self._request.inputs_label} with {model}.", model=model)
 
     def on_log(self, state: str, text: str, **fields: str) -> None:
-        """Say it."""
+        """Report the status, and once the model is loaded, a model of the user's own that is available."""
         self.download.close()
         self._reporter.status(state, text, **fields)
         if state == "computing" and self._request.model == DEFAULT_MODEL:
@@ -89,14 +89,14 @@ class ReportingCallbacks(CommandCallbacks):
             self.console.note(f"A model of your own is at hand: --model {own[-1]}")
 
     def on_photo(self, outcome: PhotoOutcome) -> None:
-        """Count it, and say what became of it."""
+        """Count and report the outcome, and advance the bar."""
         self.counts[outcome.status] += 1
         is_planned = self._request.batch.dry_run
         if self._advance is None and not is_planned:
-            self._advance = self.bars.enter_context(photo_bar(self.console, self._request.photos_in_parts()))
+            self._advance = self.bars.enter_context(photo_bar(self.console, self._request.count_photos()))
         (self._reporter.planned if is_planned else self._reporter.outcome)(outcome)
         if outcome.advice and outcome.advice not in self._advices:
-            self._advices.add(outcome.advice)  # said once of all photos of a kind
+            self._advices.add(outcome.advice)  # printed once for all photos of a format
             self.console.warn(outcome.advice)
         if self._advance:
             self._advance()

@@ -1,4 +1,4 @@
-"""`colorgan compare`: models side by side on the same photos."""
+"""The command `colorgan compare`: models on the same photos, measured or in the app."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def compare(
     output: Annotated[Path, Option("Folder for results, sheets and pictures.", FILES, flags="--output -o")] = Path(
         "comparison"
     ),
-    app: Annotated[bool, Option("Try photos in the browser, on this machine alone (the extra app).", _APP)] = False,
+    app: Annotated[bool, Option("Try photos in a browser on this machine (the extra app).", _APP)] = False,
     port: Annotated[
         int | None,
         Option(
-            "Number of the port where the app listens.",
+            "Port on which the app listens.",
             _APP,
             minimum=1024,
             maximum=65535,
@@ -54,7 +54,7 @@ def compare(
 ) -> None:
     """Compare models on the same photos: the answer, metrics with intervals, and pictures side by side.
 
-    Photos without color of their own get pictures and no metrics.
+    Photos without true colors, be they gray, toned or colored by colorgan, get pictures and no metrics.
     """
     options = CompareOptions(**given[CompareOptions])
     console = Console(quiet)
@@ -66,9 +66,9 @@ def compare(
         )
     with watch_signals(RESTART_ADVICE) as watch:
         comparison = _compare(console, inputs, output, options, watch)
-    from colorgan.cli.compare_output import print_json, print_words
+    from colorgan.cli.compare_output import print_json, print_text
 
-    (print_json if json_lines else print_words)(console, comparison, output)
+    (print_json if json_lines else print_text)(console, comparison, output)
     if comparison.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -78,15 +78,15 @@ def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions,
         raise UsageError("--app without photos", f"{inputs[0]}", "Give photos to the app in the browser.")
     check_app()
     _check_models(console, options)
-    told = AppOptions(options.models, options.device, options.size)
+    app_options = AppOptions(options.models, options.device, options.size)
     console.note("Starting the app; Ctrl-C ends it.")
-    # A second Ctrl-C must not leave at once: the server is to be ended first.
+    # A second Ctrl-C must not exit at once: the server has to be ended first.
     with SignalWatch() as watch:
-        serve(told, port, lambda address: console.result(f"App: {address}"), CommandCallbacks(console, watch))
+        serve(app_options, port, lambda address: console.result(f"App: {address}"), CommandCallbacks(console, watch))
 
 
 def _check_models(console: Console, options: CompareOptions) -> None:
-    """Load the models once, so that one that cannot be had is an error here, and one to be fetched shows a bar."""
+    """Load the models before the app starts, so that errors and downloads are shown here."""
     console.note("Loading the models ...")
     with watch_signals(STOPPED) as watch:
         with watch.exiting_at_once():  # torch takes seconds to load

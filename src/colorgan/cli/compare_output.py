@@ -1,4 +1,4 @@
-"""What `compare` prints: tables and sentences for a person, JSON Lines for another program."""
+"""The output of `compare`: tables and sentences for users, JSON Lines for other programs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from colorgan.metrics.bootstrap import Interval
 from colorgan.metrics.registry import METRICS, Metric
 
 SCHEMA = 2  # of the JSON Lines; docs/evaluation.md describes it
-_COLUMNS = 3  # of rows in a table: with the metrics' names they fit 80 characters
+_COLUMNS = 3  # models in a table: with the metrics' names they fit 80 characters
 _HEADINGS = {"higher": "Higher is better", "lower": "Lower is better", "neither": "Neither better nor worse"}
 
 
 def print_json(console: Console, comparison: Comparison, folder: Path) -> None:
-    """Print one JSON object a line: errors, the answer, rows, differences, notes, and a summary at last."""
+    """Print JSON Lines: errors, the answer, rows, differences, notes, and finally a summary."""
     for kind, fields in _lines(comparison, folder):
         console.result(json.dumps({"type": kind, "schema": SCHEMA, **plain(fields)}, allow_nan=False))
 
@@ -51,8 +51,8 @@ def _lines(comparison: Comparison, folder: Path) -> Iterator[tuple[str, dict[str
     yield "summary", counts | protocol | paths
 
 
-def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
-    """Print the answer, tables, a line for each two models, what to beware of, and where everything is."""
+def print_text(console: Console, comparison: Comparison, folder: Path) -> None:
+    """Print the answer, tables, a line for each pair of models, caveats, and the paths of the results."""
     for failure in comparison.failures:
         console.warn(f"failed: {printable(failure.photo)}: {failure.reason}")
     if comparison.photos:
@@ -76,7 +76,7 @@ def print_words(console: Console, comparison: Comparison, folder: Path) -> None:
 
 
 def _print_sentence(console: Console, text: str) -> None:
-    """Print a sentence, broken between words where a person looks on."""
+    """Print a sentence, wrapped between words if standard output is a terminal."""
     lines = textwrap.wrap(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else [text]
     for line in lines:
         console.result(line)
@@ -95,7 +95,7 @@ def _print_tables(console: Console, comparison: Comparison) -> None:
 
 
 def _print_perceptual(console: Console, rows: Sequence[Row]) -> None:
-    """FID, KID and LPIPS, where they were measured."""
+    """Print tables of FID, KID and LPIPS, of the rows that have them."""
     measured = [row for row in rows if row.perceptual]
     for start in range(0, len(measured), _COLUMNS):
         columns = measured[start : start + _COLUMNS]
@@ -112,7 +112,7 @@ def _cells(columns: Sequence[Row]) -> Iterator[list[str]]:
 
 
 def _cell(metric: Metric, interval: Interval | None) -> str:
-    """A value over its interval."""
+    """Format a value with its interval below; "-" if it is missing."""
     if interval is None or math.isnan(interval.value):
         return "-"
     return f"{number(interval.value, metric)}\n{bounds(interval, metric)}".rstrip()

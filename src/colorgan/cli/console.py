@@ -1,4 +1,4 @@
-"""Everything that is printed: results on standard output, progress, words and errors on standard error."""
+"""All printing of the commands: results on standard output; progress, notes, warnings and errors on standard error."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from rich.segment import ControlType
 from rich.table import Table
 
 from colorgan.cli.options import option_of, spelled
-from colorgan.cli.streams import Words
+from colorgan.cli.streams import MessageStream
 from colorgan.errors import EXIT_BUG, ColorganError
 
-# What a terminal would obey or hide in place of showing it.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# Control characters that a terminal would execute or hide.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def on_one_line(text: str) -> str:
-    """The text with control characters escaped: names are data for a terminal, never orders."""
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Escape control characters, including line breaks, so that file names cannot control the terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _escaped(text: str) -> str:
     return escape(on_one_line(text))
 
 
-def _broken(text: str, console: RichConsole) -> list[str]:
-    """A text as lines that a terminal need not break: between words, where it is no command that somebody may copy."""
+def _wrapped(text: str, console: RichConsole) -> list[str]:
+    """Wrap a text to the terminal's width between words, unless it has a command, which a user may copy."""
     if not console.is_terminal or "colorgan " in text:
         return [text]
     indent = text[: len(text) - len(text.lstrip())]
@@ -54,12 +54,12 @@ def _broken(text: str, console: RichConsole) -> list[str]:
 def _rich(*, stderr: bool) -> RichConsole:
     # Rich honors NO_COLOR by itself; a dumb terminal must get no control codes at all.
     dumb = os.environ.get("TERM") == "dumb"
-    words = cast(IO[str], Words()) if stderr else None
-    return RichConsole(file=words, highlight=False, emoji=False, soft_wrap=True, force_terminal=False if dumb else None)
+    file = cast(IO[str], MessageStream()) if stderr else None
+    return RichConsole(file=file, highlight=False, emoji=False, soft_wrap=True, force_terminal=False if dumb else None)
 
 
 class Console:
-    """Where a command prints.
+    """Prints the output of a command.
 
     Args:
         quiet: leave out progress and notes; results, warnings and errors stay.
@@ -70,13 +70,16 @@ class Console:
         self._err = _rich(stderr=True)
 
     def result(self, text: str) -> None:
-        """Print a line that another program may want to read."""
-        # Plainly, since there may be a line for each of a million photos; each is whole when the process is killed.
+        """Print a line on standard output."""
+        # Without rich, which is slow for a million lines; flushed, so that lines are whole if the process is killed.
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         print(on_one_line(text).encode(encoding, "replace").decode(encoding), flush=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table, its first column naming the rows, numbers to the right; a row of one cell is a heading."""
+        """Print a table: the first column has the names of the rows, others are right-aligned numbers.
+
+        A row of one cell is a heading.
+        """
         table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for number, name in enumerate(header):
             table.add_column(escape(name), justify="right" if number else "left", overflow="fold")
@@ -87,33 +90,33 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person sees the notes, and wants them."""
+        """Whether notes are shown on a terminal."""
         return not self.quiet and self._err.is_terminal
 
     def note(self, text: str, *, is_prose: bool = False) -> None:
-        """Print a line that tells a person what is going on.
+        """Print a line about the progress of the work, unless quiet.
 
-        A terminal breaks prose between words, but never what somebody may copy, as paths and commands.
+        Prose is wrapped between words on a terminal; other lines are not, since users may copy paths and commands.
         """
         if not self.quiet:
             self._print(text, None, is_prose)
 
     def warn(self, text: str, *, is_prose: bool = False) -> None:
-        """Print a line that a person should not miss; otherwise as `note`."""
+        """Print a warning, even if quiet; otherwise like `note`."""
         self._print(text, "yellow", is_prose)
 
     def _print(self, text: str, style: str | None, is_prose: bool) -> None:
         text = on_one_line(spelled(text))
-        for line in _broken(text, self._err) if is_prose else [text]:
+        for line in _wrapped(text, self._err) if is_prose else [text]:
             self._err.print(escape(line), style=style, soft_wrap=True)
 
     def bar(self, *columns: str | ProgressColumn) -> Progress:
-        """Make a progress bar, to be used as a context manager; silent when quiet or not on a terminal."""
+        """Return a progress bar, to be used as a context manager; hidden if quiet or not on a terminal."""
         return Progress(*columns, console=self._err, disable=not self.is_terminal, transient=True)
 
 
 class DownloadBar:
-    """Shows downloads, each from the moment when there is one."""
+    """Shows a bar for each download, from its first update on."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -122,7 +125,7 @@ class DownloadBar:
         self._task = TaskID(0)
 
     def show(self, name: str, received_bytes: int, total_bytes: int | None) -> None:
-        """Say how far it is, of how many bytes in all where that is known."""
+        """Update the bar of a download, or start one if `name` is new; the total is None if unknown."""
         if self._bar is None or name != self._name:
             self.close()
             self._console.note(f"Fetching {name}, once for all ...")
@@ -139,32 +142,32 @@ class DownloadBar:
         self._bar.update(self._task, completed=received_bytes, total=total_bytes)
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 def restore_terminal() -> None:
-    """Take back what a bar that is not ended does to a terminal: its line, and the hidden cursor."""
+    """Erase the line of an unclosed bar, and show the cursor that it hid."""
     err = _rich(stderr=True)
     err.control(Control((ControlType.ERASE_IN_LINE, 2), ControlType.CARRIAGE_RETURN, ControlType.SHOW_CURSOR))
 
 
 def print_error(error: ColorganError) -> None:
-    """Print what was expected, what was found, and what to do."""
+    """Print an error: what was expected, what was found, and what to do."""
     statement, advice = (on_one_line(spelled(part)) for part in (error.statement, error.advice))
     option = option_of(error.parameter) if error.parameter else ""
     named = "" if not option or option in statement + advice else f" ({option})"
     err, name = _rich(stderr=True), "colorgan:"
-    first, *rest = _broken(f"{name} {statement}", err)
+    first, *rest = _wrapped(f"{name} {statement}", err)
     err.print(f"[red]{name}[/red]{escape(first.removeprefix(name))}", soft_wrap=True)
-    for line in rest + (_broken(f"  {advice}{named}", err) if advice else []):
+    for line in rest + (_wrapped(f"  {advice}{named}", err) if advice else []):
         err.print(escape(line), soft_wrap=True)
 
 
 def print_bug(error: Exception, debug: bool) -> int:
-    """Print three lines about an error nobody foresaw, or its traceback, and return the exit code."""
+    """Print three lines about an unexpected error, or with `debug` its traceback, and return the exit code."""
     if debug:
         traceback.print_exception(error, file=sys.stderr)
         return EXIT_BUG

@@ -1,4 +1,4 @@
-"""From what is said of an option to a parameter of a command, and the options that several commands share."""
+"""Makes the parameters of commands from the metadata of options, and spells parameters as on the command line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import typer.core
 
 from colorgan.cli.streams import ReaderGoneError
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES
-from colorgan.options import RUNNING, Described, Option, described, options_of
+from colorgan.options import RUNNING, Option, OptionField, option_field, options_of
 
 _Function = Callable[..., None]
-# What a user gave of each class of options: values by name. Defaults and checks are the class's own.
+# The values that the user gave, by class of options and name; the class itself has the defaults and checks.
 Given = Mapping[type, dict[str, Any]]
 
 _KINDS = (
@@ -32,19 +32,19 @@ _KINDS = (
     ("training.train_options", "TrainOptions"),
     ("comparison.options", "CompareOptions"),
 )
-# Parameters of the library's functions that are no fields of options.
+# Command-line spellings of parameters of the library's functions that are not fields of options.
 _PARAMETERS = {"inputs": "INPUT", "listed": "--from-file", "sources": "SOURCE"} | {
     name: f"--{name}" for name in ("app", "data", "model", "output", "port", "resume", "run")
 }
 
 
 def given_path(text: str) -> Path:
-    """A path from the command line; an empty one, as of a shell's unset variable, would be the current folder."""
+    """Convert an argument to a path, refusing an empty one, as of an unset variable: it would be the current folder."""
     return Path(given_name(text))
 
 
 def given_name(text: str) -> str:
-    """The same as it was given: with the slash at its end that `Path` drops."""
+    """Return a path argument as given, with the trailing slash that `Path` drops, refusing an empty one."""
     if not text:
         raise typer.BadParameter("an empty name")
     return text
@@ -55,11 +55,11 @@ Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs 
 
 
 def command(*kinds: type, first: str) -> Callable[[_Function], _Function]:
-    """Say where a command's options come from; `with_options` makes them when the command is asked for.
+    """Declare the options of a command; `with_options` makes its parameters when the command is called.
 
     Args:
-        kinds: dataclasses; what a user gave of them comes to the function as its first argument, as `Given`.
-        first: names of what most people need, which the help shows before its panels, in this order.
+        kinds: dataclasses of options; the given values are passed as the function's first argument, as `Given`.
+        first: names of the most needed parameters, which the help shows before its panels, in this order.
     """
 
     def declare(function: _Function) -> _Function:
@@ -70,10 +70,10 @@ def command(*kinds: type, first: str) -> Callable[[_Function], _Function]:
 
 
 def with_options(function: _Function) -> _Function:
-    """Make a declared function as Typer takes it: with a parameter for each `Option`, its own or a dataclass's."""
+    """Wrap a function declared by `command` for Typer, with a parameter for each `Option`, its own or a dataclass's."""
     kinds, first = vars(function)["declared"]
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
-    options = {each.name: found for each in own if (found := described(each.name, each.annotation, each.default))}
+    options = {each.name: found for each in own if (found := option_field(each.name, each.annotation, each.default))}
     options |= {name: each for kind in kinds for name, each in options_of(kind).items()}
     spellings = _PARAMETERS | {name: _spelling(each) for name, each in options.items()}
     parameters = {each.name: each for each in own}
@@ -102,10 +102,10 @@ def with_options(function: _Function) -> _Function:
 
 
 class WithoutTypes:
-    """What a command or group is made with whose help is not to show Python's types."""
+    """Mixin of commands and groups that hides Python's types in their help."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """All arguments and options, --help too."""
+        """Return all arguments and options, including --help, without types."""
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in params:
             if parameter.param_type_name == "argument":
@@ -116,10 +116,10 @@ class WithoutTypes:
 
 
 class Command(WithoutTypes, typer.core.TyperCommand):
-    """A command that takes the spellings that its options had before and does not show them."""
+    """A command that also accepts the former spellings of its options, without showing them."""
 
     def make_parser(self, ctx: Any) -> Any:
-        """Make the parser, which knows them all."""
+        """Make the parser, with the former spellings."""
         parser = super().make_parser(ctx)
         for parameter in self.params:
             if spellings := vars(self.callback).get("hidden", {}).get(parameter.name):
@@ -130,11 +130,11 @@ class Command(WithoutTypes, typer.core.TyperCommand):
 
 
 def spelled(text: str, spellings: Mapping[str, str] | None = None) -> str:
-    """Spell the parameters in a text of the library as a command's user does.
+    """Replace the parameters in a text of the library by their spellings on the command line.
 
     Args:
-        text: with parameters in backticks: "`size`" becomes --size, "`loss=bins`" --loss bins.
-        spellings: of options by their names; of all commands where left out.
+        text: text with parameters in backticks: "`size`" becomes --size, "`loss=bins`" --loss bins.
+        spellings: spellings by parameter name; by default those of all commands.
     """
 
     def option(found: re.Match[str]) -> str:
@@ -147,18 +147,18 @@ def spelled(text: str, spellings: Mapping[str, str] | None = None) -> str:
 
 @cache
 def all_spellings() -> Mapping[str, str]:
-    """How each parameter of the library is spelled on the command line; none is spelled in two ways."""
+    """Return the command-line spelling of each parameter of the library, which is the same in all commands."""
     kinds = [getattr(import_module(f"colorgan.{module}"), name) for module, name in _KINDS]
     return _PARAMETERS | {name: _spelling(each) for kind in kinds for name, each in options_of(kind).items()}
 
 
 def option_of(parameter: str) -> str:
-    """How a parameter of the library is spelled on the command line."""
+    """Return the command-line spelling of a parameter of the library."""
     return all_spellings().get(parameter, _dashed(parameter))
 
 
-def _given(ctx: Any, values: Mapping[str, Any], options: Mapping[str, Described]) -> dict[str, Any]:
-    """The values of the options that stand on the command line or in the environment."""
+def _given(ctx: Any, values: Mapping[str, Any], options: Mapping[str, OptionField]) -> dict[str, Any]:
+    """Return the parsed and checked values of the options given on the command line or in the environment."""
     given = {}
     for name, each in options.items():
         source = ctx.get_parameter_source(name)
@@ -171,7 +171,7 @@ def _given(ctx: Any, values: Mapping[str, Any], options: Mapping[str, Described]
     return given
 
 
-def _parsed(each: Described, value: Any) -> Any:
+def _parsed(each: OptionField, value: Any) -> Any:
     if each.option.parse:
         return each.option.parse(value)
     if each.choices:
@@ -179,8 +179,8 @@ def _parsed(each: Described, value: Any) -> Any:
     return tuple(value) if get_origin(each.kinds[0]) is tuple else value
 
 
-def _completion(each: Described) -> Callable[[str], list[str]] | None:
-    """What a shell offers behind an option; it completes files by itself where nothing is offered."""
+def _completion(each: OptionField) -> Callable[[str], list[str]] | None:
+    """Return the completion of an option's values; None leaves it to the shell, which completes files."""
 
     def complete_choice(incomplete: str) -> list[str]:
         return [str(choice) for choice in each.choices if str(choice).startswith(incomplete)]
@@ -189,8 +189,8 @@ def _completion(each: Described) -> Callable[[str], list[str]] | None:
 
 
 def _complete_model(incomplete: str) -> list[str]:
-    """The names and the files of weights here that start like this."""
-    from colorgan.models.registry import NAMED_MODELS  # late: what fetches files takes as long as typer
+    """Return the model names and files of weights that start with a prefix."""
+    from colorgan.models.registry import NAMED_MODELS  # late: its import takes as long as typer's
 
     found = sorted(glob.glob(glob.escape(incomplete) + "*"))  # noqa: PTH207
     weights = [path for path in found if path.lower().endswith(SAFETENSORS_SUFFIXES + TORCH_SUFFIXES)]
@@ -198,21 +198,21 @@ def _complete_model(incomplete: str) -> list[str]:
 
 
 def _complete_models(incomplete: str) -> list[str]:
-    """The same for the last of several with commas between; what stands before stays."""
+    """Complete the last of several comma-separated models."""
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in _complete_model(last)]
 
 
 def _complete_start(incomplete: str) -> list[str]:
-    """The same for a training's start, which may be from scratch."""
+    """Complete the start of a training: a model, or `scratch`."""
     return _complete_model(incomplete) + [name for name in ("scratch",) if name.startswith(incomplete)]
 
 
 _COMPLETIONS = {"model": _complete_model, "models": _complete_models, "start": _complete_start}
 
 
-def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Parameter:
-    """A parameter as Typer reads it."""
+def _parameter(each: OptionField, text: str, *, is_first: bool) -> inspect.Parameter:
+    """Return the parameter of an option for Typer."""
     option, kind = each.option, each.kinds[0]
     if option.parse or each.choices:
         kind = list[str] if option.repeated else str
@@ -237,12 +237,12 @@ def _parameter(each: Described, text: str, *, is_first: bool) -> inspect.Paramet
     )
 
 
-def _metavar(each: Described) -> str:
+def _metavar(each: OptionField) -> str:
     return "NAME" if each.choices else "NUMBER" if each.is_number else "TEXT"
 
 
-def _spelling(each: Described) -> str:
-    """The spelling that changes what holds where the option is not given."""
+def _spelling(each: OptionField) -> str:
+    """Return the spelling that changes the default: of a switch that is on by default, the --no- form."""
     on, _, off = each.spellings[0].partition("/")
     return off if each.default is True else on
 

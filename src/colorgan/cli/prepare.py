@@ -1,4 +1,4 @@
-"""`colorgan prepare`: from photos to a set that `finetune` trains on."""
+"""The command `colorgan prepare`: makes a set of photos for training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def prepare(
 ) -> None:
     """Turn photos into a set for training: reduced, screened, split, in shards.
 
-    Gray, toned, tiny, unreadable and duplicate photos are left out; the set's manifest.jsonl says which and why.
+    Gray, toned, tiny, unreadable and duplicate photos are left out, as are those that colorgan colored; the set's
+    manifest.jsonl says which and why.
     """
     options = PrepareOptions(**given[PrepareOptions])
     console = Console(quiet)

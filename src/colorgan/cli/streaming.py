@@ -1,4 +1,4 @@
-"""What `colorgan colorize` was asked for, and how one photo goes through a pipe."""
+"""The request of `colorgan colorize`, and the coloring of one photo through a pipe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STREAM = Path("-")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, as it was given; the output with a slash at its end or without."""
+    """The arguments of the command as given; `output` keeps its trailing slash."""
 
     inputs: Sequence[str]
     output: str | None
@@ -38,32 +38,32 @@ class Request:
 
     @property
     def output_path(self) -> Path | None:
-        """The output without its slash."""
+        """The output as a path, without its trailing slash; None if there is none."""
         return Path(self.output) if self.output else None
 
     @property
     def may_have_page(self) -> bool:
-        """Whether there is a folder for a page, which was not asked for."""
+        """Whether the run could have written a page, but `--page` was not given."""
         output = self.output_path
         return not self.batch.page and not self.batch.dry_run and output is not None and os.path.isdir(output)
 
     @property
     def where(self) -> str:
-        """Where the results are, in words."""
+        """The place of the results, for messages."""
         if self.output and is_address(self.output):
             return shown_address(self.output).rstrip("/")
         return printable(self.output_path) if self.output_path else "beside the photos, as NAME-color"
 
     @property
-    def inputs_in_words(self) -> str:
-        """What was named, as short as a line."""
+    def inputs_label(self) -> str:
+        """The first three inputs and the number of further ones, for messages."""
         named = [printable(path if is_address(path) else Path(path)) for path in map(shown_address, self.inputs)]
         if self.from_file:
             named.append(f"the photos listed in {printable(self.from_file)}")
         return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
 
-    def photos_in_parts(self) -> Iterator[int] | None:
-        """Numbers that add up to that of the photos; None where only the run itself can find them."""
+    def count_photos(self) -> Iterator[int] | None:
+        """Return numbers of photos whose sum is their total; None if only the run itself can find them."""
         if self.from_file or any(map(is_address, self.inputs)):
             return None
         return count_photos([Path(path) for path in self.inputs], self.output_path)
@@ -95,10 +95,10 @@ def _check(request: Request) -> None:
 
 
 def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
-    """Color the photo that was asked for, and give the exit code.
+    """Color one photo from or to a standard stream, and return the exit code.
 
     Raises:
-        UsageError: what was asked for cannot be meant.
+        UsageError: the request has several inputs, or options that a stream does not allow.
         PhotoError: the photo cannot be read or colored.
         OutputError: the result cannot be written.
     """
@@ -121,8 +121,8 @@ def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
     colors = colorizer.predict(photo, request.options)
     result = encode_result(colorizer, photo, colors, request.options, suffix)
     write_bytes(result.data, sys.stdout.buffer if target == STREAM else target)
-    for word in result.warnings:
-        callbacks.console.note(f"{printable(source)}: {word}")
+    for warning in result.warnings:
+        callbacks.console.note(f"{printable(source)}: {warning}")
     return 0
 
 

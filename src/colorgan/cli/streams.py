@@ -1,4 +1,4 @@
-"""The standard streams, whatever they are: closed, full, without the letters, or with a reader that takes nothing."""
+"""The standard streams, also if they are closed, full, of a narrow encoding, or not read at the other end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import IO, Any, cast
 from colorgan.errors import Interrupted, OutputError
 from colorgan.signals import received
 
-_LOOK_UP_S = 0.5
-_MOST_AFTER_SIGNAL_S = 2.0
-_LETTERS_AT_ONCE = 1000  # at most 4096 bytes: what a pipe that takes any takes whole
+_POLL_S = 0.5
+_TIMEOUT_AFTER_SIGNAL_S = 2.0
+_CHARACTERS_AT_ONCE = 1000  # at most 4096 bytes, which a writable pipe takes whole
 
 
 def open_missing_streams() -> None:
-    """Open those that the process was started without: nothing comes from there, and what is written is lost.
+    """Open the standard streams that the process was started without on the null device.
 
-    Otherwise the next file to be opened would take their numbers.
+    Otherwise the next opened files would get their file descriptors. Characters that an encoding lacks are escaped.
     """
     for number in range(3):
         try:
@@ -37,11 +37,11 @@ def open_missing_streams() -> None:
 
 
 class Stream:
-    """Standard output or error, as `sys` has it at each moment; writing waits for a reader, and hears signals."""
+    """Wraps the current standard output or error; writing waits until it is writable, and polls for signals."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._is_given_up = False
+        self._has_timed_out = False
 
     @property
     def _stream(self) -> IO[str]:
@@ -55,44 +55,44 @@ class Stream:
 
         Raises:
             OSError: it cannot be written.
-            Interrupted: a signal came, and nobody reads.
+            Interrupted: a signal was received, and the pipe is not read.
         """
-        if not text:  # whoever asks by it what kind of a stream this is gets that one's answer
+        if not text:  # an empty write probes the kind of the stream, as click does: pass its answer on
             return self._stream.write(text)
-        for start in range(0, len(text), _LETTERS_AT_ONCE):
+        for start in range(0, len(text), _CHARACTERS_AT_ONCE):
             self._wait_for_reader()
-            self._stream.write(text[start : start + _LETTERS_AT_ONCE])
+            self._stream.write(text[start : start + _CHARACTERS_AT_ONCE])
             self._stream.flush()
         return len(text)
 
     def flush(self) -> None:
-        """Flush what others wrote."""
+        """Flush the wrapped stream."""
         self._stream.flush()
 
     def _wait_for_reader(self) -> None:
-        waited_s = _MOST_AFTER_SIGNAL_S if self._is_given_up else 0.0
+        waited_s = _TIMEOUT_AFTER_SIGNAL_S if self._has_timed_out else 0.0
         while not self._is_writable():
             number = received()
-            if number is not None and waited_s >= _MOST_AFTER_SIGNAL_S:
-                self._is_given_up = True
+            if number is not None and waited_s >= _TIMEOUT_AFTER_SIGNAL_S:
+                self._has_timed_out = True
                 advice = "Whoever reads what is printed takes nothing; the same command again goes on with the rest."
                 raise Interrupted(number, advice)
-            waited_s = waited_s + _LOOK_UP_S if number is not None else 0.0
+            waited_s = waited_s + _POLL_S if number is not None else 0.0
 
     def _is_writable(self) -> bool:
-        if os.name == "nt":  # it looks at sockets alone
+        if os.name == "nt":  # select takes only sockets on Windows
             return True
         try:
-            wait_s = 0.0 if self._is_given_up else _LOOK_UP_S
+            wait_s = 0.0 if self._has_timed_out else _POLL_S
             return bool(select.select([], [self._stream.fileno()], [], wait_s)[1])
-        except (OSError, ValueError):  # no file of the system's, or closed: writing says what is wrong
+        except (OSError, ValueError):  # not a file of the system, or closed: the write raises the reason
             return True
 
 
-class Words(Stream):
-    """Standard error: what nobody can or will read is lost, and breaks nothing.
+class MessageStream(Stream):
+    """Standard error, on which errors of writing are ignored.
 
-    A training that ends since its terminal was closed still has to be saved, and its bar to be taken down.
+    A training that ends because its terminal was closed still has to be saved, and its bar to be closed.
     """
 
     def __init__(self) -> None:
@@ -100,25 +100,25 @@ class Words(Stream):
 
     @property
     def _stream(self) -> IO[str]:
-        # Rich puts a file of its own there while a bar is drawn, which would print through this one again.
+        # While a bar is shown, rich replaces sys.stderr by a proxy that would write to this stream again.
         return cast(IO[str], getattr(sys.stderr, "rich_proxied_file", sys.stderr))
 
     def write(self, text: str) -> int:
-        """Write, or lose, the text."""
+        """Write the text, ignoring errors."""
         with contextlib.suppress(OSError, ValueError, Interrupted):
             super().write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush what is written."""
+        """Flush the stream, ignoring errors."""
         with contextlib.suppress(OSError, ValueError):
             super().flush()
 
 
 class ReaderGoneError(OutputError):
-    """Whoever read standard output has closed it, as `head` does.
+    """The reader of standard output has closed it, as `head` does.
 
-    Of what a command only tells, such as its help, that one has had enough; of work it is an error.
+    This is no error for a command that only prints, such as help; for one that works it is, see `of_work`.
     """
 
     def __init__(self) -> None:
@@ -126,12 +126,12 @@ class ReaderGoneError(OutputError):
         super().__init__("to print results", "whoever read them has gone", advice)
 
     def of_work(self) -> OutputError:
-        """The error that it is where the command does more than tell."""
+        """Return the error for a command that does more than print."""
         return OutputError(self.expected, self.found, self.advice)
 
 
 class Results(Stream):
-    """Standard output as it was: what cannot be written is an error, and is not tried once more when Python ends."""
+    """Wraps the original standard output; a failed write raises our error, and is not retried when Python exits."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__("stdout")
@@ -145,25 +145,25 @@ class Results(Stream):
         """Write all of the text.
 
         Raises:
-            ReaderGoneError: nobody reads it any more.
+            ReaderGoneError: the reader has closed it.
             OutputError: it cannot be written.
-            Interrupted: a signal came, and nobody reads.
+            Interrupted: a signal was received, and the pipe is not read.
         """
-        with self._saying_why():
+        with self._converting_errors():
             return super().write(text)
 
     def flush(self) -> None:
-        """Flush what others wrote.
+        """Flush the stream.
 
         Raises:
-            ReaderGoneError: nobody reads it any more.
+            ReaderGoneError: the reader has closed it.
             OutputError: it cannot be written.
         """
-        with self._saying_why():
+        with self._converting_errors():
             super().flush()
 
     @contextmanager
-    def _saying_why(self) -> Iterator[None]:
+    def _converting_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -177,7 +177,7 @@ class Results(Stream):
 
 @contextmanager
 def checked_results() -> Iterator[Results]:
-    """Have standard output checked meanwhile."""
+    """Replace `sys.stdout` by `Results` within the block."""
     original = sys.stdout
     results = Results(original)
     sys.stdout = cast(Any, results)
@@ -188,19 +188,19 @@ def checked_results() -> Iterator[Results]:
 
 
 class InterruptibleReader:
-    """Reads what comes, and calls a check that may raise while nothing does."""
+    """Reads from a file or pipe, and while waiting for input calls `check`, which may raise to stop."""
 
     def __init__(self, file: IO[bytes], check: Any) -> None:
         self._file, self._check = file, check
 
     def read1(self, size: int) -> bytes:
-        """Some bytes, once there are any; none at the end."""
+        """Wait for input, and return at most `size` bytes; empty at the end."""
         try:
             number = self._file.fileno()
         except OSError:  # in memory
             return self._file.read(size)
         while True:
-            if os.name == "nt" or select.select([number], [], [], _LOOK_UP_S)[0]:
+            if os.name == "nt" or select.select([number], [], [], _POLL_S)[0]:
                 with contextlib.suppress(BlockingIOError):
                     return os.read(number, size)
             self._check()

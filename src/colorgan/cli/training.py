@@ -1,4 +1,4 @@
-"""`colorgan finetune` and `colorgan train`: stage 1, and stage 2, each under a bar."""
+"""The commands `colorgan finetune` (stage 1) and `colorgan train` (stage 2), with their progress bar."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from colorgan.training.launch import TrainingResult
     from colorgan.training.options import RunOptions
 
-_BAR_WIDTH = 16  # characters: at 80 columns time left, epoch, speed and a loss stand beside it
-_SHOWN = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
+_BAR_WIDTH = 16  # characters: at 80 columns this leaves room for time left, epoch, speed and a loss
+_TRAIN_LOSSES = ("d_loss", "g_loss", "g_adversarial", "g_l1")  # terms of the loss for which the bar of `train` has room
 Set = Annotated[
     Path, Option("The set that prepare wrote: its folder, or the address of a copy.", FILES, metavar="PATH")
 ]
 Run = Annotated[Path, Option("The run folder: log, samples, weights, checkpoints.", FILES, metavar="PATH")]
-Resume = Annotated[bool, Option("Go on with the run's own options where none is given.", FILES)]
-Overwrite = Annotated[bool, Option("Remove the run in the run folder and start afresh.", FILES)]
+Resume = Annotated[bool, Option("Continue the run in the run folder with its own options, except those given.", FILES)]
+Overwrite = Annotated[bool, Option("Delete the run in the run folder and start again.", FILES)]
 
 
 @command(FinetuneOptions, first="data start recipe max_minutes run resume")
@@ -72,11 +72,11 @@ def train(
     """
     options = TrainOptions.from_recipe(given[TrainOptions])
     resumed = given[TrainOptions] if resume else None
-    _run_with_bar("train", options, (data, run), resumed, overwrite, quiet, _SHOWN)
+    _run_with_bar("train", options, (data, run), resumed, overwrite, quiet, _TRAIN_LOSSES)
 
 
 class TrainingBar(CommandCallbacks):
-    """Draws a run's progress, and prints a line per validation; of the terms of the loss, all where none is named."""
+    """Shows a run's progress with the named terms of the loss, or all, and prints a line per validation."""
 
     def __init__(self, console: Console, watch: SignalWatch, losses: Sequence[str] = ()) -> None:
         super().__init__(console, watch)
@@ -88,7 +88,7 @@ class TrainingBar(CommandCallbacks):
         self._first: TrainingStep | None = None
 
     def on_step(self, step: TrainingStep) -> None:
-        """Move the bar on."""
+        """Update the bar."""
         if self._task is None or self._first is None:
             self.download.close()
             self.bars.enter_context(self.bar)
@@ -101,7 +101,7 @@ class TrainingBar(CommandCallbacks):
         self.bar.update(self._task, completed=step.share, description=self._fitting(parts))
 
     def _fitting(self, parts: Sequence[str]) -> str:
-        """As many of the parts as there is room for, from the first on."""
+        """Join the leading parts for which the terminal has room."""
         room = self.bar.console.width - _BAR_WIDTH - len("  100%  10:00:00  ")
         text, *rest = (part for part in parts if part)
         for part in rest:
@@ -123,13 +123,13 @@ class TrainingBar(CommandCallbacks):
         )
 
     def on_end(self, lines: Sequence[str]) -> None:
-        """Print how the run went."""
+        """Print the lines of the verdict."""
         for line in lines:
             self.console.note(line, is_prose=True)
 
 
-def _leads() -> bool:
-    """Whether this is the one process that prints, of several that torchrun numbers."""
+def _is_primary() -> bool:
+    """Whether this is the one process that prints, of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -142,14 +142,14 @@ def _run_with_bar(
     quiet: bool,
     losses: Sequence[str] = (),
 ) -> None:
-    """Train under a bar that shows these terms of the loss, or all, and say where the result is.
+    """Train with a progress bar that shows the named terms of the loss, or all, and print where the result is.
 
-    The places are the set and the run folder. Where something is `given`, the run goes on with its own options and that
-    over them, in place of `options`.
+    The places are the set and the run folder. If `given` is not None, the run is resumed with its own options, updated
+    by `given`, in place of `options`.
     """
     data, run = places
     named = whole_address(data.as_posix()) if is_address(data.as_posix()) else str(data)
-    console = Console(quiet or not _leads())
+    console = Console(quiet or not _is_primary())
     console.note(f"Training on the set {shown_address(named)}, with the run folder {run} ...")
     resume = f"Go on with: colorgan {verb} --resume --data {shlex.quote(shown_address(named))} --run {_quoted(run)}"
     with watch_signals(resume) as watch:
@@ -165,7 +165,7 @@ def _run_with_bar(
             saved = os.path.exists(run / "run.json")
             advice = f"The run is saved. {resume}" if saved else "Nothing was saved; the same command begins anew."
             raise Interrupted(error.exit_code - 128, advice) from error
-    if _leads():
+    if _is_primary():
         _print_result(console, run, options.start, result)
 
 

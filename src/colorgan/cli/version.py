@@ -1,4 +1,4 @@
-"""`colorgan --version`: what a bug report needs."""
+"""The output of `colorgan --version`: the versions and paths that a bug report needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BESIDE_TORCH = ("torchvision", "numpy", "pillow", "safetensors", "typer")
 
 
 def version_lines() -> list[str]:
-    """Say the versions, the device that `auto` takes, and where the models are; where torch fails, say how."""
+    """Return lines with the versions, the device of `auto`, and the models; if torch cannot be used, with its error."""
     lines = [
         f"colorgan {__version__}",
         f"Python {platform.python_version()} on {platform.platform()} ({sys.executable})",
@@ -28,7 +28,7 @@ def _torch_lines() -> list[str]:
         from colorgan.devices import describe_device, resolve_device
 
         return [f"torch {torch.__version__}", f"device: {describe_device(resolve_device('auto'))}"]
-    except (ImportError, OSError, RuntimeError, ColorganError) as error:  # just what such a report is about
+    except (ImportError, OSError, RuntimeError, ColorganError) as error:  # what the bug report may be about
         return [f"torch: {type(error).__name__}: {str(error)[:200]}"]
 
 

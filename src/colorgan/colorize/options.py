@@ -28,12 +28,12 @@ class ColorizeOptions(Checked):
     """
 
     saturation: Annotated[
-        float, Option("Factor on the colors; 0 is gray, 1 as predicted.", COLORS, minimum=0, maximum=4)
+        float, Option("Factor on the predicted chroma; 0 is gray, 1 as predicted.", COLORS, minimum=0, maximum=4)
     ] = 1.0
     temperature: Annotated[
         float | None,
         Option(
-            "How decided the colors are: lower is bolder and surer, higher is softer and browner.",
+            "Softmax temperature of the predicted colors: lower is bolder, higher is softer and browner.",
             COLORS,
             minimum=0.01,
             maximum=100,
@@ -44,7 +44,7 @@ class ColorizeOptions(Checked):
     render_size: Annotated[
         int | None,
         Option(
-            "Short side at which the network sees a photo.",
+            "Short side to which a photo is resized for the network.",
             COLORS,
             minimum=16,
             maximum=4096,
@@ -55,18 +55,18 @@ class ColorizeOptions(Checked):
     fit: Annotated[
         Fit,
         Option(
-            "The network sees a photo in its own shape, or squeezed into a square as ECCV16's demo does it; colors "
-            "that sRGB does not have are then clipped channel by channel as there.",
+            "shape keeps a photo's aspect ratio for the network; square squeezes it into a square and clips out-of-"
+            "gamut colors channel by channel, as ECCV16's demo does.",
             COLORS,
         ),
     ] = "shape"
     confidence: Annotated[
-        bool, Option("Also write NAME-confidence.png, white where the network was sure of its colors.", RESULTS)
+        bool, Option("Also write NAME-confidence.png: white where the network is sure of its colors.", RESULTS)
     ] = False
     variants: Annotated[
         int,
         Option(
-            "Number of plausible colorings of each photo, the first of them the plain one; further ones are written as "
+            "Number of plausible colorings of each photo; the first is the usual result, the others are written as "
             "NAME-variant-2 and so on.",
             RESULTS,
             minimum=1,
@@ -77,18 +77,18 @@ class ColorizeOptions(Checked):
     edges: Annotated[
         bool | None,
         Option(
-            "Let colors end where the photo has edges, however coarse the network's answer is.",
+            "Align the network's coarse colors with the edges of the photo (guided filter).",
             COLORS,
             unset=_MODELS_OWN,
         ),
     ] = None
     max_megapixels: Annotated[
-        float, Option("Megapixels of the largest photo that is accepted.", FILES, minimum=0.001, unit="megapixels")
+        float, Option("Size of the largest photo that is accepted.", FILES, minimum=0.001, unit="megapixels")
     ] = 500.0
     format: Annotated[
         FormatName,
         Option(
-            "File format of the results; keep is that of each photo, or what stands for it where that is not written.",
+            "File format of the results; keep is each photo's own, or a similar one if colorgan cannot write that.",
             RESULTS,
         ),
     ] = "keep"
@@ -96,23 +96,25 @@ class ColorizeOptions(Checked):
     keep_metadata: Annotated[
         bool,
         Option(
-            "Keep, or drop, EXIF data and the like in the results.", RESULTS, flags="--keep-metadata/--strip-metadata"
+            "Copy EXIF, IPTC and XMP data into the results, or strip it.",
+            RESULTS,
+            flags="--keep-metadata/--strip-metadata",
         ),
     ] = True
     mark: Annotated[
         bool,
-        Option("Say in the results, as IPTC's standard has it, that a trained model colored them, and which.", RESULTS),
+        Option("Mark the results as colored by a trained model, by the IPTC standard, with the model's name.", RESULTS),
     ] = True
     bit_depth: Annotated[
-        Literal[8, 16], Option("Bits a channel; 16 in TIFFs, with the extra tiff.", RESULTS, unit="bits")
+        Literal[8, 16], Option("Bits per channel; 16 is for TIFFs, with the extra tiff.", RESULTS, unit="bits")
     ] = 8
     unsure: Annotated[
-        Unsure, Option("Keep the colors of regions where the network does not know them, or leave those gray.", COLORS)
+        Unsure, Option("What to do where the network is unsure: keep its colors, or fade to gray.", COLORS)
     ] = "keep"
     like: Annotated[
         str,
         Option(
-            "A photo in color: what is like something in it takes its colors.",
+            "A color photo as a reference: what looks like something in it gets its colors.",
             COLORS,
             metavar="REFERENCE",
             unset="none",
@@ -121,8 +123,8 @@ class ColorizeOptions(Checked):
     hints: Annotated[
         tuple[Hint, ...],
         Option(
-            "A color for a place of the photo, counted in pixels from its top left: #8b1a1a, navy, or keep for what is "
-            "to stay gray; as often as wanted.",
+            "A color for a place of the photo, in pixels from its top left: #8b1a1a, navy, or keep to leave it gray; "
+            "can be repeated.",
             COLORS,
             flags="--hint",
             metavar="X,Y=COLOR",
@@ -134,8 +136,8 @@ class ColorizeOptions(Checked):
     hints_file: Annotated[
         str,
         Option(
-            "A PNG of the photo's size that is transparent but where colors are painted, or places as JSON; what lies "
-            "beside the photo is then not looked at.",
+            "A PNG of the photo's size, transparent except where colors are painted, or a JSON file of places; hint "
+            "files beside the photo are then ignored.",
             COLORS,
             flags="--hints",
             metavar="FILE",

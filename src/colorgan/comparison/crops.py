@@ -16,7 +16,7 @@ from PIL import Image
 from colorgan.comparison.results import Failure
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError, reason_of
-from colorgan.images.decode import read_rgb
+from colorgan.images.decode import is_colorized, read_rgb
 from colorgan.images.discovery import has_photo_suffix
 from colorgan.images.toning import Toning, toning_of
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
@@ -35,7 +35,7 @@ class Crop:
         entry: the photo in its source.
         sha256: of its file.
         rgb: (S, S, 3) uint8, sRGB.
-        colorless: why it has no true colors (gray, toned), or "" if it has.
+        colorless: why it has no true colors (gray, toned, colored by colorgan), or "" if it has.
         enlarged: whether the photo was smaller than the square.
     """
 
@@ -86,8 +86,10 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
     return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
 
-def colorless_reason(rgb: Pixels) -> str:
-    """Return why a photo has no true colors to compare with (gray, toned); empty if it has."""
+def colorless_reason(rgb: Pixels, data: bytes) -> str:
+    """Return why a photo has no true colors to compare with, by its crop and its file's bytes; empty if it has."""
+    if is_colorized(io.BytesIO(data)):
+        return "colored by colorgan"
     toning = toning_of(Image.fromarray(rgb))
     return "" if toning is Toning.color else toning.value
 
@@ -98,11 +100,12 @@ def read_crop(entry: Entry, size_px: int) -> Crop | Failure:
         data = entry.read()
         image = read_rgb(io.BytesIO(data))
         rgb = crop(image, size_px)
+        colorless = colorless_reason(rgb, data)
     except PhotoError as error:
         return failure(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
         return failure(entry, reason_of(error))
-    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless_reason(rgb), min(image.size) < size_px)
+    return Crop(entry, hashlib.sha256(data).hexdigest(), rgb, colorless, min(image.size) < size_px)
 
 
 def read_crops(

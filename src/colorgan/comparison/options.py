@@ -39,7 +39,7 @@ class CompareOptions(Checked):
     models: Annotated[
         tuple[str, ...],
         Option(
-            "Names or paths of weights, with commas between; may be given again.",
+            "Names or paths of weights, separated by commas; can be repeated.",
             _WHAT,
             flags="--models --model",
             metavar="NAMES|PATHS",
@@ -50,12 +50,12 @@ class CompareOptions(Checked):
         ),
     ] = ()
     size: Annotated[
-        int, Option("Side of the square that is measured.", _WHAT, minimum=32, maximum=2048, unit="pixels")
+        int, Option("Side of the square crop that is measured.", _WHAT, minimum=32, maximum=2048, unit="pixels")
     ] = 256
     examples: Annotated[
         int,
         Option(
-            "Photos with colors of their own to write in every model's colors, at most, and likewise of those without.",
+            "Maximum number of example photos with true colors to write in every model's colors, and of those without.",
             _WHAT,
             minimum=0,
             unit="photos",
@@ -68,7 +68,7 @@ class CompareOptions(Checked):
     previous: Annotated[
         tuple[Path, ...],
         Option(
-            "Put the models of earlier results beside these; they must be of the same photos and protocol.",
+            "Add the models of an earlier comparison; it must be of the same photos and protocol.",
             _WHAT,
             flags="--with",
             metavar="RESULTS.JSON",
@@ -77,6 +77,8 @@ class CompareOptions(Checked):
     ] = ()
     perceptual: Annotated[
         bool,
-        Option("FID, KID and LPIPS too, of 50 photos or more (the extra metrics; fetches two networks once).", _WHAT),
+        Option(
+            "Also measure FID, KID and LPIPS, on 50 photos or more (extra metrics; fetches two networks once).", _WHAT
+        ),
     ] = False
     overwrite: Annotated[bool, OVERWRITE] = False

@@ -1,4 +1,4 @@
-"""The options of `prepare`, importable without torch: the command line makes its own of them."""
+"""Options of `prepare`, without torch; `cli` makes its parameters from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -11,10 +11,10 @@ _CHOICE = "Choice of photos"
 
 
 def parse_classes(text: str) -> int | tuple[str, ...]:
-    """A number of classes, or their names with commas between.
+    """Parse a number of classes, or their names with commas between.
 
     Raises:
-        UsageError: it is no number and names none.
+        UsageError: the text is no number and holds no name.
     """
     if text.strip().isdecimal():
         return int(text)
@@ -27,16 +27,16 @@ def parse_classes(text: str) -> int | tuple[str, ...]:
 
 @dataclass(frozen=True)
 class PrepareOptions(Checked):
-    """What is to be in a set; it depends on all of them but `workers` and `overwrite`."""
+    """Options of a set, which depends on all of them but `workers` and `overwrite`."""
 
     size: Annotated[
         int,
-        Option("The short side that larger photos are reduced to.", _CHOICE, minimum=8, maximum=4096, unit="pixels"),
+        Option("Short side to which larger photos are reduced.", _CHOICE, minimum=8, maximum=4096, unit="pixels"),
     ] = 256
     classes: Annotated[
         int | tuple[str, ...] | None,
         Option(
-            "Class folders to keep: a number, chosen by the seed, or names with commas between.",
+            "Class folders to keep: a number of them, chosen by the seed, or names separated by commas.",
             _CHOICE,
             metavar="N|NAMES",
             unset="all",
@@ -44,27 +44,29 @@ class PrepareOptions(Checked):
         ),
     ] = None
     per_class: Annotated[
-        int | None, Option("Photos to keep of each class, at most.", _CHOICE, minimum=1, unit="photos", unset="all")
+        int | None, Option("Maximum photos kept of each class.", _CHOICE, minimum=1, unit="photos", unset="all")
     ] = None
     val_fraction: Annotated[
-        float, Option("Share of the photos to hold back for validation.", _CHOICE, minimum=0, maximum=0.9)
+        float, Option("Share of the photos held back for validation.", _CHOICE, minimum=0, maximum=0.9)
     ] = 0.05
     min_chroma: Annotated[
         float,
         Option(
-            "Lab units: photos whose mean chroma is below are gray and left out; 0 keeps gray and toned ones.",
+            "Leave out photos with a lower mean chroma (Lab units) as gray; 0 keeps gray and toned ones.",
             _CHOICE,
             minimum=0,
         ),
     ] = 2.0
-    min_side: Annotated[int, Option("Photos with a shorter side are left out.", _CHOICE, minimum=8, unit="pixels")] = 64
+    min_side: Annotated[
+        int, Option("Leave out photos whose shorter side is below this.", _CHOICE, minimum=8, unit="pixels")
+    ] = 64
     encoding: Annotated[
         Literal["jpeg", "webp"],
-        Option("How photos are stored: jpeg in quality 95, webp in 65 and a third of the bytes.", FILES),
+        Option("How photos are stored: jpeg at quality 95, or webp at quality 65 in a third of the bytes.", FILES),
     ] = "jpeg"
     workers: Annotated[
         int | None,
         Option("Threads that read and reduce photos.", RUNNING, minimum=1, maximum=256, unset="one per core"),
     ] = None
     seed: Annotated[int, SEED] = 0
-    overwrite: Annotated[bool, Option("Replace a set, once the new one is whole.", FILES)] = False
+    overwrite: Annotated[bool, Option("Replace an existing set once the new one is complete.", FILES)] = False

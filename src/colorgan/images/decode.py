@@ -18,7 +18,8 @@ from colorgan.errors import DamagedPhotoError, PhotoError, reason_of
 from colorgan.images import openers
 from colorgan.images.formats import A_PHOTO, PHOTO_SUFFIXES
 from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
-from colorgan.images.metadata.read import of_tags, orientation_of
+from colorgan.images.metadata.read import XMP_TAG, of_tags, orientation_of, packet_of
+from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.openers import UnknownTiffError, open_image
 from colorgan.images.photo import Photo, assemble_photo, from_image, rgb_from_image, rgb_from_raster
 from colorgan.images.pixels import Raster
@@ -110,6 +111,21 @@ def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> 
                 size = image.size
         _check_size(options.max_megapixels, *size)
         return size
+
+
+def is_colorized(source: Path | BinaryIO) -> bool:
+    """Whether a photo's XMP records that colorgan colored it, so that its colors are not true; no pixel is decoded.
+
+    Raises:
+        PhotoError: it cannot be read, with the reason.
+    """
+    with _converting_errors(), _open_file(source) as file:
+        location = _locate_photo(file, ReadOptions())
+        try:
+            with location.open() as image:
+                return is_marked(packet_of(image))
+        except UnknownTiffError:
+            return is_marked(samples.tags_at(file, location.directory, []).get(XMP_TAG))
 
 
 def check_start(path: Path) -> None:

@@ -27,6 +27,12 @@ _HOUSEKEEPING = {
     "lost+found",
     "system volume information",
 }
+# Folders in which comparisons and training runs keep pictures, each with files that colorgan writes beside it.
+_REPORTS = {
+    "pictures": ("report.html", "results.json"),
+    "sheets": ("report.html", "results.json"),
+    "samples": ("metrics.jsonl", "run.json"),
+}
 HINTS_SUFFIXES = (".hints.png", ".hints.json")  # appended to the stem of the photo
 State = TypeVar("State")
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
@@ -113,6 +119,15 @@ def is_housekeeping(name: str) -> bool:
     return (name.startswith(".") and name != "..") or name.lower() in _HOUSEKEEPING
 
 
+def is_left_out(folder: str) -> bool:
+    """Whether a search skips a folder: a housekeeping one, or one of pictures written by a comparison or training."""
+    parent, name = os.path.split(folder)
+    reports = _REPORTS.get(name, ())
+    return is_housekeeping(name) or (
+        bool(reports) and all(os.path.isfile(os.path.join(parent, each)) for each in reports)
+    )
+
+
 def find_photos(
     folder: str,
     visited: PathSet | None = None,
@@ -124,7 +139,7 @@ def find_photos(
     Args:
         folder: the root, searched whatever its name is.
         visited: real paths of folders to skip; each searched one is added, so that links cannot form cycles.
-        on_skipped: called with the path of each hidden or housekeeping folder, which is not searched.
+        on_skipped: called with the path of each subfolder that is not searched, by `is_left_out`.
         on_other_suffix: called with the lowercase suffix of each file that is no photo by its name and not hidden.
 
     Yields:
@@ -144,10 +159,11 @@ def find_photos(
         if names:
             yield Listing(place, relative, names, hints=hints)
         for name in reversed(folders):
-            if is_housekeeping(name):
-                on_skipped(os.path.join(place, name))
+            below = os.path.join(place, name)
+            if is_left_out(below):
+                on_skipped(below)
             else:
-                waiting.append((os.path.join(place, name), os.path.join(relative, name)))
+                waiting.append((below, os.path.join(relative, name)))
 
 
 def _entries(folder: str, on_other_suffix: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:

@@ -1,1 +1,1 @@
-"""Stores of objects, such as S3: how they are reached through fsspec, and what their answers mean."""
+"""Object stores such as S3, through fsspec: access, and the conversion of their errors."""

@@ -1,4 +1,4 @@
-"""Stores of objects through fsspec: which file system is an address's, and what keeps one from being used here."""
+"""Access to object stores through fsspec: checking addresses, their file systems, and reading bytes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import truststore
 
 from colorgan.addresses import shown_address, split_address
 from colorgan.errors import UsageError, missing_extra
-from colorgan.stores.answers import explained
+from colorgan.stores.answers import converting_store_errors
 
 S3 = ("s3", "s3a")
 WEB = ("http", "https")
 
 
 def check_address(address: str, what: str = "photos") -> None:
-    """Refuse an address, of photos or `what` there is, that cannot be meant, or for which something is missing here.
+    """Refuse an address that cannot be used here; `what` names what is at it, for the message.
 
     Raises:
-        UsageError: no connection is allowed, the package for it is not installed, or it holds a password.
+        UsageError: connections are not allowed, the package for its scheme is not installed, or it has a password.
     """
     scheme, rest = split_address(address)
     if ":" in rest.partition("/")[0].rpartition("@")[0]:
@@ -34,16 +34,16 @@ def check_address(address: str, what: str = "photos") -> None:
 
 
 def file_system(address: str) -> Any:
-    """The fsspec file system of an address, without a cache of listings.
+    """Return the fsspec file system of an address, without a cache of listings.
 
     Raises:
-        UsageError: the package for it is not installed, or it is of no known kind.
+        UsageError: the package for its scheme is not installed, or the scheme is unknown.
     """
     scheme = split_address(address)[0]
     try:
         import fsspec
 
-        more = {"ssl": _trusted()} if scheme in WEB else {}
+        more = {"ssl": _system_certificates()} if scheme in WEB else {}
         return fsspec.filesystem(scheme, use_listings_cache=False, **more)
     except ImportError as error:
         needed = f"what {scheme}:// needs"
@@ -56,19 +56,19 @@ def file_system(address: str) -> Any:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates of the system; one object, since fsspec keeps a file system for each."""
+def _system_certificates() -> ssl.SSLContext:
+    """Return one context with the system's certificates: fsspec keeps a file system for each that it is given."""
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def read_bytes(address: str, start: int | None = None, end: int | None = None) -> bytes:
-    """Read an object that has to be there, or a part of it; what a store answers is raised in words of our own."""
-    with explained("to read", address, is_place=True):
+    """Read an object, or its bytes from `start` up to `end`, raising errors as `converting_store_errors` does."""
+    with converting_store_errors("to read", address, is_place=True):
         data: bytes = file_system(address).cat_file(object_name(address), start=start, end=end)
         return data
 
 
 def object_name(address: str) -> str:
-    """What a store calls an object: for the web the whole address, for others what follows the scheme."""
+    """Return an object's name for fsspec: the whole address for the web, else the part after the scheme."""
     scheme, path = split_address(address)
     return address if scheme in WEB else path

@@ -1,4 +1,4 @@
-"""What stores of objects answer, in words of our own: their texts and addresses may hold keys and signatures."""
+"""Converts the errors of object stores into our own, since their texts and addresses may hold keys and signatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from colorgan.addresses import shown_address
 from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
 
 _GO_ON = "The same command again goes on with the rest."
-# What stores answer, by code or HTTP status: what was found, and what to do.
+# Parts of our messages (what was found, advice) for the error codes and HTTP statuses of stores.
 _EXPIRED = ("the credentials have expired", f"Get new ones. {_GO_ON}")
 _REFUSED = (
     "the credentials are refused",
@@ -34,20 +34,25 @@ _NOT_THERE = ("NoSuchKey", "404", "410")
 
 
 @contextmanager
-def explained(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
-    """Say in words of our own what a store answered.
+def converting_store_errors(doing: str, address: str, *, is_place: bool) -> Iterator[None]:
+    """Convert the errors of a store into our own.
 
     Args:
-        doing: what was tried, as "to read".
-        address: where.
-        is_place: whether it is that of all photos or results, and not of one photo that can fail alone.
+        doing: the attempted operation for the message, as "to read".
+        address: the address of the operation.
+        is_place: whether all photos or results depend on the address, rather than one photo that can fail alone.
+
+    Raises:
+        UsageError: there is no such bucket; with `is_place` also if there is no such object or folder.
+        PhotoError: without `is_place`, the object does not exist or may not be read.
+        StorageError: any other error.
     """
     try:
         yield
     except ColorganError:
         raise
     except Exception as error:
-        # Without what it comes from: a traceback would show addresses with their signatures.
+        # Without its cause: a traceback would show addresses with their signatures.
         raise _error(error, f"{doing} {shown_address(address)}", is_place=is_place) from None
 
 
@@ -57,7 +62,7 @@ def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
         return StorageError(expected, *_UNTRUSTED)
     if code == "NoSuchBucket":
         return UsageError(expected, "there is no such bucket", "Check its name.")
-    # Of a web server that does not answer, fsspec says that there is no such file.
+    # fsspec raises FileNotFoundError for a web server that does not answer.
     is_silent = not code and _is_no_answer(error)
     if code in _NOT_THERE or (not code and not is_silent and isinstance(error, FileNotFoundError)):
         kind = UsageError if is_place else PhotoError
@@ -73,7 +78,7 @@ def _error(error: Exception, expected: str, *, is_place: bool) -> ColorganError:
 
 
 def code_of(error: BaseException) -> str:
-    """The code of an answer, as the libraries of stores hand it on; the HTTP status where there is no other."""
+    """Return the error code of a store's answer, or the HTTP status if it has none; empty if nothing answered."""
     for each in _chain(error):
         response = getattr(each, "response", None)
         if isinstance(response, dict) and "Error" in response:
@@ -84,7 +89,7 @@ def code_of(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it came of."""
+    """Yield an error and the chain of its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -99,7 +104,7 @@ def _is_no_answer(error: BaseException) -> bool:
 
 
 def _is_untrusted(error: BaseException) -> bool:
-    """Whether nobody vouched for whoever answered, as for a company's proxy whose authority is not known here."""
+    """Whether the server's certificate is not trusted, as for a company's proxy with its own authority."""
     chain = list(_chain(error))
     is_refused = any(isinstance(each, ssl.SSLCertVerificationError) for each in chain)
     return is_refused or any(type(each).__name__ == "SSLError" for each in chain)  # of botocore

@@ -1,1 +1,1 @@
-"""Training: the loop, the stages that it runs, and what a run folder holds."""
+"""Training: the loop, its stages, and the run folder."""

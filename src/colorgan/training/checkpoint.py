@@ -1,7 +1,7 @@
-"""Checkpoints: whole or absent, without pickle, and resumed from exactly.
+"""Checkpoints: written atomically, without pickle, and resumed from exactly.
 
 A checkpoint is a folder of `tensors.safetensors` (networks, optimizers, random states) and `state.json` (numbers,
-and a SHA-256 over both, so that a damaged checkpoint is told from a good one).
+and a SHA-256 over both, by which a damaged checkpoint is detected).
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _STEPS = "step"  # an optimizer's count of a parameter's updates; its other entr
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands.
+    """How far a run has progressed.
 
     Attributes:
         epoch: epochs begun, 1 for the first.
-        batch: batches of it that are done.
+        batch: batches of this epoch that are done.
         step: optimizer steps of the whole run.
         seen_photos: photos of the whole run, each as often as it was seen.
         elapsed_s: seconds of training, over all sittings.
-        validated: this epoch's validation is done, so that the next epoch begins.
+        validated: whether this epoch is done, its validation included, so that the next one begins.
     """
 
     epoch: int = 1
@@ -55,7 +55,7 @@ class Position:
 
     @property
     def name(self) -> str:
-        """The checkpoint's folder: the epoch, and the batch where the epoch is not done."""
+        """The name of the checkpoint's folder: the epoch, and the batch if the epoch is not done."""
         return f"epoch-{self.epoch:03d}" if self.validated else f"epoch-{self.epoch:03d}-batch-{self.batch:07d}"
 
 
@@ -66,7 +66,7 @@ def _order(folder: Path) -> tuple[int, float]:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The run's checkpoints, oldest first."""
+    """Return the folders of the run's checkpoints, oldest first."""
     if not os.path.isdir(folder):
         return []
     return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_order)
@@ -88,17 +88,17 @@ def _stage_tensors(stage: Stage) -> dict[str, Tensor]:
 
 
 def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mapping[str, Any], every: int = 0) -> Path:
-    """Write a checkpoint aside, flush it to disk, rename it into place, and drop those no longer kept.
+    """Write a checkpoint to a temporary folder, flush it to disk, rename it, and remove those no longer kept.
 
     Args:
         folder: the run's `checkpoints/`.
-        stage: what to save.
-        position: where the run stands; it names the checkpoint.
-        extra: further JSON for `load_checkpoint` to give back.
-        every: also keep each finished epoch that this divides; 0 keeps the newest two alone.
+        stage: the stage to save.
+        position: how far the run has progressed; it names the checkpoint.
+        extra: further JSON-serializable state, which `load_checkpoint` returns.
+        every: also keep each finished epoch divisible by this; 0 keeps the newest two alone.
 
     Raises:
-        TrainingError: something in the stage is no longer a number; nothing is written.
+        TrainingError: a tensor of the stage holds NaN or infinity; nothing is written.
     """
     tensors = _stage_tensors(stage)
     _check_finite(tensors)
@@ -113,7 +113,7 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
     state["sha256"] = _digest(payload, state)
     with atomic_write(aside / _STATE) as file:
         file.write(json.dumps(state, indent=1).encode())
-    if os.path.exists(target):  # the same position again, after a damaged one was passed over
+    if os.path.exists(target):  # the same position again, after a damaged one was skipped
         shutil.rmtree(target)
     aside.replace(target)
     sync_folder(folder)
@@ -122,7 +122,7 @@ def save_checkpoint(folder: Path, stage: Stage, position: Position, extra: Mappi
 
 
 def _check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse to save what has diverged: the loss shows it only at the next line of the log."""
+    """Raise TrainingError if training has diverged, which the loss shows only when it is logged next."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             advice = "The checkpoint before is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`."
@@ -160,14 +160,14 @@ def _read(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer its state; a parameter that never had a gradient has none.
+    """Restore an optimizer's state; a parameter that never had a gradient has none.
 
     Args:
         optimizer: restored in place.
-        tensors: by parameter's index and entry, as `3.exp_avg`.
+        tensors: by parameter index and entry, such as `3.exp_avg`.
 
     Raises:
-        ValueError: they are of other parameters.
+        ValueError: they do not fit the optimizer's parameters.
     """
     entries: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -183,10 +183,10 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> N
 
 
 def _laid_out_like(parameter: Tensor, moment: Tensor) -> Tensor:
-    """A moment in memory ordered as its parameter's.
+    """Copy an optimizer moment into the memory layout of its parameter.
 
-    Checkpoints hold all tensors contiguous, whereas a network may be channels-last; and the fused optimizer steps over
-    memory, whatever the strides, so that each weight would meet another one's moment.
+    Checkpoints hold all tensors contiguous, whereas a network may be channels-last; and the fused optimizer walks over
+    memory regardless of strides, so that it would pair each weight with another one's moment.
     """
     if moment.shape != parameter.shape:
         raise ValueError(f"a moment of shape {tuple(moment.shape)} for weights of {tuple(parameter.shape)}")
@@ -207,18 +207,18 @@ def _restore(stage: Stage, tensors: dict[str, Tensor]) -> None:
 
 
 def load_checkpoint(folder: Path, stage: Stage, warn: Callable[[str], None]) -> tuple[Position, dict[str, Any]] | None:
-    """Restore the newest whole checkpoint into a stage.
+    """Restore the newest intact checkpoint into a stage.
 
     Args:
         folder: the run's `checkpoints/`.
         stage: restored in place.
-        warn: told of each damaged checkpoint that is passed over.
+        warn: called for each damaged checkpoint that is skipped.
 
     Returns:
-        The position and the `extra` that were saved, or None where there is no checkpoint at all.
+        The saved position and `extra`, or None if there is no checkpoint at all.
 
     Raises:
-        CheckpointError: there are checkpoints, and none is whole and of this stage.
+        CheckpointError: there are checkpoints, but none that is intact, or one that does not fit this network.
     """
     damaged: CheckpointError | None = None
     for path in reversed(checkpoints(folder)):

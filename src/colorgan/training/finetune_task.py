@@ -1,4 +1,4 @@
-"""Stage 1, supervised: what `launch` needs of it."""
+"""The task of `finetune`, stage 1: supervised training."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def _load(options: FinetuneOptions, device: torch.device, downloaded: Downloaded
 
 
 def _with_hints(generator: Generator) -> Generator:
-    """The same network with a branch for hints, a fresh one where it has none.
+    """Return the network with a branch for hints, which is added untrained if it has none.
 
     Raises:
-        UsageError: a network that can have none.
+        UsageError: networks of this kind cannot have one.
     """
     if not isinstance(generator, LiteUNet):
         advice = f"Start from a model whose network is {LiteUNet.network}, or leave `hint_branch` out."
@@ -49,7 +49,7 @@ def _with_hints(generator: Generator) -> Generator:
 
 
 def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generator, ModelInfo | None]:
-    """A fresh network on a published encoder."""
+    """Build a fresh network on a published encoder; return it and the metadata of the encoder's file."""
     if options.start != SCRATCH or options.network != LiteUNet.network:
         found = f"`start={options.start}`, `network={options.network}`"
         expected = f"`encoder` with `start={SCRATCH}` and `network={LiteUNet.network}`"
@@ -61,13 +61,13 @@ def _on_encoder(options: FinetuneOptions, device: torch.device) -> tuple[Generat
 
 
 def check_bins(generator: Generator, wanted: str) -> None:
-    """Refuse a cross-entropy over bins, which an option `wanted` asks for, to a network without them.
+    """Check that a network predicts color bins, whose cross-entropy the option `wanted` asks for.
 
     Raises:
-        UsageError: it has none.
+        UsageError: it predicts none.
     """
     was_training = generator.training
-    generator.eval()  # batch norms in training refuse a single value, and would remember these
+    generator.eval()  # in training mode, batch norm rejects a single value and updates its statistics
     with torch.no_grad():
         logits = generator(torch.zeros(1, 1, 16, 16, device=next(generator.parameters()).device)).logits
     generator.train(was_training)

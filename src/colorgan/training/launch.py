@@ -1,4 +1,4 @@
-"""From options to a finished run, for every way of training: set, network, stage and loop put together."""
+"""Runs a training task: opens the set, builds network, stage and loop, trains, and installs the result."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ OWN_PHOTOS = "the terms of the photos it was trained on"
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run leaves.
+    """The result of a finished run.
 
     Attributes:
         weights: the file of the best weights.
-        name: what they are called in the cache too; empty where that could not be written, or another process did it.
-        best_epoch: after which they were taken.
-        metrics: theirs, on the set's validation photos.
-        ended: why no further epoch came: epochs, time or patience.
-        verdict: how the run went; None in a process that does not speak for all.
+        name: their name in the cache; empty if it could not be written, or in a process other than the primary one.
+        best_epoch: the epoch after which they were taken.
+        metrics: their metrics on the set's validation photos.
+        ended: why the run ended: epochs, time or patience.
+        verdict: the verdict on the run; None in a process other than the primary one.
     """
 
     weights: Path
@@ -59,18 +59,18 @@ class TrainingResult:
     verdict: Verdict | None
 
 
-def _rebuilt(folder: Path, device: torch.device) -> tuple[Generator, dict[str, Any]]:
-    """The network of a run that goes on, for its checkpoint, and what `run.json` says of the model."""
+def _resumed_network(folder: Path, device: torch.device) -> tuple[Generator, dict[str, Any]]:
+    """Build the network of the run in a folder, for its checkpoint; return it and the model's entry in `run.json`."""
     run = read_run(folder)
     assert run is not None
     model = run["model"]
     return build_network(model["network"], model["options"]).to(device), model
 
 
-def _started(
+def _initial_network(
     task: TrainingTask[Options], options: Options, photos: PhotoSet, device: torch.device, check: StopCheck
 ) -> tuple[Generator, dict[str, Any]]:
-    """The network that a new run starts from, and what `run.json` is to say of the model."""
+    """Load the network that a new run starts from; return it and the model's entry for `run.json`."""
     generator, info = task.load(options, device, check.downloaded)
     if generator.network not in NETWORKS:
         advice = "Its weights can be used and compared; start from another model."
@@ -107,10 +107,10 @@ def _info(task: TrainingTask[Options], stage: Stage, options: Options, model: Ma
 
 
 def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
-    """Freeze what is not to learn; let an encoder that starts from nothing take its own statistics.
+    """Freeze the encoder's first blocks as asked for; fix its batch norm statistics unless it starts untrained.
 
     Raises:
-        UsageError: the network has no such encoder.
+        UsageError: the network has no pretrained encoder, or fewer blocks.
     """
     encoder = generator.pretrained_encoder()
     if encoder is None:
@@ -126,10 +126,10 @@ def _prepare_encoder(generator: Generator, options: RunOptions) -> None:
 
 
 def _compile(stage: Stage) -> None:
-    """Have the networks compiled, once it is known that this can be done here.
+    """Compile the networks, after a trial of torch.compile.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: torch.compile does not work here.
     """
     try:
         torch.compile(lambda x: x + 1)(torch.ones(1, device=next(stage.networks["generator"].parameters()).device))
@@ -148,9 +148,9 @@ def launch(
     callbacks: Callbacks,
     overwrite: bool = False,
 ) -> TrainingResult:
-    """Train a generator on a set, from the start or from where the run in the folder stopped.
+    """Run a task on a set, from the start or from the last checkpoint of the run in the folder.
 
-    The arguments and the errors are those of `verbs.finetune`, whatever the task.
+    The other arguments and the errors are as for `verbs.finetune`.
     """
     if options.tensorboard:
         check_tensorboard(folder)
@@ -162,20 +162,20 @@ def launch(
         check = replace(check, callbacks=callbacks if group.is_primary else NullCallbacks(callbacks))
         torch.manual_seed(options.seed)
         with hold_run(folder, callbacks.on_warning) if group.is_primary else nullcontext():
-            going_on = group.broadcast(
+            resuming = group.broadcast(
                 group.is_primary and _open(task, folder, options, photos, group, overwrite and not restarts())
             )
-            loop = _loop(task, photos, folder, options, check, going_on, group, device)
+            loop = _loop(task, photos, folder, options, check, resuming, group, device)
             if group.is_primary:
-                _check_places(task, folder, callbacks)
+                _check_outputs(task, folder, callbacks)
             return _run(task, loop, folder)
 
 
 def _check_options(data: Path, photos: PhotoSet, options: RunOptions) -> None:
-    """Refuse a set without validation photos, and squares whose sides cannot be.
+    """Check that the set has validation photos and that `size_min` is valid.
 
     Raises:
-        UsageError: one of these.
+        UsageError: one of them is not so.
     """
     if not len(photos.val):
         raise UsageError(f"validation photos in {data}", "none", "Prepare the set with a larger `val_fraction`.")
@@ -185,7 +185,7 @@ def _check_options(data: Path, photos: PhotoSet, options: RunOptions) -> None:
 
 
 def check_shares(plan: EpochPlan) -> None:
-    """Refuse batches of which a process would get another number of photos than the others, or none."""
+    """Raise UsageError if the processes cannot share each batch equally, or an epoch holds less than one batch."""
     drawn = len(plan.order)
     if plan.ranks > 1 and (plan.batch_size % plan.ranks or drawn < plan.batch_size):
         expected = f"a `batch_size` that {plan.ranks} processes can share, of at most {drawn} photos"
@@ -194,7 +194,7 @@ def check_shares(plan: EpochPlan) -> None:
 
 
 def _warn_of_small_photos(photos: PhotoSet, size: int, callbacks: Callbacks) -> None:
-    """Say that most squares will be blurred, since a square is at most its photo's short side, enlarged to `size`."""
+    """Warn if most photos are smaller than `size`: their crops are enlarged to it, and so are blurred."""
     short_sides = np.minimum(photos.train.index["height"], photos.train.index["width"])
     smaller = int((short_sides < size).sum())
     if 2 * smaller > len(short_sides):
@@ -212,7 +212,7 @@ def _open_set(data: Path, options: RunOptions, check: StopCheck) -> PhotoSet:
 
 
 def _own_device(name: str) -> torch.device:
-    """The device of that name; of several processes of a machine each takes a GPU of its own."""
+    """Resolve a device name; each of several processes on a machine gets its own GPU, by local rank."""
     device, group = resolve_device(name), ProcessGroup.from_environment()
     if device.type == "cuda" and group.size > 1:
         device = resolve_device(f"cuda:{group.local_rank}")
@@ -226,13 +226,14 @@ def _loop(
     folder: Path,
     options: Options,
     check: StopCheck,
-    going_on: bool,
+    resuming: bool,
     group: ProcessGroup,
     device: torch.device,
 ) -> Loop:
-    """Put network, stage and loop together, and describe a new run."""
+    """Build network, stage and loop, and write `run.json` for a new run."""
     check()
-    generator, model = _rebuilt(folder, device) if going_on else _started(task, options, photos, device, check)
+    resumed = _resumed_network(folder, device) if resuming else None
+    generator, model = resumed or _initial_network(task, options, photos, device, check)
     _prepare_encoder(generator, options)
     bf16 = options.precision == "bf16" or (options.precision == "auto" and has_fast_bf16(device))
     if bf16:
@@ -240,14 +241,14 @@ def _loop(
         generator = generator.to(memory_format=torch.channels_last)
     temperature = model.setdefault("temperature", 1.0)
     stage = task.make_stage(
-        options, StageContext(generator, temperature, photos, device, bf16, going_on, group, check.downloaded)
+        options, StageContext(generator, temperature, photos, device, bf16, resuming, group, check.downloaded)
     )
     if options.compile:
         _compile(stage)
     save_weights = _saver(task, stage, folder, _info(task, stage, options, model))
     loop = Loop(stage, photos, folder, options, device, save_weights, check.callbacks, group)
     check_shares(loop.plan)
-    if group.is_primary and not going_on:
+    if group.is_primary and not resuming:
         _warn_of_small_photos(photos, options.size, check.callbacks)
         read_by = _read_by(photos, group)
         describe_run(folder, task.command, asdict(options), photos.identity, describe_device(device), model, read_by)
@@ -255,7 +256,7 @@ def _loop(
 
 
 def _read_by(photos: PhotoSet, group: ProcessGroup) -> int:
-    """How many processes read shards of their own, on which the order of the photos depends; 0 for a set on a disk."""
+    """Return how many processes read their own shards, which determines the photos' order; 0 for a local set."""
     return group.size if photos.is_remote else 0
 
 
@@ -267,9 +268,9 @@ def _open(
     group: ProcessGroup,
     overwrite: bool,
 ) -> bool:
-    """Whether the run in the folder goes on; one stopped before its first checkpoint begins again."""
-    known = open_run(folder, task.command, asdict(options), photos.identity, overwrite, _read_by(photos, group))
-    return known and bool(checkpoints(folder / "checkpoints"))
+    """Check the run folder; return whether it holds this run with a checkpoint to resume from."""
+    is_known = open_run(folder, task.command, asdict(options), photos.identity, overwrite, _read_by(photos, group))
+    return is_known and bool(checkpoints(folder / "checkpoints"))
 
 
 def _weights(folder: Path, name: str) -> Path:
@@ -287,7 +288,7 @@ def _saver(task: TrainingTask[Options], stage: Stage, folder: Path, info: ModelI
 
 
 def _run(task: TrainingTask[Options], loop: Loop, folder: Path) -> TrainingResult:
-    """Train, and put the best weights into the cache, also where a signal ends it."""
+    """Train, and install the best weights in the cache, even if interrupted."""
     best = _weights(folder, BEST)
     try:
         metrics = loop.run()
@@ -301,15 +302,15 @@ def _run(task: TrainingTask[Options], loop: Loop, folder: Path) -> TrainingResul
     return TrainingResult(best, name, loop.best["epoch"], metrics, loop.ended(), loop.verdict)
 
 
-def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callbacks) -> None:
-    """See before the first step that what comes of the run can be written.
+def _check_outputs(task: TrainingTask[Options], folder: Path, callbacks: Callbacks) -> None:
+    """Check before the first step that run folder and cache can be written; warn if only the cache cannot.
 
     Raises:
-        OutputError: the run folder cannot.
+        OutputError: the run folder cannot be written.
     """
-    for place in (folder / name for name in FOLDERS if os.path.exists(folder / name)):
-        with writing(place):
-            check_writable(place)
+    for path in (folder / name for name in FOLDERS if os.path.exists(folder / name)):
+        with writing(path):
+            check_writable(path)
     try:
         with writing(cache_folder()):
             check_writable(cache_folder())
@@ -321,7 +322,7 @@ def _check_places(task: TrainingTask[Options], folder: Path, callbacks: Callback
 
 
 def _install(task: TrainingTask[Options], best: Path, callbacks: Callbacks) -> bool:
-    """Put weights into the cache; where that cannot be written, they lie in the run folder all the same."""
+    """Install weights in the cache; return False, with a warning, if it cannot be written."""
     try:
         install_model(task.result, best)
     except OutputError as error:

@@ -1,7 +1,7 @@
-"""The one training loop: steps, logs, validates, saves, resumes, for whatever stage it is given.
+"""The training loop of every stage: it steps, logs, validates, saves and resumes.
 
-It knows no network and no loss; it knows the run folder, the clock and the data. Where several processes train
-together, each runs this loop, takes its share of each batch, and the primary one alone writes.
+It knows no network and no loss; it knows the run folder, the clock and the data. If several processes train
+together, each runs this loop on its share of each batch, and the primary one alone writes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from colorgan.training.stages.loss_meter import LossMeter
 from colorgan.training.validation import Validation, validate
 
 BEST, LAST = "best", "last"
-# Why a run ends, by the option that says so.
+# The message for each reason to end a run.
 _ENDINGS = {
     "epochs": "The run ended after epoch {epoch}, the last that was asked for.",
     "time": "The run ended in epoch {epoch}: its time of {options.max_minutes:g} min was over.",
@@ -46,22 +46,22 @@ SaveWeights = Callable[[str, Generator, MetricValues], None]
 
 
 def rate_factor(schedule: str, warmup: float, share: float) -> float:
-    """The factor on each optimizer's own rate when `share` (0..1) of the run is done."""
+    """Return the factor on each optimizer's learning rate when `share` (0..1) of the run is done."""
     climb = min(1.0, share / warmup) if warmup else 1.0
     return climb * (0.5 * (1 + math.cos(math.pi * min(share, 1.0))) if schedule == "cosine" else 1.0)
 
 
 class Loop:
-    """Runs a stage over a set into a run folder, from where an earlier sitting stopped.
+    """The training loop of a stage over a set, which resumes from the newest checkpoint in the run folder.
 
     Args:
-        stage: what is trained.
-        photos: the set.
+        stage: the stage to train.
+        photos: the training set.
         folder: the run folder.
-        options: how long, how fast, how often.
-        device: where the stage's networks are.
-        save_weights: writes a generator with its figures, as `BEST` or `LAST`.
-        callbacks: are told how it goes, and asked between two steps whether to stop.
+        options: the length, learning rates and intervals of the run.
+        device: the device of the stage's networks.
+        save_weights: called to write a generator with its metrics, as `BEST` or `LAST`.
+        callbacks: receive the progress, and decide between steps whether to stop.
         group: the processes that train together.
     """
 
@@ -102,11 +102,11 @@ class Loop:
         """Train to the end.
 
         Returns:
-            The figures of the best weights.
+            The metrics of the best weights.
 
         Raises:
-            Interrupted: a signal came; a checkpoint was saved.
-            TrainingError: the loss or the weights stopped being numbers; the last good checkpoint stands.
+            Interrupted: a stop was requested; a checkpoint was saved.
+            TrainingError: the loss or the weights became NaN or infinite; the last checkpoint is good.
             CheckpointError: no checkpoint of the run can be read.
         """
         if self.options.cache == "device":
@@ -131,13 +131,13 @@ class Loop:
 
     def _train(self) -> None:
         if not self.position.step:
-            # What the result is compared with at the end.
-            self._tell_figures(0, *self._validate(0))
+            # The baseline of the verdict.
+            self._report_metrics(0, *self._validate(0))
         while not self.ended():
             if self.position.validated:
                 self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=False)
                 self._terms = LossMeter(self.group, self.device)
-            with self._saving_what_was_learned():
+            with self._saving_on_read_errors():
                 self._train_epoch()
                 self._finish_epoch()
 
@@ -148,8 +148,8 @@ class Loop:
             self.best = extra["best"]
             self._terms.restore(extra["terms"])
             self._elapsed_before_s = self.position.elapsed_s
-        self.group.barrier()  # until all have read it, nobody may write the next one
-        # One reader of the log at a time: opening it takes off the half line that a kill can leave.
+        self.group.barrier()  # until all have read it, none may write the next one
+        # Opened by the primary alone: opening the log truncates a half line that a kill can leave.
         self.monitor = Monitor(self.folder, self.options, self.callbacks.on_warning) if self.group.is_primary else None
         self._saved_at = self._resumed_at = time.monotonic()
 
@@ -157,7 +157,7 @@ class Loop:
         return bool(self.options.max_minutes) and self.position.elapsed_s >= 60 * self.options.max_minutes
 
     def ended(self) -> str:
-        """Why no further epoch comes, a key of `_ENDINGS`; empty while one does."""
+        """Return why the run ends here, a key of `_ENDINGS`; empty if it goes on."""
         if not self.position.validated:
             return ""
         if self._out_of_epochs():
@@ -168,7 +168,7 @@ class Loop:
         return "patience" if self.options.patience and waited >= self.options.patience and self._due() else ""
 
     def _due(self) -> bool:
-        """Whether this epoch is validated; those too whose checkpoints are kept, so that each of these has figures."""
+        """Whether to validate this epoch: by its interval, as the last one, or as its checkpoint is kept for good."""
         every = (self.options.validate_every, self.options.checkpoint_every)
         return self._out_of_epochs() or self._out_of_time() or any(n and self.position.epoch % n == 0 for n in every)
 
@@ -176,28 +176,28 @@ class Loop:
         most = self.options.most_epochs
         return most is not None and self.position.epoch >= most
 
-    def _share(self) -> float:
+    def _progress(self) -> float:
         most = self.options.most_epochs
         by_steps = self.position.step / (self.batches * most) if most else 0.0
         by_time = self.position.elapsed_s / (60 * self.options.max_minutes) if self.options.max_minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
     @contextmanager
-    def _saving_what_was_learned(self) -> Iterator[None]:
-        """Save a checkpoint where photos cannot be read any more.
+    def _saving_on_read_errors(self) -> Iterator[None]:
+        """Save a checkpoint if photos can no longer be read.
 
-        Of several processes the others know nothing of it; they all go on from the checkpoint before.
+        Not with several processes, of which the others do not see the error: all resume from the previous checkpoint.
         """
         try:
             yield
         except (SetError, StorageError, UsageError):
             if self.group.size == 1 and self.position.batch:
-                with suppress(OSError, TrainingError):  # the first error is the one to tell
+                with suppress(OSError, TrainingError):  # the first error is the one to report
                     self._save()
             raise
 
     def _train_epoch(self) -> None:
-        # Closed, since an error that is kept holds this frame, and with it the processes that read.
+        # Closed here, since a stored traceback keeps this frame alive, and with it the reader processes.
         with closing(self._batches()) as batches:
             for batch in batches:
                 if self._out_of_time():
@@ -205,11 +205,11 @@ class Loop:
                 self._take_step(batch)
 
     def _take_step(self, batch: Batch) -> None:
-        """Take one step; log it, stop after it or save it, where it is time for that.
+        """Take one step, then log, stop or save if due.
 
         Raises:
-            Interrupted: a signal came.
-            TrainingError: the loss is no number.
+            Interrupted: a stop was requested.
+            TrainingError: the loss is NaN or infinite.
         """
         self._set_rates()
         terms = self.stage.step(*batch.to_lab(self.device))
@@ -223,7 +223,7 @@ class Loop:
             self._save()
 
     def _batches(self) -> Batches:
-        """What is left of this epoch."""
+        """Return the remaining batches of this epoch."""
         options, position = self.options, self.position
         augment = Augment(options.flip, options.crop_min, options.brightness, options.contrast, options.aged)
         if self._cache is not None:
@@ -240,36 +240,36 @@ class Loop:
         )
 
     def _heed_signals(self) -> None:
-        """Stop where a signal came while no batch does; of several processes, which save together, without saving."""
+        """Stop on request while waiting for a batch; several processes do not save then, since all must take part."""
         if received := self.callbacks.should_stop():
             if self.group.size > 1:
                 raise Interrupted(received, self._advice)
             self._stop(received)
 
     def _set_rates(self) -> None:
-        factor = rate_factor(self.options.schedule, self.options.warmup, self._share())
+        factor = rate_factor(self.options.schedule, self.options.warmup, self._progress())
         for name, optimizer in self.stage.optimizers.items():
             for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor
 
     def _advance(self) -> tuple[int, bool]:
-        """Count a step; say which signal any process received, and whether a checkpoint is due."""
-        received, due = self._look_at_the_clock()
+        """Count a step; return the signal that any process received, 0 for none, and whether a checkpoint is due."""
+        received, due = self._sync_clock()
         self.position = replace(
             self.position,
             batch=self.position.batch + 1,
             step=self.position.step + 1,
             seen_photos=self.position.seen_photos + self.plan.photos_in(self.position.batch),
         )
-        where, share = self.position, self._share()
+        where, share = self.position, self._progress()
         step = TrainingStep(
             where.epoch, where.batch, self.batches, where.seen_photos, where.elapsed_s, share, self._losses
         )
         self.callbacks.on_step(step)
         return received, due
 
-    def _look_at_the_clock(self) -> tuple[int, bool]:
-        """Let all processes agree on the time, on a signal, and on whether to save."""
+    def _sync_clock(self) -> tuple[int, bool]:
+        """Set the elapsed time of all processes; return the signal that any received, or 0, and whether to save."""
         now = time.monotonic()
         elapsed_s = self._elapsed_before_s + now - self._resumed_at
         due = now - self._saved_at > 60 * self.options.save_minutes
@@ -292,33 +292,33 @@ class Loop:
         self._losses = values
 
     def _finish_epoch(self) -> None:
-        self._look_at_the_clock()  # first, so that a run whose time is over now does not end unvalidated
+        self._sync_clock()  # first, so that a run whose time is over now does not end unvalidated
         measured = self._validate(self.position.epoch) if self._due() else None
         means = self._terms.means()
         if measured:
-            self._look_at_the_clock()
+            self._sync_clock()
         if self.monitor:
             where = {"epoch": self.position.epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("epoch", self.position.step, where | means)
         if measured:
-            self._keep(*measured)
+            self._record_validation(*measured)
         self.position = replace(self.position, validated=True)
         if measured:
             self._save()
 
-    def _keep(self, figures: MetricValues, spread: dict[str, float]) -> None:
-        """Tell an epoch's figures, and keep its weights."""
-        self._tell_figures(self.position.epoch, figures, spread)
+    def _record_validation(self, figures: MetricValues, spread: dict[str, float]) -> None:
+        """Report an epoch's metrics, save its weights, and look for troubles."""
+        self._report_metrics(self.position.epoch, figures, spread)
         self._save_weights(figures)
         if self.monitor:
             self.monitor.epoch_done(self.position, self.best["epoch"])
 
     def _validate(self, epoch: int) -> tuple[MetricValues, dict[str, float]]:
-        """Measure in the primary process, for all: the figures, and how far the photos' colors are apart.
+        """Validate in the primary process, and return the metrics and the spread of the photos' mean colors in all.
 
         Raises:
-            Interrupted: a signal came.
-            TrainingError: the figures are no numbers.
+            Interrupted: a stop was requested.
+            TrainingError: the metrics are NaN or infinite.
         """
         measured: Validation | None = None
         if self.monitor:
@@ -337,7 +337,7 @@ class Loop:
             raise TrainingError("validation metrics that are numbers", f"ab L1 {figures['ab_l1']}", advice)
         return figures, spread
 
-    def _tell_figures(self, epoch: int, figures: MetricValues, spread: dict[str, float]) -> None:
+    def _report_metrics(self, epoch: int, figures: MetricValues, spread: dict[str, float]) -> None:
         if self.monitor:
             where = {"epoch": epoch, "elapsed_s": self.position.elapsed_s}
             self.monitor.log.write("validation", self.position.step, where | figures.known() | spread)
@@ -362,4 +362,4 @@ class Loop:
             checkpoints = self.folder / "checkpoints"
             save_checkpoint(checkpoints, self.stage, self.position, extra, every=self.options.checkpoint_every)
         self._saved_at = time.monotonic()
-        self.group.barrier()  # a process that leaves earlier would have torchrun end the primary one
+        self.group.barrier()  # if a process exited earlier, torchrun would end the primary one

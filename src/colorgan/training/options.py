@@ -1,4 +1,4 @@
-"""What every training run has to choose, and a supervised one, importable without torch: `cli` makes its own of it."""
+"""Options of every training run and of `finetune`, without torch; `cli` makes its parameters from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ RECIPE, _LENGTH, _AUGMENTATION = "Recipe", "Length", "Augmentation"
 
 @dataclass(frozen=True)
 class RunOption(Option):
-    """An option of a run.
+    """An option of a training run.
 
     Attributes:
-        before: for one that came later: what it was before it was there, whatever the default is today; so a run goes
-            on whose `run.json` does not name it.
-        may_change: a run stays the same run when this does: how long, how often and where.
+        before: of an option added later, the value that runs had implicitly before, whatever the default is now; it
+            lets a run be resumed whose `run.json` lacks the option.
+        may_change: whether a run may be resumed with another value, as for how long, how often and where it runs.
     """
 
     before: Any = ALWAYS_THERE
@@ -31,10 +31,10 @@ class RunOption(Option):
 
 
 def parse_weights(given: Sequence[str]) -> dict[str, float]:
-    """The weights of sources by name, of texts such as slides=3.
+    """Parse texts such as slides=3 to weights by source.
 
     Raises:
-        UsageError: one is no such text, or its number is out of range.
+        UsageError: a text is malformed, or its number out of range.
     """
     weights = {}
     for text in given:
@@ -55,11 +55,11 @@ Options = TypeVar("Options", bound="RunOptions")
 
 @dataclass(frozen=True)
 class RunOptions(Checked):
-    """What every training run has.
+    """Options of every training run.
 
     Attributes:
-        recipes: what each recipe sets beside the defaults.
-        usual_epochs: of a run that is told neither `epochs` nor `max_minutes`.
+        recipes: for each recipe, the options that differ from the defaults.
+        usual_epochs: the number of epochs if neither `epochs` nor `max_minutes` is given.
     """
 
     recipes: ClassVar[Recipes]
@@ -69,38 +69,39 @@ class RunOptions(Checked):
     start: Annotated[
         str, RunOption("The model to start from: a name or a path.", FILES, flags="--from", completes="model")
     ] = "compact"
-    lr: Annotated[float, RunOption("Adam's rate for the generator.", RECIPE, above=0, maximum=1)] = 1e-4
+    lr: Annotated[float, RunOption("Adam's learning rate for the generator.", RECIPE, above=0, maximum=1)] = 1e-4
     encoder_lr: Annotated[
-        float, RunOption("The rate of a pretrained encoder; 0 takes `lr`.", RECIPE, minimum=0, maximum=1, before=0.0)
+        float,
+        RunOption("Learning rate of a pretrained encoder; 0 takes `lr`.", RECIPE, minimum=0, maximum=1, before=0.0),
     ] = 0.0
     freeze_encoder: Annotated[
         int,
         RunOption(
-            "Blocks of a pretrained encoder that do not learn, with its stem; 0 lets all of it learn.",
+            "Freeze the stem and this many blocks of a pretrained encoder; 0 trains all of it.",
             RECIPE,
             minimum=0,
             unit="blocks",
             before=0,
         ),
     ] = 0
-    weight_decay: Annotated[float, RunOption("Decoupled weight decay; 0 is plain Adam.", RECIPE, minimum=0)] = 0.0
+    weight_decay: Annotated[float, RunOption("Weight decay (AdamW); 0 is plain Adam.", RECIPE, minimum=0)] = 0.0
     clip_norm: Annotated[
-        float, RunOption("Cut the norm of the generator's gradient to this; 0 leaves it.", RECIPE, minimum=0)
+        float, RunOption("Clip the norm of the generator's gradient to this; 0 does not clip.", RECIPE, minimum=0)
     ] = 0.0
     ema: Annotated[
-        float, RunOption("Decay of the averaged weights; 0 for none.", RECIPE, minimum=0, maximum=0.99999)
+        float, RunOption("Decay of the moving average of the weights; 0 for none.", RECIPE, minimum=0, maximum=0.99999)
     ] = 0.0
     schedule: Annotated[
         Literal["constant", "cosine"],
-        RunOption("How the rate goes over the run; cosine takes it down to 0 at the end.", RECIPE),
+        RunOption("Learning rate over the run; cosine decays it to 0 at the end.", RECIPE),
     ] = "constant"
     warmup: Annotated[
-        float, RunOption("Share of the run in which the rate climbs from 0.", RECIPE, minimum=0, maximum=0.5)
+        float, RunOption("Share of the run over which the learning rate rises from 0.", RECIPE, minimum=0, maximum=0.5)
     ] = 0.0
     epochs: Annotated[
         int,
         RunOption(
-            "Passes over the training photos, at most; 0 goes on until `max_minutes`, or without it for 3 (train 50).",
+            "Maximum passes over the training photos; 0 runs until `max_minutes`, or without it for 3 (train 50).",
             _LENGTH,
             minimum=0,
             unit="epochs",
@@ -110,7 +111,7 @@ class RunOptions(Checked):
     max_minutes: Annotated[
         float,
         RunOption(
-            "Minutes of training over all sittings, at most; 0 for no limit.",
+            "Maximum minutes of training, those before a resume included; 0 for no limit.",
             _LENGTH,
             minimum=0,
             unit="minutes",
@@ -120,7 +121,7 @@ class RunOptions(Checked):
     patience: Annotated[
         int,
         RunOption(
-            "End after so many epochs without better validation metrics; 0 goes on.",
+            "Stop after this many epochs without better validation metrics; 0 never stops early.",
             _LENGTH,
             minimum=0,
             unit="epochs",
@@ -128,25 +129,25 @@ class RunOptions(Checked):
             may_change=True,
         ),
     ] = 0
-    batch_size: Annotated[
-        int, RunOption("Photos in a step, over all processes.", _LENGTH, minimum=1, unit="photos")
-    ] = 16
+    batch_size: Annotated[int, RunOption("Photos per step, over all processes.", _LENGTH, minimum=1, unit="photos")] = (
+        16
+    )
     drop_last: Annotated[
         bool,
         RunOption(
-            "Leave out an epoch's last batch where it would hold fewer photos; several processes always do.",
+            "Leave out an epoch's last batch if it is incomplete; several processes always do.",
             _LENGTH,
             flags="--drop-last/--keep-last",
             before=True,
         ),
     ] = True
     size: Annotated[
-        int, RunOption("Side of the training squares.", _LENGTH, minimum=SMALLEST_SIDE_PX, maximum=1024, unit="pixels")
+        int, RunOption("Side of the training crops.", _LENGTH, minimum=SMALLEST_SIDE_PX, maximum=1024, unit="pixels")
     ] = 256
     size_min: Annotated[
         int,
         RunOption(
-            "Draw each batch's side from here up to `size`, in steps of 16 pixels; 0 always takes `size`.",
+            "Draw each batch's crop side between this and `size`, in steps of 16 pixels; 0 always takes `size`.",
             _LENGTH,
             minimum=0,
             maximum=1024,
@@ -157,7 +158,7 @@ class RunOptions(Checked):
     weights: Annotated[
         Mapping[str, float],
         RunOption(
-            "How often an epoch draws the photos of a source; as often as wanted.",
+            "How often an epoch draws each photo of a source; can be repeated.",
             _LENGTH,
             flags="--weight",
             metavar="SOURCE=TIMES",
@@ -170,7 +171,7 @@ class RunOptions(Checked):
     cache: Annotated[
         Literal["none", "device"],
         RunOption(
-            "device decodes all photos once into the memory of the device, where they are cut and varied.",
+            "device decodes all photos once into the device's memory, where they are cropped and augmented.",
             RUNNING,
             before="none",
             may_change=True,
@@ -179,7 +180,7 @@ class RunOptions(Checked):
     data_cache_gb: Annotated[
         float,
         RunOption(
-            "How much of sets at addresses is kept on this machine, by all processes together.",
+            "Disk space for the local copies of sets at addresses, over all processes.",
             RUNNING,
             above=0,
             unit="GB",
@@ -189,18 +190,16 @@ class RunOptions(Checked):
     ] = 20.0
     flip: Annotated[bool, RunOption("Mirror half of the photos.", _AUGMENTATION, flags="--flip/--no-flip")] = True
     crop_min: Annotated[
-        float, RunOption("Smallest share of the short side that a crop takes.", _AUGMENTATION, minimum=0.1, maximum=1)
+        float, RunOption("Smallest crop, as a share of the photo's short side.", _AUGMENTATION, minimum=0.1, maximum=1)
     ] = 0.8
-    brightness: Annotated[float, RunOption("The most that L is shifted by.", _AUGMENTATION, minimum=0, maximum=50)] = (
-        0.0
-    )
+    brightness: Annotated[float, RunOption("Largest random shift of L.", _AUGMENTATION, minimum=0, maximum=50)] = 0.0
     contrast: Annotated[
-        float, RunOption("The most that L's contrast changes, as a share.", _AUGMENTATION, minimum=0, maximum=0.9)
+        float, RunOption("Largest random change of L's contrast, as a share.", _AUGMENTATION, minimum=0, maximum=0.9)
     ] = 0.0
     aged: Annotated[
         float,
         RunOption(
-            "Share of photos whose L is made to look old: faded, grainy, stained, seen by early film.",
+            "Share of photos whose L is made to look old: faded, grainy, stained, as early film saw it.",
             _AUGMENTATION,
             minimum=0,
             maximum=1,
@@ -209,11 +208,13 @@ class RunOptions(Checked):
     ] = 0.0
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
-        RunOption("What the networks compute in; auto takes bf16 where the device is fast at it.", RUNNING),
+        RunOption("Number format of the networks; auto takes bf16 if the device is fast at it.", RUNNING),
     ] = "auto"
     compile: Annotated[
         bool,
-        RunOption("Compile the networks first: minutes once, faster steps.", RUNNING, before=False, may_change=True),
+        RunOption(
+            "Compile the networks: takes minutes once, then faster steps.", RUNNING, before=False, may_change=True
+        ),
     ] = False
     tensorboard: Annotated[
         bool,
@@ -223,7 +224,7 @@ class RunOptions(Checked):
     workers: Annotated[
         int,
         RunOption(
-            "Processes that decode photos; 0 for none of their own.",
+            "Processes that decode photos; 0 decodes in the training process.",
             RUNNING,
             minimum=0,
             unit="processes",
@@ -237,7 +238,7 @@ class RunOptions(Checked):
     checkpoint_every: Annotated[
         int,
         RunOption(
-            "Keep the checkpoint of every so many epochs for good; 0 keeps the newest alone.",
+            "Keep the checkpoint of every Nth epoch for good; 0 keeps only the newest.",
             _LENGTH,
             minimum=0,
             unit="epochs",
@@ -250,11 +251,11 @@ class RunOptions(Checked):
             "Minutes between checkpoints inside an epoch.", _LENGTH, minimum=0.01, unit="minutes", may_change=True
         ),
     ] = 10.0
-    val_photos: Annotated[int, RunOption("Validation photos, at most.", _LENGTH, minimum=1, unit="photos")] = 512
+    val_photos: Annotated[int, RunOption("Maximum validation photos.", _LENGTH, minimum=1, unit="photos")] = 512
     validate_every: Annotated[
         int,
         RunOption(
-            "Epochs between validations; the last, and those of kept checkpoints, have one always.",
+            "Epochs between validations; the last epoch and those of kept checkpoints are always validated.",
             _LENGTH,
             minimum=1,
             unit="epochs",
@@ -265,30 +266,28 @@ class RunOptions(Checked):
 
     @classmethod
     def from_recipe(cls: type[Options], given: Mapping[str, Any]) -> Options:
-        """The options of a recipe, with those that are given over them.
+        """Return the options of a recipe, overridden by those in `given`.
 
         Args:
-            given: by name; without a `recipe` among them it is the class's default.
+            given: options by name; without a `recipe`, the class's default recipe applies.
         """
         return cls(**{**cls.recipes[given.get("recipe", cls.recipe)], **given})
 
     @property
     def most_epochs(self) -> int | None:
-        """After how many epochs the run ends, or None where time alone ends it."""
+        """The number of epochs after which the run ends, or None if only time ends it."""
         return self.epochs or (None if self.max_minutes else self.usual_epochs)
 
 
 Rebalance = Annotated[
     float,
-    RunOption(
-        "Strength of the rebalancing of the cross-entropy over the bins: 0 none, 1 full.", RECIPE, minimum=0, maximum=1
-    ),
+    RunOption("Strength of the class rebalancing over the bins: 0 none, 1 full.", RECIPE, minimum=0, maximum=1),
 ]
 
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
-    """What decides a supervised run; the defaults are what the README recommends for photos of one's own."""
+    """Options of a supervised run; the defaults are what the README recommends for photos of one's own."""
 
     usual_epochs = 3
     recipes: ClassVar[Recipes] = {
@@ -306,8 +305,8 @@ class FinetuneOptions(RunOptions):
     recipe: Annotated[
         Literal["recommended", "report"],
         RunOption(
-            "recommended is what the defaults shown here are; report is the published first stage: eccv16, mean "
-            "squared error, photos as they are, fp32. Options that are given go before the recipe's.",
+            "recommended has the defaults shown here; report is the published first stage: eccv16, mean squared "
+            "error, no augmentation, fp32. Options that are given override the recipe's.",
             RECIPE,
             before="report",
             may_change=True,
@@ -316,13 +315,13 @@ class FinetuneOptions(RunOptions):
     start: Annotated[
         str, RunOption("The model to start from: a name, a path, or scratch.", FILES, flags="--from", completes="start")
     ] = "compact"
-    network: Annotated[Literal["liteunet", "eccv16"], RunOption("The network that `start=scratch` builds.", RECIPE)] = (
+    network: Annotated[Literal["liteunet", "eccv16"], RunOption("Network to build for `start=scratch`.", RECIPE)] = (
         "liteunet"
     )
     encoder: Annotated[
         str,
         RunOption(
-            "A published EfficientNet-Lite .pth that `start=scratch` takes the encoder from.",
+            "A published EfficientNet-Lite .pth to take the encoder from, for `start=scratch`.",
             RECIPE,
             metavar="PATH",
             unset="none",
@@ -339,7 +338,7 @@ class FinetuneOptions(RunOptions):
     hint_branch: Annotated[
         bool,
         RunOption(
-            "Train the branch that takes a user's hints, and leave every other weight as it is; `loss` plays no part.",
+            "Train only the branch that takes a user's hints, and freeze all other weights; `loss` is not used.",
             RECIPE,
             before=False,
         ),

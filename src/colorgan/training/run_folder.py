@@ -1,4 +1,4 @@
-"""The run folder: making one, recognizing it again, and saying in `run.json` what it is."""
+"""The run folder: creates and locks it, checks whether it holds the same run, and reads and writes `run.json`."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _RENAMED = {old: name for name, option in _OPTIONS.items() for old in option.for
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """What `run.json` says, or None where the folder holds none.
+    """Read `run.json`, or return None if the folder holds none.
 
     Raises:
-        CheckpointError: the file is there and cannot be made sense of.
+        CheckpointError: the file exists, but cannot be read or is not valid.
     """
     path = folder / _FILE
     try:
@@ -60,17 +60,17 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
-    """Keep other trainings out of a run folder for a while.
+    """Lock a run folder against other trainings for the duration of a `with` block.
 
     Args:
-        folder: made where it is missing, and removed again where nothing was put into it.
-        warn: told where the disk cannot keep them out.
+        folder: created if missing, and removed again if it stays empty.
+        warn: called if the disk does not support locks.
 
     Raises:
-        UsageError: another training is at work there, or a file is in its place.
-        OutputError: the folder cannot be written, or its disk fails meanwhile.
+        UsageError: another training holds the lock, or there is a file at this path.
+        OutputError: the folder cannot be written, or its disk fails during the block.
     """
-    missing = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
+    missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     with ExitStack() as held:
         held.callback(_remove_empty, missing)
         try:
@@ -86,17 +86,17 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
             raise OutputError.of(f"the run folder {folder}", error, "name another `run`") from error
         if not has_locks:
             warn(f"The disk of {folder} has no locks: see that no other training is started there.")
-        with _failing_disk(folder):
+        with _converting_disk_errors(folder):
             yield
 
 
 @contextmanager
-def _failing_disk(folder: Path) -> Iterator[None]:
-    """Name the run folder where its disk fails or is full during the run."""
+def _converting_disk_errors(folder: Path) -> Iterator[None]:
+    """Convert an OSError during the run, as of a full disk, to an OutputError that names the run folder."""
     try:
         yield
     except OSError as error:
-        if limit_reached(error) or isinstance(error, ConnectionError):  # of a process that read, say
+        if limit_reached(error) or isinstance(error, ConnectionError):  # from a reader process, for instance
             raise
         advice = "name another `run`; the same call goes on from the last checkpoint"
         raise OutputError.of(f"in the run folder {folder}", error, advice) from error
@@ -120,21 +120,21 @@ def _remove_run(folder: Path) -> None:
 def open_run(
     folder: Path, command: str, options: Mapping[str, Any], identity: str, overwrite: bool, read_by: int = 0
 ) -> bool:
-    """See that a folder can take this run, either as a new one or as the one that it holds already.
+    """Check that a folder can hold this run, either as a new one or as the one already in it.
 
     Args:
         folder: the run folder.
         command: the subcommand.
-        options: everything that decides the result, JSON-serializable.
-        identity: the set's.
-        overwrite: start afresh, and remove a run that is there.
-        read_by: how many processes read shards of their own, of a set at an address; 0 for a set on a disk.
+        options: all options of the run, JSON-serializable.
+        identity: the set's identity.
+        overwrite: remove an existing run and start afresh.
+        read_by: how many processes read their own shards of a remote set; 0 for a local set.
 
     Returns:
-        Whether the folder holds this run already, to be gone on with.
+        Whether the folder holds this run already.
 
     Raises:
-        UsageError: the folder holds another run, or something else.
+        UsageError: the folder holds another run or other files.
         CheckpointError: its `run.json` is damaged.
     """
     if overwrite and os.path.exists(folder / _FILE):
@@ -164,13 +164,13 @@ def open_run(
 
 
 def _recorded(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The options of a `run.json` under today's names, with those of these names that its version did not have yet."""
-    known = {_RENAMED.get(name, name): value for name, value in options.items()}
-    return {name: BEFORE[name] for name in names if name in BEFORE} | known
+    """Return a run's recorded options by current name; those of `names` that it lacks get their `before` value."""
+    recorded = {_RENAMED.get(name, name): value for name, value in options.items()}
+    return {name: BEFORE[name] for name in names if name in BEFORE} | recorded
 
 
 def _reading(processes: int) -> str:
-    """How photos are read, on which their order depends."""
+    """Describe how photos are read, which determines their order."""
     return f"an address read by {processes} process{'es' * (processes > 1)}" if processes else "a set on a disk"
 
 
@@ -183,7 +183,7 @@ def describe_run(
     model: Mapping[str, Any],
     read_by: int = 0,
 ) -> None:
-    """Write `run.json`: what `open_run` looks at, the device in words, the network and what it started from."""
+    """Write `run.json`: what `open_run` compares, the device, the versions, and the model that it started from."""
     run = {
         "format": FORMAT,
         "command": command,
@@ -199,11 +199,11 @@ def describe_run(
 
 
 def resumable_options(command: str, kind: type[Options], folder: Path, given: Mapping[str, Any]) -> Options:
-    """The options of the run in a folder, with those that were given over them.
+    """Return the options of the run in a folder, overridden by those in `given`.
 
     Raises:
         UsageError: there is no run, or one of another command.
-        CheckpointError: its description is damaged.
+        CheckpointError: its `run.json` is damaged.
     """
     run = read_run(folder)
     if run is None:

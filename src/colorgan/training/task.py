@@ -1,4 +1,4 @@
-"""What a way of training is, as `launch` needs it: how its network is found and its stage made."""
+"""The interface of a training command to `launch`: how it loads its network and builds its stage."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Downloaded = Callable[[str, int, "int | None"], None]
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage is made of.
+    """What a task needs to build its stage.
 
     Attributes:
-        generator: on its device, in the memory format that it is to train in.
-        temperature: divides its logits, from the model that it came from.
-        photos: the set.
-        device: where to compute.
+        generator: the network to train, on its device and in its training memory format.
+        temperature: divides its logits; taken from the model that it came from.
+        photos: the training set.
+        device: the device to compute on.
         bf16: compute under bfloat16 autocast.
-        going_on: a checkpoint will be read into the stage, so that what it starts from does not matter.
+        resuming: whether a checkpoint will be loaded into the stage, so that its initial weights do not matter.
         group: the processes that train together.
-        downloaded: told of a download: the file's name, how many bytes have come, and of how many.
+        downloaded: called during a download with the file's name, the bytes received, and the total, None if unknown.
     """
 
     generator: Generator
@@ -39,22 +39,22 @@ class StageContext:
     photos: PhotoSet
     device: torch.device
     bf16: bool
-    going_on: bool
+    resuming: bool
     group: ProcessGroup
     downloaded: Downloaded
 
 
 @dataclass(frozen=True)
 class TrainingTask(Generic[Options]):
-    """A way of training, as `launch` needs it.
+    """A training command as `launch` runs it.
 
     Attributes:
-        command: the subcommand, which `run.json` names.
-        result: the name of the result in the cache.
+        command: the subcommand, recorded in `run.json`.
+        result: the name of its result in the cache.
         options: the class of its options.
-        load: the generator to start from, and what its file says of it, or None for fresh weights.
-        make_stage: the stage.
-        save_beside: told where weights were written, to write what belongs beside them.
+        load: returns the generator to start from, and its file's metadata, or None for fresh weights.
+        make_stage: builds the stage.
+        save_beside: called with the folder of the best weights once they are written, to add files to it.
     """
 
     command: str

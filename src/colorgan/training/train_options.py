@@ -1,4 +1,4 @@
-"""What an adversarial run has to choose, importable without torch: the command line makes its own of it."""
+"""Options of `train`, without torch; `cli` makes its parameters from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -10,22 +10,22 @@ _LOSSES, _DISCRIMINATOR = "Losses", "Discriminator"
 
 
 def loss_weight(of: str) -> RunOption:
-    """The option that is the weight of a term of the loss.
+    """Return the option for the weight of a loss term.
 
     Args:
-        of: the term, in words, with its unit.
+        of: the term as the help text names it, with its unit.
     """
     return RunOption(f"Weight of {of}; 0 leaves it out.", _LOSSES, minimum=0, before=0.0)
 
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """What decides an adversarial run; the defaults are the recipe `report`, the published run."""
+    """Options of an adversarial run; the defaults are the recipe `report`, the published run."""
 
     usual_epochs = 50
     recipes: ClassVar[Recipes] = {
         "report": {},
-        # docs/training.md says what each of the two gave.
+        # docs/training.md has the results of both.
         "balanced": {
             "adversarial": "hinge",
             "crop_min": 0.8,
@@ -52,8 +52,8 @@ class TrainOptions(RunOptions):
     recipe: Annotated[
         Literal["report", "balanced"],
         RunOption(
-            "report is the published run, and what the defaults shown here are; balanced keeps the discriminator "
-            "from winning. Options that are given go before the recipe's.",
+            "report is the published run and has the defaults shown here; balanced keeps the discriminator from "
+            "winning. Options that are given override the recipe's.",
             RECIPE,
             before="report",
             may_change=True,
@@ -72,7 +72,7 @@ class TrainOptions(RunOptions):
     perceptual_network: Annotated[
         Literal["vgg19", "encoder"],
         RunOption(
-            "Whose features `lambda_perceptual` compares: VGG19's (548 MB), or those of the EfficientNet-Lite that "
+            "Network whose features `lambda_perceptual` compares: VGG19 (548 MB), or the EfficientNet-Lite that "
             "`encoder` names.",
             _LOSSES,
             before="vgg19",
@@ -91,50 +91,47 @@ class TrainOptions(RunOptions):
             before="",
         ),
     ] = ""
-    d_lr: Annotated[float, RunOption("Adam's rate for the discriminator.", RECIPE, above=0, maximum=1)] = 1e-4
+    d_lr: Annotated[float, RunOption("Adam's learning rate for the discriminator.", RECIPE, above=0, maximum=1)] = 1e-4
     beta1: Annotated[
         float,
-        RunOption("Decay of Adam's average of the gradient, of both networks.", RECIPE, minimum=0, maximum=0.9999),
+        RunOption("Adam's beta1, for both networks.", RECIPE, minimum=0, maximum=0.9999),
     ] = 0.5
-    beta2: Annotated[float, RunOption("Decay of Adam's average of its square.", RECIPE, minimum=0, maximum=0.99999)] = (
-        0.999
-    )
+    beta2: Annotated[float, RunOption("Adam's beta2, for both networks.", RECIPE, minimum=0, maximum=0.99999)] = 0.999
     adversarial: Annotated[
         Literal["bce", "hinge", "lsgan", "relativistic"],
-        RunOption(
-            "Cross-entropy, hinge, least squares, or relativistic: each generated patch beside the true one.", _LOSSES
-        ),
+        RunOption("Adversarial loss; relativistic compares each generated patch with the true one.", _LOSSES),
     ] = "bce"
     real_label: Annotated[
         float,
         RunOption(
-            "What it is to say of true colors; 0.9 is one-sided label smoothing. Not for relativistic.",
+            "Discriminator target for true colors; 0.9 is one-sided label smoothing. Not for relativistic.",
             _DISCRIMINATOR,
             minimum=0.5,
             maximum=1,
         ),
-    ] = 0.9  # of which the report's figures tell: the least loss of D that it prints is that label's
+    ] = 0.9  # as the published report implies: the least loss of D that it prints is the minimum for this label
     d_norm: Annotated[
-        Literal["batch", "instance", "spectral"], RunOption("The discriminator's norm.", _DISCRIMINATOR)
+        Literal["batch", "instance", "spectral"], RunOption("Normalization of the discriminator.", _DISCRIMINATOR)
     ] = "batch"
     g_norm: Annotated[
         Literal["train", "frozen"],
         RunOption(
-            "The generator's batch norms: train on each batch's statistics, or frozen at those it came with.", RECIPE
+            "Batch norms of the generator: train on each batch's statistics, or frozen at those it started with.",
+            RECIPE,
         ),
     ] = "train"
     g_twice: Annotated[
         bool,
         RunOption(
-            "Run the generator anew for its own step, as the published run does: its batch norms see each batch twice.",
+            "Run the generator again for its own step, as the published run does: its batch norms see a batch twice.",
             RECIPE,
             flags="--g-twice/--g-once",
             before=False,
         ),
     ] = True
-    lambda_adversarial: Annotated[float, loss_weight("fooling the discriminator")] = 1.0
-    lambda_l1: Annotated[float, loss_weight("the ab difference, Lab units")] = 10.0
-    lambda_perceptual: Annotated[float, loss_weight("the difference of a frozen network's features")] = 10.0
+    lambda_adversarial: Annotated[float, loss_weight("the adversarial loss")] = 1.0
+    lambda_l1: Annotated[float, loss_weight("the L1 distance in ab, Lab units")] = 10.0
+    lambda_perceptual: Annotated[float, loss_weight("the perceptual loss, by a frozen network's features")] = 10.0
     lambda_saturation: Annotated[float, loss_weight("chroma above the true one, Lab units, gray pixels most")] = 0.0
     lambda_bins: Annotated[float, loss_weight("the cross-entropy over the 313 bins")] = 0.0
     rebalance: Rebalance = 0.25
@@ -153,7 +150,7 @@ class TrainOptions(RunOptions):
     d_target_accuracy: Annotated[
         float,
         RunOption(
-            "It rests while its running accuracy on patches is above this share; 1 never lets it.",
+            "Pause the discriminator while its running accuracy on patches is above this share; 1 never pauses it.",
             _DISCRIMINATOR,
             minimum=0.5,
             maximum=1,
@@ -162,7 +159,7 @@ class TrainOptions(RunOptions):
     downsample_real: Annotated[
         bool,
         RunOption(
-            "It sees true colors as coarse as the generator's bins, and has to judge colors, not detail.",
+            "Show the discriminator true colors as coarse as the generator's bins, to judge color and not detail.",
             _DISCRIMINATOR,
             formerly=("coarse_truth",),
             before=False,
@@ -171,7 +168,7 @@ class TrainOptions(RunOptions):
     d_augment: Annotated[
         bool,
         RunOption(
-            "It sees photos moved and with a square cut out (DiffAugment), and learns none by heart.",
+            "Shift the discriminator's photos and cut a square out of them, against memorizing (DiffAugment).",
             _DISCRIMINATOR,
             before=False,
         ),
@@ -179,7 +176,7 @@ class TrainOptions(RunOptions):
     d_warmup_steps: Annotated[
         int,
         RunOption(
-            "It learns alone in the run's first steps, from a generator that stands still (NoGAN).",
+            "Train the discriminator alone for this many first steps, with a fixed generator (NoGAN).",
             _DISCRIMINATOR,
             minimum=0,
             unit="steps",

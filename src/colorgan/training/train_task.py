@@ -1,4 +1,4 @@
-"""Stage 2, adversarial: what `launch` needs of it."""
+"""The task of `train`, stage 2: adversarial training."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _check_losses(options: TrainOptions) -> None:
 
 
 def _discriminator(options: TrainOptions, context: StageContext) -> PatchGAN:
-    if not options.start_discriminator or context.going_on:
+    if not options.start_discriminator or context.resuming:
         return PatchGAN(options.d_norm).to(context.device)
     discriminator = load_discriminator(Path(options.start_discriminator), context.device)
     if discriminator.norm != options.d_norm:

@@ -1,4 +1,4 @@
-"""Validation: the figures of a generator on the photos held back, and the epoch's sample sheet."""
+"""Validation: the metrics of a generator on the held-out photos, and the epoch's sample sheet."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from colorgan.training.stages.hints import VALIDATION_HINTS, draw_hints
 
 @dataclass(frozen=True)
 class Validation:
-    """What was measured.
+    """The results of one validation.
 
     Attributes:
-        figures: of all photos.
-        spread: how far the photos' mean colors are apart, as `ab_spread`, and the true ones', as `ab_spread_truth`.
-        photos: the figures of each photo that a verdict needs.
+        figures: the metrics over all photos.
+        spread: the `color_spread` of the predicted photos, `ab_spread`, and of the true ones, `ab_spread_truth`.
+        photos: the metrics of each photo that a verdict needs.
     """
 
     figures: MetricValues
@@ -35,9 +35,9 @@ class Validation:
 
 
 def color_spread(means: Tensor) -> float:
-    """How far photos' mean colors are apart: root mean square distance from their common mean.
+    """Return how far photos' mean colors are apart: root mean square distance from their common mean.
 
-    A generator that has collapsed gives different photos the same colors: its spread is near 0, the truth's is not.
+    A collapsed generator gives different photos the same colors: its spread is near 0, that of the truth is not.
 
     Args:
         means: mean ab of each photo, (B, 2), Lab units.
@@ -58,12 +58,12 @@ def validate(
     epoch: int,
     callbacks: Callbacks,
 ) -> Validation | None:
-    """Measure a generator, in evaluation mode, on photos held back, and draw the first of them on a sheet.
+    """Measure a generator, in evaluation mode, on held-out photos, and write a sample sheet of the first.
 
-    The options say how many, and at which size. The callbacks are asked between batches whether to stop.
+    `options` give the number and the size of the photos. `callbacks` can stop it between batches.
 
     Returns:
-        What was measured, or None where they said so.
+        The results, or None if it was stopped.
     """
     device = next(generator.parameters()).device
     metrics = MetricAccumulator()
@@ -73,7 +73,7 @@ def validate(
         if callbacks.should_stop() is not None:
             return None
         L, truth = batch.to_lab(device)
-        ab = generator(L, temperature, _given_away(truth, options)).ab
+        ab = generator(L, temperature, _validation_hints(truth, options)).ab
         metrics.add(L, ab, truth)
         means.append(torch.stack([ab.mean((2, 3)), truth.mean((2, 3))], 1))
         if index == 0:
@@ -84,8 +84,8 @@ def validate(
     return Validation(metrics.means(), spread, {name: metrics.by_photo(name) for name in JUDGED})
 
 
-def _given_away(truth: Tensor, options: RunOptions) -> Tensor | None:
-    """The same hints at each validation, where the branch that takes them is trained."""
+def _validation_hints(truth: Tensor, options: RunOptions) -> Tensor | None:
+    """Draw hints, the same at each validation, if the run trains the hint branch; else return None."""
     if not (isinstance(options, FinetuneOptions) and options.hint_branch):
         return None
     counts = torch.full((len(truth),), VALIDATION_HINTS)

@@ -1,4 +1,4 @@
-"""What is promised to whoever trains from Python: the two ways of training, each as one call."""
+"""The public functions for training from Python: `finetune` and `train`."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ def finetune(
     overwrite: bool = False,
     callbacks: Callbacks | None = None,
 ) -> TrainingResult:
-    """Train a model on a set, supervised by the photos' true colors; the same call again goes on where it was stopped.
+    """Train a model on a set, supervised by the photos' true colors; the same call again resumes a stopped run.
 
     Args:
         data: the set that `prepare` wrote: its folder, or the address of a copy, such as s3://bucket/data.
         run: the run folder: log, report, samples, weights, checkpoints.
-        options: what decides the run.
-        overwrite: start afresh where the folder holds a run.
-        callbacks: are told how it goes, and say when to stop.
+        options: the options of the run.
+        overwrite: start afresh if the folder holds a run.
+        callbacks: receive the progress, and decide when to stop.
 
     Returns:
-        Where the best weights are, and how the run went.
+        The path of the best weights, their metrics, and the verdict on the run.
 
     Raises:
-        SetError: no whole set there.
-        StorageError: the store of a set at an address refuses, or does not answer.
-        WeightsError: weights to start from are not at hand or damaged.
-        UsageError: options that cannot be, or a folder that holds another run or other things.
+        SetError: `data` holds no complete set.
+        StorageError: the object store of a remote set refuses access, or does not answer.
+        WeightsError: the weights to start from are missing or damaged.
+        UsageError: the options are invalid, or the folder holds another run or other files.
         OutputError: the run folder cannot be written.
         CheckpointError: the run's checkpoints or its log cannot be read.
-        TrainingError: the loss stopped being a number.
-        Interrupted: `callbacks.should_stop` said so; once there are steps, a checkpoint was saved.
+        TrainingError: the loss or the weights became NaN or infinite.
+        Interrupted: `callbacks.should_stop` asked for it; once there are steps, a checkpoint was saved.
     """
     return launch(FINETUNE, Path(data), Path(run), options, callbacks or Callbacks(), overwrite)
 
@@ -54,19 +54,19 @@ def train(
     overwrite: bool = False,
     callbacks: Callbacks | None = None,
 ) -> TrainingResult:
-    """Train a model on against a discriminator that learns to tell its colors from true ones.
+    """Train a model further, against a discriminator that learns to distinguish its colors from true ones.
 
     Args:
         data: the set that `prepare` wrote.
         run: the run folder.
-        options: what decides the run; `TrainOptions.from_recipe({"recipe": "balanced"})` has those of a recipe.
-        overwrite: start afresh where the folder holds a run.
-        callbacks: are told how it goes, and say when to stop.
+        options: the options of the run; `TrainOptions.from_recipe({"recipe": "balanced"})` has those of a recipe.
+        overwrite: start afresh if the folder holds a run.
+        callbacks: receive the progress, and decide when to stop.
 
     Returns:
-        Where the best weights are, and how the run went.
+        The path of the best weights, their metrics, and the verdict on the run.
 
     Raises:
-        ColorganError: as `finetune` does.
+        ColorganError: as for `finetune`.
     """
     return launch(TRAIN, Path(data), Path(run), options, callbacks or Callbacks(), overwrite)

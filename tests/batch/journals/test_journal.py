@@ -427,7 +427,7 @@ def test_two_processes_share_one(tmp_path: Path) -> None:
 
 def test_an_output_folder_has_one_for_all_its_tree(tmp_path: Path) -> None:
     (tmp_path / JOURNAL_NAME).touch()
-    with Journals([tmp_path / "out"], print, beyond=False) as journals:
+    with Journals([tmp_path / "out"], print, search_parents=False) as journals:
         top, name = journals.of(job(tmp_path / "out"))
         assert name == b"a.jpg"
         deep, name = journals.of(job(tmp_path / "out" / "b" / "c"))
@@ -441,12 +441,12 @@ def test_beside_photos_the_nearest_above_is_taken_and_else_one_is_made_in_the_fo
 ) -> None:
     deep = tmp_path / "photos" / "a" / "b"
     deep.mkdir(parents=True)
-    with Journals([tmp_path / "photos"], print, beyond=True) as journals:
+    with Journals([tmp_path / "photos"], print, search_parents=True) as journals:
         journal, name = journals.of(job(deep))
         assert name == b"a/b/a.jpg"
         journal.begin(stamp("a/b/a.jpg"), "")
     assert (tmp_path / "photos" / JOURNAL_NAME).exists()
-    with Journals([deep], print, beyond=True) as journals:
+    with Journals([deep], print, search_parents=True) as journals:
         assert journals.of(job(deep))[1] == b"a/b/a.jpg"
 
 
@@ -454,7 +454,7 @@ def test_an_error_under_way_is_not_hidden_by_a_journal_that_cannot_be_written(tm
     (tmp_path / "file").touch()
 
     def fail() -> None:
-        with Journals([tmp_path / "file" / "out"], print, beyond=False) as journals:
+        with Journals([tmp_path / "file" / "out"], print, search_parents=False) as journals:
             journal, _ = journals.of(job(tmp_path / "file" / "out"))
             journal.begin(stamp(), "")
             raise KeyError("the first")

@@ -1,1 +1,1 @@
-"""Photos and results at addresses: where each result goes, and how they are read and written."""
+"""Photos and results at addresses such as s3://bucket/photos: planning, reading and writing."""

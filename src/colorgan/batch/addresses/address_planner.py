@@ -1,6 +1,7 @@
-"""Which photos there are where photos or results are at addresses, and the place of each one's result.
+"""Finds photos and plans result paths if photos or results are at addresses.
 
-A result's name is its photo's key, with a suffix appended where the kind changes: no name needs to know the others.
+A result's name is its photo's key, with a suffix appended if the format changes, so that names are unique without being
+compared.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from colorgan.stores.access import check_address
 
 
 def result_key(key: str, suffix: str) -> str:
-    """The key of the result of the photo with a key: no two have the same. An empty suffix keeps the photo's."""
+    """Return the result's key for a photo's key; no two photos get the same. An empty suffix keeps the photo's."""
     stem, own = split_name(key)
     wanted = suffix or written_suffix(own.lower())
     is_same_kind = PHOTO_SUFFIXES[own.lower()] == PHOTO_SUFFIXES[wanted]
-    # What is `a.heic.jpg` by itself would meet the result of `a.heic`.
+    # A photo named `a.heic.jpg` would collide with the result of `a.heic`.
     is_taken = has_photo_suffix(stem.rpartition("/")[2]) and result_key(stem, suffix) == key
     return key if is_same_kind and not is_taken else key + wanted
 
@@ -37,20 +38,20 @@ def plan_addresses(
     listed: Iterable[str] | None = None,
     left_out: Callable[[str], None] = lambda folder: None,
 ) -> Iterator[Job]:
-    """Find the photos of addresses, files and folders, and give each a place for its result.
+    """Find the photos at addresses and in files and folders, and give each a path for its result.
 
     Args:
-        inputs: addresses of photos and of folders, and paths of such.
-        output: the address or path of a folder, or of a file where the one input is a photo.
-        suffix: of the results, with its full stop; empty keeps each photo's.
-        listed: further photos; those at addresses are taken as they are, and nobody is asked about them.
-        left_out: told of each hidden or housekeeping folder, which is not searched.
+        inputs: addresses and paths of photos and of folders.
+        output: the address or path of a folder, or of a file if the one input is a photo.
+        suffix: file suffix of the results, with its dot; empty keeps each photo's.
+        listed: further photos; those at addresses are not looked up before they are read.
+        left_out: called with each hidden or housekeeping folder, which is not searched.
 
     Returns:
-        The jobs, found while they are asked for.
+        The jobs, found lazily.
 
     Raises:
-        UsageError: an address that cannot be meant, no output, or something is missing.
+        UsageError: an invalid address, a missing output, input or package.
     """
     if output is None:
         raise UsageError(
@@ -66,12 +67,12 @@ def plan_addresses(
             raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")
     if _is_for_one_file(inputs, output, listed):
         folder, _, name = output.rpartition("/")
-        return iter([_looked_up(Job(inputs[0], _file_key(inputs[0]), folder or ".", name))])
+        return iter([_with_hints(Job(inputs[0], _file_key(inputs[0]), folder or ".", name))])
     return _jobs(inputs, output.rstrip("/"), suffix, listed, left_out)
 
 
 def home_of(inputs: Sequence[str], output: str, listed: Iterable[str] | None) -> str:
-    """Where it is noted what becomes of the photos: the folder of the results."""
+    """Return the address or path of the folder of results, which holds the journal."""
     if _is_for_one_file(inputs, output, listed):
         return output.rpartition("/")[0] or "."
     return output.rstrip("/")
@@ -91,44 +92,44 @@ def _jobs(
 ) -> Iterator[Job]:
     for source in inputs:
         if not _is_folder(source):
-            yield _looked_up(_placed(source, _file_key(source), output, suffix))
+            yield _with_hints(_job_for(source, _file_key(source), output, suffix))
         elif is_address(source):
-            yield from _listed_below(source, output, suffix, left_out)
+            yield from _jobs_at_address(source, output, suffix, left_out)
         else:
-            yield from _found_below(source, output, suffix, left_out)
+            yield from _jobs_in_folder(source, output, suffix, left_out)
     for source in listed or ():
         if is_address(source):
             check_address(source)
             key = split_address(shown_address(source))[1].partition("/")[2]
             if not is_hints_file(key):
-                yield replace(_placed(source, key, output, suffix), source_state=UNKNOWN)
+                yield replace(_job_for(source, key, output, suffix), source_state=UNKNOWN)
         elif not belongs_to_photo(Path(source)):
             parts = [part for part in Path(source).parts if part not in (Path(source).anchor, "..")]
-            yield _looked_up(_placed(source, "/".join(parts), output, suffix))
+            yield _with_hints(_job_for(source, "/".join(parts), output, suffix))
 
 
-def _listed_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
+def _jobs_at_address(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
     root = source.rstrip("/")
     own = output[len(root) + 1 :] + "/" if output.startswith(root + "/") else None
     for file in list_photos(source, left_out):
         if own is None or not file.key.startswith(own):
-            job = _placed(f"{root}/{file.key}", file.key, output, suffix, _file_key(root))
-            yield _known(job, file.state, file.hints)
+            job = _job_for(f"{root}/{file.key}", file.key, output, suffix, _file_key(root))
+            yield _with_states(job, file.state, file.hints)
 
 
-def _found_below(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
+def _jobs_in_folder(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
     root = os.path.basename(os.path.realpath(source))
     for listing in find_photos(source, on_skipped=left_out):
         below = listing.relative.replace(os.sep, "/") + "/" if listing.relative else ""
         if listing.problem:
             yield Job(listing.folder, f"{root}/{below}", output, "", problem=listing.problem)
         for name in listing.names:
-            job = _placed(os.path.join(listing.folder, name), below + name, output, suffix, root)
+            job = _job_for(os.path.join(listing.folder, name), below + name, output, suffix, root)
             yield replace(job, hints=hints_among(listing, name))
 
 
-def _placed(source: str, key: str, output: str, suffix: str, root: str = "") -> Job:
-    """A photo whose result goes below the output under its own key."""
+def _job_for(source: str, key: str, output: str, suffix: str, root: str = "") -> Job:
+    """Return the job of a photo whose result goes below `output` under the photo's key; `root` names its folder."""
     if not has_photo_suffix(key.rpartition("/")[2]):
         problem = f"its name has none of the suffixes {' '.join(PHOTO_SUFFIXES)}"
         return Job(source, key, output, key, problem=problem)
@@ -137,17 +138,16 @@ def _placed(source: str, key: str, output: str, suffix: str, root: str = "") -> 
     return Job(source, f"{root}/{key}" if root else key, folder, name, is_named=not root)
 
 
-def _looked_up(job: Job) -> Job:
-    """A photo that was named itself, with the files of hints beside it."""
+def _with_hints(job: Job) -> Job:
+    """Look up the hint files beside a photo that the user named, and the states of photo and hints at an address."""
     if job.problem:
         return job
     if is_address(job.source):
-        return _known(job, state_of(job.source), hints_of(job.source))
+        return _with_states(job, state_of(job.source), hints_of(job.source))
     return replace(job, hints=hints_beside(job.source))
 
 
-def _known(job: Job, state: FileState, hints: Sequence[tuple[str, FileState]]) -> Job:
-    """A photo at an address, with what the store said of it."""
+def _with_states(job: Job, state: FileState, hints: Sequence[tuple[str, FileState]]) -> Job:
     names, states = tuple(name for name, _ in hints), tuple(of_hints for _, of_hints in hints)
     return replace(job, source_state=state, hints=names, hint_states=states)
 

@@ -1,7 +1,7 @@
 """Photos and results at addresses, such as s3://bucket/photos: listed, read and written through fsspec.
 
-Nothing here keeps an open file or a cache of listings, so that all of it can be called in any process. What a store
-says is put into words of our own: its texts and addresses may hold keys and signatures.
+Nothing here keeps an open file or a cache of listings, so that all of it can be called in any process. A store's errors
+are raised with our own messages: its texts and addresses may hold keys and signatures.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from colorgan.images.discovery import (
     pair_with_hints,
 )
 from colorgan.stores.access import S3, WEB, file_system, object_name, read_bytes
-from colorgan.stores.answers import code_of, explained
+from colorgan.stores.answers import code_of, converting_store_errors
 
-_MARK = "made-by-colorgan"  # among an object's metadata, where the store has such
-UNKNOWN = FileState(-3, -3)  # of an object that nobody was asked about
-_ATTEMPTS = 3  # to read an object whose bytes break off
-_AT_ONCE = 16  # small objects that are read together
-_PAGE_KEYS = 1000  # of a listing; a store gives no more
-# A photo, and the files of hints beside it.
+_MARK = "made-by-colorgan"  # key in an object's metadata, if the store has metadata
+UNKNOWN = FileState(-3, -3)  # of an object that was not looked up
+_ATTEMPTS = 3  # to read an object if the connection breaks off
+_AT_ONCE = 16  # small objects that are read in parallel
+_PAGE_KEYS = 1000  # of a listing: the most that a store returns
+# A photo's path and state, and those of its hint files.
 _Found: TypeAlias = tuple[str, FileState, tuple[tuple[str, FileState], ...]]
 
 
@@ -44,9 +44,9 @@ class RemoteFile:
     """A photo at an address.
 
     Attributes:
-        key: its path below the folder where it was looked for.
-        state: its size and time, and what tells its content.
-        hints: the addresses of the files of hints beside it, and the same of each.
+        key: its path below the folder that is listed.
+        state: its size, modification time and ETag.
+        hints: addresses and states of the hint files beside it.
     """
 
     key: str
@@ -55,13 +55,13 @@ class RemoteFile:
 
 
 def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[RemoteFile]:
-    """Find the photos below an address, in the store's own order; no more than a page or a folder is held.
+    """Yield the photos below an address, in the store's own order, holding at most a page or a folder in memory.
 
-    `left_out` is told of each hidden or housekeeping folder, whose photos are not given.
+    `left_out` is called with each hidden or housekeeping folder, whose photos are skipped.
 
     Raises:
-        UsageError: no such place.
-        StorageError: the store refuses, or does not answer.
+        UsageError: there is no such bucket or folder, or the address is a web server's.
+        StorageError: the store denies access or does not answer.
     """
     scheme, path = split_address(address)
     if scheme in WEB:
@@ -69,7 +69,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
             "the address of one photo", f"{shown_address(address)}: a web server lists none", "Name a photo."
         )
     root = path.rstrip("/") + "/"
-    with explained("to list", address, is_place=True):
+    with converting_store_errors("to list", address, is_place=True):
         store = file_system(address)
         is_s3 = scheme in S3
         found = pair_with_hints(_s3_objects(store, root, left_out)) if is_s3 else _by_folders(store, root, left_out)
@@ -79,7 +79,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
 
 
 def _s3_objects(store: Any, root: str, left_out: Callable[[str], None]) -> Iterator[tuple[str, FileState]]:
-    """Photos and hints of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
+    """Yield the photos and hint files of a bucket, a page of a thousand at a time: s3fs itself would hold all names."""
     from fsspec.asyn import sync
 
     bucket, _, prefix = root.partition("/")
@@ -125,18 +125,18 @@ def _by_folders(store: Any, root: str, left_out: Callable[[str], None]) -> Itera
 
 
 def state_of(address: str) -> FileState:
-    """Size, time and what tells the content of one object.
+    """Return the size, modification time and ETag of one object.
 
     Raises:
-        UsageError: it is not there.
-        StorageError: the store refuses, or does not answer.
+        UsageError: it does not exist.
+        StorageError: the store denies access or does not answer.
     """
-    with explained("to look at", address, is_place=True):
+    with converting_store_errors("to look at", address, is_place=True):
         return _state(file_system(address).info(object_name(address)))
 
 
 def hints_of(address: str) -> tuple[tuple[str, FileState], ...]:
-    """The files of hints beside one photo that was named itself, and their states; a web server is asked for none.
+    """Return the addresses and states of the hint files beside one photo; a web server is not asked for any.
 
     Raises:
         StorageError: the store does not answer.
@@ -145,8 +145,8 @@ def hints_of(address: str) -> tuple[tuple[str, FileState], ...]:
         return ()
     found = []
     for name in hints_names(address):
-        # A store may forbid to look at what is not there.
-        with contextlib.suppress(PhotoError), explained("to look at", name, is_place=False):
+        # Some stores answer "forbidden" for an object that does not exist.
+        with contextlib.suppress(PhotoError), converting_store_errors("to look at", name, is_place=False):
             found.append((name, _state(file_system(name).info(object_name(name)))))
     return tuple(found)
 
@@ -158,35 +158,35 @@ def _state(entry: dict[str, Any]) -> FileState:
     return FileState(int(entry.get("size") or 0), round(seconds * 1e9), tag.encode())
 
 
-def is_same(found: FileState, noted: FileState) -> bool:
-    """Whether an object is the one that was noted; one that nobody was asked about is taken to be."""
-    if UNKNOWN in (found, noted):
+def is_same(found: FileState, recorded: FileState) -> bool:
+    """Whether an object is unchanged since it was recorded, by ETag or by size and time; true if one is `UNKNOWN`."""
+    if UNKNOWN in (found, recorded):
         return True
-    if found.digest and noted.digest:
-        return found.digest == noted.digest
-    return found.is_dated_as(noted)
+    if found.digest and recorded.digest:
+        return found.digest == recorded.digest
+    return found.is_dated_as(recorded)
 
 
 def read_object(address: str, expected: FileState) -> bytes:
-    """Read an object whole, which has to be the one that was listed.
+    """Read a whole object, which has to be the one that was listed.
 
     Raises:
         PhotoError: it is gone, may not be read, or was changed since it was listed or while it was read.
-        StorageError: the store refuses, or does not answer.
+        StorageError: the store denies access or does not answer.
     """
-    with explained("to read", address, is_place=False):
+    with converting_store_errors("to read", address, is_place=False):
         store, name = file_system(address), object_name(address)
         if split_address(address)[0] in S3:
             return _read_of_s3(store, name, expected)
         data: bytes = store.cat_file(name)
         now = _state(store.info(name)) if expected != UNKNOWN else UNKNOWN
         if not is_same(now, expected) or (expected.size_bytes > 0 and len(data) != expected.size_bytes):
-            raise _changed()
+            raise _changed_error()
         return data
 
 
 def _read_of_s3(store: Any, name: str, expected: FileState) -> bytes:
-    """Read an object in one request, which the store refuses where it is not the one that was listed."""
+    """Read an object in one request, conditional on its ETag: the store refuses it if it has changed."""
     from fsspec.asyn import sync
 
     bucket, _, key = name.partition("/")
@@ -203,23 +203,23 @@ def _read_of_s3(store: Any, name: str, expected: FileState) -> bytes:
             return bytes(sync(store.loop, read))
         except Exception as error:
             if code_of(error) == "PreconditionFailed":
-                raise _changed() from None
-            if code_of(error) or attempt == _ATTEMPTS - 1:  # else it broke off
+                raise _changed_error() from None
+            if code_of(error) or attempt == _ATTEMPTS - 1:  # an error without a code is a broken connection
                 raise
     raise AssertionError
 
 
-def _changed() -> PhotoError:
+def _changed_error() -> PhotoError:
     found = "it was changed while it was read; the same command again takes it as it is now"
     return PhotoError("an object that stays as it is", found, "Do the same again.")
 
 
 def open_photo(source: str, expected: FileState | None) -> Path | io.BytesIO:
-    """What a decoder reads: a path as it is, an object as its bytes.
+    """Return a photo as a decoder reads it: a file's path, or an object's bytes.
 
     Raises:
         PhotoError: as for `read_object`.
-        StorageError: likewise.
+        StorageError: as for `read_object`.
     """
     if not is_address(source):
         return Path(source)
@@ -227,37 +227,37 @@ def open_photo(source: str, expected: FileState | None) -> Path | io.BytesIO:
 
 
 def write_result(target: str, data: bytes, *, overwrite: bool) -> None:
-    """Write a file or an object, whole or not at all; `overwrite` is for addresses, as whoever names a path has looked.
+    """Write a file or an object, whole or not at all; `overwrite` concerns addresses alone, a file is always replaced.
 
     Raises:
-        PhotoError: something else stands at the address, or the disk knows no such name.
-        OutputError: the place cannot be written.
-        StorageError: the store refuses, or does not answer.
+        PhotoError: a foreign object exists at the address, or the disk does not allow the file name.
+        OutputError: the file cannot be written.
+        StorageError: the store denies access or does not answer.
     """
     if is_address(target):
         put_object(target, data, overwrite=overwrite)
     else:
-        from colorgan.images.encode import write_bytes  # NumPy and Pillow, for which no first word waits
+        from colorgan.images.encode import write_bytes  # imports NumPy and Pillow, which must not delay the start
 
         write_bytes(data, Path(target))
 
 
 def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
-    """Write an object in one piece, whole or not at all; what is not ours is only replaced to `overwrite` it.
+    """Write an object, whole or not at all; an object that colorgan did not make is only replaced with `overwrite`.
 
     Raises:
-        PhotoError: something stands there that was not made by colorgan, or was changed since.
-        StorageError: the store refuses, or does not answer.
+        PhotoError: an object exists there that was not made by colorgan, or was changed since.
+        StorageError: the store denies access or does not answer.
     """
     scheme, _ = split_address(address)
-    with explained("to write", address, is_place=True):
+    with converting_store_errors("to write", address, is_place=True):
         store, name = file_system(address), object_name(address)
         kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
         facts = {"Metadata": {_MARK: "1"}, "ContentType": kind} if scheme in S3 else {}
         try:
             store.pipe_file(name, data, mode="overwrite" if overwrite else "create", **facts)
         except FileExistsError:
-            is_ours, is_same = _standing(store, name, data, has_marks=bool(facts))
+            is_ours, is_same = _inspect_existing(store, name, data, has_marks=bool(facts))
             if not is_ours:
                 what = "an object that was not made by colorgan, or was changed since"
                 found = f"at {shown_address(address)} stands {what}; overwriting replaces it"
@@ -266,37 +266,37 @@ def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
                 store.pipe_file(name, data, **facts)
 
 
-def _standing(store: Any, name: str, data: bytes, *, has_marks: bool) -> tuple[bool, bool]:
-    """Whether an object was made by colorgan, and whether it has the bytes that it is to have.
+def _inspect_existing(store: Any, name: str, data: bytes, *, has_marks: bool) -> tuple[bool, bool]:
+    """Return whether an existing object was made by colorgan, and whether its content is `data`.
 
-    Where objects bear no marks, one with these bytes alone is known to be colorgan's.
+    If the store has no metadata for the mark, only an object with this content counts as colorgan's.
     """
     if has_marks:
         bucket, _, key = name.partition("/")
         answer = store.call_s3("head_object", Bucket=bucket, Key=key)
-        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()  # a large object's is made otherwise, and differs
+        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()  # never equal for a multipart upload
         return _MARK in answer.get("Metadata", {}), answer["ETag"].strip('"') == tag
     is_same = bool(store.info(name)["size"] == len(data) and store.cat_file(name) == data)
     return is_same, is_same
 
 
 def find_objects(address: str, suffix: str) -> list[str]:
-    """The addresses of all objects below one whose names end so; none where there is nothing.
+    """Return the addresses of all objects below an address whose names end in `suffix`.
 
     Raises:
-        StorageError: the store refuses, or does not answer.
+        StorageError: the store denies access or does not answer.
     """
     scheme, path = split_address(address)
-    with explained("to look at", address, is_place=True):
+    with converting_store_errors("to look at", address, is_place=True):
         names = file_system(address).find(path)
     return [f"{scheme}://{name.lstrip('/')}" for name in names if name.endswith(suffix)]
 
 
 def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
-    """The addresses and bytes of objects, in their order, some at a time.
+    """Yield the addresses and bytes of objects, in their order, read in parallel.
 
     Raises:
-        StorageError: the store refuses, or does not answer.
+        StorageError: the store denies access or does not answer.
     """
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for start in range(0, len(addresses), _AT_ONCE):
@@ -305,5 +305,5 @@ def read_objects(addresses: list[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def is_one_photo(address: str) -> bool:
-    """Whether an address is that of one photo, going by its name."""
+    """Whether an address is that of one photo, judged by its name."""
     return not address.endswith("/") and has_photo_suffix(shown_address(address).rpartition("/")[2])

@@ -1,1 +1,1 @@
-"""What was made of which photo: what is noted, and where that is kept."""
+"""Journals: records of which result was made of which photo with which settings, and their stores."""

@@ -1,8 +1,8 @@
-"""A journal: what was made of which photo, with which settings, and what was about to be.
+"""A journal: which results were made, and which were begun, of which photo and with which settings.
 
-What a photo's result is to be is written down before it takes its place, so that neither a killed run's results are
-made twice, nor a file is replaced that somebody else put there. Files are known by their content as it was noted;
-it is read again only where their time differs.
+A result is recorded as begun before its file is written, so that results of a killed run are not made twice, and files
+that somebody else put there are not replaced. Files are compared by recorded content digests; they are read again only
+if their modification time differs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from colorgan.batch.journals.records import (
     with_digest,
 )
 
-_MTIME_STEP_NS = 2_000_000_000  # in which FAT counts; a file's time may be put on it when the disk is mounted again
-_PAGE = re.compile(rb"#\d+$")  # of an identity, where each page of a file is a photo
+_MTIME_STEP_NS = 2_000_000_000  # resolution of FAT, to which a file's time may be rounded when the disk is remounted
+_PAGE = re.compile(rb"#\d+$")  # ends the identity of a page of a multi-page file
 
 
 class ResultState(Enum):
-    """What the journal and the disk say of a photo."""
+    """The state of a photo's result, by the journal and the disk."""
 
     to_do = "to do"
     done = "done"
@@ -39,26 +39,26 @@ class ResultState(Enum):
     in_the_way = "in the way"
 
 
-class _Standing(Enum):
-    """What stands in the place of a file that is to be written."""
+class _FileStatus(Enum):
+    """The status of a file that is to be written."""
 
-    nothing = 0
-    current = 1  # made of this photo as it is now, with the settings of now
-    older = 2  # made by colorgan too, or damaged
-    changed = 3  # made by colorgan, and by somebody else since
-    foreign = 4
+    absent = 0
+    current = 1  # made of the photo's current file with the current settings
+    outdated = 2  # made by colorgan from another photo or with other settings; or damaged
+    changed = 3  # made by colorgan, and changed by somebody else since
+    foreign = 4  # not made by colorgan
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """By what a result is known to be made of a photo as it is now, with the settings of now.
+    """The key under which a result is journaled, and the current photo and settings with which its record is compared.
 
     Attributes:
-        name: of the result, from the journal's folder.
+        name: path of the result, relative to the journal's folder.
         photo: the photo's identity.
         source: the photo's path.
-        source_state: its size and time.
-        settings: a digest.
+        source_state: size and time of the photo's file.
+        settings: digest of the settings.
     """
 
     name: bytes
@@ -69,7 +69,7 @@ class Stamp:
 
 
 def _stamps(stamp: Stamp, target: str, others: Sequence[str]) -> Iterator[tuple[Stamp, str]]:
-    """A result's stamp and path, and those of what is written beside it."""
+    """Yield a result's stamp and path, and those of its sidecars, whose paths are `others`."""
     yield stamp, target
     folder, slash, _ = stamp.name.rpartition(b"/")
     for path in others:
@@ -77,11 +77,11 @@ def _stamps(stamp: Stamp, target: str, others: Sequence[str]) -> Iterator[tuple[
 
 
 class Journal:
-    """One journal. What is noted is gathered until `flush`; all in one thread.
+    """One journal, which gathers changes in memory until `flush`; not thread-safe.
 
     Args:
-        store: where its records are.
-        read_only: note nothing.
+        store: the store of its records.
+        read_only: write nothing.
     """
 
     def __init__(self, store: RecordStore, *, read_only: bool = False) -> None:
@@ -90,25 +90,28 @@ class Journal:
         self._before: dict[bytes, tuple[Record | None, FileState]] = {}
 
     def state(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[ResultState, str]:
-        """What is to be done for a photo's result and what is written beside it, and for which file nothing may be."""
+        """Return the state of a result with its sidecars `others`, and the path of the file that determines it."""
         if self._is_left_in_color(stamp, target):
             return ResultState.in_color, target
         stamps = list(_stamps(stamp, target, others))
-        standings = [self._standing(*each) for each in stamps]
-        if standings[0] is _Standing.current:
-            # Earlier versions did not note what they wrote beside a result; its settings say that it was written.
-            standings = [
-                _Standing.current if standing is _Standing.foreign and self._store.get(each.name) is None else standing
-                for standing, (each, _) in zip(standings, stamps, strict=True)
+        found = [self._file_status(*each) for each in stamps]
+        if found[0] is _FileStatus.current:
+            # Earlier versions did not record sidecars; the settings of the result imply that colorgan wrote them.
+            found = [
+                _FileStatus.current if status is _FileStatus.foreign and self._store.get(each.name) is None else status
+                for status, (each, _) in zip(found, stamps, strict=True)
             ]
-        for standing, state in ((_Standing.foreign, ResultState.in_the_way), (_Standing.changed, ResultState.changed)):
-            if standing in standings:
-                return state, stamps[standings.index(standing)][1]
-        is_done = all(standing is _Standing.current for standing in standings)
+        for status, state in (
+            (_FileStatus.foreign, ResultState.in_the_way),
+            (_FileStatus.changed, ResultState.changed),
+        ):
+            if status in found:
+                return state, stamps[found.index(status)][1]
+        is_done = all(status is _FileStatus.current for status in found)
         return (ResultState.done if is_done else ResultState.to_do), target
 
     def has_made(self, name: bytes, path: str) -> bool:
-        """Whether a file is a result of this journal, as it was made."""
+        """Whether a file is a result of this journal, unchanged since it was written."""
         record = self._store.get(name)
         if record is None or record.state is not RecordState.made:
             return False
@@ -124,46 +127,44 @@ class Journal:
         self._refresh(record, stamp, found)
         return True
 
-    def _standing(self, stamp: Stamp, path: str) -> _Standing:
+    def _file_status(self, stamp: Stamp, path: str) -> _FileStatus:
         record, found = self._store.get(stamp.name), file_state(path)
         if found == ABSENT:
-            return _Standing.nothing
+            return _FileStatus.absent
         if record is None or not found.is_file:
-            return _Standing.foreign
-        if not found.size_bytes:  # what a power cut leaves, and nobody's work
-            return _Standing.older
+            return _FileStatus.foreign
+        if not found.size_bytes:  # left by a power cut; nobody's work is lost
+            return _FileStatus.outdated
         if record.state is RecordState.begun:
-            return self._standing_of_begun(record, stamp, found, path)
+            return self._status_of_begun(record, stamp, found, path)
         if not self._is_same(found, record.result, path):
             if record.state is not RecordState.made:
-                return _Standing.foreign
-            return _Standing.changed if is_whole(path) else _Standing.older
+                return _FileStatus.foreign
+            return _FileStatus.changed if is_whole(path) else _FileStatus.outdated
         if record.state is not RecordState.made or not self._is_current(record, stamp):
-            return _Standing.older
+            return _FileStatus.outdated
         self._refresh(record, stamp, found)
-        return _Standing.current
+        return _FileStatus.current
 
-    def _standing_of_begun(self, record: Record, stamp: Stamp, found: FileState, path: str) -> _Standing:
-        """Of a result at which a run was killed: it may have put another file there than the one that stood before."""
-        if self._is_same(found, record.result, path) or not self._is_current(record, stamp):
-            return _Standing.older
-        if not is_whole(path):
-            return _Standing.older
+    def _status_of_begun(self, record: Record, stamp: Stamp, found: FileState, path: str) -> _FileStatus:
+        """Return the status of a result at which a run was killed, before or after it replaced the earlier file."""
+        if self._is_same(found, record.result, path) or not self._is_current(record, stamp) or not is_whole(path):
+            return _FileStatus.outdated
         self._put(self._with_source(stamp), RecordState.made, with_digest(found, path))
-        return _Standing.current
+        return _FileStatus.current
 
-    def _is_same(self, found: FileState, noted: FileState, path: str) -> bool:
-        """Whether a file is the one that was noted, on any disk's clock."""
-        if found.is_dated_as(noted):
+    def _is_same(self, found: FileState, recorded: FileState, path: str) -> bool:
+        """Whether a file is unchanged since it was recorded, even if the disk now shows another time for it."""
+        if found.is_dated_as(recorded):
             return True
-        if not found.is_file or found.size_bytes != noted.size_bytes:
+        if not found.is_file or found.size_bytes != recorded.size_bytes:
             return False
-        if noted.digest:
-            return file_digest(path) == noted.digest
-        return abs(found.mtime_ns - noted.mtime_ns) <= _MTIME_STEP_NS  # noted by an earlier version
+        if recorded.digest:
+            return file_digest(path) == recorded.digest
+        return abs(found.mtime_ns - recorded.mtime_ns) <= _MTIME_STEP_NS  # recorded by an earlier version
 
     def _is_current(self, record: Record, stamp: Stamp) -> bool:
-        """Whether a result was made of the photo as it is now, with the settings of now."""
+        """Whether a result was made of the photo's current file with the current settings."""
         if record.settings != stamp.settings:
             return False
         if record.photo == stamp.photo and record.source.is_dated_as(stamp.source_state):
@@ -174,7 +175,7 @@ class Journal:
         return file_digest(stamp.source) == record.source.digest
 
     def _refresh(self, record: Record, stamp: Stamp, found: FileState) -> None:
-        """Note the times that files have now, so that their content need not be read the next time."""
+        """Record the files' current times, so that their content need not be read the next time."""
         now = replace(
             record,
             photo=stamp.photo,
@@ -185,7 +186,7 @@ class Journal:
             self._pending[stamp.name] = now
 
     def begin(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note that a result is about to be made; `flush` before it takes its place."""
+        """Record that a result is about to be made; call `flush` before its file is written."""
         for each, path in _stamps(stamp, target, others):
             record, found = self._store.get(each.name), file_state(path)
             if record is not None and found.is_dated_as(record.result):
@@ -196,21 +197,21 @@ class Journal:
             self._put(each, RecordState.begun, found)
 
     def made(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note that the result stands there, and what belongs to it."""
+        """Record that the result and its sidecars were written."""
         for each, path in _stamps(self._with_source(stamp), target, others):
             self._before.pop(each.name, None)
             self._put(each, RecordState.made, with_digest(file_state(path), path))
 
     def left_in_color(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note that the photo has colors already, and no result was made."""
+        """Record that the photo is in color already, and no result was made."""
         self.failed(stamp, target, others)
-        # What stands there may be an earlier result, or somebody's file that was to be overwritten.
+        # The existing file may be an earlier result, or a foreign one that was to be overwritten.
         is_ours = self._pending[stamp.name] is not None
         found = with_digest(file_state(target), target) if is_ours else ABSENT
         self._put(self._with_source(stamp), RecordState.in_color, found)
 
     def failed(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note that what was begun came to nothing: where nothing new stands, what was known before is so again."""
+        """Record that a begun result failed: restore the earlier record of each file that was not replaced."""
         for each, path in _stamps(stamp, target, others):
             record, found_before = self._before.pop(each.name)
             found = file_state(path)
@@ -226,7 +227,7 @@ class Journal:
         self._pending[stamp.name] = Record(stamp.photo, stamp.source_state, stamp.settings, state, result)
 
     def flush(self) -> None:
-        """Write what was noted.
+        """Write the pending records to the store.
 
         Raises:
             OutputError: the disk is full, read-only or fails.
@@ -237,12 +238,12 @@ class Journal:
         self._pending.clear()
 
     def forget(self) -> None:
-        """Drop what was noted since the last `flush`."""
+        """Drop the records since the last `flush`."""
         self._pending.clear()
         self._before.clear()
 
     def close(self) -> None:
-        """Write what was noted, and close the store, also where the writing fails."""
+        """Write the pending records and close the store, even if the writing fails."""
         try:
             self.flush()
         finally:

@@ -1,7 +1,7 @@
-"""The records of a journal as immutable parts beside the results: for buckets, arrays, and disks without locks.
+"""The records of a journal as immutable files (parts) beside the results: for buckets, job arrays, disks without locks.
 
-Each process writes parts of its own, one for a thousand records or half a minute, and reads those of all others once,
-at its start. Where results are at an address, nobody is asked what stands there: what is noted is all that is known.
+Each process writes its own parts, one for a thousand records or half a minute, and reads those of all others once, at
+its start. Results at an address are not looked up: the records alone decide what is done.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ PART_RECORDS = 1000
 _PART_S = 30.0
 _SUFFIX = ".jsonl.gz"
 _VERSION = 1
-_MOST_BYTES = 1 << 28  # of a part, unpacked; ours have a thousandth of it
-_THERE = FileState(0, 0)  # of a result at an address
+_MAX_BYTES = 1 << 28  # of a part, unpacked; ours have a thousandth of it
+_REMOTE_RESULT = FileState(0, 0)  # of a result at an address, which is not looked up
 _DAMAGE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, ArithmeticError, RecursionError)
 _DAMAGED = "{} of the manifest {} is damaged, and left out: what it noted is made again, unless it stands in the way."
 
 
 class ManifestStore:
-    """The records of a folder's manifest.
+    """The records in the manifest of a folder.
 
     Args:
         home: the folder's path or address.
-        shard: of this process; the records of other photos are not kept.
-        notify: told in words of a damaged part.
-        earlier: what a journal noted there before there was a manifest; read alone.
+        shard: the part of this process; the records of other photos are not kept in memory.
+        notify: called with a warning about a damaged part.
+        earlier: the SQLite journal from before there was a manifest; it is only read.
 
     Raises:
         OutputError: it cannot be read, or is of a later version.
-        StorageError: the store refuses, or does not answer.
+        StorageError: the store denies access or does not answer.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class ManifestStore:
         self._folder = f"{home.rstrip('/')}/{MANIFEST_NAME}"
         self._own = f"{self._folder}/{shard.number}-of-{shard.count}"
         self._shard, self._notify, self._earlier = shard, notify, earlier
-        self._index = sqlite3.connect("", isolation_level=None)  # in a temporary file beyond its cache of 2 MB
+        self._index = sqlite3.connect("", isolation_level=None)  # a temporary database, on disk beyond 2 MB
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", SCHEMA):
             self._index.execute(statement)
-        self._waiting: dict[bytes, Record | None] = {}
+        self._unwritten: dict[bytes, Record | None] = {}
         self._written_at = time.monotonic()
         for name, data in _read_parts(self._folder):
-            self._take(name, data)
+            self._load_part(name, data)
 
-    def _take(self, name: str, data: bytes) -> None:
+    def _load_part(self, name: str, data: bytes) -> None:
         try:
             records = {name: record for name, record in _unpacked(data, self._folder) if self._is_wanted(record)}
             write_records(self._index, records)
@@ -82,27 +82,27 @@ class ManifestStore:
         return record is None or self._shard.has(os.fsdecode(record.photo))
 
     def get(self, name: bytes) -> Record | None:
-        """What is noted of a result."""
+        """Return the record of a result, or None."""
         row = self._index.execute(SELECT, (name,)).fetchone()
         if row:
             return record_of(row)
         return self._earlier.get(name) if self._earlier else None
 
     def write(self, changes: Mapping[bytes, Record | None]) -> None:
-        """Note it; what is begun is on the disk when this returns, the rest with the next part."""
+        """Write changes: those with begun results are on disk when this returns, the rest with the next part."""
         write_records(self._index, changes)
-        self._waiting.update(changes)
-        is_announced = any(record is not None and record.state is RecordState.begun for record in changes.values())
+        self._unwritten.update(changes)
+        has_begun = any(record is not None and record.state is RecordState.begun for record in changes.values())
         is_late = time.monotonic() - self._written_at > _PART_S
-        if is_announced or is_late or len(self._waiting) >= PART_RECORDS:
+        if has_begun or is_late or len(self._unwritten) >= PART_RECORDS:
             self._write_part()
 
     def _write_part(self) -> None:
-        if self._waiting:
+        if self._unwritten:
             # Parts are read in the order of their names, whichever process wrote them.
             name = f"{time.time_ns():020d}-{secrets.token_hex(4)}{_SUFFIX}"
-            _write_file(f"{self._own}/{name}", _packed(self._waiting))
-        self._waiting.clear()
+            _write_file(f"{self._own}/{name}", _packed(self._unwritten))
+        self._unwritten.clear()
         self._written_at = time.monotonic()
 
     def close(self) -> None:
@@ -116,10 +116,10 @@ class ManifestStore:
 
 
 class AddressJournal(Journal):
-    """A journal of results at an address: what it notes is all that is known of them."""
+    """A journal of results at an address, which are not looked up: its records alone decide their state."""
 
     def state(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> tuple[ResultState, str]:
-        """What is to be done."""
+        """Return the state of a result, by its record alone, and `target`."""
         record = self._store.get(stamp.name)
         if (
             record is None
@@ -130,18 +130,18 @@ class AddressJournal(Journal):
         return (ResultState.done if record.state is RecordState.made else ResultState.in_color), target
 
     def begin(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Announce nothing: whoever writes the result sees what stands there."""
+        """Record nothing: `put_object` checks for an existing object when the result is written."""
 
     def made(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note that the result stands there, and what belongs to it."""
-        self._put(stamp, RecordState.made, _THERE)
+        """Record that the result and its sidecars were written."""
+        self._put(stamp, RecordState.made, _REMOTE_RESULT)
 
     def left_in_color(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note that the photo has colors already, and no result was made."""
-        self._put(stamp, RecordState.in_color, _THERE)
+        """Record that the photo is in color already, and no result was made."""
+        self._put(stamp, RecordState.in_color, _REMOTE_RESULT)
 
     def failed(self, stamp: Stamp, target: str, others: Sequence[str] = ()) -> None:
-        """Note nothing: what was known before still holds."""
+        """Record nothing: the earlier record still holds."""
 
 
 # --- parts ---------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def _values(state: FileState) -> list[int | str]:
 
 def _unpacked(data: bytes, folder: str) -> Iterator[tuple[bytes, Record | None]]:
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-        text = packed.read(_MOST_BYTES)
+        text = packed.read(_MAX_BYTES)
     first, *lines = map(json.loads, text.splitlines())
     if first["type"] != "colorgan manifest":
         raise ValueError
@@ -195,11 +195,11 @@ def _state_of(values: list[Any]) -> FileState:
 
 
 def _read_parts(folder: str) -> Iterator[tuple[str, bytes]]:
-    """The names and bytes of the parts of all processes, in the order in which they were written.
+    """Yield the names and bytes of the parts of all processes, in the order in which they were written.
 
     Raises:
         OutputError: the disk fails.
-        StorageError: the store refuses, or does not answer.
+        StorageError: the store denies access or does not answer.
     """
     if is_address(folder):
         addresses = sorted(storage.find_objects(folder, _SUFFIX), key=lambda address: address.rpartition("/")[2])

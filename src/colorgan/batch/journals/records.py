@@ -1,4 +1,4 @@
-"""What a journal notes of a result, where its records are kept, and how it looks at files on disks."""
+"""The records of a journal, the protocol of their stores, and the states of files on disk that they compare."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What is known of a file.
+    """Size, modification time and content digest of a file.
 
     Attributes:
-        size_bytes: its size.
-        mtime_ns: the time of its last change; on some disks it jumps, by rounding or by an hour.
-        digest: of its content; empty where that was not read.
+        size_bytes: its size; negative if there is no regular file.
+        mtime_ns: modification time; on some disks it jumps, by rounding or by an hour.
+        digest: BLAKE2 digest of its content, or an object's ETag; empty if it was not read.
     """
 
     size_bytes: int
@@ -31,7 +31,7 @@ class FileState:
 
     @property
     def is_file(self) -> bool:
-        """Whether there is a file."""
+        """Whether there is a regular file."""
         return self.size_bytes >= 0
 
     def is_dated_as(self, other: FileState) -> bool:
@@ -44,7 +44,7 @@ NO_FILE = FileState(-2, -2)  # a folder, a link to nothing, a device
 
 
 class RecordState(IntEnum):
-    """How far a result is."""
+    """How far a recorded result has come."""
 
     begun = 0
     made = 1
@@ -53,14 +53,14 @@ class RecordState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is noted of one result.
+    """The record of one result.
 
     Attributes:
-        photo: the identity of the photo that it is made of.
-        source: the photo's file.
-        settings: a digest of the options that change a photo, and of the model.
-        state: how far it is.
-        result: its file; of what was begun, the file that stood there before.
+        photo: the identity of the photo that it was made of.
+        source: state of the photo's file.
+        settings: digest of the model and of the options that change a result.
+        state: how far the result has come.
+        result: state of the result's file; if only begun, of the file that existed there before.
     """
 
     photo: bytes
@@ -71,33 +71,33 @@ class Record:
 
 
 class RecordStore(Protocol):
-    """Where the records of a journal are kept, by the names of their results."""
+    """A store of a journal's records, by the names of their results."""
 
     def get(self, name: bytes) -> Record | None:
-        """What is noted of a result."""
+        """Return the record of a result, or None."""
 
     def write(self, changes: Mapping[bytes, Record | None]) -> None:
-        """Note all of that, or nothing; None drops what was noted. It is on the disk when this returns.
+        """Write all changes, or none if one fails; None deletes a record. They are on disk when this returns.
 
         Raises:
             OutputError: it cannot be written.
         """
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the store."""
 
 
 def file_state(path: str) -> FileState:
-    """Size and time of a file, at little cost; `ABSENT` where there is nothing, `NO_FILE` where it is none."""
+    """Return size and time of a file, without its digest; `ABSENT` if the path does not exist, `NO_FILE` if no file."""
     try:
         status = os.stat(path)
-    except OSError:  # the goal of a link may be on a disk that is not mounted; the link is somebody's all the same
+    except OSError:  # a broken link, whose target may be on an unmounted disk, still counts as existing
         return NO_FILE if os.path.lexists(path) else ABSENT
     return FileState(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else NO_FILE
 
 
 def file_digest(path: str) -> bytes:
-    """Of a file's content; empty where it cannot be read."""
+    """Hash a file's content (BLAKE2); empty if the file cannot be read."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     try:
         with open(path, "rb", buffering=0) as file:
@@ -109,7 +109,7 @@ def file_digest(path: str) -> bytes:
 
 
 def with_digest(found: FileState, path: str) -> FileState:
-    """A file's state with the digest of its content; without one where it changed while it was read."""
+    """Return a file's state with the digest of its content, or without one if the file changed meanwhile."""
     if not found.is_file:
         return found
     digest = file_digest(path)
@@ -117,7 +117,7 @@ def with_digest(found: FileState, path: str) -> FileState:
 
 
 def is_whole(path: str) -> bool:
-    """Whether a result decodes to its end; what is no picture at all counts as whole."""
+    """Whether a result decodes to its end; a file that is no picture at all counts as whole."""
     from colorgan.images.decode import is_damaged
 
     return not is_damaged(Path(path))

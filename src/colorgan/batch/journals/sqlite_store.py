@@ -1,4 +1,4 @@
-"""The records of a journal in an SQLite file, in the rollback mode that network disks can bear too."""
+"""The records of a journal in an SQLite file, in rollback mode, which also works on network disks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from colorgan.files import Disk, check_writable
 
 JOURNAL_NAME = ".colorgan-journal.sqlite3"
 _VERSION = 2
-_PATIENCE_S = 60.0  # with other processes, which write for milliseconds
-_LOOK_UP_S = 1.0  # how often a wait for them looks up, for a signal
+_LOCK_TIMEOUT_S = 60.0  # other processes hold the lock for milliseconds
+_POLL_S = 1.0  # how often a wait for the lock checks for a signal
 _DISK_FAILED = "disk I/O error"
 _GROWTH_BYTES = 1 << 16  # by which the file grows in one step at most
-_LONG_S = 5.0  # after so long a wait, a word is said
+_NOTIFY_AFTER_S = 5.0  # of waiting for the lock
 SCHEMA = """CREATE TABLE IF NOT EXISTS results (
     name BLOB PRIMARY KEY,
     photo BLOB NOT NULL, photo_bytes INTEGER NOT NULL, photo_mtime_ns INTEGER NOT NULL, settings BLOB NOT NULL,
     state INTEGER NOT NULL, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     photo_digest BLOB NOT NULL DEFAULT x'', digest BLOB NOT NULL DEFAULT x''
 ) WITHOUT ROWID"""
-# What version 1 did not note.
+# Columns that version 1 lacks.
 _DIGESTS = tuple(
     f"ALTER TABLE results ADD COLUMN {name} BLOB NOT NULL DEFAULT x''" for name in ("photo_digest", "digest")
 )
@@ -44,13 +44,13 @@ Result = TypeVar("Result")
 
 
 class SqliteStore:
-    """The records in a folder's journal, a file that is made when there is something to write.
+    """The records in the SQLite file of a folder, which is created by the first write.
 
     Args:
-        folder: where it is, or is to be.
-        notify: told in words of a damaged journal, which is moved aside.
-        read_only: write nothing; a damaged journal is then an empty one.
-        check: called while other processes have it locked; raises to stop waiting.
+        folder: the folder of the file.
+        notify: called with a warning if the file is damaged, and then moved aside, or locked for long.
+        read_only: write nothing; a damaged file then counts as empty.
+        check: called while another process has it locked; raises to stop waiting.
 
     Raises:
         OutputError: it cannot be opened or written.
@@ -66,28 +66,28 @@ class SqliteStore:
     ) -> None:
         self._path = folder / JOURNAL_NAME
         self._notify, self._check = notify, check
-        self._has_waited_in_vain = False
+        self._has_timed_out = False
         self._select = SELECT
         self._database: sqlite3.Connection | None = None
         if os.path.exists(self._path):
             self._database = self._open_to_read() if read_only else self._open_to_write()
 
     def get(self, name: bytes) -> Record | None:
-        """What is noted of a result."""
+        """Return the record of a result, or None."""
         if self._database is None:
             return None
         database = self._database
-        with self._saying_why():
-            row = self._patiently(lambda: database.execute(self._select, (name,)).fetchone())
+        with self._converting_errors():
+            row = self._retry_while_locked(lambda: database.execute(self._select, (name,)).fetchone())
         return record_of(row) if row else None
 
     def write(self, changes: Mapping[bytes, Record | None]) -> None:
-        """As `RecordStore` says."""
+        """Write changes as `RecordStore.write` does, creating the file if needed."""
         if self._database is None:
             self._database = self._open_to_write()
         database = self._database
-        with self._saying_why():
-            self._patiently(lambda: write_records(database, changes))
+        with self._converting_errors():
+            self._retry_while_locked(lambda: write_records(database, changes))
 
     def close(self) -> None:
         """Close the file."""
@@ -101,31 +101,29 @@ class SqliteStore:
             what = f"a folder for results at {self._path.parent}"
             raise OutputError.of(what, error, "name another output folder", parameter="output") from error
         disk = Disk.of(self._path.parent)
-        if (
-            not disk.has_locks
-        ):  # a folder that was just made: in one that stands there a manifest takes the journal's place
+        if not disk.has_locks:  # the folder is new: on such a disk an existing folder gets a manifest instead
             self._notify(f"The disk of {self._path.parent} has no locks: see that no other colorgan writes there.")
         try:
-            return self._patiently(lambda: self._open_here(disk))
+            return self._retry_while_locked(lambda: self._create(disk))
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise self._error(error) from error
             aside = self._move_aside()
             self._notify(f"{_DAMAGED.format(self._path, error)} It is now {aside}.")
-            with self._saying_why():
-                return self._open_here(disk)
+            with self._converting_errors():
+                return self._create(disk)
 
-    def _open_here(self, disk: Disk) -> sqlite3.Connection:
-        with self._saying_why(), self._path.open("ab"):
-            pass  # with the rights that a new file gets in that folder, of which SQLite knows nothing
+    def _create(self, disk: Disk) -> sqlite3.Connection:
+        with self._converting_errors(), self._path.open("ab"):
+            pass  # created here with the folder's default permissions, which SQLite would not use
         database = self._open(f"{self._path.absolute().as_uri()}?nolock={int(not disk.has_locks)}", upgrade=True)
         if not disk.can_flush:
             database.execute("PRAGMA synchronous = OFF")
         return database
 
-    def _patiently(self, call: Callable[[], Result]) -> Result:
-        """Do something again and again while another process has the file locked; a run waits in vain but once."""
-        start, is_told = time.monotonic(), False
+    def _retry_while_locked(self, call: Callable[[], Result]) -> Result:
+        """Repeat a call while another process has the file locked; after one timeout, later calls fail at once."""
+        start, is_notified = time.monotonic(), False
         while True:
             try:
                 return call()
@@ -133,24 +131,24 @@ class SqliteStore:
                 waited_s = time.monotonic() - start
                 if not _is_locked(error):
                     raise
-                if self._has_waited_in_vain or waited_s > _PATIENCE_S:
-                    self._has_waited_in_vain = True
+                if self._has_timed_out or waited_s > _LOCK_TIMEOUT_S:
+                    self._has_timed_out = True
                     raise
             self._check()
-            if waited_s > _LONG_S and not is_told:
+            if waited_s > _NOTIFY_AFTER_S and not is_notified:
                 self._notify(f"Waiting for the journal {self._path}, which another process has locked ...")
-                is_told = True
+                is_notified = True
 
     def _open_to_read(self) -> sqlite3.Connection | None:
         try:
-            # Immutable: what a killed run left half written is not put right, which would be writing.
+            # Immutable: the half-written transaction of a killed run is not rolled back, which would be writing.
             return self._open(f"{self._path.absolute().as_uri()}?mode=ro&immutable=1", upgrade=False)
         except sqlite3.DatabaseError as error:
             self._notify(_DAMAGED.format(self._path, error))
             return None
 
     def _open(self, address: str, *, upgrade: bool) -> sqlite3.Connection:
-        database = sqlite3.connect(address, timeout=_LOOK_UP_S, isolation_level=None, uri=True)
+        database = sqlite3.connect(address, timeout=_POLL_S, isolation_level=None, uri=True)
         try:
             version = _version_of(database)
             if version > _VERSION:
@@ -173,13 +171,13 @@ class SqliteStore:
         number = 1
         while os.path.lexists(aside := f"{self._path}.damaged-{number}"):
             number += 1
-        with self._saying_why():
+        with self._converting_errors():
             os.replace(self._path, aside)
             Path(f"{self._path}-journal").unlink(missing_ok=True)
         return aside
 
     @contextlib.contextmanager
-    def _saying_why(self) -> Iterator[None]:
+    def _converting_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
@@ -187,16 +185,16 @@ class SqliteStore:
 
     def _error(self, error: Exception) -> OutputError:
         if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
-            found = f"another process has it locked for {_PATIENCE_S:.0f} seconds, or the disk's locks do not work"
+            found = f"another process has it locked for {_LOCK_TIMEOUT_S:.0f} seconds, or the disk's locks do not work"
             advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
             return OutputError(f"to write the journal {self._path}", found, advice, parameter="output")
         elsewhere = "name another output folder; then do the same again"
         if str(error) == _DISK_FAILED:
-            error = self._systems_error() or error
+            error = self._disk_error() or error
         return OutputError.of(f"the journal {self._path}", error, elsewhere, parameter="output")
 
-    def _systems_error(self) -> OSError | None:
-        """What the system says of the disk, of which SQLite says no more than that it fails."""
+    def _disk_error(self) -> OSError | None:
+        """Return the system's error of writing to the disk, whose reason SQLite does not report; None if it works."""
         try:
             check_writable(self._path.parent, self._path.stat().st_size + _GROWTH_BYTES)
         except OSError as error:
@@ -205,7 +203,7 @@ class SqliteStore:
 
 
 def record_of(row: tuple[bytes, int, int, bytes, int, int, int, bytes | None, bytes | None]) -> Record:
-    """The record in a row of `SELECT`."""
+    """Return the record in a row of `SELECT`."""
     photo, photo_bytes, photo_mtime_ns, settings, state, size_bytes, mtime_ns, photo_digest, digest = row
     source = FileState(photo_bytes, photo_mtime_ns, photo_digest or b"")
     return Record(photo, source, settings, RecordState(state), FileState(size_bytes, mtime_ns, digest or b""))
@@ -218,14 +216,14 @@ def _row_of(name: bytes, record: Record) -> tuple[bytes | int, ...]:
 
 
 def write_records(database: sqlite3.Connection, changes: Mapping[bytes, Record | None]) -> None:
-    """Put records into a database with the table of `SCHEMA`, all or none; None drops one."""
+    """Write records into the table of `SCHEMA` in one transaction; None deletes one."""
     with _transaction(database):
         database.executemany(_DELETE, [(name,) for name, record in changes.items() if record is None])
         database.executemany(_INSERT, [_row_of(name, record) for name, record in changes.items() if record])
 
 
 def _upgrade(database: sqlite3.Connection) -> None:
-    """Make the table, or give that of version 1 what it lacks; another process may have done it just now."""
+    """Create the table, or add what that of version 1 lacks, unless another process has done so just now."""
     with _transaction(database):
         version = _version_of(database)
         for statement in {0: (SCHEMA,), 1: _DIGESTS}.get(version, ()):

@@ -71,7 +71,7 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
     square = crop(image, size_px)
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
     preview = from_image(image)
-    if colorless_reason(square):
+    if colorless_reason(square, data):
         return UploadedPhoto(name, photo, preview, None, None)
     rgb = torch.from_numpy(square.copy()).permute(2, 0, 1)[None]
     return UploadedPhoto(name, photo, preview, image, rgb_to_lab(rgb.float() / 255))

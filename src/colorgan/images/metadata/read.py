@@ -15,7 +15,7 @@ from colorgan.images.metadata import xmp
 from colorgan.images.metadata.exif import ExifBlock
 from colorgan.images.metadata.iptc import normalized
 
-_XMP, _PHOTOSHOP_IPTC = 700, 0x0404
+XMP_TAG, _PHOTOSHOP_IPTC = 700, 0x0404
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
 _PER_INCH = {_INCH: 1.0, 3: 2.54}
 # The tags of a TIFF that describe the photo; most others describe the layout of the file.
@@ -58,7 +58,7 @@ def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tupl
         exif = _normalized_exif(_bytes(image.info.get("exif")), turned=orientation > 4)
     except (ValueError, struct.error):
         warnings.append("damaged EXIF data, left out")
-    packet = _normalized_xmp(_packet(image), warnings)
+    packet = _normalized_xmp(packet_of(image), warnings)
     dpi = _dpi(image, swapped=orientation > 4)
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
     return orientation, Metadata(exif, packet, _photoshop_iptc(image), comment, _titles(image), dpi, bit_depth)
@@ -71,7 +71,7 @@ def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bo
     """
     exif = packet = dpi = None
     try:
-        packet = _bytes(tags.get(_XMP))
+        packet = _bytes(tags.get(XMP_TAG))
         dpi = _tagged_resolution(tags, swapped=swapped)
         exif = _normalized_exif(_descriptive_exif(tags), turned=swapped)
     except Exception:  # Pillow raises almost anything on damaged tags, which must not cost the photo
@@ -100,7 +100,7 @@ def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) 
     """
     try:
         found = tags()
-        orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(_XMP))) or 1
+        orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(XMP_TAG))) or 1
     except Exception:  # damaged tags, as in `of_tags`
         return 1
     return orientation if orientation in range(1, 9) else 1
@@ -149,10 +149,10 @@ def _photoshop_iptc(image: Image.Image) -> bytes | None:
     return records and normalized(records)
 
 
-def _packet(image: Image.Image) -> bytes | None:
-    """Return the XMP packet, which may be inside the EXIF data."""
+def packet_of(image: Image.Image) -> bytes | None:
+    """Return the XMP packet of an open picture, which may be inside its EXIF data; None if there is none."""
     try:
-        return _bytes(image.info.get("xmp") or image.getexif().get(_XMP))
+        return _bytes(image.info.get("xmp") or image.getexif().get(XMP_TAG))
     except Exception:  # damaged EXIF data, which was warned of
         return None
 

@@ -1,1 +1,1 @@
-"""How a run is doing: its log, troubles, verdict, report, and pictures."""
+"""Monitoring of a run: its log, troubles, verdict, report and sample sheets."""

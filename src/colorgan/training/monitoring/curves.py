@@ -1,4 +1,4 @@
-"""Curves over the epochs of a run: gathered from its log, and drawn as SVG that stands in a page."""
+"""Curves over the epochs of a run: collected from its log, and drawn as SVG for embedding in a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colorgan.html.axes import Axis, ticks
 
 WIDTH, HEIGHT = 380, 210
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26
-# More points than pixels show nothing, and a long run's page would grow without end.
+# More points than pixels cannot be seen, and a long run's page would grow without limit.
 MOST_POINTS = 200
 _NOT_FIGURES = {"kind", "step", "epoch", "photos", "seen_photos", "elapsed_s"}
 
@@ -41,11 +41,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Level:
-    """A height in a panel that means something, drawn dotted.
+    """A reference value in a panel, drawn as a dotted line.
 
     Attributes:
         name: what it means.
-        value: where it is.
+        value: the value on the vertical axis.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Level:
 
 
 def figures_of(line: Mapping[str, Any]) -> dict[str, float]:
-    """The finite figures of a line of a metrics log, by name."""
+    """Return the finite figures of a line of a metrics log, by name."""
     numbers = {name: value for name, value in line.items() if name not in _NOT_FIGURES}
     return {name: v for name, v in numbers.items() if isinstance(v, (int, float)) and math.isfinite(v)}
 
 
 def gather(lines: Sequence[dict[str, Any]]) -> dict[str, Curve]:
-    """Gather the finite figures of a metrics log by their names, in the order in which they first appear."""
+    """Collect the finite figures of a metrics log by their names, in the order in which they first appear."""
     ends = [(0.0, 0.0)] + [(line["step"], line["epoch"]) for line in lines if line["kind"] in ("epoch", "validation")]
     steps, epochs = (np.array(sorted(column)) for column in zip(*ends, strict=True))
     rate = epochs[-1] / steps[-1] if steps[-1] else 0.0  # epochs in a step
@@ -97,9 +97,9 @@ def draw(curves: Sequence[tuple[str, Curve]], levels: Sequence[Level], label: st
     The classes `line-0`, `line-1`, ..., `thin`, `level`, `word`, `grid` and `tick` leave the colors to the page.
 
     Args:
-        curves: each with its word in the legend; at least one value among them.
-        levels: heights that are always in view.
-        label: what the picture shows, for those who do not see it.
+        curves: each with its legend entry; at least one value among them.
+        levels: reference values, which are always in view.
+        label: what the picture shows, for screen readers.
 
     Returns:
         An SVG element; all text in it is escaped.

@@ -1,4 +1,4 @@
-"""What is wrong with an adversarial run, told from its log alone: each trouble named once, with what to try.
+"""Diagnosis of an adversarial run from its log alone: each trouble is reported once, with what to try.
 
 Nothing here reads or writes a file: a list of the lines of `metrics.jsonl` goes in, a list of troubles comes out.
 """
@@ -12,18 +12,18 @@ from typing import Any
 
 from colorgan.errors import TrainingError
 
-# A trouble is named when it has lasted for two epochs, and has gone when two passed without it: what one epoch shows
-# may be chance, and a figure that wavers about its threshold must not be named at each crossing.
+# A trouble is reported when it has lasted for two epochs, and is over when two passed without it: what one epoch shows
+# may be chance, and a figure that wavers about its threshold must not be reported at each crossing.
 PATIENCE_EPOCHS = 2
 
-# Saturated: D's loss has come this share of the way down from that of a D that cannot tell to that of one that is
-# always right. A run of the recipe `report` (real label 0.9) stood at 11% in its first epoch, while its GAN term still
+# Saturated: D's loss is at most this share of the way up from that of a D that is always right to that of one that
+# cannot tell. A run of the recipe `report` (real label 0.9) was at 11% in its first epoch, while its GAN term still
 # taught, and at 0.5% or less from the third on, when nothing was left to learn from it.
 SATURATED_SHARE = 0.05
 # ... and it is right about nearly every patch: under R1 or label noise a loss can be low beside a D that errs.
 SATURATED_ACCURACY = 0.95
 
-# Blind: D is right about hardly more patches than a coin, and its loss has hardly fallen. A D that helps is right
+# Blind: D is right about hardly more patches than chance, and its loss has hardly fallen. A D that helps is right
 # about 55% at least (the lower end of what the balanced recipe aims at).
 BLIND_ACCURACY = 0.55
 BLIND_SHARE = 0.95
@@ -37,10 +37,10 @@ COLLAPSED_LEAST_TRUTH = 1.0
 
 @dataclass(frozen=True)
 class Objective:
-    """What a discriminator learns by, which decides what its loss can be at best and at worst.
+    """The kind of a discriminator's loss, which determines its least value and its value at chance.
 
-    The loss is 0.5 x (loss on real patches + loss on generated ones), under relativistic that on pairs of them; what
-    R1 and R2 add to it does not count here.
+    The loss is 0.5 x (loss on real patches + loss on generated ones), under relativistic that on pairs of them; R1
+    and R2 are not counted.
 
     Attributes:
         kind: bce, hinge, lsgan or relativistic.
@@ -63,23 +63,23 @@ class Objective:
         return losses[self.kind]
 
     def share(self, loss: float) -> float:
-        """Where a loss stands between the floor, 0, and blindness, 1."""
+        """Return the position of a loss between `floor`, 0, and `blind`, 1."""
         return (loss - self.floor) / (self.blind - self.floor)
 
 
 def _entropy(p: float) -> float:
-    """Of a coin that falls on one side with probability p, nats."""
+    """Return the entropy, in nats, of an event of probability p."""
     return -sum(q * math.log(q) for q in (p, 1.0 - p) if q > 0.0)
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What the log says of one epoch.
+    """The logged figures of one epoch.
 
     Attributes:
         number: 0 for the model that the run started from, 1 for the first epoch.
-        terms: the finite figures by name, of the training and of the validation.
-        broken: the names of those that are no numbers.
+        terms: the finite figures by name, of training and of validation.
+        broken: the names of the NaN and infinite figures.
     """
 
     number: int
@@ -89,13 +89,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that a person should know and can act on.
+    """A problem of a run that its user can act on.
 
     Attributes:
-        name: in a few words, the same each time.
+        name: what it is, in the same few words each time.
         since: the epoch in which it began.
-        epoch: the epoch after which it was named.
-        found: what shows it, with figures.
+        epoch: the epoch after which it was reported.
+        found: the evidence, with figures.
         advice: what to try.
     """
 
@@ -110,7 +110,7 @@ class Trouble:
 
 
 def epochs_of(lines: Iterable[Mapping[str, Any]]) -> list[Epoch]:
-    """Gather the lines of a log by epoch, in order; those that are per step do not count."""
+    """Collect the lines of a log by epoch, in order; those of single steps are skipped."""
     gathered: dict[int, dict[str, Any]] = {}
     for line in lines:
         if line["kind"] in ("epoch", "validation"):
@@ -119,7 +119,7 @@ def epochs_of(lines: Iterable[Mapping[str, Any]]) -> list[Epoch]:
 
 
 def _epoch(number: int, line: Mapping[str, Any]) -> Epoch:
-    # A figure that is no number stands in the log as a word: JSON has no NaN.
+    # A NaN or infinite figure is a string in the log: JSON has no NaN.
     numbers = {name: float(value) for name, value in line.items() if _is_number(value)}
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     return Epoch(number, finite, tuple(name for name in numbers if name not in finite))
@@ -137,16 +137,16 @@ class _Symptom:
     """A trouble to look for.
 
     Attributes:
-        name: the trouble's.
-        shows: whether an epoch shows it, None where the epoch's figures cannot tell.
-        words: what shows it, from the epochs so far.
+        name: the trouble's name.
+        shows: whether an epoch shows it, None if the epoch's figures cannot tell.
+        describe: describes the evidence, from the epochs so far.
         advice: what to try.
-        patience_epochs: how long it lasts before it is named.
+        patience_epochs: how many epochs it lasts before it is reported.
     """
 
     name: str
     shows: Callable[[Epoch, Objective], bool | None]
-    words: Callable[[Sequence[Epoch], Objective], str]
+    describe: Callable[[Sequence[Epoch], Objective], str]
     advice: str
     patience_epochs: int = PATIENCE_EPOCHS
 
@@ -159,10 +159,10 @@ _ACCURACIES = {
 
 
 def accuracy(epoch: Epoch) -> float | None:
-    """The share of its verdicts in which the discriminator was right, None where it is not known.
+    """Return the share of the discriminator's decisions that were right, or None if it is not known.
 
-    Of patches judged by themselves it is the mean over the two kinds: one that calls everything real is right about all
-    the real ones. Of pairs it is the share of those whose real patch it holds for the more real one.
+    For single patches it is the mean over the two kinds: a discriminator that calls everything real is right about all
+    real ones. For pairs it is the share of those whose real patch got the higher logit.
     """
     pairs, real, fake = (epoch.terms.get(name) for name in ("d_accuracy", "d_accuracy_real", "d_accuracy_fake"))
     return pairs if real is None or fake is None else 0.5 * (real + fake)
@@ -174,7 +174,7 @@ def _accuracy_words(epoch: Epoch, digits: int) -> str:
 
 
 def _d_loss(epoch: Epoch) -> float | None:
-    """The discriminator's loss, without gradient penalties where the parts are known."""
+    """Return the discriminator's loss, without gradient penalties if its parts are known."""
     real, fake = epoch.terms.get("d_real"), epoch.terms.get("d_fake")
     if real is None or fake is None:
         return epoch.terms.get("d_pairs", epoch.terms.get("d_loss"))
@@ -182,7 +182,7 @@ def _d_loss(epoch: Epoch) -> float | None:
 
 
 def _d_learns_alone(epoch: Epoch) -> bool:
-    """Whether that was so in most of the epoch's steps: then it may well be right about everything."""
+    """Whether it did in most of the epoch's steps, in which case it may well be right about everything."""
     return epoch.terms.get("d_alone", 0.0) > 0.5
 
 
@@ -266,11 +266,11 @@ _SYMPTOMS = (
 
 
 def diagnose(lines: Iterable[Mapping[str, Any]], objective: Objective) -> list[Trouble]:
-    """Name the troubles of an adversarial run, each once, and again when it comes back.
+    """Return the troubles of an adversarial run, each once, and again when it comes back.
 
     Args:
-        lines: of `metrics.jsonl`; those of kind epoch and validation count.
-        objective: what the run's discriminator learns by.
+        lines: the lines of `metrics.jsonl`; those of kind epoch and validation count.
+        objective: the kind of the discriminator's loss.
     """
     epochs = epochs_of(lines)
     troubles = [trouble for symptom in _SYMPTOMS for trouble in _episodes(symptom, epochs, objective)]
@@ -287,18 +287,18 @@ def _episodes(symptom: _Symptom, epochs: Sequence[Epoch], objective: Objective) 
         since = epoch.number if lasted == 1 else since
         if lasted >= symptom.patience_epochs and not named:
             named = True
-            words = symptom.words(epochs[: index + 1], objective)
-            yield Trouble(symptom.name, since, epoch.number, words, symptom.advice)
+            found = symptom.describe(epochs[: index + 1], objective)
+            yield Trouble(symptom.name, since, epoch.number, found, symptom.advice)
         if absent >= symptom.patience_epochs:
             named = False
 
 
 def divergence(epoch: int, error: TrainingError) -> Trouble:
-    """The trouble of a run that was stopped because a loss or weight was no number any more."""
+    """Return the trouble of a run that was stopped because a loss or weight became NaN or infinite."""
     return Trouble(NAN, epoch, epoch, f"Not {error.expected}: {error.found}.", error.advice)
 
 
 def is_dead(epoch: Epoch, objective: Objective) -> bool | None:
-    """Whether the discriminator taught nothing in an epoch, as a saturated or a blind one; None where none is known."""
+    """Whether the discriminator was saturated or blind in an epoch, and so taught nothing; None if not known."""
     saturated = _shows_saturation(epoch, objective)
     return None if saturated is None else saturated or bool(_shows_blindness(epoch, objective))

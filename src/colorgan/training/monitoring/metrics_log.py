@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: what a run wrote down of itself, a line at a time."""
+"""`metrics.jsonl`: the log of a run, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def _jsonable(value: Any) -> Any:
 class MetricsLog:
     """`metrics.jsonl`: one line per log step and per validation, only ever appended to.
 
-    A line that an earlier sitting wrote already (it was stopped after the line and before its next checkpoint) is not
-    written again. The half line that a kill can leave is taken off on opening.
+    A line that an earlier sitting already wrote (it was stopped after the line, before its next checkpoint) is not
+    written again. A half line that a kill left is truncated on opening.
 
     Args:
         path: the file.
-        mirror: told of each line as it is written.
+        mirror: called with each line as it is written.
 
     Raises:
-        CheckpointError: the file is there and is no log.
+        CheckpointError: the file exists, but is no valid log.
     """
 
     def __init__(self, path: Path, mirror: Callable[[dict[str, Any]], None] | None = None) -> None:
@@ -47,7 +47,7 @@ class MetricsLog:
 
         Args:
             kind: what the line is about, such as train or validation.
-            step: optimizer steps so far: one line for each step and kind (and name, where the entry has one).
+            step: optimizer steps so far: one line for each step and kind (and name, if the entry has one).
             entry: JSON-serializable.
         """
         key = kind, entry.get("name", "")
@@ -61,10 +61,10 @@ class MetricsLog:
             self.mirror(line)
 
     def read(self) -> list[dict[str, Any]]:
-        """All lines so far.
+        """Read all lines so far.
 
         Raises:
-            CheckpointError: one of them is no line of a log.
+            CheckpointError: a line is not valid.
         """
         lines = self.path.read_bytes().splitlines() if os.path.exists(self.path) else []
         return [self._parsed(number, line) for number, line in enumerate(lines, start=1)]

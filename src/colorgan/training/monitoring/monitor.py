@@ -1,4 +1,4 @@
-"""Watches a run: keeps its log, and after each epoch looks for troubles and writes the report."""
+"""The monitor of a run: keeps its log, and after each epoch looks for troubles and writes the report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from colorgan.training.train_options import TrainOptions
 
 
 class Monitor:
-    """What the loop tells how a run goes, and what tells it on: to the log, the report, and a person by `warn`.
+    """Receives the events of a run from the loop, and writes log, report and verdict; `warn` gets each new trouble.
 
     Raises:
         CheckpointError: the run's log is damaged.
@@ -43,29 +43,29 @@ class Monitor:
             self.log.mirror = self.events.write
 
     def measured(self, epoch: int, figures: PhotoFigures) -> None:
-        """Keep the validation photos' figures where the verdict will want them; epoch 0 is the model of the start."""
+        """Save the validation photos' metrics for the verdict; epoch 0 is the model that the run started from."""
         write_photo_figures(self._photo_figures(epoch), figures)
 
     def epoch_done(self, position: Position, best_epoch: int) -> None:
-        """Look for troubles in the epochs whose lines are in the log, and write the report."""
+        """Look for troubles in the logged epochs, report new ones, and write the report."""
         if self.objective:
             lines = self.log.read()
-            told = {(line["name"], line["epoch"]) for line in lines if line["kind"] == "trouble"}
-            # Also one of an epoch before this, where not each of them is validated.
+            logged = {(line["name"], line["epoch"]) for line in lines if line["kind"] == "trouble"}
+            # Also one of an earlier epoch, if not every epoch is validated.
             for trouble in diagnose(lines, self.objective):
-                if trouble.epoch <= position.epoch and (trouble.name, trouble.epoch) not in told:
+                if trouble.epoch <= position.epoch and (trouble.name, trouble.epoch) not in logged:
                     self.log.write("trouble", position.step, asdict(trouble))
                     self.warn(str(trouble))
         self._report(RunStatus(position.epoch, self.options.most_epochs, best_epoch))
 
     def diverged(self, position: Position, best_epoch: int, error: TrainingError) -> None:
-        """Write down that a loss or weight was no number any more, which ends the run; `best_epoch` is 0 for none."""
+        """Record that a loss or weight became NaN or infinite, which ends the run; `best_epoch` is 0 for none."""
         self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
         ended = "The run was stopped: see its troubles."
         self._report(RunStatus(position.epoch - 1, self.options.most_epochs, best_epoch, ended))
 
     def finished(self, position: Position, best_epoch: int, ended: str) -> Verdict:
-        """Judge a run that `ended` for a reason, and write `verdict.json` and the report."""
+        """Judge a finished run, and write `verdict.json` and the report; `ended` says why the run ended."""
         start, best = (read_photo_figures(self._photo_figures(epoch)) for epoch in (0, best_epoch))
         verdict = judge(start, best, self.log.read(), self.objective, best_epoch)
         write_verdict(self.folder / "verdict.json", verdict)
@@ -73,7 +73,7 @@ class Monitor:
         return verdict
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the TensorBoard events."""
         if self.events:
             self.events.close()
 

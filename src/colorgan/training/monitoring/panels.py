@@ -1,4 +1,4 @@
-"""What a run's report shows of its figures: which go into one panel, what they are, and what they should look like."""
+"""The panels of a run's report: which figures each shows, and what their curves should look like."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Panel:
     """A panel of a run's report.
 
     Attributes:
-        title: in words.
-        figures: their names in the log, each with its word in the panel's legend.
+        title: the heading.
+        figures: the names of its figures in the log, each with its legend entry.
         should: what the curve of a run that goes well looks like, in one sentence.
     """
 
@@ -175,7 +175,7 @@ _NAMED = {name for panels in GROUPS.values() for panel in panels for name in pan
 
 
 def other_panels(names: list[str]) -> list[Panel]:
-    """A panel for each figure that has no place above, so that none goes unseen."""
+    """Return a panel for each figure that is in none of the above, so that all are shown."""
     return [Panel(_title(name), {name: name}, "") for name in names if name not in _NAMED]
 
 

@@ -1,4 +1,4 @@
-"""`report.html`: how a run is doing, on one page that loads nothing; made anew from what lies in the run folder."""
+"""`report.html`: the state of a run on one self-contained page, written anew from the files in the run folder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from colorgan.training.run_folder import read_run
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where a run stands, as far as its folder does not say it.
+    """The progress of a run, which the report adds to the files in its folder.
 
     Attributes:
-        epoch: the last that is done.
-        epochs: how many there are to be, at most; None where time alone ends the run.
+        epoch: the last epoch that is done.
+        epochs: the maximum number of epochs; None if only time ends the run.
         best_epoch: the epoch whose weights are the best so far, 0 for none yet.
-        ended: why no further epoch comes, or empty.
-        verdict: how it went, in lines, once it is known.
+        ended: why the run ended; empty while it goes on.
+        verdict: the lines of the verdict, once it is known.
     """
 
     epoch: int
@@ -39,7 +39,7 @@ class RunStatus:
 
 
 def write_report(folder: Path, lines: Sequence[dict[str, Any]], status: RunStatus, objective: Objective | None) -> None:
-    """Write the report of a run from the lines of its log; a supervised one has no objective."""
+    """Write the report of a run from the lines of its log; `objective` is None for a supervised one."""
     page = _page(folder, lines, status, objective)
     with atomic_write(folder / "report.html") as file:
         file.write(page.encode(errors="backslashreplace"))  # names of files need not be UTF-8
@@ -69,7 +69,7 @@ def _page(folder: Path, lines: Sequence[dict[str, Any]], status: RunStatus, obje
 
 
 def _milestones(validations: Mapping[int, dict[str, Any]], status: RunStatus) -> list[tuple[str, dict[str, Any]]]:
-    """The validations worth comparing: before the first step, of the kept weights, the last."""
+    """Return the validations to compare, each with its title: before the first step, of the kept weights, the last."""
     wanted = {
         0: "start",
         status.best_epoch: f"epoch {status.best_epoch}, kept",
@@ -82,12 +82,12 @@ def _milestones(validations: Mapping[int, dict[str, Any]], status: RunStatus) ->
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A panel with its curve.
+    """A panel with its curves.
 
     Attributes:
         panel: what it shows.
-        svg: the curve.
-        latest: the last value of each of its figures, by its word in the legend.
+        svg: the curves.
+        latest: the last value of each of its figures, by legend entry.
     """
 
     panel: Panel
@@ -121,14 +121,14 @@ def _in_words(word: str, curve: Curve) -> str:
 
 
 def _table(curves: Mapping[str, Curve]) -> tuple[list[str], list[tuple[int, list[float | None]]]]:
-    """All figures that have one value for each epoch: the head, and a row for each epoch."""
+    """Return a table of the figures with a value per epoch: the column names, and for each epoch its values."""
     columns = {name: dict(curve.epochs) for name, curve in curves.items() if curve.epochs}
     epochs = sorted({epoch for values in columns.values() for epoch in values})
     return list(columns), [(int(epoch), [values.get(epoch) for values in columns.values()]) for epoch in epochs]
 
 
 def _described(folder: Path) -> dict[str, Any]:
-    """What `run.json` says, in the words of the page."""
+    """Return the facts in `run.json` by their titles on the page."""
     run = read_run(folder)
     if run is None:
         return {}

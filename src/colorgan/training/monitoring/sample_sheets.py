@@ -1,4 +1,4 @@
-"""Sample sheets: the same photos after each epoch, as files and as what the report embeds of them."""
+"""Sample sheets: the same photos after each epoch, as JPEG files and embedded in the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHEET_PHOTOS = 8
 HEAD_PX = 42
 COLUMNS = ("gray", "predicted", "true")
 
-# In a page a photo is no wider than this, and a long run's sheets are thinned to so many: 4 MB at most.
+# Most width of a photo and most sheets embedded in a page: 4 MB at most.
 EMBEDDED_PX = 192
 MOST_EMBEDDED = 60
 
@@ -28,8 +28,8 @@ def write_sheet(path: Path, epoch: int, L: Tensor, ab: Tensor, truth: Tensor) ->
     """Write a sheet of photos, a row each, under a head that names the epoch and the columns: gray, predicted, true.
 
     Args:
-        path: a JPEG to be.
-        epoch: which these are the colors of.
+        path: the JPEG to write.
+        epoch: the epoch that the predicted colors are of.
         L: (B, 1, H, W), 0..100.
         ab: predicted, (B, 2, H, W), Lab units.
         truth: true, the same.
@@ -51,12 +51,12 @@ def write_sheet(path: Path, epoch: int, L: Tensor, ab: Tensor, truth: Tensor) ->
 
 @dataclass(frozen=True)
 class Sheets:
-    """A run's sheets as a page holds them: each picture is an address that holds it.
+    """A run's sheets as embedded in a page: each picture is a data URL.
 
     Attributes:
         gray: the photos without color.
-        predicted: the photos as predicted, by epoch, in order.
-        true: the photos as they are.
+        predicted: the photos in predicted colors, by epoch, in order.
+        true: the photos in their true colors.
     """
 
     gray: str
@@ -65,9 +65,9 @@ class Sheets:
 
 
 def embed_sheets(folder: Path, kept: int) -> Sheets | None:
-    """Read a run's sheets for its report, or None where there are none.
+    """Read a run's sheets for its report; None if there are none.
 
-    Many are thinned, but the kept epoch's stays.
+    Of more than `MOST_EMBEDDED`, evenly spaced ones are taken, and always that of the `kept` epoch.
     """
     paths = {int(path.stem.removeprefix("epoch-")): path for path in folder.glob("epoch-*.jpg")}
     epochs = sorted(paths)
@@ -76,7 +76,7 @@ def embed_sheets(folder: Path, kept: int) -> Sheets | None:
     if len(epochs) > MOST_EMBEDDED:
         spaced = {epochs[round(i * (len(epochs) - 1) / (MOST_EMBEDDED - 1))] for i in range(MOST_EMBEDDED)}
         epochs = sorted(spaced | ({kept} & set(epochs)))
-    first = paths[epochs[0]]  # its gray and its true photos are those of all
+    first = paths[epochs[0]]  # its gray and true photos are the same as in all others
     return Sheets(
         gray=_column(first, "gray", first.stat().st_mtime_ns),
         predicted={epoch: _column(paths[epoch], "predicted", paths[epoch].stat().st_mtime_ns) for epoch in epochs},
@@ -86,7 +86,7 @@ def embed_sheets(folder: Path, kept: int) -> Sheets | None:
 
 @lru_cache(maxsize=2 * MOST_EMBEDDED)  # a page is written after each epoch, with every sheet before it
 def _column(path: Path, name: str, modified_ns: int) -> str:
-    """Cut a column out of a sheet, which is known again by its path and time."""
+    """Cut a column out of a sheet; `modified_ns` only distinguishes versions of the file in the cache."""
     index = COLUMNS.index(name)
     with Image.open(path) as sheet:
         width = sheet.width // len(COLUMNS)

@@ -13,10 +13,10 @@ from colorgan.training.monitoring.curves import figures_of
 
 
 def check_tensorboard(folder: Path) -> None:
-    """See that events can be written into a run folder.
+    """Check that events can be written into a run folder.
 
     Raises:
-        UsageError: TensorBoard is not installed, or does not take the folder's name.
+        UsageError: TensorBoard is not installed, or does not accept the folder's name.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise missing_extra("what TensorBoard's events need", "tensorboard", parameter="tensorboard")
@@ -28,9 +28,9 @@ def check_tensorboard(folder: Path) -> None:
 
 
 class Events:
-    """Writes each line of a run's log into its folder's `tensorboard/`, beginning with those that are there.
+    """Writes each line of a run's log as events into `tensorboard/`, beginning with the given lines.
 
-    Events of an earlier sitting are replaced: a killed one leaves some out, and a log can be written anew in a second.
+    Events of an earlier sitting are replaced: a killed one lacks some, and writing a whole log takes a second.
     """
 
     def __init__(self, folder: Path, lines: Iterable[dict[str, Any]]) -> None:
@@ -50,9 +50,9 @@ class Events:
             self._writer.add_scalar(f"{line['kind']}/{name}", value, line["step"])
 
     def flush(self) -> None:
-        """Let TensorBoard see what was written so far."""
+        """Write buffered events to disk, where TensorBoard sees them."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Write the rest and let the files go."""
+        """Write buffered events, and close the file."""
         self._writer.close()

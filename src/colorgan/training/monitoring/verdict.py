@@ -1,4 +1,4 @@
-"""How a run went, once it is over: whether it helped, whether its discriminator lived, and which epoch was kept."""
+"""The verdict on a finished run: whether it helped, whether its discriminator taught, and which epoch was kept."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from colorgan.metrics.bootstrap import Interval, Values, paired_difference
 from colorgan.metrics.registry import METRICS
 from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, is_dead
 
-# What a run is judged by: what it met and what is rare, how vivid it is, and how far off the colors are.
+# The metrics that a run is judged by: hits, also of rare colors, colorfulness, and color difference.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
 
-FEWEST_PHOTOS = 10  # under so many, intervals of resampled photos are too narrow, and nothing is called better
+FEWEST_PHOTOS = 10  # with fewer, intervals of resampled photos are too narrow, and no outcome is reported
 
-# A figure's values over the photos, and how much each of them counts.
+# For each metric its values for the photos, and their weights.
 PhotoFigures = Mapping[str, tuple[Values, Values]]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a run went.
+    """The verdict on a finished run.
 
     Attributes:
         outcome: helped, harmed, traded (better in some, worse in others), no difference, or unknown: the one judgment,
             by the paired figures; the other lines are facts.
-        lines: the same and the rest, in words.
-        differences: of each judged figure, the kept weights less the model that the run started from.
-        alive_share: the share of epochs in which the discriminator taught something, None in a supervised run, and
-            where there was no more than one such epoch.
+        lines: the outcome and the other facts as messages.
+        differences: for each judged metric, the kept weights minus the model that the run started from.
+        alive_share: the share of epochs in which the discriminator taught something; None in a supervised run, and
+            if at most one epoch can be judged.
         best_epoch: the epoch whose weights are the run's result.
     """
 
@@ -52,20 +52,20 @@ def judge(
     objective: Objective | None,
     best_epoch: int,
 ) -> Verdict:
-    """Say how a run went.
+    """Return the verdict on a run.
 
     Args:
-        start: the validation photos' figures under the model that the run started from, None where they were lost.
-        kept: those of the same photos under the kept weights.
-        lines: of `metrics.jsonl`.
-        objective: what the discriminator learns by, None in a supervised run.
+        start: the validation photos' metrics under the model that the run started from, None if they were lost.
+        kept: those of the same photos under the kept weights, likewise.
+        lines: the lines of `metrics.jsonl`.
+        objective: the kind of the discriminator's loss, None in a supervised run.
         best_epoch: the epoch of the kept weights.
     """
     epochs = epochs_of(lines)
     differences = _differences(start, kept) if start and kept else {}
-    outcome, helped = _help(differences, "adversarial stage" if objective else "training")
-    alive, lived = _life(epochs, objective) if objective else (None, "")
-    words = tuple(line for line in (helped, lived, _choice(epochs, best_epoch)) if line)
+    outcome, helped = _judge_metrics(differences, "adversarial stage" if objective else "training")
+    alive, lived = _judge_discriminator(epochs, objective) if objective else (None, "")
+    words = tuple(line for line in (helped, lived, _describe_choice(epochs, best_epoch)) if line)
     return Verdict(outcome, words, differences, alive, best_epoch)
 
 
@@ -80,7 +80,7 @@ def _differences(start: PhotoFigures, kept: PhotoFigures) -> dict[str, Interval]
     }
 
 
-def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
+def _judge_metrics(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     if not differences:
         return (
             "unknown",
@@ -91,14 +91,12 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     level: list[str] = []
     for name, difference in differences.items():
         good = difference.value > 0 if METRICS[name].better == "higher" else difference.value < 0
-        (level if not _tells(name, difference) else better if good else worse).append(name)
+        (level if not _is_visible(name, difference) else better if good else worse).append(name)
     photos = next(iter(differences.values())).photos
     if photos < FEWEST_PHOTOS:
         found = f"{photos} validation photo{'s' * (photos > 1)}"
-        few = (
-            f"Whether the {what} helped cannot be told by {found}: prepare a set with {FEWEST_PHOTOS} or more of them."
-        )
-        return "unknown", few
+        advice = f"prepare a set with {FEWEST_PHOTOS} or more of them"
+        return "unknown", f"Whether the {what} helped cannot be told by {found}: {advice}."
     outcomes = {
         (True, False): ("helped", f"The {what} helped"),
         (False, True): ("harmed", f"The {what} did harm"),
@@ -106,8 +104,8 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
         (False, False): ("no difference", f"The {what} made no difference that {photos} photos can show"),
     }
     outcome, words = outcomes[bool(better), bool(worse)]
-    told = (("better", better), ("worse", worse))
-    parts = [f"{title} in {_listed(names, differences)}" for title, names in told if names]
+    changed = (("better", better), ("worse", worse))
+    parts = [f"{title} in {_listed(names, differences)}" for title, names in changed if names]
     if level and (better or worse):
         parts.append(f"no difference in {', '.join(METRICS[name].label for name in level)} can be told")
     if not parts:
@@ -117,8 +115,8 @@ def _help(differences: Mapping[str, Interval], what: str) -> tuple[str, str]:
     return outcome, f"{words}, {against}: {'; '.join(parts)}.{advice}"
 
 
-def _tells(name: str, difference: Interval) -> bool:
-    """Whether a difference can be told from none, and is not too small to be printed."""
+def _is_visible(name: str, difference: Interval) -> bool:
+    """Whether a difference is significant, and not too small for the printed decimals."""
     return difference.excludes_zero and abs(difference.value) >= 0.5 * 10.0 ** -METRICS[name].decimals
 
 
@@ -135,7 +133,7 @@ def _in_words(name: str, difference: Interval) -> str:
 # --- was the discriminator alive -----------------------------------------------------------------------------
 
 
-def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
+def _judge_discriminator(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
     judged = [(epoch, dead) for epoch in epochs if (dead := is_dead(epoch, objective)) is not None]
     if not judged:
         return None, "Nothing is known of the discriminator: no epoch was finished in which the generator learned too."
@@ -156,7 +154,7 @@ def _life(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, 
 # --- which epoch was kept ------------------------------------------------------------------------------------
 
 
-def _choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
+def _describe_choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
     scores = {
         epoch.number: epoch.terms["auc"] + epoch.terms["auc_rebalanced"]
         for epoch in epochs
@@ -176,7 +174,7 @@ def _choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
 
 
 def write_photo_figures(path: Path, figures: PhotoFigures) -> None:
-    """Keep photos' figures as JSON."""
+    """Write photos' metrics as JSON."""
     numbers = {
         name: {"values": _numbers(values), "weights": _numbers(weights)} for name, (values, weights) in figures.items()
     }
@@ -189,7 +187,7 @@ def _numbers(values: Values) -> list[float | None]:
 
 
 def read_photo_figures(path: Path) -> PhotoFigures | None:
-    """What `write_photo_figures` wrote, or None where nothing readable is: a verdict is worth no failing run."""
+    """Read what `write_photo_figures` wrote; None if it cannot be read, as a verdict is worth no failed run."""
     try:
         numbers = json.loads(path.read_bytes())
         return {
@@ -201,9 +199,9 @@ def read_photo_figures(path: Path) -> PhotoFigures | None:
 
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
-    """Write `verdict.json`; an end that an interval of one photo does not have is null."""
+    """Write `verdict.json`; the ends of an interval, which a single photo does not give, are then null."""
     entry = asdict(verdict)
-    entry["kept"] = entry.pop("best_epoch")  # as it has been in files from the beginning
+    entry["kept"] = entry.pop("best_epoch")  # the key in files since the first version
     for difference in entry["differences"].values():
         for name, value in difference.items():
             difference[name] = value if np.isfinite(value) else None

@@ -1,1 +1,1 @@
-"""What a training step is, for each way of training, and the terms of its loss."""
+"""The training stages: the step of each, and the terms of its loss."""

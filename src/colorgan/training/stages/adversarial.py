@@ -1,4 +1,4 @@
-"""The adversarial stage: a generator learns from the true colors and from a discriminator that learns beside it."""
+"""The adversarial stage: trains a generator on the true colors and against a discriminator."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from colorgan.training.stages.gan_losses import ADVERSARIAL, Perceptual, gradien
 from colorgan.training.stages.supervised import BinsLoss
 from colorgan.training.train_options import TrainOptions
 
-ACCURACY_DECAY = 0.9  # the discriminator's running accuracy is that of about ten steps
+ACCURACY_DECAY = 0.9  # the discriminator's running accuracy covers about ten steps
 
 
-class KeptNumber(nn.Module):
-    """A number that the stage goes on from: a module, since checkpoints hold these."""
+class SavedNumber(nn.Module):
+    """A number that checkpoints save; a module, since they save the state of modules."""
 
     value: Tensor
 
@@ -34,12 +34,12 @@ class KeptNumber(nn.Module):
 
 @dataclass(frozen=True)
 class GanNetworks:
-    """The networks of the stage, each on the device and in the memory format that it is to train in.
+    """The networks of the stage, each on its device and in its training memory format.
 
     Attributes:
-        generator: what is trained.
-        discriminator: what it learns from.
-        perceptual: the term on a frozen network's features, or None where its weight is 0.
+        generator: the network to train.
+        discriminator: its adversary.
+        perceptual: the loss on a frozen network's features, or None where its weight is 0.
         bins: the cross-entropy over the bins, or None where its weight is 0.
     """
 
@@ -52,13 +52,13 @@ class GanNetworks:
 class GanStage(Stage):
     """Stage 2: one step of the discriminator, then one of the generator, on the same prediction or a second one.
 
-    Where `d_warmup_steps` says so, the run begins with steps of the discriminator alone.
+    The first `d_warmup_steps` steps of the run train the discriminator alone.
 
     Args:
-        networks: what is trained, and with what.
-        options: the losses, and how the two networks take turns.
-        g_optimizer: how the generator's weights move.
-        d_optimizer: how the discriminator's weights move.
+        networks: the two networks, and the losses that have state.
+        options: the losses' weights, and the schedule of the two networks.
+        g_optimizer: options of the generator's optimizer.
+        d_optimizer: options of the discriminator's optimizer.
         temperature: divides the generator's logits.
         group: the processes that train together.
     """
@@ -78,23 +78,23 @@ class GanStage(Stage):
         self.discriminator, self.perceptual, self.bins = networks.discriminator, networks.perceptual, networks.bins
         self.options, self.adversarial = options, ADVERSARIAL[options.adversarial]
         self.d_optimized = OptimizedNetwork(self.discriminator, d_optimizer, group)
-        self.accuracy = KeptNumber(torch.tensor(0.5, device=next(self.generator.parameters()).device))
-        # On the CPU, where nobody waits to read it.
-        self.steps = KeptNumber(torch.zeros((), dtype=torch.int64, device="cpu"))
+        self.accuracy = SavedNumber(torch.tensor(0.5, device=next(self.generator.parameters()).device))
+        # On the CPU, where reading it does not synchronize with the device.
+        self.steps = SavedNumber(torch.zeros((), dtype=torch.int64, device="cpu"))
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Both networks, the generator's average where there is one, the running accuracy, and steps that count."""
+        """Both networks, the generator's average if any, the running accuracy, and with a warm-up the step count."""
         own = {"discriminator": self.discriminator, "accuracy": self.accuracy}
         return super().networks | own | ({"steps": self.steps} if self.options.d_warmup_steps else {})
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
-        """One for each network."""
+        """The optimizers of both networks."""
         return super().optimizers | {"discriminator": self.d_optimized.optimizer}
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """Learn from one batch.
+        """Train on one batch.
 
         Args:
             L: (B, 1, H, W), 0..100.
@@ -106,7 +106,7 @@ class GanStage(Stage):
             None of the generator's while the discriminator learns alone.
         """
         alone = self._discriminator_alone()
-        # Evaluation mode is what freezes statistics; a generator has no other layers that know of it.
+        # Evaluation mode freezes batch norm statistics; no other layer of a generator depends on it.
         self.generator.train(not (self.options.g_norm == "frozen" or alone))
         with self.autocast(L), torch.set_grad_enabled(not (alone or self.options.g_twice)):
             prediction = self.generator(L, self.temperature)
@@ -122,7 +122,7 @@ class GanStage(Stage):
         return terms | self._generator_step(L, ab, seen, prediction)
 
     def _discriminator_alone(self) -> bool:
-        """Whether this step, which is counted, belongs to the discriminator's warm-up."""
+        """Count the step; return whether it belongs to the discriminator's warm-up."""
         if not self.options.d_warmup_steps:
             return False
         self.steps.value += 1
@@ -147,13 +147,13 @@ class GanStage(Stage):
         return {"d_loss": loss.detach()} | learned_from.parts | learned_from.accuracies | logged | taught
 
     def _augmented(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
-        """What the discriminator sees of a batch: L and each of the colors moved and cut alike, where asked for."""
+        """Return L and the colors as the discriminator sees them: translated and cut alike with `d_augment`."""
         return DiffAugment.draw(L, self.group)(L, *colors) if self.options.d_augment else (L, *colors)
 
     def _penalties(
         self, logits: tuple[Tensor, Tensor], colors: tuple[Tensor, Tensor]
     ) -> dict[str, tuple[float, Tensor]]:
-        """Those of R1 and R2 that count, each with its weight."""
+        """Return R1 and R2, if their weights are not 0, as (weight, penalty) by name in the log."""
         kinds = zip(("d_r1", "d_r2"), (self.options.r1, self.options.r2), logits, colors, strict=True)
         counted = [kind for kind in kinds if kind[1]]
         if not counted:
@@ -171,7 +171,7 @@ class GanStage(Stage):
         return real_logits, fake_logits
 
     def _maybe_update(self, accuracies: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Step the discriminator, or let it rest where it is too good; the device decides, and nobody waits for it."""
+        """Step the discriminator unless its running accuracy is above target, as decided on the device."""
         if self.options.d_target_accuracy == 1.0:
             self.d_optimized.step()
             return {}
@@ -179,15 +179,15 @@ class GanStage(Stage):
         self.group.all_reduce_mean([accuracy])
         self.accuracy.value.lerp_(accuracy, 1 - ACCURACY_DECAY)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()
-        # What a gradient scaler tells the fused optimizer of an overflow: leave weights, moments and count alone.
+        # As a gradient scaler signals an overflow to the fused optimizer: weights, moments and count stay as they are.
         self.d_optimized.optimizer.found_inf = rests  # type: ignore[attr-defined]
         self.d_optimized.optimizer.grad_scale = None  # type: ignore[attr-defined]
         self.d_optimized.step()
         return {"d_updates": 1 - rests}
 
     def _generator_step(self, L: Tensor, ab: Tensor, seen: Tensor, prediction: Prediction) -> dict[str, Tensor]:
-        # A leaf: each term's gradient stops here, so that its size is known and only their sum goes through the
-        # generator, and none reaches the discriminator's weights.
+        # A leaf: each term's gradient stops here, so that its norm can be logged, and only their sum goes through the
+        # generator; none reaches the discriminator's weights.
         colors = prediction.ab.detach().requires_grad_()
         weighted, terms = self._generator_terms(L, ab, seen, colors)
         total, norms = torch.zeros_like(colors), {}
@@ -212,7 +212,7 @@ class GanStage(Stage):
     def _generator_terms(
         self, L: Tensor, ab: Tensor, seen: Tensor, colors: Tensor
     ) -> tuple[dict[str, tuple[float, Tensor]], dict[str, Tensor]]:
-        """Each term on the predicted ab with its weight, and the same as they are logged."""
+        """Return each term on the predicted ab as (weight, term), and the detached terms by name in the log."""
         options = self.options
         weighted: dict[str, tuple[float, Tensor]] = {}
         if options.lambda_adversarial:
@@ -226,7 +226,7 @@ class GanStage(Stage):
         return weighted, {f"g_{name}": term.detach() for name, (_, term) in weighted.items()}
 
     def _adversarial_loss(self, L: Tensor, truth: Tensor, colors: Tensor) -> Tensor:
-        """The generator's adversarial term; no gradient goes into the truth."""
+        """Return the generator's adversarial term; no gradient flows into the truth."""
         L, truth, colors = self._augmented(L, truth, colors)
         real_logits = None
         with self.autocast(L):
@@ -238,7 +238,7 @@ class GanStage(Stage):
 
 
 def _as_coarse(ab: Tensor, prediction: Prediction) -> Tensor:
-    """True ab (B, 2, H, W) at the detail of a prediction's bins; as it is for a network without bins."""
+    """Blur true ab (B, 2, H, W) to the resolution of a prediction's bins; unchanged for a network without bins."""
     if prediction.logits is None:
         return ab
     height, width = prediction.logits.shape[-2:]

@@ -1,4 +1,4 @@
-"""Ways of training: a stage holds networks and optimizers, and turns a batch into one step.
+"""The base class of training stages: a stage holds networks and optimizers, and takes a step for each batch.
 
 A stage knows no file and no clock: `loop.py` feeds it, logs what it returns, and saves what it holds.
 """
@@ -23,16 +23,16 @@ from colorgan.training.stages.buckets import GradientBuckets
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """How the weights move.
+    """Options of the optimizer of one network.
 
     Attributes:
-        lr: Adam's rate.
-        betas: Adam's averaging.
+        lr: Adam's learning rate.
+        betas: Adam's decay rates.
         weight_decay: decoupled, as in AdamW; 0 is plain Adam.
-        clip_norm: the gradient's norm is cut to this; 0 leaves it.
-        ema: decay of the average of the weights that is validated and saved, reached after a while; 0 for none.
+        clip_norm: the maximum norm of the gradient; 0 does not clip.
+        ema: decay of the weights' moving average, which is validated and saved instead of them; 0 for none.
         bf16: run the network under bfloat16 autocast; the loss stays in float32.
-        encoder_lr: the rate of a pretrained encoder; 0 for `lr`.
+        encoder_lr: the learning rate of a pretrained encoder; 0 for `lr`.
     """
 
     lr: float = 1e-4
@@ -45,13 +45,13 @@ class OptimizerOptions:
 
     @classmethod
     def of(cls, options: RunOptions, bf16: bool, betas: tuple[float, float] = (0.9, 0.999)) -> OptimizerOptions:
-        """How a run's generator moves."""
+        """Return the options of a run's generator."""
         names = ("lr", "encoder_lr", "weight_decay", "clip_norm", "ema")
         return cls(betas=betas, bf16=bf16, **{name: getattr(options, name) for name in names})
 
 
 def _parameter_groups(network: nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
-    """The parameters that learn: those of a pretrained encoder at their rate, and the others."""
+    """Group the trainable parameters: a pretrained encoder's, at their own rate, and the others."""
     encoder = network.pretrained_encoder() if isinstance(network, Generator) else None
     own = {id(parameter) for parameter in encoder.parameters()} if encoder else set()
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -63,17 +63,17 @@ def _parameter_groups(network: nn.Module, options: OptimizerOptions) -> list[dic
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
-    """The parameters and the buffers of a module, without their gradients."""
+    """Return the parameters and buffers of a module, detached."""
     return [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
 
 
 class OptimizedNetwork:
-    """A network with its optimizer and, where asked for, the average of its weights.
+    """A network with its optimizer and, if asked for, the moving average of its weights.
 
     Args:
-        network: on its device, in the memory format that it is to train in.
-        options: how the weights move.
-        group: whose gradients are averaged.
+        network: the network, on its device and in its training memory format.
+        options: options of the optimizer.
+        group: the processes whose gradients are averaged.
     """
 
     def __init__(self, network: nn.Module, options: OptimizerOptions, group: ProcessGroup = SINGLE) -> None:
@@ -93,14 +93,14 @@ class OptimizedNetwork:
             self.average = AveragedModel(network, use_buffers=True).eval()
 
     def last_backward(self) -> AbstractContextManager[None]:
-        """Around the last backward pass before a step: gradients are averaged while it goes on, none is added later.
+        """Return a context for the last backward pass before a step, in which gradients are averaged as they appear.
 
-        Without it they are averaged in the step.
+        Without it they are averaged in `step`.
         """
         return self._buckets.starting() if self._buckets else nullcontext()
 
     def step(self) -> None:
-        """Step along the gradients that the parameters hold; afterwards all ranks hold the same network."""
+        """Update the weights by their gradients, averaged over the processes, which all end with the same network."""
         if self._buckets:
             self._buckets.finish()
         self._group.all_reduce_mean([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
@@ -113,11 +113,11 @@ class OptimizedNetwork:
 
     @torch.no_grad()
     def _move_average(self, average: AveragedModel) -> None:
-        """Move the average on; at first by larger steps, or a short run's would still hold what it started from.
+        """Update the moving average; by less decay at first, or a short run's would still hold the initial weights.
 
         `AveragedModel.update_parameters` does this too, but waits for the GPU twice in each step.
         """
-        updates = int(average.n_averaged)  # it lies on the CPU
+        updates = int(average.n_averaged)  # on the CPU, so no synchronization
         decay = min(self.options.ema, (1 + updates) / (10 + updates)) if updates else 0.0
         averaged, current = (_tensors(module) for module in (average.module, self.network))
         pairs = list(zip(averaged, current, strict=True))
@@ -130,16 +130,16 @@ class OptimizedNetwork:
 
 
 class Stage(ABC):
-    """A way of training, and what the loop needs of it: a generator that learns.
+    """A generator in training, and the step that trains it; a subclass for each kind of training.
 
     Args:
-        generator: on its device, in the memory format that it is to train in.
-        optimizer: how its weights move.
+        generator: the network to train, on its device and in its training memory format.
+        optimizer: options of its optimizer.
         temperature: divides its logits, in training and wherever its result is used.
         group: the processes that train together.
 
     Attributes:
-        name: what a checkpoint says it is of.
+        name: the stage's name in checkpoints.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Stage(ABC):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Every module whose state a checkpoint holds, by name: the generator and, where there is one, its average."""
+        """Every module whose state a checkpoint holds, by name: the generator and, if it has one, its average."""
         return {"generator": self.generator} | ({"average": self.optimized.average} if self.optimized.average else {})
 
     @property
@@ -162,14 +162,14 @@ class Stage(ABC):
 
     @abstractmethod
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss's terms, detached."""
+        """Train on one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss's terms, detached."""
 
     def eval_network(self) -> Generator:
-        """What is validated and saved as the result, in evaluation mode: the average, or the generator itself."""
+        """Return the network that is validated and saved, in evaluation mode: the average if there is one."""
         network = self.optimized.average.module if self.optimized.average else self.generator.eval()
         assert isinstance(network, Generator)
         return network
 
     def autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
-        """What the networks compute in, where a batch is."""
+        """Return the autocast context of the networks, on the device of L."""
         return torch.autocast(L.device.type, torch.bfloat16, enabled=self.optimized.options.bf16 and enabled)

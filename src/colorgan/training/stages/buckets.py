@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from colorgan.distributed import ProcessGroup, Work
 
 BUCKET_BYTES = 25 << 20
-_LAST_BYTES = 4 << 20  # of the one that is ready last: nothing is left to compute while it is under way
+_LAST_BYTES = 4 << 20  # of the bucket that is ready last: no computation is left to overlap its transfer with
 
 
 class GradientBuckets:
-    """The gradients of parameters that learn in buckets, of which each is summed as soon as all of it is there.
+    """Gradients in buckets, of which each is summed over the processes as soon as all of it is computed.
 
-    Buckets are begun in one order, that of a backward pass, since processes have to agree on it.
+    The sums are started in a fixed order, that of a backward pass, since processes have to agree on it.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], group: ProcessGroup) -> None:
@@ -31,7 +31,7 @@ class GradientBuckets:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Sum gradients as they come; for the last backward pass before a step, since nothing may be added later."""
+        """Sum gradients as the last backward pass before a step computes them; none may be added later."""
         self._missing = [len(bucket) for bucket in self._buckets]
         try:
             yield
@@ -52,7 +52,7 @@ class GradientBuckets:
             self._begun.append((gradients, *self._group.start_sum(gradients)))
 
     def finish(self) -> None:
-        """Begin what was not begun yet, and replace all gradients by their means."""
+        """Start the remaining sums, and replace all gradients by their means over the processes."""
         while self._next < len(self._buckets):
             self._start()
         for begun in self._begun:
@@ -61,7 +61,7 @@ class GradientBuckets:
 
 
 def _in_buckets(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Parameters in the order of a backward pass, the last ones first; the last bucket is a small one."""
+    """Divide parameters into buckets in the order of a backward pass, the last ones first; the last bucket is small."""
     buckets: list[list[nn.Parameter]] = []
     size_bytes, limit_bytes = 0, 0
     for parameter in parameters:

@@ -1,4 +1,4 @@
-"""Photos moved and cut before the discriminator sees them, so that it cannot learn a small set by heart."""
+"""DiffAugment: photos translated and cut for the discriminator, so that it does not overfit a small set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEUTRAL_L = 50.0  # with an ab of 0 what the discriminator takes for 0, as the 
 
 @dataclass(frozen=True)
 class DiffAugment:
-    """Translation and cutout (Zhao et al. 2020) as drawn for one batch: the same for all that is shown of a photo.
+    """Translation and cutout (Zhao et al. 2020) as drawn for one batch: the same for L and all colors of a photo.
 
     Attributes:
         moved_px: (B, 2), int64: how far each photo goes down and to the right.
@@ -30,14 +30,14 @@ class DiffAugment:
 
     @classmethod
     def draw(cls, L: Tensor, group: ProcessGroup = SINGLE) -> DiffAugment:
-        """Draw from torch's global generator for a batch.
+        """Draw for a batch, from torch's global generator.
 
-        Drawn on the CPU, and by each rank for the photos of all: so ranks get what one process would, on any device,
-        and the random state in the leader's checkpoint is that of all of them.
+        Each rank draws on the CPU for the photos of all ranks: so they get what one process would, on any device,
+        and the random state in the primary's checkpoint is that of all of them.
 
         Args:
             L: (B, 1, H, W), this rank's share of the batch.
-            group: each takes every `count`-th photo, as the batches of `data/dataset.py` do.
+            group: each process takes every `size`-th photo, as the batches of `data/dataset.py` do.
         """
         photos, sides = len(L) * group.size, L.shape[-2:]
         most = [int(side * MOST_MOVED + 0.5) for side in sides]
@@ -45,19 +45,19 @@ class DiffAugment:
         places = [side + 1 - _side_of_cut(side) % 2 for side in sides]
         moved = torch.stack([torch.randint(-m, m + 1, (photos,)) for m in most], 1)
         cut = torch.stack([torch.randint(0, p, (photos,)) for p in places], 1)
-        # Pageable memory is copied before the call returns, and the device is not waited for.
+        # Pageable memory is copied before the call returns, without synchronizing with the device.
         own = (drawn[group.rank :: group.size].to(L.device, non_blocking=True) for drawn in (moved, cut))
         return cls(*own)
 
     def __call__(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
-        """Move and cut, differentiably, also twice; what comes into view and what is cut out is neutral.
+        """Translate and cut, differentiable twice; uncovered and cut-out areas become neutral gray.
 
         Args:
             L: (B, 1, H, W), 0..100.
             colors: each (B, 2, H, W), Lab units.
 
         Returns:
-            L and the colors, moved and cut alike.
+            L and the colors, translated and cut alike.
         """
         height, width = L.shape[-2:]
         rows, row_known, row_cut = _along(height, self.moved_px[:, 0], self.cut_px[:, 0])
@@ -76,7 +76,7 @@ def _side_of_cut(side_px: int) -> int:
 
 
 def _along(side_px: int, moved_px: Tensor, cut_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For each place along one axis: the pixel that is moved there, whether there is one, and whether it is cut out.
+    """Return for each place along an axis the pixel moved there, whether it is in the photo, and whether it is cut.
 
     Args:
         side_px: of the photos.
@@ -84,8 +84,8 @@ def _along(side_px: int, moved_px: Tensor, cut_px: Tensor) -> tuple[Tensor, Tens
         cut_px: (B,).
 
     Returns:
-        (B, side), int64, bool and bool. The first goes round the edge: each pixel is taken once, so that no gradient
-        is a sum whose order would be chance.
+        (B, side), int64, bool and bool. The first wraps around: each pixel is taken once, so that no gradient is
+        a sum in nondeterministic order.
     """
     places = torch.arange(side_px, device=moved_px.device)
     source = places - moved_px[:, None]

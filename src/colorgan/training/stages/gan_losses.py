@@ -1,4 +1,4 @@
-"""The terms of the adversarial stage: what the discriminator learns from, and what the generator does."""
+"""Losses of the adversarial stage: the discriminator's with its gradient penalties, and the generator's terms."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SQUARED_FLOOR = 1e-6  # keeps the gradient of a chroma finite at gray
 
 @dataclass(frozen=True)
 class DiscriminatorLoss:
-    """What the discriminator learns from a batch.
+    """The discriminator's loss on a batch, and what is logged of it.
 
     Attributes:
-        loss: without gradient penalties.
-        parts: what it is made of, as it is logged.
-        accuracies: the shares of verdicts that are right, as they are logged; their mean is the accuracy.
+        loss: the loss without gradient penalties.
+        parts: its terms, detached, by name in the log.
+        accuracies: shares of correct decisions, by name in the log; their mean is the accuracy.
     """
 
     loss: Tensor
@@ -37,10 +37,10 @@ class Unpaired:
 
     Attributes:
         paired: whether each generated patch is judged beside the true one of the same place.
-        of_real: the discriminator's on true colors, with the label that they get.
-        of_fake: the discriminator's on predicted colors.
-        of_generator: the generator's.
-        threshold: the logit above which a patch counts as taken for real.
+        of_real: the discriminator's loss on true colors, given their label.
+        of_fake: the discriminator's loss on predicted colors.
+        of_generator: the generator's loss.
+        threshold: the logit above which the discriminator calls a patch real.
     """
 
     paired: ClassVar[bool] = False
@@ -50,9 +50,9 @@ class Unpaired:
     threshold: float
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
-        """What the discriminator learns from its logits of true and of predicted colors: the mean of both halves.
+        """Return the mean of the discriminator's losses on its logits of true and of predicted colors.
 
-        Right is a true patch above the threshold, and a predicted one up to it.
+        It is right about a true patch above the threshold, and about a predicted one up to it.
         """
         of_real, of_fake = self.of_real(real, label), self.of_fake(fake)
         right = (real > self.threshold).float().mean(), (fake <= self.threshold).float().mean()
@@ -63,28 +63,28 @@ class Unpaired:
         )
 
     def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The generator's loss, from the logits of its colors alone."""
+        """Return the generator's loss, from the logits of its colors alone."""
         return self.of_generator(fake)
 
 
 @dataclass(frozen=True)
 class Relativistic:
-    """Which of two is the true one, patch by patch (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2).
+    """A loss on pairs of a true and a predicted patch (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2).
 
-    Only the difference between the logits of the true and the predicted colors of one patch counts. So there is no
-    answer for all patches alike that pleases it, to which a generator could bring many photos; with R1 and R2 training
-    converges locally (Huang et al. 2024, section 2).
+    Only the difference between the logits of the true and the predicted colors of one patch counts. So no answer that
+    is the same for all patches satisfies it, toward which a generator could collapse; with R1 and R2 training converges
+    locally (Huang et al. 2024, section 2).
     """
 
     paired: ClassVar[bool] = True
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, label: float) -> DiscriminatorLoss:
-        """softplus(-(D(real) - D(fake))); right is a pair whose true patch has the higher logit; no label applies."""
+        """Return softplus(-(D(real) - D(fake))); a pair is right if its true patch has the higher logit."""
         loss = F.softplus(fake - real).mean()
         return DiscriminatorLoss(loss, {"d_pairs": loss.detach()}, {"d_accuracy": (real > fake).float().mean()})
 
     def generator_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """softplus(-(D(fake) - D(real)))."""
+        """Return softplus(-(D(fake) - D(real)))."""
         if real is None:
             raise ValueError("predicted colors are judged beside the true ones, whose logits are missing")
         return F.softplus(real - fake).mean()
@@ -121,9 +121,9 @@ ADVERSARIAL: dict[str, Unpaired | Relativistic] = {
 
 
 def gradient_penalties(logits: Sequence[Tensor], colors: Sequence[Tensor], scale: float = 110.0) -> list[Tensor]:
-    """Zero-centered gradient penalties (Mescheder et al. 2018, equation 9): R1 on true photos, R2 on generated ones.
+    """Return zero-centered gradient penalties (Mescheder et al. 2018, equation 9): R1 on true photos, R2 on generated.
 
-    Counted per patch, so that they do not grow with the photo. All in one backward pass.
+    They are per patch, so that they do not grow with the photo, and computed in one backward pass.
 
     Args:
         logits: of each kind of photo, (B, 1, h, w), computed from its colors and from no other kind's.
@@ -141,12 +141,12 @@ def gradient_penalties(logits: Sequence[Tensor], colors: Sequence[Tensor], scale
 
 
 def chroma(ab: Tensor) -> Tensor:
-    """Distance from gray: (B, 2, H, W) -> (B, H, W), Lab units."""
+    """Return the distance from gray: (B, 2, H, W) -> (B, H, W), Lab units."""
     return (ab.square().sum(1) + _SQUARED_FLOOR).sqrt()
 
 
 def oversaturation(ab: Tensor, truth: Tensor) -> Tensor:
-    """Mean chroma above the true one, which weighs most where the truth is gray: Lab units.
+    """Return the mean chroma above the true one, weighted most where the truth is gray; Lab units.
 
     Args:
         ab: predicted, (B, 2, H, W), Lab units.
@@ -158,10 +158,10 @@ def oversaturation(ab: Tensor, truth: Tensor) -> Tensor:
 
 
 class Perceptual:
-    """L1 between the features that a frozen network has of predicted and true photos.
+    """L1 between a frozen network's features of predicted and of true photos.
 
     Args:
-        features: from sRGB (B, 3, H, W), 0..1, to features, or to a list of them, each of which counts alike.
+        features: maps sRGB (B, 3, H, W), 0..1, to features, or to a list of them, which count equally.
         bf16: compute them under bfloat16 autocast; colors and difference stay in float32.
     """
 
@@ -175,12 +175,12 @@ class Perceptual:
         return [level.float() for level in ([features] if isinstance(features, Tensor) else features)]
 
     def __call__(self, L: Tensor, ab: Tensor, truth: Tensor) -> Tensor:
-        """Compare predicted with true photos.
+        """Return the mean L1 between the features of predicted and true photos.
 
         Args:
             L: (B, 1, H, W), 0..100.
             ab: predicted, (B, 2, H, W), Lab units.
-            truth: true, the same; no graph is kept of it.
+            truth: true, the same; no gradient flows into it.
         """
         with torch.no_grad():
             wanted = self._features_of(L, truth)

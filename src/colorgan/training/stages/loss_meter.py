@@ -1,4 +1,4 @@
-"""The terms of the loss over an epoch, gathered on the device without waiting for it."""
+"""Means of the loss terms over an epoch, summed on the device without synchronizing with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colorgan.distributed import ProcessGroup
 
 
 class LossMeter:
-    """Sums the terms of the loss step by step; the mean of each is over the steps that had it, in all processes."""
+    """Running sums of the loss terms; the mean of each is over the steps that had it, in all processes."""
 
     def __init__(self, group: ProcessGroup, device: torch.device) -> None:
         self._group, self._device = group, device
@@ -19,7 +19,7 @@ class LossMeter:
         self._sums = torch.zeros(0, device=device)
 
     def add(self, terms: dict[str, Tensor]) -> None:
-        """Take in a step's terms, on all ranks the same ones."""
+        """Add a step's terms, whose names must be the same on all ranks."""
         new = [name for name in terms if name not in self._steps]
         if new:
             self._steps |= dict.fromkeys(new, 0)
@@ -30,18 +30,18 @@ class LossMeter:
             self._steps[name] += 1
 
     def means(self) -> dict[str, float]:
-        """The mean of each term over its steps and the ranks, which all have to ask."""
+        """Return the mean of each term over its steps and all ranks, each of which must call this."""
         sums = self.state()["sums"]
         return {name: total / steps for (name, steps), total in zip(self._steps.items(), sums, strict=True)}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint has to hold, JSON-serializable; all ranks have to ask."""
+        """Return the state for a checkpoint, JSON-serializable; all ranks must call this."""
         sums = self._sums.clone()
         self._group.all_reduce_mean([sums])
         return {"names": list(self._steps), "sums": sums.tolist(), "steps": list(self._steps.values())}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         steps = state["steps"]
         # Earlier versions had each term in every step, and wrote how many there were.
         counts = steps if isinstance(steps, list) else [steps] * len(state["names"])

@@ -1,4 +1,4 @@
-"""The supervised stage and its losses: each takes what the generator predicts and the true ab, and gives one number."""
+"""The supervised stage and its losses: each maps a prediction and the true ab to a scalar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colorgan.training.stages.base import OptimizerOptions, Stage
 
 Loss = Callable[[Prediction, Tensor], Tensor]
 
-# Shares below this count as this: a bin that the set hardly holds would otherwise rule every batch.
+# Smaller shares count as this: a bin that the set hardly holds would otherwise dominate every batch.
 PRIOR_FLOOR = 3e-5
 HUBER_DELTA = 10.0  # Lab units: within one bin the error counts squared, beyond it linearly
 
@@ -60,7 +60,7 @@ class BinsLoss:
         # Bins last: a log-softmax over contiguous memory is several times as fast.
         log_shares = F.log_softmax(prediction.logits.permute(0, 2, 3, 1).float(), dim=-1)  # (B, h, w, 313)
         entropy = -(log_shares.gather(-1, bins.movedim(1, -1)) * shares.movedim(1, -1)).sum(-1)  # (B, h, w)
-        self.weights = self.weights.to(entropy.device)  # once; it would wait for a GPU
+        self.weights = self.weights.to(entropy.device)  # only once, as the copy synchronizes with a GPU
         weights = self.weights[nearest_bin(truth)]
         return (weights * entropy).mean()
 
@@ -69,14 +69,14 @@ _OF_AB: dict[str, Loss] = {"mse": mse, "l1": l1, "huber": huber}
 
 
 def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
-    """Find a loss by its name; the prior, (313,), and its rebalancing are for bins alone."""
+    """Return the loss of that name; `prior`, (313,), and `rebalance` apply to bins alone."""
     return BinsLoss(prior, rebalance) if name == "bins" else _OF_AB[name]
 
 
 class FinetuneStage(Stage):
-    """Stage 1: the generator learns from the true colors by one of the losses above, every layer trainable.
+    """Stage 1: trains the generator on the true colors by one of the losses above.
 
-    What else it takes is as for `Stage`.
+    The other arguments are as for `Stage`.
     """
 
     name = "finetune"
@@ -93,7 +93,7 @@ class FinetuneStage(Stage):
         self.loss = loss
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss, detached."""
+        """Train on one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss, detached."""
         self.generator.train()
         with self.autocast(L):
             prediction = self.generator(L, self.temperature)
