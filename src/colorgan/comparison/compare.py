@@ -21,7 +21,7 @@ from colorgan import __version__
 from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.answer import answer, notes_on_gray
-from colorgan.comparison.crops import failure, open_inputs, read_crops
+from colorgan.comparison.crops import COLORIZED, failure, open_inputs, read_crops
 from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, photo_name
 from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
@@ -227,7 +227,8 @@ def _write_examples(
     check: StopCheck,
 ) -> list[Example]:
     measured = [row for row in rows if row.kind == "model"]
-    chosen = choose(log.entries, measured, options.examples, options.seed) + log.colorless[: options.examples]
+    chosen = choose(log.entries, measured, options.examples, options.seed)
+    chosen += [each for each in log.colorless if each.why != COLORIZED][: options.examples]
     examples = []
     for position, one in enumerate(chosen, start=1):
         check()

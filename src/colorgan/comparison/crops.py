@@ -22,6 +22,7 @@ from colorgan.images.toning import Toning, toning_of
 from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 _READERS = 2  # threads
+COLORIZED = "colored by colorgan"
 _LONGEST = 8  # times the short side: longer photos are cropped before resizing
 
 Pixels = NDArray[np.uint8]
@@ -89,7 +90,7 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
 def colorless_reason(rgb: Pixels, data: bytes) -> str:
     """Return why a photo has no true colors to compare with, by its crop and its file's bytes; empty if it has."""
     if is_colorized(io.BytesIO(data)):
-        return "colored by colorgan"
+        return COLORIZED
     toning = toning_of(Image.fromarray(rgb))
     return "" if toning is Toning.color else toning.value
 
