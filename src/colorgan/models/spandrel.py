@@ -39,7 +39,7 @@ class DDColor(Generator):
         self.float32_parts = tuple(name for name, _ in self.named_modules())
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
-        """`forward` for an L whose height and width are divisible by 32; the temperature has no effect."""
+        """Compute `forward` for an L whose height and width are divisible by 32; the temperature has no effect."""
         gray = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], dim=1))
         with torch.autocast(L.device.type, enabled=False):
             ab: Tensor = self.theirs(gray)  # (B, 2, H, W), Lab units
