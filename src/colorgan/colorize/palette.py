@@ -176,14 +176,14 @@ class Palette:
         most = torch.inf if self.is_reference else _MOST_REACH
         reach = (nearest * _REACH).clamp(min=1e-6, max=most)
         weight = (1 - (distance / reach).square()).clamp(min=0) * self.sizes
-        own, own_chroma = _mean_colors(regions.log_shares), _mean_colors(regions.log_shares).norm(dim=1)
+        own = _mean_colors(regions.log_shares)
         # A photo that is not in the palette counts as if it were.
         own_weight = torch.zeros_like(regions.sizes) if self.is_reference or photo >= 0 else regions.sizes
         total = (weight.sum(dim=1) + own_weight).clamp(min=1e-6)
         counting = weight.any(dim=0).nonzero()[:, 0]
         log_shares = weight[:, counting] @ self.log_shares[counting].float() + own_weight[:, None] * regions.log_shares
         shared = _mean_colors(log_shares / total[:, None])
-        chroma = (weight @ self.chroma + own_weight * own_chroma) / total
+        chroma = (weight @ self.chroma + own_weight * own.norm(dim=1)) / total
         shared *= (chroma / shared.norm(dim=1).clamp(min=1.0)).clamp(1.0, _MOST_BOOST)[:, None]
         if not self.is_reference:
             return shared

@@ -154,8 +154,7 @@ class Row:
 
     def weights_of(self, metric: str) -> Values:
         """Return the weight of each photo in a metric, (N,)."""
-        values = self.values[metric]
-        return np.asarray(self.weights[metric] if metric in self.weights else np.ones(len(values)), np.float64)
+        return np.asarray(self.weights.get(metric, [1.0] * len(self.values[metric])), np.float64)
 
 
 @dataclass(frozen=True)

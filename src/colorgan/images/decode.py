@@ -290,7 +290,7 @@ def _decode(file: BinaryIO, options: ReadOptions) -> Photo:
 
 
 def _is_animation(image: ImageFile.ImageFile) -> bool:
-    """Whether a GIF, WebP, PNG or AVIF is animated; previews inside JPEGs, and pages of TIFFs, do not count."""
+    """Whether a file has several pictures, as frames of a GIF; previews in JPEGs, and pages of TIFFs, do not count."""
     return image.format not in ("JPEG", "MPO", "TIFF") and bool(getattr(image, "is_animated", False))
 
 

@@ -192,8 +192,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 _CHUNK_BYTES = 1 << 16
-
-
 _MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LINE_END = b"\r\0\n"  # CR LF in UTF-16; without a byte order mark, its offset (even or odd) gives the endianness
 

@@ -33,7 +33,6 @@ _READ_AS = {
 }
 _CONVERTED_WHOLE = ("CMYK", "LAB")  # modes that their profile converts to RGB, all channels at once
 
-
 Strip = tuple[list[Samples], Plane | None]
 
 
@@ -107,7 +106,6 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # TIFF ta
 _MIN_IS_WHITE, _SEPARATE = 0, 2
 UNNAMED_CHANNEL = "a channel beside the colors that the file does not explain (infrared?), left out"
 _TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
-
 
 _MOST_OF = 0.75  # of the bits' range: a picture with values above it is taken to use the whole range
 _FAINT = 1 / 16  # of the highest value: negative values down to this are noise around black

@@ -33,8 +33,7 @@ def histograms(comparison: Comparison) -> list[Drawing]:
     """Draw each model's chroma histogram with the original's, to one scale; none without photos."""
     if not comparison.photos:
         return []
-    original = comparison.row(ORIGINAL)
-    models = [row for row in comparison.models if row.chroma]
+    original, models = comparison.row(ORIGINAL), comparison.models
     most = 100 * max(share for row in (original, *models) for share in row.chroma)
     return [_histogram(row, original, most) for row in models]
 

@@ -69,7 +69,7 @@ class ExifBlock:
         return not self._read("H", self._root)
 
     def tobytes(self) -> bytes:
-        """The block with its prefix."""
+        """Return the block with its prefix."""
         return _PREFIX + bytes(self._data)
 
     def _read(self, kind: str, place: int) -> int:

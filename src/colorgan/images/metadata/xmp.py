@@ -22,8 +22,6 @@ _EMPTY = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     b'<rdf:RDF xmlns:rdf="' + _RDF.encode() + b'"></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
-
-
 _ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
 
 
@@ -142,7 +140,7 @@ def marked(packet: bytes | None, software: str, version: str) -> bytes:
 
 
 def is_marked(packet: bytes | None) -> bool:
-    """Whether a packet says that colorgan colored the photo."""
+    """Whether a packet records that colorgan colored the photo."""
     return MADE_BY.encode() in (packet or b"")
 
 

@@ -42,8 +42,6 @@ _KINDS = {
     34892: "linear raw data of a camera",
     51177: "a depth map",
 }
-
-
 _NEEDED = (256, 257, 258, 262)  # width, height, bits, photometric: without them, tifffile would guess
 
 _INSTALL = 'To read and write deep and rare TIFFs: pip install "colorgan[tiff]"'
