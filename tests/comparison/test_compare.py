@@ -344,3 +344,4 @@ def test_what_colorgan_made_of_photos_is_not_measured_as_if_it_were_true(
     assert [photo.name for photo in twice.photos] == [photo.name for photo in once.photos]
     assert twice.left_out == {"colored by colorgan": 1}
     assert twice.row("first").metrics == once.row("first").metrics
+    assert {example.why for example in twice.examples} <= {"best", "between", "worst"}

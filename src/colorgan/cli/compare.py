@@ -54,7 +54,7 @@ def compare(
 ) -> None:
     """Compare models on the same photos: the answer, metrics with intervals, and pictures side by side.
 
-    Photos without true colors, be they gray, toned or colored by colorgan, get pictures and no metrics.
+    Photos without true colors (gray, toned, or colored by colorgan) get no metrics; gray and toned ones get pictures.
     """
     options = CompareOptions(**given[CompareOptions])
     console = Console(quiet)

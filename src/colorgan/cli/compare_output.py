@@ -63,7 +63,7 @@ def print_text(console: Console, comparison: Comparison, folder: Path) -> None:
             _print_sentence(console, line)
         _print_published(console, comparison)
     for reason, count in comparison.left_out.items():
-        console.note(f"{count} {reason} {'photo has' if count == 1 else 'photos have'} no metrics, but pictures.")
+        console.note(f"{photos_in_words(count)} without true colors ({reason}): no metrics.")
     for note in comparison.notes:
         console.warn(note, is_prose=True)
     console.note(f"Measured on {comparison.protocol.line()}.", is_prose=True)

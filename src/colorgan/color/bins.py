@@ -1,6 +1,6 @@
 """The 313 in-gamut bins of the ab plane: their prior, soft targets over them, and decoding back into ab.
 
-The bins and what they are for come from Zhang et al. 2016, "Colorful Image Colorization", section 2; the prior was
+The bins and their use are from Zhang et al. 2016, "Colorful Image Colorization", section 2; the prior was
 counted on 30,000 ImageNet photos.
 """
 
@@ -31,26 +31,26 @@ def _table() -> Tensor:
 
 
 def bin_centers() -> Tensor:
-    """The ab of each bin, (313, 2), Lab units, in the order of the published network's outputs."""
+    """Return the ab of each bin, (313, 2), Lab units, in the order of the published network's outputs."""
     return _table()[:, :2].clone()
 
 
 def prior() -> Tensor:
-    """The share of ImageNet's pixels in each bin, (313,), summing to 1."""
+    """Return the share of ImageNet's pixels in each bin, (313,), summing to 1."""
     shares = _table()[:, 2]
     return shares / shares.sum()
 
 
 @cache
 def centers_on(device: torch.device) -> Tensor:
-    """`bin_centers` on a device, not to be written into; brought there each time, they would wait for a GPU."""
-    with torch.inference_mode(False):  # or training could not use what a prediction brought there
+    """Return `bin_centers` on a device, cached, as each copy would synchronize with a GPU; not to be written to."""
+    with torch.inference_mode(False):  # or training could not use what a prediction cached
         return bin_centers().to(device)
 
 
 @cache
 def _candidates(device: torch.device) -> Tensor:
-    """For each cell of the lookup grid, its nearest bins: (_SIDE * _SIDE, _CANDIDATES), nearest first."""
+    """Return the nearest bins of each cell of the lookup grid: (_SIDE * _SIDE, _CANDIDATES), nearest first."""
     axis = torch.arange(-_REACH, _REACH + 1) * BIN_SIZE
     cells = torch.cartesian_prod(axis, axis)
     order = torch.cdist(cells, bin_centers()).argsort(dim=1, stable=True)
@@ -58,7 +58,7 @@ def _candidates(device: torch.device) -> Tensor:
 
 
 def _distances(ab: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
-    """The candidate bins of each pixel and the squared distances to them: two of (B, H, W, candidates)."""
+    """Return the candidate bins of each pixel and the squared distances to them: two of (B, H, W, candidates)."""
     points = ab.detach().float().permute(0, 2, 3, 1)  # (B, H, W, 2)
     cell = (points / BIN_SIZE).round().clamp(-_REACH, _REACH).long() + _REACH
     bins = _candidates(ab.device)[cell[..., 0] * _SIDE + cell[..., 1], :candidates]

@@ -24,7 +24,7 @@ _OFFSET = 16.0 / 116.0
 
 
 def _where_safe(condition: Tensor, above: Tensor, floor: float) -> Tensor:
-    """`above` with its unselected entries lifted to `floor`, so that the power's gradient stays finite there."""
+    """Return `above` with its unselected entries set to `floor`, so that the power's gradient stays finite there."""
     return torch.where(condition, above, torch.full_like(above, floor))
 
 
@@ -42,7 +42,7 @@ def _linear_of_bytes(device: torch.device) -> Tensor:
 def linear_from_bytes(srgb: Tensor) -> Tensor:
     """Undo the transfer curve of sRGB bytes, of any shape: linear light of the same shape, float32, 0..1.
 
-    By a table, since a power for each pixel takes six times as long.
+    It uses a table, since a power for each pixel takes six times as long.
     """
     table = _linear_of_bytes(srgb.device)
     return table.index_select(0, srgb.flatten().int()).view(srgb.shape)
@@ -56,8 +56,8 @@ def srgb_from_linear(linear: Tensor) -> Tensor:
 
 @cache
 def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """`XYZ_FROM_RGB`, `RGB_FROM_XYZ` and `WHITE` on a device; brought there each time, they would wait for a GPU."""
-    with torch.inference_mode(False):  # or training could not use what a prediction brought there
+    """Return the matrices and `WHITE` on a device, cached, as each copy would synchronize with a GPU."""
+    with torch.inference_mode(False):  # or training could not use what a prediction cached
         return XYZ_FROM_RGB.to(device), RGB_FROM_XYZ.to(device), WHITE.to(device)[:, None, None]
 
 
@@ -67,15 +67,15 @@ def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
 
 
 def _cube_root(light: Tensor) -> Tensor:
-    """Lab's compression of light relative to white, with its straight piece near black (CIE 15)."""
+    """Compress light relative to white as Lab does, with a straight piece near black (CIE 15)."""
     high = light > _EPSILON
-    # Half the time of a power by 1 / 3, to the same digits.
+    # This takes half the time of a power of 1 / 3, and agrees to the last digit.
     root = torch.exp2(torch.log2(_where_safe(high, light, 1.0)) / 3)
     return torch.where(high, root, _SLOPE * light + _OFFSET)
 
 
 def lightness(luminance: Tensor) -> Tensor:
-    """L (0..100) of a luminance relative to white (0..1), of the same shape."""
+    """Return L (0..100) of a luminance relative to white (0..1), of the same shape."""
     return 116.0 * _cube_root(luminance) - 16.0
 
 
@@ -95,7 +95,7 @@ def linear_to_lab(linear: Tensor) -> Tensor:
 def lab_to_linear(lab: Tensor) -> Tensor:
     """Convert Lab, (..., 3, H, W), L in 0..100, to linear sRGB, unclipped: below 0 or above 1 outside the gamut.
 
-    Where b is so large that Z would have a negative cube root, the root is 0, as in scikit-image's `lab2xyz`.
+    If b is so large that Z would have a negative cube root, the root is 0, as in scikit-image's `lab2xyz`.
     """
     L, a, b = lab.unbind(-3)
     y = (L + 16.0) / 116.0

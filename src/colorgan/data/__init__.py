@@ -1,1 +1,1 @@
-"""From source photos to a set, and from a set to batches."""
+"""Preparing a set from source photos, and reading batches from a set."""

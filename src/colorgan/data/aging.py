@@ -1,6 +1,6 @@
-"""What a photo's lightness would look like on an old print: drawn for training, so that a network knows both.
+"""Augmentation that makes a photo's lightness look like an old print's, so that a network learns both.
 
-Only L ages: the colors that a network is to find stay those of the new photo.
+Only L ages: the colors to predict stay those of the new photo.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MOST_SCRATCH = 25.0  # Lab units
 
 @dataclass(frozen=True, eq=False)
 class Aged(Piped):
-    """The photos of a batch that are to look old, and how they have aged.
+    """The photos of a batch to age, and how.
 
     Attributes:
-        rows: (A,), int64: which photos of the batch they are.
+        rows: (A,), int64: their rows in the batch.
         film: (A, 3), their films' sensitivities to linear red, green and blue, each summing to 1.
         light: (A, 2), the factor by which L spreads around 50, and its shift in Lab units.
         texture: (A, 1, S, S), Lab units, added to L: grain, stains and scratches.
@@ -42,27 +42,27 @@ class Aged(Piped):
     texture: Tensor
 
     def to(self, device: torch.device) -> Aged:
-        """The same on a device."""
+        """Copy to a device."""
         return Aged(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
 
     def lightness_of(self, linear: Tensor) -> Tensor:
-        """The L that their films saw: (B, 3, S, S) linear light of the whole batch -> (A, 1, S, S), 0..100."""
+        """Return the L that their films saw: (B, 3, S, S) linear light of the whole batch -> (A, 1, S, S), 0..100."""
         seen = linear[self.rows] * self.film[:, :, None, None]
         return lightness(seen.sum(1, keepdim=True))
 
     def faded(self, light: Tensor) -> Tensor:
-        """What changes the L of the whole batch, (B, 2), with what has become of these photos since."""
+        """Return the factors and shifts of L of the whole batch, (B, 2), combined with the fading of these photos."""
         spread, shift = light[self.rows].unbind(1)
         since_spread, since_shift = self.light.unbind(1)
         return light.index_copy(0, self.rows, torch.stack([spread * since_spread, shift + since_shift], 1))
 
 
 def draw_ages(random: torch.Generator, count: int, size: int) -> Aged:
-    """Draw how all photos of a batch have aged, on the generator's device.
+    """Draw the aging of all photos of a batch, on the generator's device.
 
     Args:
-        random: decides everything.
-        count: photos.
+        random: the source of randomness.
+        count: the number of photos.
         size: pixels, the side of the squares.
     """
 
@@ -82,7 +82,7 @@ def draw_ages(random: torch.Generator, count: int, size: int) -> Aged:
 
 
 def _stains(random: torch.Generator, count: int, size: int) -> Tensor:
-    """A plane of the first waves that fit the square, for each photo: (A, S, S)."""
+    """Return a random sum of the lowest cosine waves for each photo: (A, S, S), Lab units."""
     x = torch.linspace(0, math.pi, size, device=random.device)
     waves = torch.stack([torch.ones_like(x), x.cos(), (2 * x).cos()])  # (3, S)
     strength = torch.rand((count, 1, 1), generator=random, device=random.device) * _MOST_STAIN / 3
@@ -93,7 +93,7 @@ def _stains(random: torch.Generator, count: int, size: int) -> Tensor:
 
 
 def _scratches(drawn: Tensor, size: int) -> Tensor:
-    """Light or dark lines of one pixel's width, up to three a photo.
+    """Return light or dark lines one pixel wide, up to three a photo.
 
     Args:
         drawn: (A, 3, 6), 0..1: whether there is a line, how light it is, and its two ends.

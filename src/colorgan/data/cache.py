@@ -1,6 +1,6 @@
-"""All training photos decoded once into the memory of the device, where squares are cut, mirrored and made old.
+"""All training photos decoded once into the memory of the device, where squares are cropped, mirrored and aged.
 
-For a GPU that steps faster than photos are decoded, and for a set that fits its memory: about 120 kB a photo of 176 by
+For a GPU that steps faster than photos are decoded, and a set that fits its memory: about 120 kB a photo of 176 by
 235 pixels.
 """
 
@@ -21,7 +21,7 @@ from colorgan.data.photoset import Split
 from colorgan.data.plan import BatchPlan, EpochPlan
 from colorgan.data.reading import read_batches
 
-_LONGEST = 2  # times its short side: of longer photos the middle is taken, since each batch is as large as its largest
+_LONGEST = 2  # times the short side: longer photos are center-cropped, since a batch is padded to its largest
 _READ_AT_ONCE = 32
 _CUBIC = -0.5  # the parameter of Pillow's bicubic filter
 
@@ -29,19 +29,19 @@ _Pixels = npt.NDArray[np.uint8]
 
 
 class _WholePhotos(Dataset[_Pixels]):
-    """Photos by their positions."""
+    """Whole photos, by their positions in the split."""
 
     def __init__(self, split: Split) -> None:
         self._split = split
 
     def batches(self) -> Iterator[list[int]]:
-        """All positions, a few at once."""
+        """Yield all positions, a few at once."""
         count = len(self._split)
         for first in range(0, count, _READ_AT_ONCE):
             yield list(range(first, min(first + _READ_AT_ONCE, count)))
 
     def sizes(self) -> Tensor:
-        """Heights and widths, (P, 2), int64."""
+        """Return the heights and widths of the photos as cached, (P, 2), int64."""
         index = self._split.index
         sizes = torch.from_numpy(np.stack([index["height"], index["width"]], 1).astype(np.int64))
         return sizes.minimum(_LONGEST * sizes.amin(1, keepdim=True))
@@ -55,13 +55,13 @@ class _WholePhotos(Dataset[_Pixels]):
 
 
 def _joined(photos: list[_Pixels]) -> _Pixels:
-    """The pixels of all photos, (N, 3)."""
+    """Concatenate the pixels of photos, (N, 3)."""
     return np.concatenate([photo.reshape(-1, 3) for photo in photos])
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoCache:
-    """Decoded photos, one after the other.
+    """Decoded photos, concatenated.
 
     Attributes:
         pixels: (N, 3), uint8 sRGB, on the device.
@@ -82,9 +82,9 @@ class PhotoCache:
         warn: Callable[[str], None] = lambda text: None,
         check: Callable[[], None] = lambda: None,
     ) -> PhotoCache:
-        """Decode a split onto a device, by so many processes; 0 decodes in this one.
+        """Decode a split into a device's memory, by `workers` processes; 0 decodes in this one.
 
-        `warn` is told where they cannot be started; `check`, which may raise, is called all the while.
+        `warn` is called if they cannot be started; `check`, which may raise to stop, is called repeatedly.
 
         Raises:
             SetError: a photo is damaged.
@@ -92,7 +92,7 @@ class PhotoCache:
         photos = _WholePhotos(split)
         sizes = photos.sizes()
         areas = sizes.prod(1)
-        # Filled as they come: joined at the end, all photos would be there twice.
+        # Filled as they arrive: concatenated at the end, all photos would be in memory twice.
         pixels, done = torch.empty(int(areas.sum()), 3, dtype=torch.uint8, device=device), 0
         read = read_batches(photos, photos.batches, _joined, workers=workers, warn=warn, while_waiting=check)
         for part in read:
@@ -102,9 +102,9 @@ class PhotoCache:
         return cls(pixels, (areas.cumsum(0) - areas).to(device), sizes)
 
     def batches(self, plan: EpochPlan, augment: Augment, *, epoch: int, first_batch: int = 0) -> Batches:
-        """The batches that `training_batches` gives of an epoch, on the device.
+        """Yield the batches of an epoch like `training_batches`, but on the device.
 
-        What is drawn depends on the plan's seed, the epoch and the batch alone.
+        The augmentation depends on the plan's seed, the epoch and the batch alone.
         """
         for batch in plan.batches(epoch, first_batch):
             yield self._batch(batch, plan, augment)
@@ -112,7 +112,7 @@ class PhotoCache:
     def _batch(self, batch: BatchPlan, plan: EpochPlan, augment: Augment) -> Batch:
         device = self.pixels.device
         random = np.random.default_rng((plan.seed, batch.epoch, batch.batch, 2))
-        # Drawn for the photos of all ranks, of which this one takes its own: together they make what one would.
+        # Drawn for the photos of all ranks, of which this one takes its own: together they get what one would.
         drawn = torch.from_numpy(random.uniform(size=(plan.batch_size, 7)))
         own = torch.tensor(batch.positions) - batch.batch * plan.batch_size
         shares, across, down, turned, spread, shift, _ = drawn[own].unbind(1)
@@ -130,19 +130,19 @@ class PhotoCache:
             return Batch(rgb, light)
         generator = torch.Generator(device).manual_seed(int(random.integers(2**63)))
         ages = draw_ages(generator, int(old.sum()), batch.side)
-        which = (old.cumsum(0) - 1)[own[rows]]  # of all that are drawn
+        which = (old.cumsum(0) - 1)[own[rows]]  # their rows in `ages`
         rows, which = (_sent(tensor, device) for tensor in (rows, which))
         return Batch(rgb, light, Aged(rows, ages.film[which], ages.light[which], ages.texture[which]))
 
     def _squares(self, numbers: Tensor, corners: Tensor, extent: Tensor, mirrored: Tensor, side: int) -> Tensor:
-        """Cut squares out of photos and bring them to one side, by Pillow's bicubic filter.
+        """Crop squares out of photos and resize them to one side, by Pillow's bicubic filter.
 
         Args:
             numbers: (B,), the photos.
             corners: (B, 2), the top and the left of each square, in pixels of its photo.
             extent: (B,), its side, likewise.
             mirrored: (B,), bool: whether left and right are exchanged.
-            side: pixels, of the result.
+            side: pixels of the result.
 
         Returns:
             (B, 3, side, side), uint8, on the device.
@@ -166,21 +166,21 @@ class PhotoCache:
 
 
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on its way to a device, which nobody waits for."""
+    """Copy a tensor to a device, asynchronously if it is a GPU."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _resampling(start: Tensor, extent: Tensor, side: int, lengths: Tensor, longest: int) -> Tensor:
-    """The matrix that reduces a part of each row of pixels to `side` pixels, by Pillow's bicubic filter.
+    """Return the matrix that resizes a part of each row of pixels to `side` pixels, by Pillow's bicubic filter.
 
-    The filter (Keys 1981, a = -0.5) is as wide as what it reduces, and what lies outside the photo does not count.
+    The filter (Keys 1981, a = -0.5) widens with the reduction, and pixels outside the photo do not count.
 
     Args:
         start: (B,), where the part begins, pixels.
         extent: (B,), how long it is, pixels.
         side: pixels of the result.
         lengths: (B,), how many pixels each row has.
-        longest: the most of them.
+        longest: the largest of `lengths`.
 
     Returns:
         (B, side, longest); each row sums to 1.

@@ -1,4 +1,4 @@
-"""From a set to batches: any order, resumable at any position, the same however many processes read."""
+"""Batches of a set: in any order, resumable at any position, whatever the number of processes that read."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many t
 
 @dataclass(frozen=True)
 class Augment:
-    """How training photos are varied.
+    """The augmentation of training photos.
 
     Attributes:
         flip: mirror half of them.
         crop_min: the smallest square that is cut out, as a share of the short side; the largest is all of it.
-        brightness: Lab units; L is shifted by up to so much, up or down.
+        brightness: Lab units; L is shifted by up to this, up or down.
         contrast: L is spread around 50 by a factor of up to 1 plus or minus this.
         aged: the share of photos whose L is made to look like an old print's (`aging.py`).
     """
@@ -44,12 +44,12 @@ class Augment:
 
 @dataclass(frozen=True)
 class Batch(Piped):
-    """Photos as they leave the reading processes; the color maths is done where the training is.
+    """Photos as the reading processes return them; they are converted to Lab on the training device.
 
     Attributes:
         rgb: (B, 3, S, S), uint8 sRGB.
         light: (B, 2), float32: the factor by which L spreads around 50, and its shift in Lab units.
-        aged: those that are to look old, or None.
+        aged: the photos to age, or None.
     """
 
     rgb: Tensor
@@ -57,7 +57,7 @@ class Batch(Piped):
     aged: Aged | None = None
 
     def to_lab(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Move to a device and convert there.
+        """Move the photos to a device, convert them to Lab there, and augment L.
 
         Returns:
             L (B, 1, S, S), 0..100, and ab (B, 2, S, S), Lab units.
@@ -76,12 +76,12 @@ class Batch(Piped):
         return L.clamp(0, 100), lab[:, 1:]
 
     def pin_memory(self) -> Batch:
-        """The same in memory that a GPU reads by itself; the data loader asks for it."""
+        """Return the batch in pinned memory; the data loader calls this."""
         aged = self.aged and Aged(*(tensor.pin_memory() for tensor in vars(self.aged).values()))
         return Batch(self.rgb.pin_memory(), self.light.pin_memory(), aged)
 
 
-# To be closed by whoever leaves it early, which ends the processes that read.
+# To be closed if it is not exhausted, which ends the processes that read.
 Batches = Generator[Batch, None, None]
 
 _Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], "Aged | None"]
@@ -89,7 +89,7 @@ _Drawn = tuple[npt.NDArray[np.uint8], tuple[float, float], "Aged | None"]
 
 @dataclass(frozen=True)
 class _Square:
-    """Where a photo is cut, in its pixels, and how it is varied."""
+    """A crop of a photo, in its pixels, and its augmentation."""
 
     left: float
     top: float
@@ -100,9 +100,9 @@ class _Square:
 
 
 class _Squares(Dataset[_Drawn]):
-    """Photos cut to squares; what is drawn for one depends on the seed, the epoch and its position alone.
+    """Photos cropped to squares; the augmentation of one depends on the seed, the epoch and its position alone.
 
-    Without augmentation each is the middle of its photo, as it is.
+    Without augmentation each is the center crop of its photo.
     """
 
     def __init__(self, split: Split, augment: Augment | None, seed: int = 0, epoch: int = 0) -> None:
@@ -163,25 +163,25 @@ def training_batches(
     warn: Callable[[str], None] = lambda text: None,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> Batches:
-    """Go through an epoch's photos, decoding them on the way.
+    """Yield the batches of an epoch, decoding the photos on the way.
 
     Args:
         split: the photos.
-        plan: which of them each batch holds.
-        augment: how photos are varied.
-        epoch: from 0.
-        first_batch: where to go on after an interruption.
+        plan: the photos of each batch.
+        augment: their augmentation.
+        epoch: part of the seed.
+        first_batch: the batch to begin with, after an interruption.
         workers: processes that read; 0 reads in this one. The batches do not depend on it.
-        warn: told where these cannot be started, so that this one reads.
-        while_waiting: called again and again while they give no batch, or no shard comes; raises to stop waiting.
+        warn: called if these cannot be started; this process then reads.
+        while_waiting: called repeatedly while no batch or no shard arrives; may raise to stop waiting.
 
     Yields:
-        The plan's batches, less those before `first_batch`.
+        The plan's batches from `first_batch` on.
     """
     squares = _Squares(split, augment, plan.seed, epoch)
     pin_memory = torch.cuda.is_available()
     with ExitStack() as opened:
-        # Of several processes all have to stop after the same step.
+        # Several training processes have to stop after the same step.
         check = while_waiting if plan.ranks == 1 else lambda: None
 
         def items() -> Iterator[list[tuple[int, int, int]]]:
@@ -202,7 +202,7 @@ def training_batches(
 def _reading_ahead(
     split: Split, plan: EpochPlan, epoch: int, first_batch: int, lag: int, check: Callable[[], None]
 ) -> Iterator[Callable[[Sequence[int]], None]]:
-    """What waits until the shards of a batch's photos are here, and has those of later ones fetched meanwhile."""
+    """Yield a function that waits for the shards of a batch's photos, while those of later ones are fetched."""
     if split.cache is None:
         yield lambda numbers: None
         return
@@ -216,7 +216,7 @@ def _reading_ahead(
 
 
 def validation_batches(split: Split, *, batch_size: int, size: int, limit: int) -> Iterator[Batch]:
-    """Go through so many photos of a split in its own order: the middle square of each, `size` pixels wide."""
+    """Yield the first `limit` photos of a split in its own order: the center crop of each, `size` pixels wide."""
     squares = _Squares(split, augment=None)
     count = min(limit, len(split))
     for start in range(0, count, batch_size):

@@ -1,4 +1,4 @@
-"""Which photos are training ones and which are held back: near-duplicates stay together."""
+"""Splitting photos into training and validation ones, with near-duplicates on one side."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _Hashes = npt.NDArray[np.uint64]
 
 
 def _distance(left: _Hashes, right: _Hashes) -> npt.NDArray[np.uint8]:
-    """How many bits differ, of each pair."""
+    """Return the number of differing bits of each pair."""
     words = (left ^ right).view(np.uint16).reshape(-1, _BANDS)
     return np.asarray(_BITS_SET[words].sum(axis=1, dtype=np.uint8))
 
 
 def _near_pairs(hashes: _Hashes, check: Callable[[], None]) -> Iterator[tuple[int, int]]:
-    """Pairs of hashes at most MAX_DISTANCE bits apart, each at least once, by their positions."""
+    """Yield the positions of each pair of hashes at most MAX_DISTANCE bits apart, at least once."""
     for band in range(_BANDS):
         keys = (hashes >> np.uint64(band * _BAND_BITS)) & np.uint64((1 << _BAND_BITS) - 1)
         order = np.argsort(keys, kind="stable")
@@ -42,14 +42,14 @@ def _near_pairs(hashes: _Hashes, check: Callable[[], None]) -> Iterator[tuple[in
 
 
 def group_near_duplicates(hashes: _Hashes, check: Callable[[], None] = lambda: None) -> _Numbers:
-    """Join photos whose hashes are at most MAX_DISTANCE bits apart, and what those are joined to.
+    """Group photos whose hashes are at most MAX_DISTANCE bits apart, directly or through other photos.
 
     Args:
         hashes: (N,), uint64.
-        check: called all the while; raises to stop.
+        check: called repeatedly; may raise to stop.
 
     Returns:
-        (N,), a number per photo, the same within a group.
+        (N,), the number of each photo's group.
     """
     distinct, which = np.unique(hashes, return_inverse=True)
     parent = list(range(len(distinct)))
@@ -67,15 +67,15 @@ def group_near_duplicates(hashes: _Hashes, check: Callable[[], None] = lambda: N
 
 
 def choose_validation(groups: _Numbers, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Choose whole groups for validation, as near the fraction as they allow.
+    """Choose whole groups for validation, as close to the fraction as they allow.
 
     Args:
         groups: (N,), each photo's group.
         fraction: the share of photos to hold back, 0 to below 1.
-        seed: decides which.
+        seed: the seed of the choice.
 
     Returns:
-        (N,), True for validation. At least one photo is, and one is not, where the fraction is above 0 and there
+        (N,), True for validation. At least one photo is, and one is not, if the fraction is above 0 and there
         are two groups.
     """
     sizes = Counter(groups.tolist())
@@ -91,7 +91,7 @@ def choose_validation(groups: _Numbers, fraction: float, seed: int) -> npt.NDArr
             chosen.append(group)
             missing -= sizes[group]
     rest = sorted(set(order) - set(chosen), key=sizes.__getitem__)
-    # Where only large groups are left, one of them may still bring the share nearer; one always stays for training.
+    # If only large groups are left, one of them may still bring the share closer; one always stays for training.
     if len(rest) > 1 and (not chosen or sizes[rest[0]] < 2 * missing):
         chosen.append(rest[0])
     return np.isin(groups, chosen)

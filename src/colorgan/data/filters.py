@@ -1,4 +1,4 @@
-"""What is left out of a set and why: decoding a photo, and judging it by a small picture of it."""
+"""What is left out of a set and why: decodes a photo, and decides on it by its size and a small version of it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Rejected:
     """A photo that is not in the set.
 
     Attributes:
-        reason: one of a few.
-        detail: what exactly, in words; may be empty.
+        reason: the kind of reason.
+        detail: the particulars, as a message; may be empty.
     """
 
     reason: Reason
@@ -60,14 +60,14 @@ class Reduced:
     """A photo as the set stores it.
 
     Attributes:
-        encoded: its file, in the encoding of the set.
+        encoded: its file's bytes, in the encoding of the set.
         height: pixels.
         width: pixels.
-        digest: of its pixels before they were encoded.
+        digest: the hash of its pixels before they were encoded.
         toning: whether it is gray, toned or in color.
         chroma: the mean over its pixels, Lab units.
-        hash: the perceptual one; see `_perceptual_hash`.
-        bins: (BINS_PER_PHOTO,), those of pixels that lie evenly over it.
+        hash: its `_perceptual_hash`.
+        bins: (BINS_PER_PHOTO,), the color bins of evenly spaced pixels.
     """
 
     encoded: bytes
@@ -95,7 +95,7 @@ def reduce_photo(entry: Entry, size: int, min_side: int, encoding: Encoding) -> 
 
 
 def _decode(data: bytes, size: int, min_side: int) -> Image.Image | Rejected:
-    """Decode into sRGB, the right way up, reduced; dimensions are checked before pixels are decoded."""
+    """Decode to sRGB, upright and reduced; dimensions are checked before pixels are decoded."""
     width, height = read_size(io.BytesIO(data))
     if min(width, height) < min_side:
         return Rejected(Reason.TINY, f"{width} x {height}")
@@ -134,14 +134,14 @@ def _encode(picture: Image.Image, encoding: Encoding) -> Reduced | Rejected:
 
 
 def _perceptual_hash(L: Tensor) -> int:
-    """64 bits that small changes hardly change: whether L, (1, 1, H, W), rises from each of 8 x 9 cells to the next."""
+    """Return a 64-bit difference hash: whether L, (1, 1, H, W), rises between neighbors in each row of 8 x 9 cells."""
     cells = F.adaptive_avg_pool2d(L, (8, 9))[0, 0]
     rises = (cells[:, 1:] > cells[:, :-1]).numpy()
     return int.from_bytes(np.packbits(rises).tobytes(), "big")
 
 
 def rejected_for_colors(photo: Reduced, min_chroma: float) -> Rejected | None:
-    """Why a photo is gray or toned, or None.
+    """Return the rejection of a gray or toned photo, or None.
 
     One whose mean chroma is below `min_chroma`, Lab units, is gray; a limit of 0 lets everything pass.
     """

@@ -1,4 +1,4 @@
-"""The options of `prepare`, importable without torch: the command line makes its own of them."""
+"""Options of `prepare`, without torch; `cli` makes its parameters from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -11,10 +11,10 @@ _CHOICE = "Choice of photos"
 
 
 def parse_classes(text: str) -> int | tuple[str, ...]:
-    """A number of classes, or their names with commas between.
+    """Parse a number of classes, or their names with commas between.
 
     Raises:
-        UsageError: it is no number and names none.
+        UsageError: the text is no number and holds no name.
     """
     if text.strip().isdecimal():
         return int(text)
@@ -27,7 +27,7 @@ def parse_classes(text: str) -> int | tuple[str, ...]:
 
 @dataclass(frozen=True)
 class PrepareOptions(Checked):
-    """What is to be in a set; it depends on all of them but `workers` and `overwrite`."""
+    """Options of a set, which depends on all of them but `workers` and `overwrite`."""
 
     size: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""A set that `prepare` wrote, open for reading: any photo of it, at once."""
+"""Reading of a set that `prepare` wrote, with random access to its photos."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Split:
     """The training or the validation photos of a set, by their positions in its index.
 
     Args:
-        folder: the set's.
+        folder: the set's folder, or that of its cache.
         name: train or val.
-        sha256: of its index.
-        cache: of a set at an address, whose folder that is; None for a set on a disk.
+        sha256: the expected SHA-256 of its index.
+        cache: the cache of a remote set; None for a local set.
 
     Attributes:
-        index: what the set knows of each photo; see `INDEX_DTYPE`.
+        index: a record for each photo; see `INDEX_DTYPE`.
 
     Raises:
-        SetError: the index is not the one that the set was written with, or not all that it points to is there.
+        SetError: the index is not the one that the set was written with, or a shard is missing or too short.
     """
 
     def __init__(self, folder: Path, name: str, sha256: str, cache: ShardCache | None = None) -> None:
@@ -72,41 +72,41 @@ class Split:
         raise SetError(f"an index at {path}", f"it is damaged, or not the one {SET_FILE} was written with", _ADVICE)
 
     def shard_of(self, number: int) -> str:
-        """The file name of a shard."""
+        """Return the file name of a shard."""
         return shard_name(self._name, number)
 
     def _open(self, shard: str) -> IO[bytes]:
         return self.cache.open(shard) if self.cache else (self._folder / shard).open("rb")
 
     def read(self, position: int) -> Image.Image:
-        """Decode a photo into RGB.
+        """Decode a photo to RGB.
 
         Raises:
-            SetError: it is damaged.
+            SetError: the photo is damaged.
             StorageError: its shard cannot be fetched.
         """
         row = self.index[position]
         start, name = int(row["offset"]), self.shard_of(int(row["shard"]))
         try:
-            with self._open(name) as shard:  # no memory map: not every disk has them
+            with self._open(name) as shard:  # no memory map: not every disk supports them
                 shard.seek(start)
                 data = shard.read(int(row["length"]))
             with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
                 return image.convert("RGB")
-        except ColorganError:  # of a store
+        except ColorganError:  # from a store
             raise
         except (OSError, ValueError, SyntaxError) as error:
             advice = "Remove that file, so that it is fetched again." if self.cache else _ADVICE
             raise SetError(f"a photo at byte {start} of {self._folder / name}", "it is damaged", advice) from error
 
     def sources(self) -> list[str]:
-        """The name of the source that each photo came from, by its position.
+        """Return the name of each photo's source, by the photo's position.
 
         Raises:
             SetError: the manifest is missing or damaged.
         """
         if self.cache:
-            self.cache.bring(MANIFEST_FILE)
+            self.cache.fetch_file(MANIFEST_FILE)
         path = self._folder / MANIFEST_FILE
         sources: dict[int, str] = {}
         try:
@@ -137,7 +137,7 @@ class Split:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """What `prepare` wrote, open for reading.
+    """A set that `prepare` wrote, open for reading.
 
     Attributes:
         identity: the same for sets of the same photos in the same order, and for no other.
@@ -153,19 +153,19 @@ class PhotoSet:
 
     @property
     def is_remote(self) -> bool:
-        """Whether it lies at an address."""
+        """Whether the set is at an address."""
         return self.train.cache is not None
 
     @classmethod
     def open(cls, folder: Path, cache: ShardCache | None = None) -> PhotoSet:
-        """Open a set, after making sure that it is whole.
+        """Open a set, and check that it is complete.
 
         Args:
-            folder: the set's own, or that of its cache.
-            cache: of a set at an address.
+            folder: the set's folder, or that of its cache.
+            cache: the cache of a remote set; None for a local set.
 
         Raises:
-            SetError: there is none, or a part of it is missing, damaged or of another version.
+            SetError: there is no set, or a part of it is missing, damaged or of another version.
         """
         description = read_description(folder)
         try:
@@ -183,11 +183,11 @@ class PhotoSet:
     def open_remote(
         cls, address: str, kept: Path, limit_bytes: int, processes: int = 1, check: Check = lambda: None
     ) -> PhotoSet:
-        """Open a set at an address such as s3://bucket/data, of which shards are fetched as photos of them are read.
+        """Open a set at an address such as s3://bucket/data; a shard is fetched when one of its photos is read.
 
-        What else is given, and what is raised, is as for `ShardCache`.
+        The other arguments and the errors are as for `ShardCache`.
         """
         cache = ShardCache.connect(address, kept, limit_bytes, processes)
         for name in SPLITS:
-            cache.bring(index_name(name), check)
+            cache.fetch_file(index_name(name), check)
         return cls.open(cache.folder, cache)

@@ -1,4 +1,4 @@
-"""Which photos the batches of an epoch hold, and how large their squares are."""
+"""The plan of an epoch: which photos each batch holds, and how large its squares are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from colorgan.errors import UsageError
 
 SIZE_STEP_PX = 16
-WINDOW_SHARDS = 4  # whose photos are mixed, where each process reads shards of its own
+WINDOW_SHARDS = 4  # that are shuffled together, if each process reads its own shards
 
 Numbers = npt.NDArray[np.int64]
 
@@ -22,7 +22,7 @@ class Sides:
     """The side of each batch's squares, pixels.
 
     Attributes:
-        largest: of any batch.
+        largest: the largest side of any batch.
         smallest: sides are drawn from `largest`, `largest` - 16 and so on down to this; 0 for `largest` alone.
     """
 
@@ -30,7 +30,7 @@ class Sides:
     smallest: int = 0
 
     def drawn(self, seed: int, epoch: int, batch: int) -> int:
-        """The side of one batch; it depends on nothing else."""
+        """Return the side of a batch, which depends on the arguments alone."""
         if not self.smallest:
             return self.largest
         sides = range(self.largest, self.smallest - 1, -SIZE_STEP_PX)
@@ -38,10 +38,10 @@ class Sides:
 
 
 class PhotoOrder:
-    """In which order an epoch goes through the photos, and how often it draws each.
+    """The order of the photos in an epoch, and how often each is drawn.
 
     Args:
-        photos: how many there are.
+        photos: the number of photos.
         weights: how often each is drawn in an epoch, (photos,); None for once each. With a fraction, the photos that
             are drawn once more are others in each epoch.
     """
@@ -54,11 +54,11 @@ class PhotoOrder:
             self._groups.append((members, round(float(weight) * len(members))))
 
     def __len__(self) -> int:
-        """How many photos an epoch draws."""
+        """Return how many photos an epoch draws."""
         return sum(draws for _, draws in self._groups)
 
     def drawn(self, seed: int, epoch: int) -> Numbers:
-        """The photos of an epoch, by their positions in the split."""
+        """Return the photos of an epoch, by their positions in the split."""
         random = np.random.default_rng((seed, epoch))
         drawn = []
         for members, draws in self._groups:
@@ -68,17 +68,17 @@ class PhotoOrder:
 
 
 def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
-    """How often each photo is drawn, from how often those of its source are.
+    """Return how often each photo is drawn, given the weights of the sources.
 
     Args:
         sources: the name of each photo's source.
-        weights: by name, with or without the suffix; a source that is not named has 1.
+        weights: by source, with or without its suffix; a source that is missing has 1.
 
     Returns:
         (photos,).
 
     Raises:
-        UsageError: a name that is no source's, or weights that leave no photo.
+        UsageError: a name is no source's, or the weights leave no photo.
     """
     names = sorted(set(sources))
     factors = dict.fromkeys(names, 1.0)
@@ -96,13 +96,13 @@ def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a batch is to hold.
+    """The photos of a batch.
 
     Attributes:
-        epoch: of it, from 0.
-        batch: its number in the epoch.
-        side: of its squares, pixels.
-        positions: of its photos in the epoch.
+        epoch: its epoch.
+        batch: its number in the epoch, from 0.
+        side: the side of its squares, pixels.
+        positions: its photos, by their positions in the epoch.
         numbers: its photos, by their positions in the split.
     """
 
@@ -115,18 +115,18 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """What decides the batches of every epoch of a run.
+    """The plan of all batches of a run.
 
     Attributes:
-        order: of the photos.
-        batch_size: photos, over all ranks.
-        sides: of the squares, the same within a batch.
-        seed: decides the order and everything else that is drawn.
-        rank: which of several processes asks; together they get the batches that one would.
-        ranks: how many processes there are.
-        drop_last: leave out an epoch's last batch where it would hold fewer photos than the others.
-        shards: (photos,), the shard of each, where each process is to read shards of its own: the batches of several
-            are then others than those of one.
+        order: the order of the photos.
+        batch_size: photos in a batch, over all ranks.
+        sides: the sides of the squares, equal within a batch.
+        seed: the seed of the order and of all other random choices.
+        rank: the rank of this process; together the processes get the batches that a single one would.
+        ranks: the number of processes.
+        drop_last: leave out an epoch's last batch if it would hold fewer photos than the others.
+        shards: (photos,), the shard of each photo, if each process is to read its own shards: the batches of several
+            processes then differ from those of one.
     """
 
     order: PhotoOrder
@@ -139,16 +139,16 @@ class EpochPlan:
     shards: Numbers | None = None
 
     def __len__(self) -> int:
-        """Batches of an epoch; a single one is always there, and several ranks have no shares of an incomplete one."""
+        """Return the number of batches in an epoch, at least one; several ranks cannot share an incomplete last one."""
         whole, rest = divmod(len(self.order), self.batch_size)
         return whole + bool(rest and not (whole and (self.drop_last or self.ranks > 1)))
 
     def photos_in(self, batch: int) -> int:
-        """How many photos a batch of an epoch holds, over all ranks."""
+        """Return how many photos a batch of an epoch holds, over all ranks."""
         return min(self.batch_size, len(self.order) - batch * self.batch_size)
 
     def batches(self, epoch: int, first_batch: int = 0) -> Iterator[BatchPlan]:
-        """The batches of an epoch from one of them on, each with this rank's share of its photos."""
+        """Yield the batches of an epoch from `first_batch` on, each with this rank's share of its photos."""
         own = self.photos_of(epoch)
         for batch in range(first_batch, len(self)):
             start, side = batch * self.batch_size, self.sides.drawn(self.seed, epoch, batch)
@@ -158,22 +158,22 @@ class EpochPlan:
 
     @property
     def share(self) -> int:
-        """How many photos of a batch are this rank's; of an incomplete one fewer."""
+        """How many photos of a batch are this rank's; fewer of an incomplete one."""
         return self.batch_size // self.ranks
 
     def photos_of(self, epoch: int) -> Numbers:
-        """This rank's photos of an epoch in their order, by their positions in the split."""
+        """Return this rank's photos of an epoch in order, by their positions in the split."""
         drawn = self.order.drawn(self.seed, epoch)
         if self.shards is None:
             return drawn[self.rank :: self.ranks]
         return drawn[self._windowed(self.shards[drawn], epoch)]
 
     def _windowed(self, shards: Numbers, epoch: int) -> Numbers:
-        """Which draws are this rank's, and in which order: shards in an order of their own, mixed a window at a time.
+        """Return this rank's draws in order: shards are shuffled, and their photos within windows of shards.
 
         Args:
             shards: (draws,), the shard of each draw; the draws are in random order.
-            epoch: from 0.
+            epoch: part of the seed.
         """
         random = np.random.default_rng((self.seed, epoch, 3))
         places = random.permutation(int(shards.max()) + 1)[shards]

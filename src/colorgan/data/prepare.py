@@ -1,4 +1,4 @@
-"""From source photos to a set: select, split, and write it, the same bytes from the same photos and options."""
+"""Selects, splits and writes photos as a set: the same bytes for the same photos and options."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from colorgan.images.formats import PHOTO_SUFFIXES
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What became of the source photos.
+    """The set that `prepare` wrote, and how many photos are in it and were left out.
 
     Attributes:
-        output: where the set is.
-        kept: how many photos are in each split.
-        left_out: how many are not, by reason.
-        ignored: files and archive members that are no photos.
-        identity: the set's.
+        output: the set's folder.
+        kept: the number of photos in each split.
+        left_out: the number of photos left out, by reason.
+        ignored: the number of files and archive members that are no photos.
+        identity: the set's identity.
     """
 
     output: Path
@@ -67,19 +67,19 @@ def prepare(
     *,
     callbacks: Callbacks | None = None,
 ) -> PrepareReport:
-    """Write a set.
+    """Write photos as a set to train on.
 
     Args:
         sources: folders, .tar and .zip files; or one of them.
         output: the set's folder.
-        options: what is to be in it.
-        callbacks: are told how many photos are done, and say when to stop.
+        options: which photos to keep, and how to store them.
+        callbacks: receive the progress, and decide when to stop.
 
     Raises:
-        UsageError: a source cannot be read, a class is not there, or the output must not be replaced.
-        SetError: no photo is left to make a set of.
-        OutputError: the set cannot be written; what was there is still there.
-        Interrupted: `callbacks.should_stop` said so; nothing was written.
+        UsageError: a source cannot be read, a class does not exist, or the output must not be replaced.
+        SetError: no photo is left for the set.
+        OutputError: the set cannot be written; a set already there is unchanged.
+        Interrupted: `callbacks.should_stop` asked for it; nothing was written.
     """
     paths = path_list(sources)
     refuse_addresses([*paths, output], "a set")
@@ -101,7 +101,7 @@ def prepare(
 
 
 def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] | None:
-    """The classes to keep, of those that the sources have, or None for all of them."""
+    """Return the classes to keep, of those in the sources, or None for all of them."""
     if options.classes is None:
         return None
     there = sorted(names - {""})
@@ -164,7 +164,7 @@ def _fill(
 def _describe(
     report: PrepareReport, options: PrepareOptions, sources: Sequence[Source], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """What `set.json` says of the photos; nothing in it depends on the machine or on where the photos lay."""
+    """Return the entries of `set.json` about the photos; none depends on the machine or on the sources' folders."""
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -190,7 +190,7 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
 
 
 def _split(photos: Sequence[Kept], options: PrepareOptions, check: Check) -> dict[str, list[Kept]]:
-    """The photos of each split, in the seeded order in which they are written."""
+    """Return the photos of each split, in the seeded order in which they are written."""
     groups = group_near_duplicates(np.array([photo.hash for photo in photos], np.uint64), check)
     held_back = choose_validation(groups, options.val_fraction, options.seed).tolist()
     splits: dict[str, list[Kept]] = {
@@ -211,7 +211,7 @@ def _write_photos(
     suffix: str,
     check: Check,
 ) -> dict[str, str]:
-    """Write a split's shards and its index; gives the SHA-256 of each shard by its name."""
+    """Write a split's shards and its index; return the SHA-256 of each shard by its name."""
     numbers = {name: number for number, name in enumerate(classes)}
     with ShardWriter(staging, split, len(photos), suffix) as writer:
         for photo in photos:
@@ -228,7 +228,7 @@ def _write_manifest(
     splits: dict[str, list[Kept]],
     check: Check,
 ) -> None:
-    """One line per source photo: what became of it."""
+    """Write a line per source photo with its place in the set, or why it was left out."""
     keys = {photo.row: (split, f"{number:08d}") for split in SPLITS for number, photo in enumerate(splits[split])}
     with (staging / MANIFEST_FILE).open("x", encoding="ascii", newline="\n") as file:
         for entry, outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Processes that read photos for the training, and what happens where they cannot be had."""
+"""Worker processes that read photos for training, and the fallback if they cannot be started."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from torch.utils.data import DataLoader, Dataset
 from colorgan.errors import ColorganError
 from colorgan.signals import HEEDED
 
-_LOOK_UP_S = 2.0  # how often a wait for processes that read looks up, for a signal
-_NO_ANSWER = "timed out"  # as the loader says then
+_POLL_S = 2.0  # how often a wait for worker processes is interrupted, to check for a signal
+_TIMED_OUT = "timed out"  # in the loader's error after that time
 
 
 class Piped:
-    """A dataclass of tensors that goes from process to process through a pipe.
+    """A dataclass of tensors that are pickled by value, and so sent to another process through a pipe.
 
-    PyTorch would put its tensors into shared memory, of which containers have little (64 MB in Docker); where that is
-    full, a batch never comes.
+    PyTorch would put its tensors into shared memory, of which containers have little (64 MB in Docker); if that is
+    full, a batch never arrives.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Its values, in the pickle itself."""
+        """Pickle the values of the tensors."""
         values = {key: value.numpy() if isinstance(value, Tensor) else value for key, value in vars(self).items()}
-        return _put_together, (type(self), values)
+        return _rebuild, (type(self), values)
 
 
-def _put_together(kind: type[Any], values: dict[str, Any]) -> Any:
+def _rebuild(kind: type[Any], values: dict[str, Any]) -> Any:
     tensors = {key: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for key, v in values.items()}
     return kind(**tensors)
 
 
-class _Answers(Dataset[Any]):
-    """A dataset whose errors come as values: the loader would make other errors of them, without their parts."""
+class _ErrorsAsItems(Dataset[Any]):
+    """A dataset that returns its errors as items: the loader would convert them to others, without their parts."""
 
     def __init__(self, dataset: Dataset[Any]) -> None:
         self._dataset = dataset
@@ -57,16 +57,16 @@ class _Answers(Dataset[Any]):
             return error
 
 
-def _asked(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    """The items of each batch; an error takes the place of one, since the loader keeps its processes where it fails."""
+def _with_error_as_item(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Yield the batches, and an error of theirs as an item, since the loader keeps its processes if it fails itself."""
     try:
         yield from batches
     except ColorganError as error:
         yield [error]
 
 
-def _collated(collate: Callable[[list[Any]], Any], answers: list[Any]) -> Any:
-    return next((answer for answer in answers if isinstance(answer, ColorganError)), None) or collate(answers)
+def _collated(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
+    return next((item for item in items if isinstance(item, ColorganError)), None) or collate(items)
 
 
 def _raised(batches: Iterator[Any], readers: Iterable[BaseProcess], while_waiting: Callable[[], None]) -> Iterator[Any]:
@@ -75,9 +75,9 @@ def _raised(batches: Iterator[Any], readers: Iterable[BaseProcess], while_waitin
             try:
                 batch = next(batches, None)
             except RuntimeError as error:
-                if _NO_ANSWER not in str(error).lower():
+                if _TIMED_OUT not in str(error).lower():
                     raise
-                with _ending(readers):
+                with _killing_on_error(readers):
                     while_waiting()
                 continue
             if batch is None:
@@ -86,25 +86,25 @@ def _raised(batches: Iterator[Any], readers: Iterable[BaseProcess], while_waitin
                 raise batch
             yield batch
     finally:
-        del batches  # an error that is kept holds this frame, and would hold the processes that read
+        del batches  # a stored traceback keeps this frame alive, and would keep the worker processes
 
 
 @contextmanager
-def _ending(readers: Iterable[BaseProcess]) -> Iterator[None]:
-    """End processes that do not answer where an error comes up: the loader would wait for each, and then for ever."""
+def _killing_on_error(readers: Iterable[BaseProcess]) -> Iterator[None]:
+    """Kill workers that do not respond if the block raises: the loader would wait for each, possibly forever."""
     try:
         yield
     except BaseException:
-        with _unheard_ends():
+        with _without_sigchld_handler():
             for reader in readers:
                 reader.kill()
-                reader.join(_LOOK_UP_S)
+                reader.join(_POLL_S)
         raise
 
 
 @contextmanager
-def _unheard_ends() -> Iterator[None]:
-    """Leave the loader's own handler out, which makes an error of a process that ends."""
+def _without_sigchld_handler() -> Iterator[None]:
+    """Suspend the loader's own handler, which raises an error when a worker process ends."""
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield  # it has none there
         return
@@ -128,28 +128,28 @@ def read_batches(
     """Read batches of a dataset, in their order.
 
     Args:
-        dataset: what is read.
-        batches: the items of each batch; called once more where no processes can be started.
-        collate: makes a batch of what was read; without shared memory if that is arrays or `Piped`.
+        dataset: the dataset to read.
+        batches: returns the items of each batch; called once more if no processes can be started.
+        collate: makes a batch of the items read; arrays and `Piped` need no shared memory.
         workers: processes that read; 0 reads in this one.
-        warn: told where they cannot be started, so that this one reads.
-        while_waiting: called again and again while no batch comes of them; raises to stop waiting.
-        pin_memory: bring batches into memory that a GPU reads by itself.
+        warn: called if they cannot be started; this process then reads.
+        while_waiting: called repeatedly while no batch arrives from them; may raise to stop waiting.
+        pin_memory: return batches in pinned memory.
 
     Raises:
-        ColorganError: what the dataset or `batches` raises, while the batches are gone through.
+        ColorganError: an error of the dataset or of `batches`, while iterating.
     """
 
     def start(processes: int) -> Iterator[Any]:
         loader = DataLoader(
-            _Answers(dataset),
-            batch_sampler=_asked(batches()),
+            _ErrorsAsItems(dataset),
+            batch_sampler=_with_error_as_item(batches()),
             num_workers=processes,
-            timeout=_LOOK_UP_S if processes else 0,
+            timeout=_POLL_S if processes else 0,
             collate_fn=partial(_collated, collate),
             worker_init_fn=_ignore_signals,
             pin_memory=pin_memory,
-            # One of its own: the loader draws from it, and the training's random state must not notice.
+            # One of its own: the loader draws from it, and must not change the training's random state.
             generator=torch.Generator(),
         )
         started = iter(loader)
@@ -163,7 +163,7 @@ def read_batches(
         return start(workers)
     except (OSError, RuntimeError) as error:  # of semaphores (in /dev/shm) and processes; of threads
         for begun in set(multiprocessing.active_children()) - others:
-            begun.kill()  # they heed nothing less
+            begun.kill()  # they ignore other signals
         warn(
             f"Processes that read could not be started ({error}), so that the training reads photos itself: a full "
             "/dev/shm (docker run --shm-size 1g) or a limit of processes may be why; `workers=0` asks for none."
@@ -172,7 +172,7 @@ def read_batches(
 
 
 def _check_room(workers: int) -> None:
-    """Make as many queues as the loader will, which, failing half made, would print a traceback when it is dropped.
+    """Make as many queues as the loader will: if it failed halfway, it would print a traceback when it is deleted.
 
     Raises:
         OSError: there is no room for their semaphores.
@@ -183,6 +183,6 @@ def _check_room(workers: int) -> None:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C to the training process, which wants its batch to the end; workers end with it."""
+    """Ignore Ctrl-C in a worker: the training process handles it, needs its batch finished, and ends its workers."""
     for number in HEEDED:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Going through all source photos: which are kept, which are left out, in an order that threads cannot change."""
+"""Selection of the source photos to keep; the outcome does not depend on the threads that read them."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A photo whose encoded file lies in a spool.
+    """A photo to keep, whose encoded file is in a spool file.
 
     Attributes:
-        entry: where it comes from.
-        row: how many were kept before it.
-        offset: of its file in the spool.
-        length: bytes.
+        entry: its entry in the source.
+        row: how many photos were kept before it.
+        offset: where its file begins in the spool.
+        length: bytes of its file.
         height: pixels.
         width: pixels.
-        digest: of its pixels.
-        hash: the perceptual one.
+        digest: the hash of its pixels.
+        hash: its perceptual hash.
     """
 
     entry: Entry
@@ -66,10 +66,10 @@ class Selection:
 
     Args:
         entries: all photos of all sources.
-        options: what decides.
-        classes: those to keep, None for all.
-        encoded: a file for the kept photos' files, one after the other.
-        bins: a file for the bins of their pixels.
+        options: the criteria.
+        classes: the classes to keep, None for all.
+        encoded: a file to write the kept photos' files to, one after the other.
+        bins: a file to write the color bins of their pixels to.
     """
 
     def __init__(
@@ -86,17 +86,17 @@ class Selection:
         self._kept_as: dict[str, str] = {}  # the name of each kept photo by the digest of its pixels
 
     def run(self, workers: int, check: StopCheck) -> list[Kept | Rejected]:
-        """Decide about every entry, with so many threads; what `check` raises ends it.
+        """Decide about every entry, reading with `workers` threads; `check` may raise to stop.
 
         Returns:
-            What became of each entry, in their order.
+            The outcome of each entry, in their order.
         """
         order = list(range(len(self._entries)))
         if self._options.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
             Random(f"{self._options.seed}/photos").shuffle(order)
         outcomes: dict[int, Kept | Rejected] = {}
         with warnings.catch_warnings(), ThreadPoolExecutor(workers, "prepare") as pool:
-            warnings.simplefilter("ignore")  # Pillow's words on odd metadata
+            warnings.simplefilter("ignore")  # Pillow's warnings about odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Closed before the pool is, so that an interruption does not wait for what was only queued.
             with contextlib.closing(_in_order(pool, self._read, order, ahead=4 * workers)) as results:
@@ -107,7 +107,7 @@ class Selection:
         return [outcomes[number] for number in range(len(self._entries))]
 
     def _refusal(self, entry: Entry) -> Rejected | None:
-        """Why an entry need not even be read."""
+        """Return the rejection of an entry that need not be read, or None."""
         if self._classes is not None and entry.class_name not in self._classes:
             return Rejected(Reason.CLASS_NOT_CHOSEN)
         most = self._options.per_class
@@ -121,7 +121,7 @@ class Selection:
         return number, refusal or reduce_photo(entry, options.size, options.min_side, ENCODINGS[options.encoding])
 
     def _judge(self, entry: Entry, result: Reduced | Rejected) -> Kept | Rejected:
-        # Whether an entry was read before its class was full depends on the threads; what is said of it must not.
+        # Whether an entry was read before its class was full depends on the threads; its outcome must not.
         if refusal := self._refusal(entry):
             return refusal
         if isinstance(result, Rejected):
@@ -142,10 +142,10 @@ class Selection:
 
 
 def count_bins(bins: IO[bytes], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """The share of pixels in each bin.
+    """Return the share of pixels in each bin.
 
     Args:
-        bins: what `Selection` wrote, from the start.
+        bins: the file that `Selection` wrote.
         wanted: (rows,), the photos to count, by `Kept.row`.
 
     Returns:
@@ -163,7 +163,7 @@ def count_bins(bins: IO[bytes], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np
 def _in_order(
     pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
 ) -> Generator[_Result, None, None]:
-    """Like `pool.map`, but never more than `ahead` items in advance of the reader."""
+    """Yield results like `pool.map`, but start at most `ahead` items in advance of the consumer."""
     waiting: deque[Future[_Result]] = deque()
     try:
         for item in items:

@@ -25,10 +25,10 @@ class Encoding:
     """How a set's photos are encoded.
 
     Attributes:
-        suffix: of their names in the shards.
+        suffix: the suffix of their names in the shards.
         pillow_format: Pillow's name of the format.
-        quality: from 0 to 100, of the format's own scale.
-        save_options: what else Pillow is given.
+        quality: from 0 to 100, on the format's own scale.
+        save_options: further arguments for Pillow's `save`.
     """
 
     suffix: str
@@ -66,12 +66,12 @@ _BLOCK_BYTES = tarfile.BLOCKSIZE
 
 
 def shard_name(split: str, number: int) -> str:
-    """The file name of a split's shard."""
+    """Return the file name of a split's shard."""
     return f"{split}-{number:05d}.tar"
 
 
 def index_name(split: str) -> str:
-    """The file name of a split's index."""
+    """Return the file name of a split's index."""
     return f"{split}.index.npy"
 
 
@@ -83,28 +83,28 @@ def is_set_file(name: str) -> bool:
 
 
 def identity_of(hashes: dict[str, str]) -> str:
-    """A set's identity, from the SHA-256 of its indexes and its manifest, by file name."""
+    """Return a set's identity, from the SHA-256 of its indexes and its manifest, by file name."""
     text = "".join(f"{name} {hashes[name]}\n" for name in sorted(hashes))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _member(name: str, data: bytes) -> bytes:
-    """A tar member: its header, its bytes, and zeros up to the next block. No time, no owner: the same every time."""
+    """Return a tar member: header, bytes, and zeros up to the next block; reproducible, as without time and owner."""
     header = tarfile.TarInfo(name)
     header.size = len(data)
     return header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % _BLOCK_BYTES)
 
 
 class ShardWriter:
-    """Writes one split's photos into shards and notes where each one lies.
+    """Writes one split's photos into shards, and records their positions in an index.
 
     A context manager; leaving it closes the last shard and writes the index.
 
     Args:
-        folder: where the set is being written.
+        folder: the folder to write to.
         split: train or val.
-        photos: how many there will be.
-        suffix: of their names, without the dot.
+        photos: the number of photos.
+        suffix: the suffix of their names, without the dot.
 
     Attributes:
         hashes: the SHA-256 of each finished shard, by its name.
@@ -119,10 +119,10 @@ class ShardWriter:
         self._written = 0
         self._shard = -1
         self._file: IO[bytes] | None = None
-        self._digest = hashlib.sha256()  # of the shard under way
+        self._digest = hashlib.sha256()  # of the shard being written
 
     def add(self, encoded: bytes, height: int, width: int, class_number: int) -> None:
-        """Append a photo's file, with its size in pixels and its class's place in the set's list of classes."""
+        """Append a photo's file, with its size in pixels and its class's index in the set's list of classes."""
         key = f"{self._written:08d}"
         label = _member(f"{key}.cls", str(class_number).encode())
         photo = _member(f"{key}.{self._suffix}", encoded)
@@ -178,7 +178,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """Read a set's `set.json`.
 
     Raises:
-        SetError: there is none, or it is damaged or of another version.
+        SetError: it is missing, damaged or of another version.
     """
     path = folder / SET_FILE
     try:
@@ -197,7 +197,7 @@ def _expected(place: str | Path) -> str:
 
 
 def parse_description(text: bytes, place: str | Path) -> dict[str, Any]:
-    """Make sense of the bytes of a `set.json`; errors name the place of the set.
+    """Parse the bytes of a `set.json`; `place` is the set's, for messages.
 
     Raises:
         SetError: it is damaged or of another version.

@@ -1,7 +1,7 @@
-"""Where photos come from: folders, uncompressed tar files (also a tar of class tars) and zip files.
+"""Sources of photos: folders, uncompressed tar files (also a tar of class tars) and zip files.
 
-A source is listed once, in sorted order, and each photo's bytes are then read from where they lie. Nothing of an
-archive is ever written anywhere; what a member is called is data, never a path.
+A source is listed once, in sorted order, and each photo's bytes are then read in place. Nothing of an archive is ever
+extracted to disk; the name of a member is data, never a path.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Entry:
     """One photo of a source, not read yet.
 
     Attributes:
-        source: what reads it.
+        source: the source that reads it.
         name: its path inside the source, with forward slashes; only ever shown and compared.
         class_name: the folder (or class tar) that holds it, "" at the top.
         size_bytes: as the source states it.
-        position: by which the source finds it again.
+        position: where the source finds it: a byte offset in a tar, an index in a zip.
     """
 
     source: Source
@@ -63,11 +63,11 @@ class Entry:
 
 
 class Source(ABC):
-    """A place that photos are read from.
+    """A folder, archive or file that photos are read from.
 
     Args:
-        path: where it is.
-        check: called all the while it is listed; what it raises ends that.
+        path: its path.
+        check: called repeatedly while it is listed; may raise to stop.
 
     Attributes:
         entries: its photos, sorted by name.
@@ -83,7 +83,7 @@ class Source(ABC):
 
     @property
     def label(self) -> str:
-        """The source's own name, the same wherever it lies."""
+        """The source's own name, whatever folder it is in."""
         return self.path.name or self.path.resolve().name
 
     @abstractmethod
@@ -95,10 +95,10 @@ class Source(ABC):
         """Read one of this source's entries, at most so many bytes of it."""
 
     def close(self) -> None:  # noqa: B027 (only a zip holds anything open)
-        """Let go of what is open; nothing can be read afterwards."""
+        """Close what is open; nothing can be read afterwards."""
 
     def _entry(self, name: str, size_bytes: int, position: int = 0, class_name: str | None = None) -> Iterator[Entry]:
-        """One entry where the name is a photo's, none (and one more ignored) where it isn't."""
+        """Yield an entry if the name is a photo's; else count it as ignored."""
         path = PurePosixPath(name)
         if not has_photo_suffix(path.name) or any(is_housekeeping(part) for part in path.parts[:-1]):
             self.ignored += 1
@@ -123,10 +123,10 @@ class FolderSource(Source):
     def _file(self, path: Path) -> Iterator[Entry]:
         try:
             status = path.stat()
-        except PermissionError:  # as reading it says
+        except PermissionError:  # reported when it is read
             yield from self._entry(path.relative_to(self.path).as_posix(), 0)
             return
-        except OSError:  # a link to nowhere, or in a circle
+        except OSError:  # a dangling or circular link
             self.ignored += 1
             return
         if stat.S_ISREG(status.st_mode):
@@ -168,14 +168,14 @@ class TarSource(Source):
 
         Args:
             file: the tar file, from its first byte on.
-            start: where that byte lies in the source's own file.
+            start: the offset of that byte in the source's own file.
             class_name: the class of all photos in it; None to take their folders' names.
         """
         with tarfile.open(fileobj=file, mode="r:") as archive:
             last = -1
             for member in archive:
                 self._check()
-                # A crafted size may lead back to where the walk has been.
+                # A crafted size may lead back to members already listed.
                 if member.offset_data <= last or member.size < 0:
                     raise tarfile.ReadError(f"the header of {member.name!r} leads backwards")
                 last = member.offset_data
@@ -193,7 +193,7 @@ class TarSource(Source):
         if not member.isreg() or member.issparse():
             self.ignored += 1
         elif class_name is None and member.name.lower().endswith(".tar"):
-            inner = archive.extractfile(member)  # a view into the file, which nothing is written from
+            inner = archive.extractfile(member)  # a view into the file; nothing is extracted
             assert inner is not None
             with inner:
                 for entry in self._members(inner, position, PurePosixPath(member.name).stem):
@@ -202,7 +202,7 @@ class TarSource(Source):
             yield from self._entry(member.name, member.size, position, class_name)
 
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
-        """Read a member straight from where it lies, also inside a class tar."""
+        """Read a member in place, also inside a class tar."""
         with self.path.open("rb") as file:
             file.seek(entry.position)
             return file.read(min(entry.size_bytes, limit_bytes))
@@ -224,7 +224,7 @@ class ZipSource(Source):
         for position, info in enumerate(self._infos):
             self._check()
             kind = stat.S_IFMT(info.external_attr >> 16)  # zero unless a Unix wrote it
-            if info.filename.endswith("/"):  # is_dir() cannot bear an empty name
+            if info.filename.endswith("/"):  # is_dir() fails on an empty name
                 continue
             if kind not in (0, stat.S_IFREG):
                 self.ignored += 1
@@ -242,10 +242,10 @@ class ZipSource(Source):
 
 
 def open_source(path: Path, check: Check = lambda: None) -> Source:
-    """List a folder, a .tar or a .zip; an error that `check` raises meanwhile ends it.
+    """Open a folder, a .tar or a .zip and list its photos; `check` may raise to stop that.
 
     Raises:
-        UsageError: there is nothing at that path, or nothing that photos can be read from.
+        UsageError: nothing exists at that path, or it is no source that can be read.
     """
     try:
         kind = _kind_of(path)
@@ -255,7 +255,7 @@ def open_source(path: Path, check: Check = lambda: None) -> Source:
         return kind(path, check)
     except ColorganError:
         raise
-    except Exception as error:  # tarfile and zipfile let damage surface as whatever it trips over
+    except Exception as error:  # tarfile and zipfile raise any kind of error on damaged files
         found = f"it is damaged ({error or type(error).__name__})"
         raise UsageError(f"photos at {path}", found, "Fetch or make it again.") from error
 

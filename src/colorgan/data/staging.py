@@ -1,4 +1,4 @@
-"""A folder that is whole or absent: filled beside its place, then renamed into it."""
+"""Atomic writing of a set's folder: a temporary sibling is filled, then renamed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _retired(output: Path) -> Path:
 
 
 def check_place(output: Path, overwrite: bool) -> None:
-    """Make sure that a set may be written there, before any work is done.
+    """Check before any work is done that a set may be written to a folder.
 
     Raises:
         UsageError: something is there that must not be replaced.
@@ -51,14 +51,14 @@ def check_place(output: Path, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a folder to fill beside its place, which it takes when the block ends without an error.
+    """Yield a temporary sibling folder to fill, which is renamed to `output` if the block ends without an error.
 
-    What an interrupted run left behind is cleaned up first. With `overwrite`, a set that is there gives way at the
+    What an interrupted run left behind is removed first. With `overwrite`, a set already there is replaced at the
     very end.
 
     Raises:
-        UsageError: another process is filling it right now, or something is in its place that must not be replaced.
-        OSError: the place cannot be written.
+        UsageError: another process is filling it right now, or something at `output` must not be replaced.
+        OSError: the folder cannot be written.
     """
     staging = _staging(output)
     staging.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def _remove_unused(staging: Path) -> None:
-    """Remove an emptied folder, also with the lock of a run that was interrupted while it took it."""
+    """Remove an emptied folder, and a lock file that a run left which was interrupted while taking the lock."""
     with contextlib.suppress(OSError):  # another process may be at work in it
         lock = staging / _LOCK_FILE
         if os.path.exists(lock):
@@ -94,14 +94,14 @@ def _remove_unused(staging: Path) -> None:
 def _take_place(staging: Path, output: Path) -> None:
     retired = _retired(output)
     if os.path.exists(output):
-        output.rename(retired)  # a crash between here and the next line is put right by _recover
+        output.rename(retired)  # after a crash before the next line, _recover renames it back
     staging.rename(output)
     sync_folder(output.parent)
     shutil.rmtree(retired, ignore_errors=True)
 
 
 def _recover(output: Path) -> None:
-    """Finish or undo what a crash in the middle of _take_place left."""
+    """Finish or undo a replacement that crashed in _take_place."""
     retired = _retired(output)
     if os.path.exists(retired) and not os.path.exists(output):
         retired.rename(output)

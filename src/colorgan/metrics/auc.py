@@ -25,10 +25,10 @@ def auc_scores(ab: Tensor, truth: Tensor) -> Tensor:
 
 
 def rarity_weights(truth: Tensor) -> Tensor:
-    """The weight of each pixel in rebalanced metrics, 1 / prior of its true bin: (B, 2, H, W) -> (B, H, W).
+    """Return the weight of each pixel in rebalanced metrics, 1 / prior of its true bin: (B, 2, H, W) -> (B, H, W).
 
     Bins are looked up by ab in whole Lab units, and a color midway between two belongs to the first of them: the
-    convention by which the reference values come out. A search by exact ab gives 0.2 less for gray.
+    convention that reproduces the reference values. A search by exact ab gives 0.2 less for gray.
     """
     whole = truth.round().clamp(-_REACH, _REACH).long() + _REACH
     return _weights(truth.device)[whole[:, 0] * (2 * _REACH + 1) + whole[:, 1]]
@@ -36,7 +36,7 @@ def rarity_weights(truth: Tensor) -> Tensor:
 
 @cache
 def _weights(device: torch.device) -> Tensor:
-    """1 / prior of the nearest bin of each whole ab, by a + 127 times 255 plus b + 127."""
+    """Return 1 / prior of the nearest bin of each whole ab, at index (a + 127) * 255 + b + 127."""
     axis = torch.arange(-_REACH, _REACH + 1).float()
     centers = bin_centers()
     bins = []

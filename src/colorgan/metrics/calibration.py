@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it says: confidence against what came true (Guo et al. 2017, section 2)."""
+"""Calibration: whether predictions are right as often as their confidence says (Guo et al. 2017, section 2)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BINS = 10  # of confidence, of equal width
-WITHIN = 10.0  # ab units: what confidence is the probability of
+WITHIN = 10.0  # Lab units: confidence is the probability that ab is within this of the truth
 
 
 class Reliability:
-    """Gathers pixels by how sure a network was of them; its memory does not grow with the photos."""
+    """Counts pixels by a network's confidence in them; its memory does not grow with the photos."""
 
     def __init__(self) -> None:
-        self._sums = torch.zeros(3, BINS, dtype=torch.float64)  # pixels, their confidence, and how many came true
+        self._sums = torch.zeros(3, BINS, dtype=torch.float64)  # pixels, their confidence, and how many were right
 
     def add(self, confidence: Tensor, ab: Tensor, truth: Tensor) -> None:
-        """Take in a photo: confidence (h, w), 0..1, and ab as shown and as it truly is, (2, H, W), Lab units."""
+        """Add a photo: confidence (h, w), 0..1, and predicted and true ab, (2, H, W), Lab units."""
         sure = F.interpolate(confidence[None, None], ab.shape[-2:], mode="bilinear", align_corners=False).flatten()
         came_true = ((ab - truth).norm(dim=0) <= WITHIN).flatten()
         place = (sure * BINS).long().clamp(0, BINS - 1)
@@ -25,7 +25,7 @@ class Reliability:
             row += torch.bincount(place, weights.double(), minlength=BINS)
 
     def bins(self) -> list[list[float]]:
-        """Of each bin the share of all pixels, their mean confidence, and the share of them that came true.
+        """Return for each bin the share of all pixels, their mean confidence, and the share of them that were right.
 
         Empty without pixels; the last two are 0 for a bin without any.
         """
@@ -37,6 +37,6 @@ class Reliability:
         return found
 
     def error(self) -> float:
-        """The expected calibration error (ECE), percent: how far confidence is from what comes true."""
+        """Return the expected calibration error (ECE), percent: how far confidence is from accuracy."""
         pixels, sure, came_true = self._sums
         return float(100.0 * (sure - came_true).abs().sum() / pixels.sum())

@@ -1,4 +1,4 @@
-"""How much color there is, and whether there is some where none should be."""
+"""Metrics of how much color there is, also outside the gamut and where the truth is gray."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_linear
 
-GRAY_CHROMA = 4.0  # Lab units: what a JPEG of a gray thing still shows; colors begin to be seen above
+GRAY_CHROMA = 4.0  # Lab units: JPEGs of gray objects have up to this; visible colors begin above
 _VISIBLE = 0.5 / 255  # sRGB: half a level of eight bits
 
 
 def _spread_and_center(red_green: Tensor, yellow_blue: Tensor) -> Tensor:
-    """Hasler and Suesstrunk's M3 of two opponents, each (B, N)."""
+    """Return Hasler and Suesstrunk's M3 of two opponents, each (B, N)."""
     spread = (red_green.var(1, correction=0) + yellow_blue.var(1, correction=0)).sqrt()
     center = torch.hypot(red_green.mean(1), yellow_blue.mean(1))
     return spread + 0.3 * center
 
 
 def colorfulness(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Colorfulness by signed opponents (Hasler and Suesstrunk 2003, M3) and by their absolute values.
+    """Return colorfulness by signed opponents (Hasler and Suesstrunk 2003, M3) and by their absolute values.
 
-    The second is what the tables of CT2 and DDColor print under the same name; it is lower, and the two do not compare.
+    The second is what the tables of CT2 and DDColor print under the same name; it is lower and not comparable.
 
     Args:
         rgb: (B, 3, H, W), sRGB, 0..1.
@@ -35,7 +35,7 @@ def colorfulness(rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def out_of_gamut(lab: Tensor) -> Tensor:
-    """The share of pixels whose color sRGB does not have: some channel more than half a level of 255 outside 0..1.
+    """Return the share of pixels outside the gamut of sRGB: some channel more than half a level of 255 outside 0..1.
 
     Of Lab as predicted, before anything is clipped: (B, 3, H, W) -> (B,), 0..1.
     """
@@ -46,7 +46,7 @@ def out_of_gamut(lab: Tensor) -> Tensor:
 
 
 def gray_chroma(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean chroma that is given to pixels that are truly gray: whose true chroma is at most 4 Lab units.
+    """Return the mean chroma predicted for pixels that are truly gray: whose true chroma is at most 4 Lab units.
 
     Of ab, (B, 2, H, W) twice in Lab units, the mean, (B,), NaN for a photo without such pixels; and their share, (B,).
     """

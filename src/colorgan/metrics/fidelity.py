@@ -1,4 +1,4 @@
-"""How near the predicted pixels are to the true ones."""
+"""Metrics of how close the predicted pixels are to the true ones."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 _25_TO_7 = 25.0**7
 _TURN = 2 * math.pi
-_HALF = math.pi + 4e-6  # hues that are opposite but for rounding take the paper's way round, also in float32
+_HALF = math.pi + 4e-6  # hues that are opposite except for rounding take the paper's direction, also in float32
 
 
 def psnr(rgb: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio over the three channels of sRGB, 0..1, in decibels: (B, 3, H, W) twice -> (B,).
+    """Return the peak signal-to-noise ratio over the channels of sRGB, 0..1, in decibels: (B, 3, H, W) twice -> (B,).
 
-    It is infinite where the two are equal.
+    It is infinite if the two are equal.
     """
     return -10.0 * (rgb - truth).square().flatten(1).mean(1).log10()
 
 
 def ab_l1(ab: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute difference of a and b: (B, 2, H, W) twice -> (B,), Lab units."""
+    """Return the mean absolute difference of a and b: (B, 2, H, W) twice -> (B,), Lab units."""
     return (ab - truth).abs().flatten(1).mean(1)
 
 
 def local_moments(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """The part of SSIM that depends on one picture alone: the local means of its values and of their squares.
+    """Return the part of SSIM that depends on one picture alone: the local means of its values and of their squares.
 
     (B, 3, H, W), 0..1 -> two of (B, 3, H', W').
     """
@@ -39,14 +39,14 @@ def local_moments(rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ssim(rgb: Tensor, truth: Tensor, truth_moments: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """Structural similarity (Wang et al. 2004, equation 13), the mean over positions and the three channels.
+    """Return structural similarity (Wang et al. 2004, equation 13), the mean over positions and the three channels.
 
-    Only windows that lie wholly inside are counted, as in the paper's own code.
+    Only windows that are wholly inside are counted, as in the paper's own code.
 
     Args:
         rgb: (B, 3, H, W), sRGB, 0..1; smaller sides than the window's 11 pixels are extended by their edge.
         truth: the same.
-        truth_moments: `local_moments` of the truth, if they are computed already.
+        truth_moments: `local_moments` of the truth, if already computed.
 
     Returns:
         (B,), at most 1.
@@ -62,7 +62,7 @@ def ssim(rgb: Tensor, truth: Tensor, truth_moments: tuple[Tensor, Tensor] | None
 
 
 def _windowed(planes: Tensor) -> Tensor:
-    """Weighted means under the Gaussian window at each of its places: (B, C, H, W) -> (B, C, H - 10, W - 10)."""
+    """Return weighted means under the Gaussian window at each position: (B, C, H, W) -> (B, C, H - 10, W - 10)."""
     height, width = planes.shape[-2:]
     lacking = max(0, _WINDOW_PX - width), max(0, _WINDOW_PX - height)
     if any(lacking):
@@ -81,7 +81,7 @@ def _windowed(planes: Tensor) -> Tensor:
 
 
 def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
-    """Color difference CIEDE2000 of each pixel (Sharma, Wu and Dalal 2005, equations 2 to 22; kL = kC = kH = 1).
+    """Return the CIEDE2000 difference of each pixel (Sharma, Wu and Dalal 2005, equations 2 to 22; kL = kC = kH = 1).
 
     Of Lab, (..., 3, H, W) twice -> (..., H, W), 0 up; about 1 is the least difference that is seen.
     """
@@ -92,7 +92,7 @@ def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
     a1, a2 = a1 * stretch, a2 * stretch
     C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
     hue_step, hue = _hues(torch.atan2(b1, a1), torch.atan2(b2, a2))
-    # Where one of the two has no hue this is 0, and with it every term that the hues stand in.
+    # If one of the two has no hue this is 0, and with it every term that contains the hues.
     dH = 2.0 * (C1 * C2).sqrt() * torch.sin(0.5 * hue_step)
     L50, C = (0.5 * (L1 + L2) - 50.0).square(), 0.5 * (C1 + C2)
     dL = (L2 - L1) / (1.0 + 0.015 * L50 / (20.0 + L50).sqrt())
@@ -104,7 +104,7 @@ def ciede2000(lab: Tensor, truth: Tensor) -> Tensor:
 
 
 def _hues(h1: Tensor, h2: Tensor) -> tuple[Tensor, Tensor]:
-    """The step from one hue to the other the shorter way, and the hue midway; radians (equations 10 and 14)."""
+    """Return the step from one hue to the other the shorter way, and the hue midway; radians (equations 10 and 14)."""
     h1, h2 = h1.remainder(_TURN), h2.remainder(_TURN)
     step = h2 - h1
     step = torch.where(step > _HALF, step - _TURN, torch.where(step < -_HALF, step + _TURN, step))
@@ -112,7 +112,7 @@ def _hues(h1: Tensor, h2: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hue_weight(hue: Tensor) -> Tensor:
-    """T of equation 15."""
+    """Return T of equation 15."""
     return (
         1.0
         - 0.17 * torch.cos(hue - math.radians(30))
@@ -123,6 +123,6 @@ def _hue_weight(hue: Tensor) -> Tensor:
 
 
 def _around_275(hue: Tensor) -> Tensor:
-    """The bell around a hue of 275 degrees (equation 16), for a hue in radians of any turn."""
+    """Return the bell around a hue of 275 degrees (equation 16), for a hue in radians of any turn."""
     degrees = torch.rad2deg(hue).remainder(360.0)
     return torch.exp(-((degrees - 275.0) / 25.0).square())

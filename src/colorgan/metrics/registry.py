@@ -27,7 +27,7 @@ MOST_PSNR = 100.0  # decibels: an exact photo would make a set's mean infinite
 
 @dataclass(frozen=True, eq=False)
 class ImageBatch:
-    """A batch of photos in some colors, and what several metrics need of them, computed once.
+    """A batch of photos in predicted or true colors, with cached values that several metrics need.
 
     Attributes:
         L: (B, 1, H, W), 0..100.
@@ -69,9 +69,9 @@ class MetricResult:
     """A metric of each photo of a batch.
 
     Attributes:
-        value: (B,); NaN where a photo has nothing to measure it on.
+        value: (B,); NaN if a photo has nothing to measure it on.
         weight: (B,): how much each photo counts in the set's value, which is sum(value * weight) / sum(weight). All 1
-            where that is the mean; the denominators where the set's value is a ratio of sums.
+            if that is the mean; the denominators if the set's value is a ratio of sums.
     """
 
     value: Tensor
@@ -94,18 +94,18 @@ def _colorfulness_error(predicted: ImageBatch, truth: ImageBatch, which: int) ->
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is called, which way it points and how it is measured; docs/evaluation.md defines each.
+    """A metric's names, direction and computation; docs/evaluation.md defines each.
 
     Attributes:
-        name: in code, files and options.
-        label: in tables.
-        unit: "" where it has none.
-        better: higher, lower, or neither: where the truth's own value is the aim, which is then measured beside it.
-        decimals: that are worth printing.
-        compute: measures it on predicted and true photos; values (B,) alone where the set's value is their mean.
-        defined_for_ground_truth: whether it says something of the true photos by themselves.
+        name: its name in code, files and options.
+        label: its name in tables.
+        unit: "" if it has none.
+        better: higher, lower, or neither if the aim is the truth's own value, which is then measured too.
+        decimals: the number of decimals worth printing.
+        compute: measures it on predicted and true photos; returns values (B,) alone if the set's value is their mean.
+        defined_for_ground_truth: whether it can be measured on the true photos by themselves.
         is_ratio: whether the set's value is a ratio of sums.
-        former_names: under which older files hold it.
+        former_names: its names in older files.
     """
 
     name: str
@@ -165,18 +165,18 @@ _TABLE = (
     ),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}
-METRICS_VERSION = 1  # of the definitions: results of another version are not put beside these
+METRICS_VERSION = 1  # of the definitions: results of different versions are not compared
 _CURRENT_NAMES = {former: metric.name for metric in _TABLE for former in metric.former_names}
 
 
 def with_current_names(found: Mapping[str, V]) -> dict[str, V]:
-    """What a file holds by metric, with metrics that were renamed under the names that they bear now."""
+    """Return values by metric, with former names replaced by the current ones."""
     return {_CURRENT_NAMES.get(name, name): value for name, value in found.items()}
 
 
 @torch.no_grad()
 def measure(predicted: ImageBatch, truth: ImageBatch, names: Iterable[str] = METRICS) -> dict[str, MetricResult]:
-    """Measure a batch of predictions beside the same photos in their true colors, in the metrics of these names."""
+    """Measure a batch of predictions against the same photos in their true colors, in the metrics of these names."""
     return {name: METRICS[name].measure(predicted, truth) for name in names}
 
 
@@ -185,37 +185,37 @@ class MetricValues:
     """The metrics of a set of photos.
 
     Attributes:
-        photos: how many there are.
-        values: by name of `METRICS`, and as `NAME_truth` the true photos' own value of those metrics that aim at it.
+        photos: the number of photos.
+        values: by name in `METRICS`, and as `NAME_truth` the true photos' own value of the metrics that aim at it.
     """
 
     photos: int
     values: Mapping[str, float]
 
     def __getitem__(self, name: str) -> float:
-        """The value of a metric; NaN where no photo had anything to measure it on."""
+        """Return the value of a metric; NaN if no photo had anything to measure it on."""
         return self.values.get(name, math.nan)
 
     def known(self) -> dict[str, float]:
-        """Those that are numbers, by name, and the number of photos: what files hold."""
+        """Return the metrics that are not NaN, by name, and the number of photos, as files hold them."""
         return {"photos": self.photos} | {name: each for name, each in self.values.items() if not math.isnan(each)}
 
     @classmethod
     def from_known(cls, known: Mapping[str, float]) -> MetricValues:
-        """From what `known` of this version or an earlier one gave."""
+        """Restore from what `known` of this version or an earlier one returned."""
         values = with_current_names(known)
         return cls(int(values.pop("photos")), values)
 
 
 class MetricAccumulator:
-    """Gathers the metrics of photos, batch by batch."""
+    """Collects the metrics of photos, batch by batch."""
 
     def __init__(self) -> None:
         self.photos = 0
         self._batches: list[dict[str, Tensor]] = []  # by name, (2, B): values and weights
 
     def add(self, L: Tensor, ab: Tensor, truth: Tensor) -> None:
-        """Take in a batch: L (B, 1, H, W), 0..100, and ab as predicted and as it truly is, (B, 2, H, W), Lab units."""
+        """Add a batch: L (B, 1, H, W), 0..100, and predicted and true ab, (B, 2, H, W), Lab units."""
         true = ImageBatch(L, truth)
         aimed_at = [metric.name for metric in METRICS.values() if metric.better == "neither"]
         measured = measure(ImageBatch(L, ab), true)
@@ -226,12 +226,12 @@ class MetricAccumulator:
         self.photos += len(L)
 
     def by_photo(self, name: str) -> tuple[Values, Values]:
-        """The value and the weight of each photo taken in, by a name of `MetricValues`."""
+        """Return the value and the weight of each photo added, by a name in `MetricValues`."""
         values, weights = torch.cat([batch[name] for batch in self._batches], dim=1).numpy()
         return values, weights
 
     def means(self) -> MetricValues:
-        """The metrics of all photos taken in, of which there must be one."""
+        """Return the metrics of all photos added, of which there must be one."""
         means = {}
         for name in self._batches[0]:
             values, weights = self.by_photo(name)

@@ -1,1 +1,1 @@
-"""Weights with names: where they are, what they say of themselves, and the networks made of them."""
+"""Models: where their files are, what these describe, and loading them as networks."""

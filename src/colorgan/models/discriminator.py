@@ -1,4 +1,4 @@
-"""A discriminator's file: written beside a generator's, so that somebody else can go on from a shared run."""
+"""The file of a discriminator, written beside its generator's, so that others can continue a shared run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ADVICE = "Give the weights/discriminator.safetensors of a run of colorgan train
 
 
 def save_discriminator(path: Path, discriminator: PatchGAN, info: ModelInfo) -> None:
-    """Write a discriminator beside what is said of its generator; the file is whole or absent."""
+    """Write a discriminator with the metadata of its generator; the write is atomic."""
     named = replace(
         info, name="discriminator", network=PatchGAN.network, options=discriminator.options, figures={}, temperature=1.0
     )
@@ -35,7 +35,7 @@ def save_discriminator(path: Path, discriminator: PatchGAN, info: ModelInfo) -> 
 
 
 def load_discriminator(path: Path, device: torch.device) -> PatchGAN:
-    """Load a discriminator, strictly, from what its file says of itself.
+    """Load a discriminator, strictly, by the metadata in its file.
 
     Raises:
         WeightsError: the file is missing, damaged, or of something else.

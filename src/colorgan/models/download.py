@@ -1,4 +1,4 @@
-"""Fetching published files: whole and checked, or not at all. The only place that opens a connection."""
+"""Downloading published files: complete and checked, or not at all. The only place in `models` with connections."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from colorgan.locks import locked
 Progress = Callable[[int, "int | None"], None]
 
 _CHUNK_BYTES = 1 << 18
-_LARGEST_BYTES = 2 << 30  # the largest published file is VGG19 with 0.55 GB: a server that never ends fills no disk
-_STALL_S = 10.0  # without a byte for so long, the connection counts as lost; a signal waits no longer either
-_TRIES, _PAUSE_S = 3, 0.5  # of one address, without getting further; the pause doubles
-_FURTHER_BYTES = 1 << 16  # what counts as getting further
+_LARGEST_BYTES = 2 << 30  # the largest published file is VGG19 with 0.55 GB: an endless answer fills no disk
+_STALL_S = 10.0  # without a byte for this long, the connection counts as lost; a signal waits no longer either
+_TRIES, _PAUSE_S = 3, 0.5  # of one address without progress; the pause doubles
+_FURTHER_BYTES = 1 << 16  # the least that counts as progress
 _LOCK_POLL_S = 0.5
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
@@ -37,13 +37,13 @@ _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that somebody publishes.
+    """A published file.
 
     Attributes:
-        what: for errors, in words: "weights of eccv16".
-        addresses: of the same file, in the order in which they are tried; https, or http on this machine itself.
-        sha256: in hex; only its start, where nobody publishes more.
-        without_network: what to do on a machine that gets no file from there.
+        what: its name in errors, such as "weights of eccv16".
+        addresses: its addresses, in the order in which they are tried; https, or http on this machine itself.
+        sha256: in hex; only its start, if no more is published.
+        without_network: advice for a machine that cannot reach the addresses.
     """
 
     what: str
@@ -53,15 +53,15 @@ class RemoteFile:
 
 
 class _PermanentError(Exception):
-    """This address does not give the file."""
+    """This address cannot give the file."""
 
 
 class _TransientError(_PermanentError):
-    """This time it did not; another try may."""
+    """This address did not give the file this time; another try may succeed."""
 
 
 class _OutOfRangeError(_TransientError):
-    """It has no byte beyond those that are here."""
+    """The server has no bytes beyond those already downloaded."""
 
 
 def is_offline() -> bool:
@@ -72,22 +72,21 @@ def is_offline() -> bool:
 def fetch(
     file: RemoteFile, target: Path, convert: Callable[[Path, Path], object], progress: Progress | None = None
 ) -> None:
-    """Put a published file into its place, unless it is there already.
+    """Download a published file and convert it to `target`, unless that exists.
 
-    What arrives is kept beside the target until it is whole, so that the next call goes on where this one stopped;
-    nothing has the target's name before its SHA-256 was right. Processes that want the same target wait for the one
-    that is fetching it.
+    A partial download is kept beside the target, so that the next call resumes it; the target is made only once the
+    SHA-256 of the download was checked. Processes that want the same target wait for the one that is fetching it.
 
     Args:
-        file: what to fetch.
-        target: its place.
-        convert: makes the target, whole or not at all, out of the downloaded file.
-        progress: called with the bytes that are here, and with those of the whole file where they are known. What it
-            raises ends the download.
+        file: the file to fetch.
+        target: the path of the result.
+        convert: makes the target, atomically, out of the downloaded file.
+        progress: called with the number of bytes received so far and the total, None if that is unknown; may raise to
+            stop the download.
 
     Raises:
         WeightsError: offline, or no address gives this file.
-        OutputError: the place cannot be written.
+        OutputError: the target cannot be written.
     """
     if os.path.isfile(target):
         return
@@ -99,7 +98,7 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(target, part, progress):
-            if os.path.isfile(target):  # another process brought it meanwhile
+            if os.path.isfile(target):  # another process fetched it meanwhile
                 return
             if not _is_whole(part, file.sha256):
                 _download(file, part, progress)
@@ -112,7 +111,7 @@ def fetch(
 
 @contextmanager
 def _exclusive(target: Path, part: Path, progress: Progress) -> Iterator[None]:
-    """Keep other processes from the same target meanwhile; the lock ends with its process."""
+    """Wait for the target's lock and hold it; the lock is released when its process ends."""
     with ExitStack() as held:
         while True:
             try:
@@ -125,7 +124,7 @@ def _exclusive(target: Path, part: Path, progress: Progress) -> Iterator[None]:
 
 
 def _download(file: RemoteFile, part: Path, progress: Progress) -> None:
-    """Fill `part` with the whole file, from the first address that gives it."""
+    """Download the whole file to `part`, from the first address that gives it."""
     failures = []
     for address in file.addresses:
         try:
@@ -139,7 +138,7 @@ def _download(file: RemoteFile, part: Path, progress: Progress) -> None:
 
 
 def _download_from(address: str, sha256: str, part: Path, progress: Progress) -> None:
-    """Fill `part` from one address, going on after a lost connection for as long as that gets further."""
+    """Download to `part` from one address, resuming after a lost connection for as long as there is progress."""
     tries = 0
     while True:
         before = _size(part)
@@ -159,14 +158,14 @@ def _check(part: Path, sha256: str, resumed: bool) -> None:
     if _is_whole(part, sha256):
         return
     part.unlink()
-    # What was here before may have been of another file, or damaged: once more, from the start.
+    # What was resumed may have been of another file, or damaged: once more, from the start.
     raise (_TransientError if resumed else _PermanentError)(
         "it gives another file than the published one: the SHA-256 differs"
     )
 
 
 def _receive(address: str, part: Path, progress: Progress) -> None:
-    """Append to `part` what is missing, or write all of it anew where the server knows no ranges."""
+    """Append the missing bytes to `part`, or write all of it anew if the server does not support ranges."""
     have = _size(part)
     try:
         answer = _ask(address, have)
@@ -188,10 +187,10 @@ def _receive(address: str, part: Path, progress: Progress) -> None:
 
 
 def _copy(answer: http.client.HTTPResponse, file: IO[bytes], start: int) -> Iterator[int]:
-    """Write what arrives, and yield how much is there."""
+    """Write an answer to the file, and yield the number of bytes so far."""
     received = start
     while True:
-        with _network():
+        with _converting_network_errors():
             chunk = answer.read1(_CHUNK_BYTES)
         if not chunk:
             return
@@ -203,20 +202,20 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], start: int) -> Iter
 
 
 def _ask(address: str, have: int) -> http.client.HTTPResponse:
-    """Ask for a file from its byte `have` on."""
+    """Request a file from its byte `have` on."""
     _check_address(address)
     request = urllib.request.Request(address, headers={"User-Agent": f"colorgan/{__version__}"})
     if have:
         request.add_header("Range", f"bytes={have}-")
     https = urllib.request.HTTPSHandler(context=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     opener = urllib.request.build_opener(_Redirects, https)
-    with _network():
+    with _converting_network_errors():
         answer: http.client.HTTPResponse = opener.open(request, timeout=_STALL_S)
     return answer
 
 
 def _start_of(answer: http.client.HTTPResponse) -> int:
-    """The first byte that an answer holds; -1 where it does not say so."""
+    """Return the position of the first byte in an answer; -1 if it is unknown."""
     if answer.status != HTTPStatus.PARTIAL_CONTENT:
         return 0
     start = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
@@ -224,7 +223,7 @@ def _start_of(answer: http.client.HTTPResponse) -> int:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows to addresses that could have been given in the first place, and never from https to http."""
+    """Follows redirects to addresses that `_check_address` allows, and never from https to http."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -236,15 +235,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _check_address(address: str) -> None:
-    """Refuse what could be read or changed on its way."""
+    """Raise _PermanentError for an address whose content could be read or changed on its way."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise _PermanentError(f"{address[:80]!r} is not https")
 
 
 @contextmanager
-def _network() -> Iterator[None]:
-    """Tell the network's failures from the disk's."""
+def _converting_network_errors() -> Iterator[None]:
+    """Convert network errors, which are so distinguished from those of the disk."""
     try:
         yield
     except urllib.error.HTTPError as error:
@@ -269,7 +268,7 @@ def _reason(error: BaseException | str) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer for {_STALL_S:g} seconds"
     if isinstance(error, http.client.HTTPException):
-        return f"no proper HTTP ({type(error).__name__})"  # its own words can be the server's
+        return f"no proper HTTP ({type(error).__name__})"  # its message can be the server's
     return error if isinstance(error, str) else reason_of(error)
 
 

@@ -1,4 +1,4 @@
-"""The file format of weights: what a file says of itself, and how its tensors are read. No network is built here."""
+"""The file format of weights: metadata, digest, and reading of tensors. No network is built here."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def bad_weights(path: Path, found: str, advice: str) -> WeightsError:
-    """Say what is wrong with a weights file."""
-    return WeightsError(f"weights in {path}", _plain(found), advice)
+    """Return the error for a weights file, with `found` made safe to print."""
+    return WeightsError(f"weights in {path}", _sanitized(found), advice)
 
 
-def _plain(text: str) -> str:
-    """Text without anything that could steer a terminal or be no valid UTF-8, and not endless."""
+def _sanitized(text: str) -> str:
+    """Replace what is not printable, as terminal escapes and surrogates are, and cut endless text."""
     return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST_TEXT])
 
 
@@ -51,7 +51,7 @@ def _mapping(text: str) -> dict[str, Any]:
 
 
 def _figures(text: str) -> dict[str, float]:
-    return with_current_names({_plain(name): float(value) for name, value in _mapping(text).items()})
+    return with_current_names({_sanitized(name): float(value) for name, value in _mapping(text).items()})
 
 
 def _render_size(text: str) -> int:
@@ -87,7 +87,7 @@ _KEYS = {"license": "licence"}  # old spelling, under which files are checked
 
 
 def digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of all that a file says, but for the digest itself, so that a single changed byte is noticed.
+    """Return the SHA-256 of a file's tensors and of its metadata, except the digest itself.
 
     Tensors may come in any order; they are contiguous, and on the CPU.
     """
@@ -100,9 +100,9 @@ def digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 
 def file_bytes(info: ModelInfo, tensors: Mapping[str, Tensor]) -> Iterator[bytes]:
-    """A weights file, in pieces, of contiguous tensors on the CPU; the same content is always the same bytes."""
+    """Yield a weights file, in pieces, of contiguous tensors on the CPU; the same content gives the same bytes."""
     data = save(dict(tensors), _metadata_of(info, tensors))
-    # The library puts metadata in a new order each time, so that the header is written again, sorted: 8 bytes of
+    # safetensors writes metadata in a new order each time, so that the header is written again, sorted: 8 bytes of
     # its length, JSON, blanks up to a multiple of 8.
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
@@ -112,19 +112,19 @@ def file_bytes(info: ModelInfo, tensors: Mapping[str, Tensor]) -> Iterator[bytes
 
 
 def _metadata_of(info: ModelInfo, tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """The format, a line per field of `ModelInfo`, and the digest of it all."""
+    """Return a file's metadata: the format, the fields of `ModelInfo`, and the digest of everything."""
     metadata = {_FORMAT_KEY: FORMAT_VERSION}
     for field in fields(ModelInfo):
         value = getattr(info, field.name)
-        metadata[_KEYS.get(field.name, field.name)] = _plain(value) if isinstance(value, str) else json.dumps(value)
+        metadata[_KEYS.get(field.name, field.name)] = _sanitized(value) if isinstance(value, str) else json.dumps(value)
     return {**metadata, _DIGEST_KEY: digest(metadata, tensors)}
 
 
 def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
-    """Read a file's own description; None for a file that says nothing about colorgan.
+    """Parse a file's metadata; return None if it is not colorgan's.
 
     Raises:
-        WeightsError: of a newer format, or a field is missing or out of bounds.
+        WeightsError: it is of another format version, or a field is missing or invalid.
     """
     if not metadata.keys() & {_FORMAT_KEY, _DIGEST_KEY}:
         return None
@@ -135,9 +135,9 @@ def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
     for field in fields(ModelInfo):
         key = _KEYS.get(field.name, field.name)
         if key not in metadata and field.default is not MISSING:
-            continue  # a file from before there was such a field
+            continue  # the file is older than this field
         try:
-            values[field.name] = _READERS.get(key, _plain)(metadata[key])
+            values[field.name] = _READERS.get(key, _sanitized)(metadata[key])
         except KeyError:
             raise bad_weights(path, f"its description lacks {key!r}", COPY_AGAIN) from None
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -147,10 +147,10 @@ def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
 
 
 def check_digest(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    """Refuse a file whose content is not what was written.
+    """Check a file's content by the digest in its metadata.
 
     Raises:
-        WeightsError: the digest is missing or another.
+        WeightsError: the digest is missing or differs.
     """
     rest = {key: value for key, value in metadata.items() if key != _DIGEST_KEY}
     if metadata.get(_DIGEST_KEY) != digest(rest, tensors):
@@ -164,7 +164,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         Its metadata (empty for a `.pth`) and its tensors on the CPU, which may still be mapped from the file.
 
     Raises:
-        WeightsError: not a file, of another kind, or unreadable.
+        WeightsError: it is not a file, of another kind, or unreadable.
     """
     try:
         status = path.stat()
@@ -184,7 +184,7 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 @contextlib.contextmanager
 def _named_in_utf8(path: Path) -> Iterator[str]:
-    """A name of the file that is UTF-8, since its reader takes no other."""
+    """Yield a path of the file that is valid UTF-8, since its reader takes no other."""
     name = str(path)
     if not any("\ud800" <= character <= "\udfff" for character in name):
         yield name
@@ -226,7 +226,7 @@ def read_torch(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrapped(state: object) -> object:
-    """The table of tensors itself, where a training program put it under a name (BasicSR: params, params_ema)."""
+    """Return the table of tensors, which some training programs nest under a name (BasicSR: params, params_ema)."""
     if isinstance(state, dict):
         for name in ("params_ema", "params", "state_dict"):
             if isinstance(state.get(name), dict):
@@ -235,10 +235,10 @@ def _unwrapped(state: object) -> object:
 
 
 def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Refuse tensors of a file that are not a network's own state, which may be on the meta device.
+    """Check that a file's tensors, `found`, fit a network's state, `wanted`, which may be on the meta device.
 
     Raises:
-        WeightsError: anything is missing, foreign, of another shape or kind, or not finite.
+        WeightsError: a tensor is missing, foreign, of another shape or kind, or not finite.
     """
     advice = f"Give a file of colorgan's own, or the published weights; these are not of the network {network}."
     missing, foreign = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
@@ -259,23 +259,23 @@ def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found:
 
 
 def check_values(path: Path, name: str, tensor: Tensor, advice: str) -> None:
-    """Refuse a tensor of an odd kind, or with values that are no numbers.
+    """Check that a tensor is of a usual kind and finite.
 
     Raises:
-        WeightsError: it is such a tensor.
+        WeightsError: it is not.
     """
     if tensor.dtype not in (*_FLOATS, torch.int64) or tensor.layout is not torch.strided or tensor.device.type != "cpu":
         raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)
-    # In one pass: the extremes are no numbers where any value is none.
+    # In one pass: the extremes are not finite if any value is not.
     if tensor.numel() and not all(math.isfinite(extreme) for extreme in tensor.aminmax()):
         raise bad_weights(path, f"{name} holds values that are no numbers", "Take weights from an earlier state.")
 
 
 def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """In float32, contiguous, and copied, since tensors may be mapped from a file that will be replaced.
+    """Copy tensors, floats as float32, since they may be mapped from a file that will be replaced.
 
-    Contiguous, since a `.pth` keeps strides: a run that starts from it would compute in another order than when it goes
-    on from a checkpoint, which does not keep them.
+    The copies are contiguous, whereas a `.pth` keeps strides: a run that starts from these would compute in another
+    order than when it resumes from a checkpoint, which does not keep them.
     """
     return {
         name: torch.empty(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype).copy_(

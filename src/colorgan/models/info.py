@@ -1,4 +1,4 @@
-"""What a model is, in words and numbers; torch is not needed for it."""
+"""The metadata of a model, importable without torch."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ SAFETENSORS_SUFFIXES, TORCH_SUFFIXES = (".safetensors",), (".pth", ".pt")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model's file says of it.
+    """The metadata in a model's file.
 
     Attributes:
-        name: what it is called.
-        network: which network it is of: a key of `weights.NETWORKS`, or one that is loaded elsewhere (ddcolor, vgg19).
-        options: the keyword arguments that build the network again.
+        name: the model's name.
+        network: the name of its network: a key of `loading.NETWORKS`, or one that is loaded elsewhere (ddcolor, vgg19).
+        options: the keyword arguments that build the network.
         stage: how it was trained: published, scratch, finetune or gan.
         license: the terms under which the weights may be used.
         made_by: the program and version that wrote them.
-        trained_on: the photos, in words.
-        figures: what was measured on it, by name.
+        trained_on: a description of the photos.
+        figures: its measured metrics, by name.
         render_size: the short side at which the network sees a photo, 8..4096 pixels.
-        temperature: what its logits are divided by before they are decoded, above 0.
+        temperature: divides its logits before they are decoded, above 0.
         edges: whether its colors are made to end at the photo's edges.
-        confidence_temperature: what its logits are divided by where it says how sure it is, above 0; 1 where nobody
-            fitted it (`scripts/calibrate.py`).
+        confidence_temperature: divides its logits when its confidence is computed, above 0; 1 if it was not fitted
+            (`scripts/calibrate.py`).
     """
 
     name: str

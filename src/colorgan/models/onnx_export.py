@@ -1,4 +1,4 @@
-"""Models as ONNX files, for programs that are not in Python or have no PyTorch (the extra `onnx`)."""
+"""Export of models to ONNX, for programs without Python or PyTorch (the extra `onnx`)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _NEEDED = ("onnx", "onnxscript")
 
 
 class _Decoded(nn.Module):
-    """A generator that decodes at its model's temperature, for sizes that need no padding."""
+    """A generator with its model's temperature built in, for sizes that need no padding."""
 
     def __init__(self, generator: Generator, temperature: float) -> None:
         super().__init__()
         self.generator, self.temperature = generator, temperature
 
     def forward(self, L: Tensor) -> tuple[Tensor, ...]:
-        """Map L (B, 1, H, W) to ab (B, 2, H, W) and, where there are bins, their logits at a quarter."""
+        """Map L (B, 1, H, W) to ab (B, 2, H, W) and, if the network has bins, their logits at a quarter."""
         prediction = self.generator.compute(L, self.temperature)
         return (prediction.ab,) if prediction.logits is None else (prediction.ab, prediction.logits)
 
@@ -42,22 +42,22 @@ def export_onnx(
     """Write a model as one ONNX file.
 
     Its input `L` is (batch, 1, height, width), float32, lightness 0..100; its output `ab` is (batch, 2, height, width)
-    in Lab units, and for a network with bins `logits` is (batch, 313, height / 4, width / 4). Temperature and what
-    the weights hold are inside. The batch is free; height and width are too unless they are given, in steps that the
-    file's metadata names as `multiple`, from 64 pixels up. The metadata also has name, license, render size and what
-    the two scales are.
+    in Lab units, and for a network with bins `logits` is (batch, 313, height / 4, width / 4). The
+    temperature is applied inside. The batch size is dynamic; height and width are too unless they are given, from 64
+    pixels up in steps that the file's metadata names `multiple`. The metadata also has name, license, render size and
+    the scales of L and ab.
 
     Args:
-        model: what `load_model` gave, or what it takes.
-        path: where the file is to be.
-        height: pixels, to fix it.
-        width: pixels, to fix it.
+        model: a loaded model, or the name or path of one for `load_model`.
+        path: the file to write.
+        height: fixes the height, pixels.
+        width: fixes the width, pixels.
 
     Returns:
         The path.
 
     Raises:
-        UsageError: the extra is not installed, or a size that the network does not take.
+        UsageError: the extra is not installed, or the network does not take the size.
         OutputError: the file cannot be written.
         WeightsError: the model cannot be loaded.
     """
@@ -84,13 +84,13 @@ def _check_side(name: str, side: int | None, multiple: int) -> None:
 
 
 def _exported(model: Model, height: int | None, width: int | None) -> bytes:
-    """The file's bytes; the model itself stays as it is."""
+    """Return the bytes of the ONNX file; the model itself is not changed."""
     generator = copy.deepcopy(model.generator).cpu().eval()
     if generator.can_fold:
         fold_batch_norms(generator)
     multiple = generator.multiple
     network = _Decoded(generator, model.info.temperature).eval()
-    # Two photos of unlike sides: an axis of size one, or two alike, would be taken for fixed.
+    # Two photos with different sides: an axis of size one, or two of the same size, would be taken for fixed.
     example = torch.full((2, 1, height or 2 * max(multiple, 32), width or 3 * max(multiple, 32)), 50.0)
     axes: dict[int, object] = {0: torch.export.Dim("batch", min=1, max=4096)}
     for axis, name, side in ((2, "height", height), (3, "width", width)):
@@ -98,7 +98,7 @@ def _exported(model: Model, height: int | None, width: int | None) -> bytes:
             steps = torch.export.Dim(f"{name}_steps", min=max(2, SMALLEST_PX // multiple), max=LARGEST_PX // multiple)
             axes[axis] = multiple * steps
     with torch.no_grad(), warnings.catch_warnings():
-        # Computed once before: that fills what is kept between calls, which must not be filled with traced values.
+        # Run once before it is traced: that fills caches, which must not be filled with traced values.
         outputs = ["ab", "logits"][: len(network(example))]
         warnings.simplefilter("ignore")
         program = _quietly_exported(network, example, axes, outputs)
@@ -111,7 +111,7 @@ def _exported(model: Model, height: int | None, width: int | None) -> bytes:
 def _quietly_exported(
     network: nn.Module, example: Tensor, axes: dict[int, object], outputs: list[str]
 ) -> torch.onnx.ONNXProgram:
-    """Trace the network; what the exporter says of operators that are not needed here stays unsaid."""
+    """Trace the network, without the exporter's warnings about operators that are not needed here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Names and their files: the table of models, the package, the cache, and what is published where."""
+"""The table of named models, and where their files are: in the package, in the cache, or published."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from colorgan.models.info import ModelInfo
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A file that is fetched, and what it is, since it does not describe itself."""
+    """A published file, and its metadata, which the file itself lacks."""
 
     file: RemoteFile
     info: ModelInfo
@@ -28,12 +28,12 @@ class PublishedModel:
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A row of the table of names.
+    """A row of the table of named models.
 
     Attributes:
-        advice: what to do where the file is missing.
-        bundled: in the package; in the cache otherwise.
-        published: None for what cannot be fetched.
+        advice: what to do if the file is missing.
+        bundled: whether the file is in the package; else it is in the cache.
+        published: the file to fetch; None for a model that is not published.
     """
 
     advice: str
@@ -42,7 +42,7 @@ class NamedModel:
 
 
 def _by_zhang(name: str, authors: str, file: str, mirrored: str, sha256: str, size: str) -> PublishedModel:
-    """A network of R. Zhang's, as its authors published it and as the mirror keeps it."""
+    """Return the entry of a network of R. Zhang et al., with its own address and that of a mirror."""
     address = f"https://colorizers.s3.us-east-2.amazonaws.com/{file}"
     mirror = f"https://github.com/clibdev/colorization/releases/latest/download/{mirrored}"
     advice = (
@@ -109,7 +109,7 @@ VGG19_INFO = ModelInfo(
 
 
 def published_vgg19() -> RemoteFile:
-    """Where torchvision publishes VGG19: its address names the first 8 digits of its SHA-256."""
+    """Return VGG19 as torchvision publishes it; its address has the first 8 digits of its SHA-256."""
     from torchvision.models import VGG19_Weights
 
     address: str = VGG19_Weights.IMAGENET1K_V1.url
@@ -122,16 +122,16 @@ def published_vgg19() -> RemoteFile:
 
 
 def cache_folder() -> Path:
-    """The folder of fetched models and of your own: COLORGAN_CACHE, or else the platform's cache."""
+    """Return the folder of fetched and of own models: COLORGAN_CACHE, or else the platform's cache folder."""
     chosen = os.environ.get("COLORGAN_CACHE")
     try:
         return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("colorgan")
-    except RuntimeError:  # a user whom the system does not know: nothing is there, and nothing can be made
+    except RuntimeError:  # the system does not know the user: a path where nothing exists, and nothing can be made
         return Path(os.devnull) / "colorgan"
 
 
 def model_path(name_or_path: str) -> Path:
-    """Where a model's file is, or would be: a named one's, or the path."""
+    """Return the path of a model's file, which need not exist: by its name, or as given."""
     named = NAMED_MODELS.get(name_or_path)
     if named is None:
         return Path(name_or_path)
@@ -139,13 +139,13 @@ def model_path(name_or_path: str) -> Path:
 
 
 def available_models() -> list[str]:
-    """The names that load without anything being fetched or trained, in the table's order."""
+    """Return the names of the models that load without being fetched or trained first, in the table's order."""
     # os.path, since Path's own method raises for a folder that must not be read.
     return [name for name in NAMED_MODELS if os.path.isfile(model_path(name))]
 
 
 def model_digest(name_or_path: str) -> str:
-    """The SHA-256 of a model's file; empty where it is not at hand, or no file."""
+    """Return the SHA-256 of a model's file; empty if it is missing or unreadable."""
     path = model_path(name_or_path)
     if not os.path.isfile(path):
         return ""
@@ -156,17 +156,17 @@ def model_digest(name_or_path: str) -> str:
 
 
 def name_advice(name: str) -> str:
-    """What to say of a name that is none."""
+    """Return the advice for an unknown model name."""
     near = difflib.get_close_matches(name, NAMED_MODELS, n=1)
     meant = f"Did you mean {near[0]}? " if near else ""
     return f"{meant}Names are {', '.join(NAMED_MODELS)}; anything else is the path of a .safetensors or .pth file."
 
 
 def install_model(name: str, path: Path) -> None:
-    """Copy a run's weights into the cache, so that they have a name, finetuned or gan.
+    """Copy a run's weights into the cache under a name, finetuned or gan.
 
     Raises:
-        OutputError: the cache cannot be written, or the weights not read.
+        OutputError: the cache cannot be written, or the weights cannot be read.
     """
     with writing(cache_folder()), path.open("rb") as source, atomic_write(model_path(name)) as copy:
         shutil.copyfileobj(source, copy)
@@ -174,7 +174,7 @@ def install_model(name: str, path: Path) -> None:
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Say in words that a place cannot be written."""
+    """Convert an OSError in the block to an OutputError that names `place`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Networks of others, whose weights spandrel reads where the extra `peers` is installed: DDColor (Kang et al. 2023)."""
+"""Third-party networks, loaded by spandrel (the extra `peers`): DDColor (Kang et al. 2023)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from colorgan.models.file_format import bad_weights, check_values, own_copies
 from colorgan.models.info import ModelInfo
 from colorgan.networks.generator import Generator, Prediction
 
-# A network is built from what the shapes and names claim, before they are compared with it: DDColor's largest has
-# 6,144 channels and 27 blocks in a row.
+# Limits on the shapes and names in a file, from which a network is built before they are compared with it: DDColor's
+# largest has 6,144 channels and 27 blocks in a row.
 _LARGEST_SIDE, _MOST_IN_A_ROW = 16384, 64
 _ADVICE = "Give a file of colorgan's own, or the published weights of ECCV16, SIGGRAPH17 or DDColor."
 
@@ -39,23 +39,23 @@ class DDColor(Generator):
         self.float32_parts = tuple(name for name, _ in self.named_modules())
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
-        """`forward` for an L whose height and width are divisible by 32; no temperature plays a part."""
+        """Compute `forward` for an L whose height and width are divisible by 32; the temperature has no effect."""
         gray = lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], dim=1))
         with torch.autocast(L.device.type, enabled=False):
             ab: Tensor = self.theirs(gray)  # (B, 2, H, W), Lab units
-        _forget(self.theirs)
+        _drop_features(self.theirs)
         return Prediction(ab, None)
 
 
 def load_peer(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Generator, ModelInfo]:
-    """Build the network that spandrel knows a file's tensors by, which are on the CPU; and say what can be said of it.
+    """Build the network that spandrel recognizes by its tensors, which are on the CPU; return it with its metadata.
 
     Raises:
         WeightsError: the extra is missing, spandrel knows no such colorization network, or the file is damaged.
     """
     found = f"tensors of no network that is known here (such as {next(iter(tensors), '')[:80]!r})"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what their code uses
+        warnings.simplefilter("ignore")  # about what their code uses
         try:
             from spandrel_extra_arches import EXTRA_REGISTRY
         except ImportError as error:
@@ -85,13 +85,13 @@ def _info(path: Path) -> ModelInfo:
         made_by="unknown; read by spandrel",
         trained_on="unknown",
         figures={},
-        render_size=512,  # as its authors' own script has it
+        render_size=512,  # as in its authors' own script
         temperature=1.0,
     )
 
 
 def _check(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse what would cost much more than the file has, and values that are no numbers."""
+    """Raise WeightsError for tensors that would need much more memory than the file's size, or that are not finite."""
     for name, tensor in tensors.items():
         in_a_row = max(map(int, re.findall(r"\d{1,9}", name)), default=0)
         if max(tensor.shape, default=0) > _LARGEST_SIDE or in_a_row > _MOST_IN_A_ROW:
@@ -102,15 +102,15 @@ def _check(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _simplify(network: nn.Module) -> None:
-    """Put the norms of weights, which only training needs, into the weights: a copy can be made of these."""
+    """Fold spectral and weight norms, which only training needs, into the weights, which can then be copied."""
     for module in network.modules():
         for remove in (remove_spectral_norm, remove_weight_norm):
             with contextlib.suppress(ValueError):  # most layers have neither
                 remove(module)
-    _forget(network)
+    _drop_features(network)
 
 
-def _forget(network: nn.Module) -> None:
-    """Drop the features that its encoder keeps for its decoder, and otherwise until the next photo."""
+def _drop_features(network: nn.Module) -> None:
+    """Drop the features that its encoder would otherwise keep until the next photo."""
     for hook in network.encoder.hooks:  # type: ignore[union-attr]
         hook.feature = None

@@ -37,7 +37,7 @@ STAGES = (
 
 
 def encoder_stage(stage: EncoderStage) -> nn.Sequential:
-    """3 x 3 convolutions with ReLU, then a batch norm."""
+    """Build 3 x 3 convolutions with ReLU, then a batch norm."""
     layers: list[nn.Module] = []
     last = len(stage.widths) - 2
     for index, (into, out) in enumerate(pairwise(stage.widths)):
@@ -47,7 +47,7 @@ def encoder_stage(stage: EncoderStage) -> nn.Sequential:
 
 
 class ECCV16(Generator):
-    """From L to logits over the 313 bins at a quarter of the input, and from their softmax to ab."""
+    """The network from L to logits over the 313 bins at a quarter of the input, and from their softmax to ab."""
 
     network = "eccv16"
     multiple = 8
@@ -67,12 +67,12 @@ class ECCV16(Generator):
             nn.Conv2d(256, BINS, 1),
         )
         self.model_out = nn.Conv2d(BINS, 2, 1, bias=False)
-        # A loss on the logits never reaches this layer, so that it has to mean the bins from the start.
+        # A loss on the logits never trains this layer, so that it has to hold the bins from the start.
         with torch.no_grad():
             self.model_out.weight.copy_((bin_centers() / AB_SCALE).T[..., None, None])
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
-        """`forward` for an L whose height and width are divisible by 8."""
+        """Compute `forward` for an L whose height and width are divisible by 8."""
         features = (L - L_CENTER) / L_SCALE
         for stage in STAGES:
             features = self.get_submodule(stage.name)(features)

@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them: what inference computes is the same, in fewer passes."""
+"""Folding of batch norms into the convolutions before them: inference gives the same in fewer passes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn.utils import fuse_conv_bn_eval
 def fold_batch_norms(module: nn.Module) -> None:
     """Fold every batch norm that directly follows its convolution, in place.
 
-    A norm behind a ReLU stays, as in ECCV16: its shift could move into the next convolution only where that one sees
-    no zero padding.
+    A norm after a ReLU stays, as in ECCV16: its shift could move into the next convolution only if that one has no
+    zero padding.
 
     Args:
-        module: in evaluation mode; its children stand in the order in which they are applied.
+        module: in evaluation mode; its children are registered in the order in which they are applied.
     """
     children = list(module.named_children())
     for _, child in children:

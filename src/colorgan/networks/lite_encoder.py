@@ -1,4 +1,4 @@
-"""EfficientNet-Lite without its classifier, as an encoder of lightness, and how its published weights become ours."""
+"""EfficientNet-Lite without its classifier, as an encoder of lightness, and the conversion of its published weights."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SameConv2d(nn.Conv2d):
 
 
 def conv_unit(conv: nn.Conv2d, eps: float = 1e-5, activation: nn.Module | None = None) -> nn.Sequential:
-    """A convolution, its norm, and its activation where there is one."""
+    """Build a convolution, its norm, and its activation if there is one."""
     parts: list[tuple[str, nn.Module]] = [("conv", conv), ("norm", nn.BatchNorm2d(conv.out_channels, eps=eps))]
     return nn.Sequential(OrderedDict([*parts, ("activation", activation)] if activation else parts))
 
@@ -79,7 +79,7 @@ def _encoder_unit(conv: nn.Conv2d, active: bool = True) -> nn.Sequential:
 class MBConv(nn.Module):
     """An inverted bottleneck without squeeze and excitation (Sandler et al. 2018, figure 3; EfficientNet-Lite).
 
-    Its depthwise convolution has the kernel, the stride, and `expansion` times as many channels as come in.
+    Its depthwise convolution has the kernel, the stride, and `expansion` times as many channels as the input.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
@@ -99,17 +99,17 @@ class MBConv(nn.Module):
 class LiteEncoder(nn.Module):
     """EfficientNet-Lite without its classifier, for lightness alone.
 
-    Its batch norms keep the statistics that they came with, also in training mode: a batch of a few photos says less
-    than the million that they were taken from. `statistics_fixed` is False for an encoder that starts from nothing.
+    Its batch norms keep their pretrained statistics, also in training mode: a batch of a few photos says less than the
+    million that they were taken from. `statistics_fixed` is False for an encoder that starts untrained.
 
     Args:
-        channels: of each of the seven stages.
+        channels: channels of each of the seven stages.
         repeats: blocks of each stage.
         stem: channels of the first convolution.
 
     Attributes:
-        shape: the arguments that build it again, as `LiteUNet` calls them.
-        level_channels: of what `forward` gives.
+        shape: the arguments that build it again, by their names in `LiteUNet`.
+        level_channels: channels of each level that `forward` returns.
         statistics_fixed: whether batch norms stay in evaluation mode in training.
     """
 
@@ -142,7 +142,7 @@ class LiteEncoder(nn.Module):
         self.level_channels.append(channels)
 
     def train(self, mode: bool = True) -> LiteEncoder:
-        """Set the mode of everything but, where their statistics are fixed, the batch norms."""
+        """Set the mode of all modules except, if their statistics are fixed, the batch norms."""
         super().train(mode)
         if self.statistics_fixed:
             for module in self.modules():
@@ -151,7 +151,7 @@ class LiteEncoder(nn.Module):
         return self
 
     def freeze(self, blocks: int) -> None:
-        """Let the stem and so many of the first blocks no longer learn; 0 lets everything learn."""
+        """Freeze the stem and the first `blocks` blocks; 0 freezes nothing."""
         if blocks:
             for module in [self.stem, *list(self.blocks)[:blocks]]:
                 module.requires_grad_(False)
@@ -168,7 +168,7 @@ class LiteEncoder(nn.Module):
         return levels
 
 
-# The published files' names of the parts of a block, and ours.
+# Our names of the parts of a block, and those in the published files.
 _PUBLISHED_PARTS = {
     "expand": ("_expand_conv", "_bn0"),
     "depthwise": ("_depthwise_conv", "_bn1"),
@@ -182,10 +182,10 @@ _CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")
 def encoder_from_published(tensors: Mapping[str, Tensor]) -> LiteEncoder:
     """Build an encoder from the tensors of a published EfficientNet-Lite classifier.
 
-    The stem's weights are summed over red, green and blue, which is what gray gives them; the classifier is left out.
+    The stem's weights are summed over red, green and blue, which is what they do to gray; the classifier is left out.
 
     Args:
-        tensors: of `efficientnet-liteN-*.pth`, by their published names.
+        tensors: the tensors of `efficientnet-liteN-*.pth`, by their published names.
 
     Raises:
         ValueError: they are not those of lite0, lite1 or lite2.
@@ -193,15 +193,15 @@ def encoder_from_published(tensors: Mapping[str, Tensor]) -> LiteEncoder:
     for shape in LITE_SHAPES.values():
         with torch.device("meta"):
             encoder = LiteEncoder(*shape)
-        found = _ours(tensors, encoder)
+        found = _renamed(tensors, encoder)
         if found is not None:
             encoder.load_state_dict(found, strict=True, assign=True)
             return encoder
     raise ValueError(f"other tensors than {', '.join(LITE_SHAPES)} have")
 
 
-def _ours(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tensor] | None:
-    """The tensors under our names, or None where they are not of this shape of encoder."""
+def _renamed(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tensor] | None:
+    """Return the tensors under our names, or None if they are not of this shape of encoder."""
     wanted = encoder.state_dict()
     found: dict[str, Tensor] = {}
     names = dict(_published_names(encoder))
@@ -222,7 +222,7 @@ def _ours(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tens
 
 
 def _published_names(encoder: LiteEncoder) -> Iterator[tuple[str, str]]:
-    """Our name of each of the encoder's tensors, and the published one."""
+    """Yield our name and the published name of each of the encoder's tensors."""
     units = [("stem", "_conv_stem", "_bn0")]
     for number, block in enumerate(encoder.blocks):
         for part, (conv, norm) in _PUBLISHED_PARTS.items():

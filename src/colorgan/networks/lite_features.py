@@ -1,4 +1,4 @@
-"""The features that a pretrained EfficientNet-Lite has of a photo in color: a perceptual network of a few megabytes."""
+"""A perceptual network of a few megabytes: the features of a pretrained EfficientNet-Lite on photos in color."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MULTIPLE_PX = 32
 
 
 class LiteFeatures(nn.Module):
-    """From RGB to what an encoder sees at 1/4, 1/8, 1/16 and 1/32.
+    """A network from RGB to an encoder's features at 1/4, 1/8, 1/16 and 1/32.
 
-    Their sizes are alike: on photos of 128 pixels the mean absolute values of lite0's are 7.0, 6.3, 5.4 and 2.3, and a
-    photo without its colors is 2.6, 2.8, 2.4 and 1.3 off.
+    Their magnitudes are similar: on photos of 128 pixels the mean absolute values of lite0's are 7.0, 6.3, 5.4 and 2.3,
+    and removing the colors changes them by 2.6, 2.8, 2.4 and 1.3.
 
     Args:
-        encoder: taken over; its stem for lightness is replaced.
-        stem_weight: (C, 3, 3, 3), the published one for red, green and blue.
+        encoder: modified in place: its stem for lightness is replaced.
+        stem_weight: (C, 3, 3, 3), the published stem's weights for red, green and blue.
     """
 
     def __init__(self, encoder: LiteEncoder, stem_weight: Tensor) -> None:
@@ -41,7 +41,7 @@ class LiteFeatures(nn.Module):
         Returns:
             (B, C, h, w) of each level, finest first; h and w are rounded up, and at least 2.
         """
-        # It takes (x - 127) / 128 of bytes; an encoder of lightness makes (L - 50) / 50 of what it is given.
+        # The stem takes (x - 127) / 128 of bytes, whereas the encoder computes (L - 50) / 50 of its input.
         as_lightness = 50.0 + 50.0 * (255.0 * padded(rgb, _MULTIPLE_PX) - 127.0) / 128.0
         levels: list[Tensor] = self.encoder(as_lightness)
         return levels[1:]

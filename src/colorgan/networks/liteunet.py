@@ -1,4 +1,4 @@
-"""The project's own small generator: a U-Net on an EfficientNet-Lite encoder that was trained to name things."""
+"""The project's own small generator: a U-Net on an EfficientNet-Lite encoder pretrained for classification."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colorgan.networks.lite_encoder import LITE_SHAPES, STEM_CHANNELS, LiteEncod
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions around an identity; channels stay."""
+    """Two 3 x 3 convolutions with a skip connection, without a change of channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Residual(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by what the whole photo says (squeeze and excitation, Hu et al. 2018)."""
+    """Scales and shifts each channel by statistics of the whole photo (squeeze and excitation, Hu et al. 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -69,11 +69,11 @@ class DecoderLevel(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What the decoder says of photos, before any hint.
+    """The outputs of the decoder for photos, before any hint.
 
     Attributes:
         levels: its levels at 1/16, 1/8 and 1/4 of the input, (B, C, h', w').
-        inside: of the head, (B, 2 C, h, w).
+        inside: the features inside the head, (B, 2 C, h, w).
         logits: (B, 313, h, w).
     """
 
@@ -82,7 +82,7 @@ class Decoded:
     logits: Tensor
 
     def chosen(self, photos: Tensor) -> Decoded:
-        """Of some of the photos, by their numbers, (N,)."""
+        """Return the outputs for some of the photos, by their numbers, (N,)."""
         return Decoded([level[photos] for level in self.levels], self.inside[photos], self.logits[photos])
 
 
@@ -90,12 +90,12 @@ class LiteUNet(Generator):
     """A U-Net whose encoder is EfficientNet-Lite, with the 313-bin head at a quarter of the input.
 
     Args:
-        encoder_channels: of the encoder's seven stages; the usual ones are lite0's.
+        encoder_channels: channels of the encoder's seven stages; by default lite0's.
         encoder_repeats: blocks of each stage.
         stem: channels of the encoder's first convolution.
-        channels: of the decoder at 1/16, 1/8 and 1/4.
+        channels: channels of the decoder at 1/16, 1/8 and 1/4.
         blocks: residual blocks of each of these levels.
-        hint_heads: of the branch that takes hints; 0 for a network without it.
+        hint_heads: heads of the branch for hints; 0 for a network without it.
     """
 
     network = "liteunet"
@@ -140,17 +140,17 @@ class LiteUNet(Generator):
     def options(self) -> dict[str, Any]:
         """The keyword arguments that build this very network again."""
         own = {**self.encoder.shape, "channels": self._channels, "blocks": self._blocks}
-        # Files from before there were hints say nothing of them.
+        # Files from before there were hints lack this key.
         return {**own, "hint_heads": self.hints.heads} if self.hints else own
 
     def with_hints(self, heads: int) -> LiteUNet:
-        """A copy of it with a fresh branch for hints, which changes nothing yet."""
+        """Return a copy with an untrained branch for hints, which does not change predictions yet."""
         copied = LiteUNet(**{**self.options, "hint_heads": heads}).to(next(self.parameters()).device)
         copied.load_state_dict(copied.state_dict() | self.state_dict())
         return copied.train(self.training)
 
     def pretrained_encoder(self) -> LiteEncoder:
-        """The encoder."""
+        """Return the encoder."""
         return self.encoder
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
@@ -161,7 +161,7 @@ class LiteUNet(Generator):
         return Prediction(ab, logits, tuple(decoded.levels[:2]))
 
     def run_decoder(self, L: Tensor) -> Decoded:
-        """What it says of L as `compute` takes it, without hints."""
+        """Run encoder and decoder on L as `compute` takes it, without hints."""
         features = self.encoder(L)
         x = self.context(self.bottleneck(features[-1]))
         levels = []
@@ -173,14 +173,14 @@ class LiteUNet(Generator):
         return Decoded(levels, inside, bins(inside))
 
     def steer(self, decoded: Decoded, hints: Tensor) -> Tensor:
-        """What it says with hints.
+        """Return the logits with hints.
 
         Args:
-            decoded: of the photos, (B, ...).
+            decoded: the decoder's outputs for the photos, (B, ...).
             hints: (B, 3, H, W), as `forward` takes them.
 
         Returns:
-            (B, 313, H/4, W/4), for a photo without a hint the very values that it had.
+            (B, 313, H/4, W/4); those of a photo without a hint are exactly the decoder's.
         """
         assert self.hints is not None
         hinted = hints[:, 2].flatten(1).any(1).nonzero()[:, 0]

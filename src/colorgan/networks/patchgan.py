@@ -24,11 +24,11 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class PatchGAN(nn.Module):
-    """From L and ab to one logit per patch: above 0 it is taken for real.
+    """The network from L and ab to one logit per patch, which is higher for real ones.
 
     Args:
         norm: batch, instance or spectral.
-        channels: of the four layers before the last.
+        channels: channels of the four layers before the last.
     """
 
     network = "patchgan"
@@ -60,7 +60,7 @@ class PatchGAN(nn.Module):
 
     @property
     def mixes_the_batch(self) -> bool:
-        """Whether what it says of a photo depends on the others beside it."""
+        """Whether the logits of a photo depend on the others in its batch."""
         return self.norm == "batch"
 
     def forward(self, L: Tensor, ab: Tensor) -> Tensor:

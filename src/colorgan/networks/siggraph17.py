@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from colorgan.networks.eccv16 import AB_SCALE, L_CENTER, L_SCALE, STAGES, EncoderStage, encoder_stage
 from colorgan.networks.generator import Generator, Prediction
 
-_HINTS = 3  # channels for what a user would give: ab, and where
+_HINTS = 3  # channels of a user's hints: ab, and a mask
 
-# The first three keep their size; `compute` takes every second pixel behind them.
+# The first three keep the size; `compute` takes every second pixel of their outputs.
 _STAGES = (
     EncoderStage("model1", (1 + _HINTS, 64, 64), last_stride=1, dilation=1),
     *(stage._replace(last_stride=1) for stage in STAGES[1:]),
@@ -26,7 +26,7 @@ def _skip(into: int, out: int) -> nn.Sequential:
 
 
 def _convolutions(channels: int, count: int) -> list[nn.Module]:
-    """ReLU, then convolutions with ReLU."""
+    """Return a ReLU, then convolutions with a ReLU each."""
     layers: list[nn.Module] = [nn.ReLU(inplace=True)]
     for _ in range(count):
         layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
@@ -34,7 +34,7 @@ def _convolutions(channels: int, count: int) -> list[nn.Module]:
 
 
 class SIGGRAPH17(Generator):
-    """From L and a user's hints to ab, without bins."""
+    """The network from L and a user's hints to ab, without bins."""
 
     network = "siggraph17"
     multiple = 8
@@ -55,7 +55,7 @@ class SIGGRAPH17(Generator):
         self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
 
     def compute(self, L: Tensor, temperature: float, hints: Tensor | None = None) -> Prediction:
-        """`forward` for an L whose height and width are divisible by 8; no temperature plays a part."""
+        """Compute `forward` for an L whose height and width are divisible by 8; the temperature has no effect."""
         batch, _, height, width = L.shape
         stage1, stage2, stage3, *rest = (self.get_submodule(stage.name) for stage in _STAGES)
         if hints is None:

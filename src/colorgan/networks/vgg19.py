@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 # Channels out of each 3 x 3 convolution up to conv4_3, 0 for a pooling: the first layers of configuration E.
 _LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512)
-# What its weights were trained with (torchvision's VGG19_Weights.IMAGENET1K_V1.transforms()).
+# The normalization that its weights were trained with (torchvision's VGG19_Weights.IMAGENET1K_V1.transforms()).
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -24,9 +24,9 @@ def _features() -> nn.Sequential:
 
 
 class VGG19(nn.Module):
-    """From RGB to what relu4_3 sees.
+    """The network from RGB to the features of relu4_3.
 
-    `features` has the names and places of torchvision's `features[:25]`.
+    `features` has the names and positions of torchvision's `features[:25]`.
     """
 
     mean: Tensor
@@ -35,7 +35,7 @@ class VGG19(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = _features()
-        # On the CPU also where the layers are built on the meta device, since no file brings these.
+        # On the CPU also if the layers are built on the meta device, since no file holds these.
         for name, values in (("mean", _MEAN), ("std", _STD)):
             self.register_buffer(name, torch.tensor(values, device="cpu")[:, None, None], persistent=False)
 

@@ -1,1 +1,1 @@
-"""Sets at addresses: what of them is kept on this machine, and fetching it before it is needed."""
+"""Sets at addresses: the local cache of their shards, and fetching these before they are needed."""

@@ -1,6 +1,6 @@
-"""The files of a set at an address: fetched when they are asked for, and kept while there is room for them.
+"""The local cache of the files of a set at an address: fetched on demand, and kept while there is room for them.
 
-Processes share what is kept. Nothing but speed depends on it: a shard that was dropped is fetched again.
+Processes share it. It affects nothing but speed: a shard that was evicted is fetched again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from colorgan.locks import locked
 from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
 from colorgan.stores.answers import converting_store_errors
 
-_LEAST = WINDOW_SHARDS + 2  # one that is being fetched, and one for validation
+_LEAST = WINDOW_SHARDS + 2  # beside a window, one being fetched, and one for validation
 _CHUNK_BYTES = 16 << 20
-_WAIT_S = 0.1  # between two looks at what another process holds
-_DONE_NS = 10 * 365 * 86400 * 10**9  # so much older is a shard made that nobody needs now: it goes first
+_WAIT_S = 0.1  # between two tries to get what another process holds
+_DONE_NS = 10 * 365 * 86400 * 10**9  # a released shard's time of use is set back by this, so that it is evicted first
 _ADVICE = "Copy the set there again, whole."
 _UNFINISHED = ".colorgan-*"
 
@@ -35,22 +35,22 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class ShardCache:
-    """A set at an address, and what this machine keeps of it.
+    """The local cache of a set at an address.
 
-    What fetches takes a `check`, which is called between pieces and while others are waited for, and raises to end it.
-    Else it raises:
+    Methods that fetch take a `check`, which is called between pieces and while waiting for other processes, and may
+    raise to stop. They raise:
 
-    - SetError: there is no such file, or not the one that the set was written with.
-    - StorageError: the store refuses, or does not answer.
-    - OutputError: nothing can be kept.
+    - SetError: the file is missing, or not the one that the set was written with.
+    - StorageError: the store refuses access, or does not answer.
+    - OutputError: the cache cannot be written.
 
     Attributes:
-        address: the set's.
-        folder: for its files, one of several sets' beside each other.
+        address: the set's address.
+        folder: the cache's folder for this set, beside those of other sets.
         hashes: the SHA-256 of each of its files, by name.
         sizes: the bytes of each of its shards, by name.
-        limit_bytes: of the shards of all sets together.
-        processes: of this machine that share it.
+        limit_bytes: the limit on the cached shards of all sets together.
+        processes: the number of processes on this machine that share it.
     """
 
     address: str
@@ -62,17 +62,17 @@ class ShardCache:
 
     @classmethod
     def connect(cls, address: str, kept: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
-        """Look at a set, and bring its description into a folder below `kept`, that of all sets.
+        """Read a set's description, and write it to the set's folder in `kept`, the cache folder of all sets.
 
         Raises:
-            UsageError: no such place, no connection is allowed, or a limit that is too low; and as above.
+            UsageError: the address is no set's, connections are not allowed, or the limit is too low; and as above.
         """
         address = whole_address(address).rstrip("/")
         if address.partition(":")[0] in WEB:
             found = f"{shown_address(address)}: a web server lists none"
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
-        sizes = _shard_sizes(address)  # first: what a store answers to this says why it refuses
+        sizes = _shard_sizes(address)  # first, as a store's answer to this tells best why it refuses
         text = read_bytes(f"{address}/{SET_FILE}")
         description = parse_description(text, shown_address(address))
         hashes = description.get("sha256")
@@ -86,10 +86,10 @@ class ShardCache:
         return cache
 
     def check(self, name: str, end: int) -> None:
-        """Make sure that a shard of at least `end` bytes is at the address, and can be told from another one.
+        """Check that a shard of at least `end` bytes is at the address, and its SHA-256 is known.
 
         Raises:
-            SetError: it is not.
+            SetError: one of them is not so.
         """
         expected = f"a shard of at least {end} bytes at {shown_address(self.address)}/{name}"
         if name not in self.sizes:
@@ -114,11 +114,11 @@ class ShardCache:
 
     @property
     def room(self) -> int:
-        """How many shards each process may have here for its training at once; one more is for validation."""
+        """How many shards each process may have cached for training at once; one more is for validation."""
         return max(1, self.limit_bytes // (self.processes * self._largest_bytes) - 1)
 
-    def bring(self, name: str, check: Check = lambda: None) -> None:
-        """Fetch a file that is no shard, unless it is here; it is kept for good."""
+    def fetch_file(self, name: str, check: Check = lambda: None) -> None:
+        """Fetch a file that is no shard, unless it is cached; it is never evicted."""
         path = self.folder / name
         with self._writing():
             if os.path.exists(path) and sha256_of(path) == self.hashes.get(name):
@@ -129,7 +129,7 @@ class ShardCache:
                 self._download(name, size, file, check)
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a shard, which is fetched where it is not here."""
+        """Open a shard, which is fetched if it is not cached."""
         path = self.folder / name
         while True:
             try:
@@ -137,37 +137,37 @@ class ShardCache:
             except FileNotFoundError:
                 self.fetch(name)
                 continue
-            self._date(name)
+            self._touch(name)
             return file
 
     def fetch(self, name: str, check: Check = lambda: None) -> None:
-        """Bring a shard here, unless it is; the shards that were longest not used make room for it."""
+        """Fetch a shard, unless it is cached; the least recently used shards are evicted to make room."""
         path = self.folder / name
-        if self._date(name):
+        if self._touch(name):
             return
         with self._writing(), _exclusive(path.with_suffix(".lock"), check), ExitStack() as held:
-            if os.path.exists(path):  # another process brought it meanwhile
+            if os.path.exists(path):  # another process fetched it meanwhile
                 return
-            while not (file := self._begun(path, held)):
+            while not (file := self._reserve(path, held)):
                 check()
                 time.sleep(_WAIT_S)
             self._download(name, self.sizes[name], file, check)
 
     def release(self, name: str) -> None:
-        """Let a shard be among the first to go; whoever uses it after all keeps it."""
-        self._date(name, time.time_ns() - _DONE_NS)
+        """Let a shard be evicted first, unless it is used again."""
+        self._touch(name, time.time_ns() - _DONE_NS)
 
-    def _date(self, name: str, used_ns: int = 0) -> bool:
-        """Note when a shard was used, now where nothing else is said; gives whether it is here."""
+    def _touch(self, name: str, used_ns: int = 0) -> bool:
+        """Record when a shard was used, by default now; return whether it is cached."""
         path, used_ns = self.folder / name, used_ns or time.time_ns()
         try:
             os.utime(path, ns=(used_ns, used_ns))
-        except OSError:  # it is another user's, or not there
+        except OSError:  # it is another user's, or missing
             return os.path.exists(path)
         return True
 
-    def _begun(self, path: Path, held: ExitStack) -> IO[bytes] | None:
-        """Take the room for a shard, in an unfinished file of its size; None while others' take too much."""
+    def _reserve(self, path: Path, held: ExitStack) -> IO[bytes] | None:
+        """Reserve room for a shard by an unfinished file of its size; return None while others' take too much."""
         size = self.sizes[path.name]
         with _exclusive(self.folder.parent / "room.lock"):
             if not _make_room(self.folder.parent, self.limit_bytes - size):
@@ -206,7 +206,7 @@ def _shard_sizes(address: str) -> dict[str, int]:
 
 @contextmanager
 def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
-    """Hold a lock file, once no other process does."""
+    """Wait for a lock file that another process holds, and hold it."""
     with ExitStack() as held:
         while True:
             try:
@@ -219,16 +219,16 @@ def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
 
 
 def _make_room(kept: Path, limit_bytes: int) -> bool:
-    """Remove the shards that were longest not used, and say whether all that stays is within a limit.
+    """Evict the least recently used shards; return whether the rest is within a limit.
 
-    Unfinished ones of other processes stay.
+    Unfinished ones of other processes are kept.
     """
     for folder in kept.iterdir():
         remove_leftovers(folder)
     stats = []
     for pattern in ("*/*.tar", f"*/{_UNFINISHED}"):
         for path in kept.glob(pattern):
-            with suppress(FileNotFoundError):  # its process has just finished it
+            with suppress(FileNotFoundError):  # its process has just renamed it
                 stat = path.stat()
                 stats.append((stat.st_mtime_ns, stat.st_size, path))
     total = sum(size for _, size, _ in stats)
@@ -236,7 +236,7 @@ def _make_room(kept: Path, limit_bytes: int) -> bool:
         if total <= limit_bytes:
             break
         if path.suffix == ".tar":
-            with suppress(OSError):  # Windows removes none that is open
+            with suppress(OSError):  # Windows cannot remove an open file
                 path.unlink()
                 total -= size
     return total <= limit_bytes
