@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.guided_filter import apply_linear_model, lines
+from colorgan.colorize.guided_filter import apply_linear_model, fit_linear_model
 from colorgan.colorize.uncertainty import confidence
 from colorgan.data.photoset import PhotoSet
 from colorgan.files import atomic_write
@@ -42,7 +42,7 @@ def observed(colorizer: Colorizer, image: Image.Image) -> tuple[Tensor, Tensor, 
     read = colorizer.engine.run(seen[None, None], colorizer.info.temperature, lambda found: (found.ab, found.logits))
     ab, logits = read[0]
     if colorizer.info.edges:
-        large = apply_linear_model(lab[0], lines(seen, ab))
+        large = apply_linear_model(lab[0], fit_linear_model(seen, ab))
     else:
         large = F.interpolate(ab[None], (side, side), mode="bilinear", align_corners=False)[0]
     came_true = ((large - lab[1:]).norm(dim=0) <= WITHIN).float()

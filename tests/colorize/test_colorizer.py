@@ -16,7 +16,7 @@ import colorgan
 from colorgan.color.lab import rgb_to_lab
 from colorgan.colorize import upsample
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.engine import Engine, Place
+from colorgan.colorize.engine import Engine, LoadedGenerator
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.colorize.prediction import PredictedColors, network_size
 from colorgan.errors import DeviceError, PhotoError, UsageError
@@ -99,7 +99,7 @@ def test_the_network_sees_the_render_size_of_the_model_or_of_the_call(painter: C
     painter.colorize(half_and_half(200, 100))
     painter.colorize(half_and_half(100, 200), render_size=48)
     painter.colorize(half_and_half(8, 8), render_size=16)
-    network = painter.engine.place.generator
+    network = painter.engine.primary.generator
     assert isinstance(network, Painter)
     assert [shape for shape, _, _ in network.seen] == [(1, 1, 32, 64), (1, 1, 96, 48), (1, 1, 16, 16)]
     assert all(low >= 0 and high <= 100 and high > 50 for _, low, high in network.seen)
@@ -216,7 +216,7 @@ def test_no_memory_for_the_network_fails_the_photo_and_never_leaves_it_gray(
     def too_much(*args: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(tiny.engine.place.generator, "forward", too_much)
+    monkeypatch.setattr(tiny.engine.primary.generator, "forward", too_much)
     with pytest.raises(PhotoError, match="not enough memory"):
         tiny.colorize(half_and_half())
 
@@ -258,7 +258,7 @@ def test_fit_square_agrees_with_the_published_demo(tiny_model: Path) -> None:
 
 def test_fit_square_shows_the_network_a_square(painter: Colorizer) -> None:
     painter.colorize(half_and_half(200, 100), fit="square")
-    network = painter.engine.place.generator
+    network = painter.engine.primary.generator
     assert isinstance(network, Painter)
     assert network.seen[0][0] == (1, 1, 32, 32)
 
@@ -297,8 +297,8 @@ def test_no_memory_for_the_result_on_a_gpu_goes_on_on_the_cpu_with_a_word(
         return render(*args, device=device, **options)
 
     monkeypatch.setattr(upsample, "render", too_much)
-    place = Place(tiny.engine.place.generator, torch.device("cuda"))
-    on_gpu = Colorizer(tiny.info, Engine(place, tiny.engine.place, words.append, most=4))
+    loaded = LoadedGenerator(tiny.engine.primary.generator, torch.device("cuda"))
+    on_gpu = Colorizer(tiny.info, Engine(loaded, tiny.engine.primary, words.append, max_batch=4))
     assert np.array_equal(on_gpu.finish(photo, colors, rendering), wanted)
     assert len(words) == 1
     assert "the CPU" in words[0]

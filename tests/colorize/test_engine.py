@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from colorgan.colorize.engine import CPU, Engine, Place, Results
+from colorgan.colorize.engine import CPU, Engine, LoadedGenerator, Results
 from colorgan.errors import PhotoError
 from colorgan.models.loading import load_model
 from colorgan.networks.eccv16 import ECCV16
@@ -49,14 +49,14 @@ def ab(prediction: Prediction) -> Results:
 
 def engine(device_fits: int, cpu_fits: int = 1, **options: Any) -> tuple[Engine, list[str]]:
     words: list[str] = []
-    places = Place(Narrow(device_fits, **options), CPU), Place(Narrow(cpu_fits, **options), CPU)
-    return Engine(*places, words.append, most=4), words
+    loaded = LoadedGenerator(Narrow(device_fits, **options), CPU), LoadedGenerator(Narrow(cpu_fits, **options), CPU)
+    return Engine(*loaded, words.append, max_batch=4), words
 
 
-def shown(place: Place | None) -> list[int]:
-    assert place
-    assert isinstance(place.generator, Narrow)
-    return place.generator.shown
+def shown(loaded: LoadedGenerator | None) -> list[int]:
+    assert loaded
+    assert isinstance(loaded.generator, Narrow)
+    return loaded.generator.shown
 
 
 PHOTOS = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 1, 8, 8)
@@ -70,25 +70,25 @@ def assert_all_right(results: list[Results | PhotoError]) -> None:
 def test_photos_share_batches_and_keep_their_order() -> None:
     colored, words = engine(device_fits=4)
     assert_all_right(colored.run(PHOTOS, 1.0, ab))
-    assert (shown(colored.place), words) == ([4, 2], [])
+    assert (shown(colored.primary), words) == ([4, 2], [])
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__ + str(error)[:4])
 def test_out_of_memory_halves_the_batch_with_a_word_and_does_not_try_that_much_again(error: BaseException) -> None:
     colored, words = engine(device_fits=2, error=error)
     assert_all_right(colored.run(PHOTOS, 1.0, ab))
-    assert shown(colored.place) == [4, 2, 2, 2]
+    assert shown(colored.primary) == [4, 2, 2, 2]
     assert_all_right(colored.run(PHOTOS, 1.0, ab))
-    assert shown(colored.place)[4:] == [2, 2, 2]
+    assert shown(colored.primary)[4:] == [2, 2, 2]
     assert len(words) == 1
     assert "4 photos at once" in words[0]
-    assert shown(colored.reserve) == []
+    assert shown(colored.cpu_fallback) == []
 
 
 def test_out_of_memory_for_one_photo_goes_on_on_the_cpu_with_a_word() -> None:
     colored, words = engine(device_fits=0)
     assert_all_right(colored.run(PHOTOS, 1.0, ab))
-    assert shown(colored.reserve) == [1] * 6
+    assert shown(colored.cpu_fallback) == [1] * 6
     assert "the CPU" in words[-1]
 
 
@@ -101,7 +101,7 @@ def test_out_of_memory_on_the_cpu_too_is_a_photo_with_a_reason() -> None:
 
 def test_a_cpu_without_memory_tries_the_next_photo_again() -> None:
     narrow = Narrow(0)
-    colored = Engine(Place(narrow, CPU), None, pytest.fail, most=1)
+    colored = Engine(LoadedGenerator(narrow, CPU), None, pytest.fail, max_batch=1)
     assert isinstance(colored.run(PHOTOS[:1], 1.0, ab)[0], PhotoError)
     narrow.fits = 1
     assert_all_right(colored.run(PHOTOS, 1.0, ab))
@@ -120,8 +120,8 @@ def norms(generator: Generator) -> int:
 def test_norms_are_folded_where_the_network_allows_it(small_network: Generator) -> None:
     other = copy.deepcopy(small_network)
     other.can_fold = False
-    assert norms(Engine.start(small_network, CPU, torch.float32, pytest.fail).place.generator) == 0
-    assert norms(Engine.start(other, CPU, torch.float32, pytest.fail).place.generator) == norms(other) > 0
+    assert norms(Engine.start(small_network, CPU, torch.float32, pytest.fail).primary.generator) == 0
+    assert norms(Engine.start(other, CPU, torch.float32, pytest.fail).primary.generator) == norms(other) > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -37,7 +37,7 @@ def photo(*materials: tuple[torch.Tensor, torch.Tensor]) -> Regions:
 
 
 def color_of(colors: torch.Tensor, regions: Regions, column: int) -> torch.Tensor:
-    return colors.T @ regions.belongs[:, 0, column]
+    return colors.T @ regions.membership[:, 0, column]
 
 
 def test_the_same_coat_comes_out_alike_in_two_photos_and_the_sky_is_left_alone() -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from colorgan.comparison.answer import answer, pairs_in_words, where_gray_is_better
+from colorgan.comparison.answer import answer, notes_on_gray, pairs_in_words
 from colorgan.comparison.results import GRAY, ORIGINAL, Difference, Row
 from colorgan.comparison.summary import differences_of
 from colorgan.metrics.bootstrap import interval
@@ -63,7 +63,7 @@ def test_one_model_is_put_beside_gray() -> None:
 
 def test_where_leaving_photos_gray_would_be_better_it_says_so() -> None:
     rows, differences = compared(compact=COMPACT, traded=TRADED)
-    assert where_gray_is_better(rows, differences) == [
+    assert notes_on_gray(rows, differences) == [
         "Leaving the photos gray would be better than compact in PSNR (certain)."
     ]
 
@@ -72,7 +72,7 @@ def test_of_nine_photos_nothing_is_called_better() -> None:
     rows, differences = compared(9, compact=COMPACT, traded=TRADED)
     assert answer(rows, differences, 9) == "9 photos are too few to call a model better: take 30 or more."
     assert not any(each.significant or each.better for each in differences)
-    assert pairs_in_words(rows, differences, 9) == where_gray_is_better(rows, differences) == []
+    assert pairs_in_words(rows, differences, 9) == notes_on_gray(rows, differences) == []
     assert answer(*compared(10, compact=COMPACT, traded=TRADED), 10).startswith("On these 10 photos: compact is best")
 
 

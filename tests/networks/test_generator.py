@@ -51,7 +51,7 @@ def narrowest_reduced(network: nn.Module, run: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize(("name", "shape"), CASES, ids=str)
 def test_no_convolution_that_reduces_gives_a_strip_of_one_pixel(name: str, shape: tuple[int, int]) -> None:
-    generator = engine(name, torch.float32).place.generator
+    generator = engine(name, torch.float32).primary.generator
     assert generator(torch.zeros(1, 1, *shape)).ab.shape == (1, 2, *shape)
     assert narrowest_reduced(generator, lambda: generator(torch.zeros(1, 1, *shape))) >= 2
 

@@ -1,4 +1,4 @@
-"""From gray to color: what the network sees of a photo, what it says of it, and the photo with its colors."""
+"""Color photos: reduce one to the network's input, predict its colors, and merge these with its own lightness."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from colorgan.colorize.encoded import ColorizedPhoto, encode_result, result_suff
 from colorgan.colorize.engine import CPU, Engine
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions, Fit, Unsure
 from colorgan.colorize.palette import Palette, with_true_colors
-from colorgan.colorize.pictures import Given, Picture, color_image, given
+from colorgan.colorize.pictures import LoadedPicture, Picture, color_image, load_picture
 from colorgan.colorize.prediction import PredictedColors, PredictionReader, network_size, steered
-from colorgan.colorize.steering import hint_planes, hold
+from colorgan.colorize.steering import enforce_hints, hint_planes
 from colorgan.colorize.uncertainty import confidence_image
 from colorgan.devices import is_out_of_memory, resolve_device, resolve_precision
 from colorgan.errors import PhotoError, UsageError
@@ -43,7 +43,7 @@ _LEAST_CHROMA = 2.0  # Lab units, on average: below it a photo is gray, as for `
 
 
 class ColorKeywords(TypedDict, total=False):
-    """What `Colorizer.colorize` takes beside the picture."""
+    """The keyword arguments of `Colorizer.colorize`."""
 
     saturation: float
     temperature: float | None
@@ -59,10 +59,10 @@ class ColorKeywords(TypedDict, total=False):
 class Colorizer:
     """A loaded model that colors photos.
 
-    One photo is `shrink`, `predict_batch`, `finish` in a row; whoever has many calls them apart.
+    For one photo, `shrink`, `predict_batch` and `finish` run in a row; to batch photos, call them separately.
 
     Attributes:
-        info: what the model's file says of it.
+        info: metadata from the model's file.
         engine: runs its generator.
     """
 
@@ -80,20 +80,20 @@ class Colorizer:
         notify: Callable[[str], None] = warnings.warn,
         progress: Progress | None = None,
     ) -> Colorizer:
-        """Load a model; a published one is fetched on its first use.
+        """Load a model; a published one is downloaded on its first use.
 
         Args:
             model: its name, or the path of its file.
             device: auto, cpu, cuda, cuda:N or mps.
-            precision: of the convolutions: auto, fp32, bf16 or fp16; auto takes bf16 or fp16 where that is faster.
-            notify: told in words when memory does not suffice and something slower is done instead.
-            progress: called while it is fetched, with the bytes that are here and with those of the whole file where
-                they are known.
+            precision: of the convolutions: auto, fp32, bf16 or fp16; auto takes bf16 or fp16 if that is faster.
+            notify: called with a message when memory does not suffice and something slower is done instead.
+            progress: called during a download with the bytes so far, and with those of the whole file, or None if
+                unknown.
 
         Raises:
             DeviceError: no such device.
             UsageError: no such model, or no such precision.
-            WeightsError: its file is missing or damaged, or not to be fetched.
+            WeightsError: its file is missing or damaged, or cannot be downloaded.
         """
         where = resolve_device(device)
         dtype = resolve_precision(precision, where)
@@ -102,7 +102,7 @@ class Colorizer:
 
     @classmethod
     def of(cls, model: Model) -> Colorizer:
-        """Take a model in memory, in float32 on the CPU; the model stays as it is."""
+        """Make a colorizer of a loaded model, in float32 on the CPU; the model is copied."""
         generator = copy.deepcopy(model.generator).to(CPU)
         return cls(model.info, Engine.start(generator, CPU, torch.float32, warnings.warn))
 
@@ -111,13 +111,13 @@ class Colorizer:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
-        return self.engine.place.device
+        """The device that it computes on."""
+        return self.engine.primary.device
 
     @property
     def batch_size(self) -> int:
-        """How many photos of one size at the network are worth computing together: 1 on a CPU."""
-        return self.engine.most
+        """The largest batch of photos of one input size that pays: 1 on a CPU."""
+        return self.engine.max_batch
 
     def colorize(
         self,
@@ -136,48 +136,48 @@ class Colorizer:
 
         Args:
             image: a path, the bytes of a file, an open file, a PIL image, or an array of (H, W), (H, W, 1) or (H, W, 3)
-                in uint8, uint16 or floats of 0 to 1, sRGB; it stays as it is.
+                in uint8, uint16 or floats of 0 to 1, sRGB; it is not modified.
             saturation: multiplies the colors, 0..4.
-            temperature: of the decoding, 0.01..100; the model's own where None.
-            render_size: the short side at which the network sees it, 16..4096 pixels; the model's own where None.
-            fit: shape, or square as in the demo that ECCV16 was published with.
-            edges: whether colors end at the photo's edges; the model's own choice where None.
+            temperature: of the decoding, 0.01..100; None for the model's own.
+            render_size: short side of the network's input, 16..4096 pixels; None for the model's own.
+            fit: shape keeps the aspect ratio; square squeezes it, as in the demo that ECCV16 was published with.
+            edges: whether colors end at the photo's edges; None for the model's own choice.
             unsure: keep, or gray to leave regions gray whose colors the network does not know.
-            hints: colors for places of it.
-            like: a picture in color: what is like something in it takes its colors.
+            hints: colors for points of it.
+            like: a picture in color; regions similar to its regions take their colors.
 
         Returns:
-            For an array one of (H, W, 3) of its type. Else a PIL image of the same size, upright where EXIF said that
-            it lay: RGB, or RGBA where it had transparency, sRGB by its profile, with the resolution in its `info`.
+            For an array, an array of (H, W, 3) of its type. Else a PIL image of the same size, upright by EXIF: RGB, or
+            RGBA if it has transparency, with an sRGB profile and the resolution in its `info`.
 
         Raises:
-            TypeError: no such picture.
-            PhotoError: a picture that cannot be read, or too large for the memory; a hint outside of it.
+            TypeError: `image` is of another type.
+            PhotoError: the picture cannot be read, or memory does not suffice; a hint lies outside it.
             UsageError: a value out of its range; it is a ValueError too.
         """
         rendering = ColorizeOptions(
             saturation, temperature, render_size, fit, edges=edges, unsure=unsure, hints=tuple(hints)
         )
         picture, colors = self._predicted(image, rendering, like)
-        return picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth))
+        return picture.to_output(self.finish(picture.photo, colors, rendering, picture.bit_depth))
 
     def colorize_bytes(
         self, data: bytes, *, name: str = "", options: ColorizeOptions = ColorizeOptions()
     ) -> ColorizedPhoto:
         """Color a photo as `colorgan colorize` does, from the bytes of its file to those of the result's.
 
-        All that the command does for a photo is done: it is set upright, its profile and 16 bits are heeded, and what
-        its file said is kept. No file is touched; options and result can be pickled.
+        As by the command, the photo is turned upright, its profile and 16 bits are honored, and its metadata is kept.
+        No file is touched; options and result can be pickled.
 
         Args:
             data: of the photo's file.
-            name: of that file: its suffix says what kind the result is of, where the options keep the photo's.
+            name: of that file; its suffix gives the result's format, if the options keep the photo's.
             options: of the photo.
 
         Raises:
-            PhotoError: it cannot be read or encoded, or is too large for the memory.
-            UsageError: something that needs bins, of a network that has none.
-            OutputError: 16 bits without tifffile.
+            PhotoError: it cannot be read or encoded, or memory does not suffice.
+            UsageError: an option needs bins, which the network does not have.
+            OutputError: 16 bits need tifffile, which is not installed.
         """
         photo = with_hints(read(io.BytesIO(data), ReadOptions(options.max_megapixels), name=name), options)
         colors = self.predict(photo, options)
@@ -186,38 +186,38 @@ class Colorizer:
     def colorize_variants(
         self, image: Picture, count: int, *, seed: int = 0, **options: Unpack[ColorKeywords]
     ) -> list[Any]:
-        """Color a picture in several plausible ways, out of one forward pass.
+        """Color a picture in several plausible ways, by one forward pass.
 
         Args:
-            image: as for `colorize`, which also says what is given back.
-            count: how many, 1..16; the first is what `colorize` gives.
+            image: as for `colorize`; so are the returned pictures.
+            count: number of colorings, 1..16; the first is what `colorize` returns.
             seed: of the others; the same seed gives the same ones.
-            options: all others of `colorize`; hints hold in each.
+            options: all others of `colorize`; every coloring follows the hints.
 
         Raises:
-            PhotoError: a picture of a mode that is not known, or too large for the memory.
+            PhotoError: as `colorize`.
             UsageError: a value out of its range, or a network without bins.
         """
         rendering = _rendering(options, variants=count, seed=seed)
         picture, colors = self._predicted(image, rendering, options.get("like"))
         return [
-            picture.give_back(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
+            picture.to_output(self.finish(picture.photo, colors, rendering, picture.bit_depth, variant=number))
             for number in range(count)
         ]
 
     def confidence(self, image: Picture, **options: Unpack[ColorKeywords]) -> Image.Image:
-        """Tell how sure the network is of a picture's colors.
+        """Return a map of the network's confidence in a picture's colors.
 
         Args:
             image: as for `colorize`.
-            options: all others of `colorize`; where hints reach, it is surer.
+            options: all others of `colorize`; hints raise the confidence around them.
 
         Returns:
-            A small gray picture of like shape: how likely the true color is within 10 ab units of the predicted one,
-            from black (never) to white (always).
+            A small gray picture of the same aspect ratio: the probability that the true color is within 10 ab units of
+            the predicted one, from black (0) to white (1).
 
         Raises:
-            PhotoError: a picture of a mode that is not known, or too large for the memory.
+            PhotoError: as `colorize`.
             UsageError: a value out of its range, or a network without bins.
         """
         _, colors = self._predicted(image, _rendering(options, confidence=True), options.get("like"))
@@ -226,17 +226,17 @@ class Colorizer:
 
     def _predicted(
         self, image: Picture, rendering: ColorizeOptions, like: Picture | None
-    ) -> tuple[Given, PredictedColors]:
-        """A picture and its colors, by the palette of another where there is one."""
-        picture = given(image, rendering.hints)
+    ) -> tuple[LoadedPicture, PredictedColors]:
+        """Load a picture and predict its colors, by the palette of the picture `like` if there is one."""
+        picture = load_picture(image, rendering.hints)
         return picture, self.predict(picture.photo, rendering, None if like is None else self.palette_of(like))
 
     def predict(self, photo: Photo, rendering: ColorizeOptions, palette: Palette | None = None) -> PredictedColors:
-        """Predict the colors of one photo; by a palette where one is given.
+        """Predict the colors of one photo; by a palette, if one is given.
 
         Raises:
-            PhotoError: memory does not suffice, or the network makes no numbers of it.
-            UsageError: something that needs bins, of a network that has none.
+            PhotoError: memory does not suffice, or the network's output is not finite.
+            UsageError: an option needs bins, which the network does not have.
         """
         (colors,) = self.predict_batch(self.shrink(photo, rendering)[None], rendering, palette=palette)
         if isinstance(colors, PhotoError):
@@ -244,10 +244,10 @@ class Colorizer:
         return colors
 
     def palette_of(self, reference: Picture) -> Palette:
-        """The palette of a picture in color, for `like`; that of a path is kept.
+        """Compute the palette of a picture in color, for `like`; it is cached if the picture is given by path.
 
         Raises:
-            UsageError: it cannot be read or has no colors, or the network tells no regions apart.
+            UsageError: it cannot be read or has no colors, or the network does not support regions.
         """
         key = str(reference) if isinstance(reference, str | os.PathLike) else ""
         if key in self._palettes:
@@ -272,11 +272,11 @@ class Colorizer:
         return palette
 
     def ends_at_edges(self, rendering: ColorizeOptions) -> bool:
-        """Whether colors end at the photo's edges: as was asked for, else as the model has it."""
+        """Whether colors end at the photo's edges: by the options, else by the model's metadata."""
         return self.info.edges if rendering.edges is None else rendering.edges
 
     def shrink(self, photo: Photo, rendering: ColorizeOptions) -> Tensor:
-        """Reduce a photo to what the network sees of it; photos that come out in one size can share a batch.
+        """Reduce a photo to the network's input; photos with inputs of one size can share a batch.
 
         Returns:
             L: (1, h, w), 0..100; or (4, h, w) of a photo with hints, as `Generator.forward` takes them.
@@ -302,24 +302,24 @@ class Colorizer:
         with_regions: bool = False,
         palette: Palette | None = None,
     ) -> list[PredictedColors | PhotoError]:
-        """Predict the colors of photos that have one size at the network.
+        """Predict the colors of photos with inputs of one size.
 
-        Where memory is short, fewer are computed at once, and then on the CPU, and `notify` is told.
+        If memory is short, smaller batches are computed, and finally single photos on the CPU; `notify` is called.
 
         Args:
-            L: (B, 1, h, w), 0..100, on the CPU; or (B, 4, h, w), as `shrink` gives it.
-            rendering: its saturation is left to `finish`.
-            with_confidence: tell how sure the network was, where it has bins; with `rendering.confidence` it must.
-            with_regions: divide each photo into regions of like features.
-            palette: that their colors are to be of; that of `rendering.like` where None.
+            L: (B, 1, h, w), 0..100, on the CPU; or (B, 4, h, w), as returned by `shrink`.
+            rendering: the options; `finish` applies the saturation.
+            with_confidence: also return confidence if the network has bins; `rendering.confidence` requires it.
+            with_regions: divide each photo into regions of similar features.
+            palette: the palette that the colors are adapted to; None for that of `rendering.like`.
 
         Returns:
-            One for each photo, in their order. On a CPU a photo's colors have the same bits in whatever batch it was;
-            elsewhere they differ by rounding. In place of a photo that memory does not suffice for, or that the network
-            makes no numbers of: the reason.
+            One for each photo, in order. On a CPU a photo's colors are bit-identical in every batch; on other devices
+            they differ by rounding. In place of a photo for which memory does not suffice, or for which the network's
+            output is not finite: the error.
 
         Raises:
-            UsageError: something that needs bins, or regions, of a network that has none.
+            UsageError: an option needs bins or regions, which the network does not have.
         """
         if palette is None and rendering.like:
             palette = self.palette_of(rendering.like)
@@ -339,7 +339,7 @@ class Colorizer:
     def finish(
         self, photo: Photo, colors: PredictedColors, rendering: ColorizeOptions, bit_depth: int = 8, *, variant: int = 0
     ) -> Samples:
-        """Give a photo the colors that were predicted for it with these options, as one of its variants, from 0.
+        """Render a photo in the colors that were predicted for it with these options; `variant` counts from 0.
 
         Returns:
             (H, W, 3) sRGB, uint8 or uint16.
@@ -349,8 +349,8 @@ class Colorizer:
         """
         ab = colors.variants[variant]
         if photo.hints is not None:
-            is_steered = self.engine.place.generator.takes_hints
-            ab = hold(ab, photo, colors.seen, colors.guide, rendering.saturation, is_steered)
+            is_steered = self.engine.primary.generator.takes_hints
+            ab = enforce_hints(ab, photo, colors.seen, colors.guide, rendering.saturation, is_steered)
         paint = partial(
             upsample.render,
             photo.lightness,
@@ -375,7 +375,7 @@ class Colorizer:
 
 
 def _rendering(keywords: ColorKeywords, **more: Any) -> ColorizeOptions:
-    """The options among the keywords, and more of them; `like` is none."""
+    """Make options of the keywords and of more of them; `like` is dropped, as it may be a picture in memory."""
     named: dict[str, Any] = {**keywords, "hints": tuple(keywords.get("hints", ())), **more}
     named.pop("like", None)
     return ColorizeOptions(**named)

@@ -1,4 +1,4 @@
-"""A photo with its hints, and its result as encoded bytes; no file of a result is touched."""
+"""Attach hints to a photo, and encode its result to bytes; no output file is touched."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ColorizedPhoto:
 
     Attributes:
         data: of the file.
-        suffix: of its format, with its full stop.
-        warnings: what a user should know about the photo or its result, in words.
+        suffix: of its format, with the dot.
+        warnings: what a user should know about the photo or its result.
         had_color: whether the photo was in color already.
-        sidecars: what else was asked for, as the bytes of further files: by the suffix of their names' stems, which has
-            a file's suffix of its own where that is not `suffix`.
+        sidecars: the bytes of further files (confidence, variants) by what is appended to the result's stem; `suffix`
+            follows, unless the key has a file suffix itself.
     """
 
     data: bytes
@@ -47,10 +47,10 @@ def with_hints(
     files: Sequence[str] | None = None,
     read: Callable[[str], bytes] = read_hints_file,
 ) -> Photo:
-    """The photo with the hints of the options and of files; without `files`, of the one that the options name.
+    """Attach the hints of the options and of `files` to a photo; without `files`, of the file that the options name.
 
     Raises:
-        PhotoError: hints that cannot be read, or do not fit it.
+        PhotoError: hints cannot be read, or do not fit the photo.
     """
     if files is None:
         files = options.hints_files
@@ -59,7 +59,7 @@ def with_hints(
 
 
 def result_suffix(name: str, photo: Photo, options: ColorizeOptions) -> str:
-    """The suffix of a photo's result: the one asked for, else by the name of its file, else by what it is."""
+    """Return the suffix of a photo's result: by the options, else by its file's name, else by its format."""
     suffix = split_name(name)[1].lower()
     if options.suffix:
         return options.suffix
@@ -69,11 +69,11 @@ def result_suffix(name: str, photo: Photo, options: ColorizeOptions) -> str:
 def encode_result(
     colorizer: Colorizer, photo: Photo, colors: PredictedColors, options: ColorizeOptions, suffix: str
 ) -> ColorizedPhoto:
-    """Give a photo its colors, and encode it with all that is asked for; the suffix is a key of `PHOTO_SUFFIXES`.
+    """Render a photo, and encode it with the sidecars that the options ask for; `suffix` is a key of `PHOTO_SUFFIXES`.
 
     Raises:
-        PhotoError: the picture does not fit the format, or the memory.
-        OutputError: 16 bits without tifffile.
+        PhotoError: the picture does not fit the format, or memory does not suffice.
+        OutputError: 16 bits need tifffile, which is not installed.
         UsageError: the format is only read.
     """
     format_name = PHOTO_SUFFIXES[suffix]

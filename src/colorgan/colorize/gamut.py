@@ -1,7 +1,8 @@
-"""From Lab to linear sRGB, in few passes over tensors that stay in the cache, and into the gamut of sRGB.
+"""Convert Lab to linear sRGB, in few passes over tensors that fit the CPU cache, and map colors into the gamut.
 
-Lab's f is carried less its knee (6/29), where the inverse of f changes from a line to a cube, and scaled by the cube
-root of `STEPS`, so that linear light comes out in steps of 1 / `STEPS`: the place in a table of levels.
+Lightness and ab are held as shares of Lab's f, "scaled": f less its knee (6/29), where the inverse of f changes from a
+line to a cube, times the cube root of `LINEAR_STEPS`. So linear light comes out as 0..`LINEAR_STEPS`, the index in a
+table of levels.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from torch import Tensor
 
 from colorgan.color.lab import RGB_FROM_XYZ, WHITE
 
-LINEAR_STEPS = 65535  # linear light from 0 to 1: near black, where sRGB is steepest, a level of 255 is 20 steps wide
+LINEAR_STEPS = 65535  # of linear light, 0..1: near black, where sRGB is steepest, a level of 255 is 20 steps wide
 _SCALE = LINEAR_STEPS ** (1 / 3)
 _KNEE = 6 / 29  # CIE 15
-_SLOPE = 3 * _KNEE**2 * _SCALE**2  # of the line, which continues below the knee
+_SLOPE = 3 * _KNEE**2 * _SCALE**2  # of the line, which applies below the knee
 _THRICE_KNEE = 3 * _KNEE * _SCALE
 _AT_KNEE = _KNEE**3 * LINEAR_STEPS
-_NOTHING = -_KNEE * _SCALE
+_F_OF_ZERO = -_KNEE * _SCALE  # scaled f of no light
 
-_TOLERANCE = 0.5  # steps outside the gamut that need no clipping: they are cut off with what follows the point
-# Steps outside the gamut that are clipped: less than half a level of 255, which is 20 steps wide at black and 580 at
-# white. Rounding alone puts a color of sRGB so far outside; to take chroma from it could change it beyond recognition,
-# since along some hues (yellow, at the light end) sRGB ends, and begins again.
+_TOLERANCE = 0.5  # steps outside the gamut that truncation to integers absorbs
+# Steps outside the gamut up to which channels are clipped: less than half a level of 255, which is 20 steps wide at
+# black and 580 at white. Rounding alone can put a color of sRGB this far outside; to reduce its chroma could change it
+# beyond recognition, since along some hues (yellow, at the light end) sRGB ends, and begins again.
 _BELOW, _ABOVE = 9.0, 280.0
 
-# Linear RGB = Y + _FROM_X (X - Y) + _FROM_Z (Z - Y), with XYZ relative to white. Rows of the matrix add up to 1 when
-# white is white, so this is the whole of it, and where X = Y = Z the three channels are equal to the last bit.
+# Linear RGB = Y + _FROM_X (X - Y) + _FROM_Z (Z - Y), with XYZ relative to white. As each row of the matrix sums to 1,
+# this is the whole matrix, and where X = Y = Z the three channels are equal to the last bit.
 _RELATIVE = RGB_FROM_XYZ * WHITE
 _RELATIVE = _RELATIVE / _RELATIVE.sum(dim=1, keepdim=True)
 _FROM_X: tuple[float, ...] = tuple(_RELATIVE[:, 0].tolist())
@@ -36,43 +37,43 @@ _FROM_Z: tuple[float, ...] = tuple(_RELATIVE[:, 2].tolist())
 
 
 def scaled_lightness(L: Tensor) -> Tensor:
-    """What `Mixer` takes for L of 0..100: f of it, less the knee, scaled."""
+    """Convert L, 0..100, to scaled f, for `Mixer`."""
     return L.add(16.0).mul_(1.0 / 116.0).sub_(_KNEE).mul_(_SCALE)
 
 
 def scaled_ab(ab: Tensor) -> Tensor:
-    """What `Mixer` takes for ab in Lab units, (2, ...): their shares of f, scaled."""
+    """Convert ab in Lab units, (2, ...), to their scaled contributions to f, for `Mixer`."""
     shares = torch.tensor([_SCALE / 500.0, -_SCALE / 200.0], device=ab.device)
     return ab * shares.view(2, *[1] * (ab.dim() - 1))
 
 
-def scaled_lines(lines: Tensor) -> Tensor:
-    """What turns lightness as it is carried into ab as it is: (4, ...) slopes and offsets of L, likewise.
+def scaled_linear_model(fitted: Tensor) -> Tensor:
+    """Convert the slopes and offsets, (4, ...), that give ab from L to those that give scaled ab from scaled lightness.
 
-    L = 116 (light / scale + knee) - 16, so that slope L + offset is again a line of the light.
+    L = 116 (light / scale + knee) - 16, so slope L + offset is linear in the scaled lightness too.
     """
-    slopes, offsets = lines[:2], lines[2:]
+    slopes, offsets = fitted[:2], fitted[2:]
     return torch.cat([scaled_ab(slopes) * (116.0 / _SCALE), scaled_ab(offsets + slopes * (116.0 * _KNEE - 16.0))])
 
 
 class Mixer:
-    """Turns lightness and ab, as they are carried, into linear sRGB, inside tensors of its own for so many pixels."""
+    """Converts scaled lightness and ab to linear sRGB, in preallocated buffers for up to `pixels` pixels."""
 
     def __init__(self, pixels: int, device: torch.device) -> None:
         self._planes = torch.empty(5, pixels, device=device)  # for steps in between
         self._linear = torch.empty(3, pixels, device=device)
 
     def mix(self, light: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        """Convert (n,) of each, as carried.
+        """Convert scaled lightness, a and b, (n,) each.
 
         Returns:
-            (3, n) linear sRGB in steps, outside 0..STEPS where sRGB has no such color; overwritten by the next call.
+            (3, n) linear sRGB in steps; outside 0..LINEAR_STEPS if out of gamut. The next call overwrites it.
         """
         planes = self._planes[:, : len(light)]
         x, y, z, scratch = planes[0], planes[1], planes[2], planes[3:]
         _light_of(torch.add(light, a, out=x), x, scratch)
-        # A Z below none at all is taken for none, as scikit-image does: far outside, and clipped channels show it.
-        _light_of(torch.add(light, b, out=z).clamp_(min=_NOTHING), z, scratch)
+        # A negative Z is taken for 0, as scikit-image does; it matters for colors far out of gamut that are clipped.
+        _light_of(torch.add(light, b, out=z).clamp_(min=_F_OF_ZERO), z, scratch)
         _light_of(light, y, scratch)
         x.sub_(y)
         z.sub_(y)
@@ -84,7 +85,7 @@ class Mixer:
 
 
 def _light_of(f: Tensor, out: Tensor, scratch: Tensor) -> None:
-    """Undo f, less the light at the knee: t^2 (t + 3 knee) + slope f, with t = max(f, 0). `out` may be `f`."""
+    """Invert scaled f, less the light at the knee: t^2 (t + 3 knee) + slope f, with t = max(f, 0). `out` may be `f`."""
     above = torch.clamp(f, min=0.0, out=scratch[0])
     line = torch.mul(f, _SLOPE, out=out)
     square = torch.mul(above, above, out=scratch[1])
@@ -92,7 +93,7 @@ def _light_of(f: Tensor, out: Tensor, scratch: Tensor) -> None:
 
 
 def is_inside(linear: Tensor) -> bool:
-    """Whether sRGB has all the colors of (3, n)."""
+    """Whether all colors of (3, n) are in the gamut of sRGB."""
     for channel in linear:
         low, high = channel.aminmax()
         if float(low) < -_TOLERANCE or float(high) > LINEAR_STEPS + _TOLERANCE:
@@ -101,15 +102,15 @@ def is_inside(linear: Tensor) -> bool:
 
 
 def _is_outside(linear: Tensor, below: float = 0.0, above: float = 0.0) -> Tensor:
-    """Which colors of (3, n) are outside by more than so many steps: (n,) bool."""
+    """Return which colors of (3, n) are out of gamut by more than so many steps: (n,) bool."""
     return (linear.amin(dim=0) < -below) | (linear.amax(dim=0) > LINEAR_STEPS + above)
 
 
 def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
-    """Take chroma from the colors that sRGB does not have until it has them, at their own L and hue.
+    """Reduce the chroma of colors out of gamut until they are in it, at constant L and hue.
 
-    Clipping each channel instead would shift hues, and end in flat blotches. `linear`, (3, n), as mixed of the others,
-    (n,) as carried, is changed in place.
+    Clipping each channel instead would shift hues, and give flat blotches. `linear`, (3, n), mixed of the scaled
+    lightness, a and b, (n,) each, is changed in place.
     """
     outside = torch.nonzero(_is_outside(linear, _BELOW, _ABOVE))[:, 0]
     clip(linear)
@@ -120,22 +121,22 @@ def reduce_chroma(linear: Tensor, light: Tensor, a: Tensor, b: Tensor) -> None:
     factor = _most_chroma(light, a, b, size).div_(size)
     mixer = Mixer(len(outside), linear.device)
     mixed = mixer.mix(light, a.mul_(factor), b.mul_(factor))
-    clip(mixed)  # what the table leaves outside
+    clip(mixed)  # the table is interpolated, so some remain slightly outside
     for channel, inside in zip(linear, mixed, strict=True):
         channel.index_copy_(0, outside, inside)
 
 
 def clip(linear: Tensor) -> None:
-    """Clip each channel of (3, n) to what sRGB has."""
+    """Clip each channel of (3, n) to the gamut."""
     for channel in linear:
         channel.clamp_(0.0, float(LINEAR_STEPS))
 
 
-# --- the edge of the gamut -----------------------------------------------------------------------------------
+# --- the boundary of the gamut -------------------------------------------------------------------------------
 
-# Chroma is measured as |a| + |b|, both as carried, and hue by how it is shared out between them: 0..4, once round. All
-# this only multiplies and adds, and any measure does as long as the table was made with it.
-_LIGHTS, _HUES = 129, 512  # as fine as this, no channel is off by more than a level but where the edge has a crack
+# Chroma is measured as |a| + |b|, both scaled, and hue as the position on that diamond, 0..4. This only multiplies and
+# adds, and any measure does as long as the table is made with the same.
+_LIGHTS, _HUES = 129, 512  # with so many no channel is off by more than a level, but where the boundary has a crack
 _FAR = 32.0  # outside the gamut, whatever the hue
 _HALVINGS = 14
 _BLACK, _WHITE = scaled_lightness(torch.tensor([0.0, 100.0])).tolist()
@@ -143,7 +144,7 @@ _BLACK, _WHITE = scaled_lightness(torch.tensor([0.0, 100.0])).tolist()
 
 @cache
 def _edge(device: torch.device) -> Tensor:
-    """The most chroma that sRGB has at each lightness (evenly, 0..100) and hue (the first again at the end), flat."""
+    """Tabulate the most chroma in gamut by lightness (evenly, 0..100) and hue (the first repeated at the end), flat."""
     hue = torch.arange(_HUES + 1) * (4 / _HUES)
     a = torch.where(hue < 2, 1 - hue, hue - 3)
     b = torch.where(hue < 2, 1 - a.abs(), a.abs() - 1)
@@ -159,7 +160,7 @@ def _edge(device: torch.device) -> Tensor:
 
 
 def _most_chroma(light: Tensor, a: Tensor, b: Tensor, size: Tensor) -> Tensor:
-    """The edge's chroma at the lightness and hue of colors (n,), `size` their own, between the table's entries."""
+    """Return the most chroma in gamut at the lightness and hue of colors, (n,); `size` is their own chroma."""
     edge = _edge(light.device)
     hue = torch.where(b < 0, 3.0, 1.0) + torch.where(b < 0, a, -a) / size
     hue = hue.mul_(_HUES / 4).clamp_(0.0, _HUES - 1e-3)

@@ -1,4 +1,4 @@
-"""How a photo is colored: what a user may choose, checked before anything is loaded."""
+"""The options for coloring a photo, validated before anything is loaded."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +19,9 @@ _SUFFIXES: dict[FormatName, str] = {"keep": "", "jpg": ".jpg", "png": ".png", "w
 
 @dataclass(frozen=True)
 class ColorizeOptions(Checked):
-    """What is chosen for a photo: its colors, how it is read, and how its result is written.
+    """Options of a photo: of its colors, of how it is read, and of how its result is written.
 
-    `Colorizer` looks at the colors alone; reading and writing are for whoever handles files.
+    `Colorizer` uses the color options alone, but in `colorize_bytes`; the others are for callers that handle files.
 
     Raises:
         UsageError: a value out of its range.
@@ -40,7 +40,7 @@ class ColorizeOptions(Checked):
             unset=_MODELS_OWN,
         ),
     ] = None
-    # A network sees a photo of 4096 pixels with gigabytes of memory, and no better.
+    # An input of 4096 pixels takes gigabytes of memory, and colors get no better.
     render_size: Annotated[
         int | None,
         Option(
@@ -147,25 +147,25 @@ class ColorizeOptions(Checked):
 
     @property
     def has_hints(self) -> bool:
-        """Whether it names hints, which are of one photo."""
+        """Whether it has hints, which belong to a single photo."""
         return bool(self.hints or self.hints_file)
 
     @property
     def hints_files(self) -> tuple[str, ...]:
-        """The file of hints that it names, if any."""
+        """The hints file that it names, if any."""
         return (self.hints_file,) if self.hints_file else ()
 
     @property
     def suffix(self) -> str:
-        """Of the results, with its full stop; empty keeps each photo's."""
+        """File suffix of the results, with the dot; empty to keep each photo's."""
         return _SUFFIXES[self.format]
 
-    @cached_property  # it is asked for with each of a million photos
+    @cached_property  # it is read for each of a million photos
     def sidecar_suffixes(self) -> tuple[str, ...]:
-        """Of the names of what is written beside each result."""
+        """What is appended to a result's stem for each file that is written beside it."""
         return ((CONFIDENCE,) if self.confidence else ()) + self.variant_suffixes
 
     @property
     def variant_suffixes(self) -> tuple[str, ...]:
-        """Of the names of the further colorings."""
+        """What is appended to a result's stem for the second and further variants."""
         return tuple(f"-variant-{number}" for number in range(2, self.variants + 1))

@@ -1,4 +1,4 @@
-"""What `Colorizer` takes from Python besides photos that were read, and what it gives back for each."""
+"""Convert what Python callers pass to `Colorizer` (paths, bytes, images, arrays), and the results to the same type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from colorgan.images.hints import Hint
 from colorgan.images.icc import SRGB8, SRGB16, SRGB_PROFILE
 from colorgan.images.lightness import Samples
 from colorgan.images.metadata.read import Metadata
-from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, to_image
+from colorgan.images.photo import Photo, assemble_photo, from_image, rgb_from_image, to_image
 from colorgan.images.pixels import Raster
 
 Picture: TypeAlias = "Image.Image | str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any]"
@@ -33,37 +33,37 @@ _MOST = {8: 255, 16: 65535}
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """A picture from Python.
+class LoadedPicture:
+    """A caller's picture, converted to a photo.
 
     Attributes:
-        photo: as the colorizer needs it.
+        photo: the photo.
         bit_depth: of the result, 8 or 16.
-        give_back: makes of (H, W, 3) sRGB of that depth what the caller gets.
+        to_output: converts the result, (H, W, 3) sRGB of that depth, to what is returned to the caller.
     """
 
     photo: Photo
     bit_depth: int
-    give_back: Callable[[Samples], Any]
+    to_output: Callable[[Samples], Any]
 
 
-def given(picture: Picture, hints: Sequence[Hint] = ()) -> Given:
-    """Take a picture of any kind that Python has, with hints of it.
+def load_picture(picture: Picture, hints: Sequence[Hint] = ()) -> LoadedPicture:
+    """Load a picture of any supported type, with its hints.
 
     Raises:
-        TypeError: something else.
+        TypeError: another type.
         PhotoError: a file that cannot be read, with the reason; a hint outside the picture.
         UsageError: an array without pixels, or floats outside 0 to 1.
     """
     for hint in hints:
         if not isinstance(hint, Hint):
             raise TypeError(f"Hint(x, y, color): that is what a hint is, not {type(hint).__name__}")
-    taken = _given(picture)
-    found = photo_hints(hints, (), taken.photo.size)
-    return replace(taken, photo=replace(taken.photo, hints=found)) if found else taken
+    loaded = _load(picture)
+    found = photo_hints(hints, (), loaded.photo.size)
+    return replace(loaded, photo=replace(loaded.photo, hints=found)) if found else loaded
 
 
-def _given(picture: Picture) -> Given:
+def _load(picture: Picture) -> LoadedPicture:
     if isinstance(picture, np.ndarray):
         return _of_array(picture)
     if isinstance(picture, Image.Image):
@@ -74,15 +74,15 @@ def _given(picture: Picture) -> Given:
     except PhotoError as error:
         if not isinstance(source, Path):
             raise
-        found = f"{source}: {error.found}"  # which nobody says beside the reason, as a report does
+        found = f"{source}: {error.found}"  # the command's report adds the path itself
         raise type(error)(error.expected, found, error.advice, parameter=error.parameter) from error
 
 
 def _file(picture: str | os.PathLike[str] | bytes | BinaryIO) -> Path | BinaryIO:
-    """The path of a picture's file, or the file itself, open for reading and seeking.
+    """Return the path of a picture, or a seekable file open for reading.
 
     Raises:
-        TypeError: it is none of what is taken.
+        TypeError: another type.
     """
     if isinstance(picture, bytes | bytearray | memoryview):
         return io.BytesIO(picture)
@@ -94,32 +94,28 @@ def _file(picture: str | os.PathLike[str] | bytes | BinaryIO) -> Path | BinaryIO
 
 
 def color_image(picture: Picture) -> Image.Image:
-    """A picture of any kind that Python has in its colors, RGB.
-
-    Raises:
-        As `given`.
-    """
+    """Load a picture of any supported type as RGB; errors are those of `load_picture`."""
     if isinstance(picture, np.ndarray):
-        taken = _of_array(picture)
-        deepest = _MOST[taken.bit_depth] if picture.dtype.kind == "u" else 1.0
+        loaded = _of_array(picture)
+        deepest = _MOST[loaded.bit_depth] if picture.dtype.kind == "u" else 1.0
         return Image.fromarray(np.rint(picture * (255 / deepest)).astype(np.uint8).squeeze()).convert("RGB")
     if isinstance(picture, Image.Image):
         return rgb_from_image(picture)
     return read_rgb(_file(picture))
 
 
-def _of_photo(photo: Photo) -> Given:
-    def give_back(rgb: Samples) -> Image.Image:
+def _of_photo(photo: Photo) -> LoadedPicture:
+    def to_output(rgb: Samples) -> Image.Image:
         image = to_image(np.asarray(rgb, np.uint8), photo.alpha)
         image.info["icc_profile"] = SRGB_PROFILE
         if photo.metadata.dpi:
             image.info["dpi"] = photo.metadata.dpi
         return image
 
-    return Given(photo, 8, give_back)
+    return LoadedPicture(photo, 8, to_output)
 
 
-def _of_array(array: NDArray[Any]) -> Given:
+def _of_array(array: NDArray[Any]) -> LoadedPicture:
     is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
     is_float = np.issubdtype(array.dtype, np.floating)
     if not is_picture or not (is_float or array.dtype in (np.uint8, np.uint16)):
@@ -134,18 +130,18 @@ def _of_array(array: NDArray[Any]) -> Given:
     samples = np.rint(array * _MOST[16]).astype(np.uint16) if is_float else array
     photo = _photo_of(samples if samples.ndim == 3 else samples[..., None], depth)
 
-    def give_back(rgb: Samples) -> NDArray[Any]:
+    def to_output(rgb: Samples) -> NDArray[Any]:
         return (rgb / _MOST[16]).astype(array.dtype) if is_float else rgb
 
-    return Given(photo, depth, give_back)
+    return LoadedPicture(photo, depth, to_output)
 
 
 def _photo_of(samples: NDArray[Any], depth: int) -> Photo:
-    """The photo of (H, W, 1 or 3) sRGB of so many bits."""
+    """Make a photo of (H, W, 1 or 3) sRGB samples of 8 or 16 bits."""
     height, width, channels = samples.shape
 
     def strip(rows: slice) -> tuple[list[Samples], None]:
         return [np.ascontiguousarray(samples[rows, :, channel]) for channel in range(channels)], None
 
     raster = Raster(height, width, channels, depth, has_alpha=False, strip=strip)
-    return assembled(raster, SRGB8 if depth == 8 else SRGB16, 1, "", Metadata(bit_depth=depth), [])
+    return assemble_photo(raster, SRGB8 if depth == 8 else SRGB16, 1, "", Metadata(bit_depth=depth), [])

@@ -1,4 +1,4 @@
-"""What is read of a network's prediction for a photo: its colors, and how sure the network was of them."""
+"""Extract from a network's prediction what a photo needs: colors, variants, confidence and regions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from colorgan.errors import UsageError
 from colorgan.models.info import ModelInfo
 from colorgan.networks.generator import Prediction
 
-_MOST_ASPECT = 8  # beyond this the long side stops growing: a photo of 1 x 5000 must not cost 256 x 1280000
+_MOST_ASPECT = 8  # of the network's input: a photo of 1 x 5000 must not cost 256 x 1280000
 
 
 @dataclass(frozen=True, eq=False)
 class PredictedColors:
-    """What the network says of one photo, at the size at which it saw it; float32 on the CPU.
+    """The network's prediction for one photo, at the size of its input; float32 on the CPU.
 
     Attributes:
-        seen: (1, h, w), the L that it saw; or (4, h, w), L and hints, of a photo with hints.
+        seen: the input: (1, h, w), L; or (4, h, w), L and hints.
         variants: (N, 2, h, w), Lab units; the first is the plain prediction.
-        confidence: (ceil(h/4), ceil(w/4)), 0..1, or None where it was not asked for.
-        regions: of the photo, where they were asked for; else None.
+        confidence: (ceil(h/4), ceil(w/4)), 0..1, or None if not requested.
+        regions: of the photo, or None if not requested.
         with_edges: whether colors are to end at the photo's edges.
     """
 
@@ -42,13 +42,13 @@ class PredictedColors:
 
     @property
     def guide(self) -> Tensor | None:
-        """The L that colors follow where they end at the photo's edges, (h, w); else None."""
+        """The input L, (h, w), as the guide of the guided filter; None if colors do not follow edges."""
         return self.seen[0] if self.with_edges else None
 
 
 @dataclass(frozen=True)
 class PredictionReader:
-    """Reads what is wanted of a model's predictions; how sure it was, only where it has bins."""
+    """Extracts what the options ask for from a model's predictions; confidence only if the model has bins."""
 
     info: ModelInfo
     rendering: ColorizeOptions
@@ -58,14 +58,14 @@ class PredictionReader:
 
     @property
     def temperature(self) -> float:
-        """Of the decoding: as was asked for, else the model's own."""
+        """Temperature of the decoding: by the options, else the model's own."""
         return self.info.temperature if self.rendering.temperature is None else self.rendering.temperature
 
     def read(self, prediction: Prediction) -> Results:
-        """Read a batch, on the device: variants, features and shares of bins for regions, confidence; each (B, ...).
+        """Extract from a batch, on its device: variants, features and log shares of regions, confidence; each (B, ...).
 
         Raises:
-            UsageError: something that needs bins, or regions, of a network that has none.
+            UsageError: an option needs bins or regions, which the network does not have.
         """
         self._check(prediction)
         colored = variants(prediction, self.temperature, self.rendering.variants, self.rendering.seed)
@@ -80,7 +80,7 @@ class PredictionReader:
         return colored, *regions, *sure
 
     def colors(self, seen: Tensor, results: Results) -> PredictedColors:
-        """The colors of one photo, of what was read of its prediction, without the first dimension."""
+        """Make the colors of one photo of its part of `read`'s results, without the batch dimension."""
         colored, *others = results
         regions = regions_of(others.pop(0), others.pop(0)) if self.with_regions else None
         return PredictedColors(seen, colored, others[0] if others else None, regions, self.with_edges)
@@ -104,9 +104,9 @@ class PredictionReader:
 def steered(
     colors: PredictedColors, rendering: ColorizeOptions, palette: Palette | None, photo: int = -1
 ) -> PredictedColors:
-    """Colors by a palette, if there is one, and gray where the network knew too little, if that is asked for.
+    """Adapt colors to a palette, if there is one, and fade uncertain ones to gray, if the options ask for it.
 
-    A palette needs regions; the number of the photo in it is -1 where it is not in it.
+    A palette needs `colors.regions`; `photo` is the photo's number in it, -1 if it is not in it.
     """
     ab = colors.variants
     if palette is not None and colors.regions is not None:
@@ -117,9 +117,9 @@ def steered(
 
 
 def network_size(height: int, width: int, render_size: int) -> tuple[int, int]:
-    """The height and width at which a network sees a photo: `render_size` on the short side, of like shape.
+    """Return height and width of the network's input: `render_size` on the short side, in the photo's aspect ratio.
 
-    A photo longer than eight times its breadth is held at eight times the render size on its long side.
+    For a photo longer than eight times its width, the long side is eight times the render size instead.
     """
     scale = min(render_size / min(height, width), _MOST_ASPECT * render_size / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

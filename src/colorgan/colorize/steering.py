@@ -1,8 +1,8 @@
-"""How hints steer a photo's colors: what the network sees of them, and that each holds at its own place.
+"""Color hints: the network's input planes for them, and a correction after which each holds at its own point.
 
-What the network makes of hints may fall short of them. What is missing at each is spread like a bilateral filter does
-(Tomasi and Manduchi 1998): over places that are near, and as light; as much of each as makes all of them hold. For a
-network without a branch of hints that is all they do, and it reaches further.
+The colors that a network with a hint branch predicts may miss the hints. The residual at each hint is spread with the
+weights of a bilateral filter (Tomasi and Manduchi 1998), by distance and by difference of L; the amounts solve a linear
+system, so that all hints hold at once. For a network without the branch that is their whole effect, with longer reach.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ import torch
 from torch import Tensor
 
 from colorgan.color.lab import rgb_to_lab
-from colorgan.colorize.guided_filter import lines_at, sample
+from colorgan.colorize.guided_filter import fit_linear_model_at, sample
 from colorgan.images.hint_files import PhotoHints
 from colorgan.images.photo import Photo
 
-# How far what is missing goes, in shares of the short side, with a network that spreads hints itself and without one;
-# and over which difference of L.
+# Standard deviations of the weights: in shares of the short side, with and without a hint branch; and in L.
 _REACH, _REACH_ALONE = 0.06, 0.25
 _LIGHTNESS = 8.0
-# Two hints at one place that contradict each other meet in the middle.
+# Ridge term of the linear system: two contradicting hints at one point meet in the middle.
 _RIDGE = 1e-3
-# The guided filter smooths what is corrected, so that it is corrected again, until so many Lab units are missing; by as
-# much more as the filter takes away, within bounds.
+# The guided filter attenuates a correction, so that it is repeated until the residual is below so many Lab units; each
+# is divided by the share that the filter keeps, but at least by `_LEAST_KEPT`.
 _ENOUGH, _MOST_ROUNDS = 1.5, 3
 _LEAST_KEPT = 0.25
-_MOST_CENTERS = 100  # of a painted picture, evenly taken; its other cells hold by being set
+_MOST_CENTERS = 100  # painted cells in the linear system, evenly sampled; all painted cells are set directly
 
 
 def hint_planes(hints: PhotoHints, photo: tuple[int, int], height: int, width: int) -> Tensor:
-    """What a network that sees a photo at some height and width sees of its hints; `photo` has the photo's own.
+    """Return the hint planes of a network's input of some height and width; `photo` is the photo's height and width.
 
     Returns:
-        (3, height, width): a and b in Lab units, and 1 where a color is given, else 0.
+        (3, height, width): a and b in Lab units, and a mask, 1 where a color is given, else 0.
     """
     reduced = torch.from_numpy(hints.reduced(height, width, photo))
     where = reduced[3:]
@@ -44,13 +43,13 @@ def hint_planes(hints: PhotoHints, photo: tuple[int, int], height: int, width: i
 
 @dataclass(frozen=True, eq=False)
 class _Anchors:
-    """Where colors are to hold, of N places.
+    """N points with the colors that they must have.
 
     Attributes:
-        rows: (N,), where among the rows of what the network saw, from the middle of the first.
+        rows: (N,), fractional row indices in the network's input, 0 being the center of the first.
         columns: (N,), likewise.
-        L: (N,), the photo's there.
-        ab: (2, N), wanted, Lab units.
+        L: (N,), the photo's own.
+        ab: (2, N), the target, Lab units.
     """
 
     rows: Tensor
@@ -59,16 +58,18 @@ class _Anchors:
     ab: Tensor
 
 
-def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturation: float, is_steered: bool) -> Tensor:
-    """Move colors so that each hint of a photo holds at its own place.
+def enforce_hints(
+    ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturation: float, is_steered: bool
+) -> Tensor:
+    """Correct predicted colors so that each hint of a photo holds at its own point.
 
     Args:
         ab: (2, h, w), Lab units, as predicted.
         photo: with hints.
-        seen: (4, h, w), what the network saw: L, and the hints as `hint_planes` gives them.
-        guide: (h, w), its L, where colors are to follow the photo's edges; else None.
-        saturation: that the colors will be multiplied by.
-        is_steered: whether the network has spread the hints.
+        seen: (4, h, w), the network's input: L, and the planes of `hint_planes`.
+        guide: (h, w), its L, if colors will follow the photo's edges; else None.
+        saturation: by which the colors will be multiplied.
+        is_steered: whether the network has spread the hints itself.
 
     Returns:
         (2, h, w), Lab units.
@@ -80,34 +81,34 @@ def hold(ab: Tensor, photo: Photo, seen: Tensor, guide: Tensor | None, saturatio
         ab = torch.where(where, given, ab)
     anchors = _anchors(photo, seen, saturation)
     reach = (_REACH if is_steered else _REACH_ALONE) * min(L.shape)
-    near = _likeness(anchors, anchors.rows, anchors.columns, anchors.L, reach)  # (N, N)
+    near = _affinity(anchors, anchors.rows, anchors.columns, anchors.L, reach)  # (N, N)
     near += _RIDGE * torch.eye(len(near))
     rows, columns = torch.meshgrid(torch.arange(L.shape[0]), torch.arange(L.shape[1]), indexing="ij")
-    spread = _likeness(anchors, rows.flatten(), columns.flatten(), L.flatten(), reach)  # (h w, N)
-    shown = _shown(ab, guide, anchors)
+    spread = _affinity(anchors, rows.flatten(), columns.flatten(), L.flatten(), reach)  # (h w, N)
+    shown = _rendered_at(ab, guide, anchors)
     for _ in range(_MOST_ROUNDS):
         missing = anchors.ab - shown
         weights = torch.linalg.solve(near, missing.T)
-        meant = missing - _RIDGE * weights.T  # less than what is missing where hints contradict each other
+        meant = missing - _RIDGE * weights.T  # less than the residual where hints contradict each other
         if meant.abs().amax() < _ENOUGH:
             break
         moved = (spread @ weights).T.reshape(ab.shape)
-        gained = _shown(moved, guide, anchors)
+        gained = _rendered_at(moved, guide, anchors)
         kept = ((gained * meant).sum() / meant.square().sum()).clamp(_LEAST_KEPT, 1.0)
         ab, shown = ab + moved / kept, shown + gained / kept
     return ab
 
 
-def _shown(ab: Tensor, guide: Tensor | None, anchors: _Anchors) -> Tensor:
-    """The colors that the photo will have at some places, (2, N); of two sums of colors, the sum of these."""
+def _rendered_at(ab: Tensor, guide: Tensor | None, anchors: _Anchors) -> Tensor:
+    """Return the colors that the rendered photo will have at the anchors, (2, N); linear in ab."""
     if guide is None:
         return sample(ab[:, None], anchors.rows[None], anchors.columns[None])[:, 0]
-    slope, offset = lines_at(guide, ab, anchors.rows, anchors.columns).split(2)
+    slope, offset = fit_linear_model_at(guide, ab, anchors.rows, anchors.columns).split(2)
     return torch.addcmul(offset, slope, anchors.L)
 
 
 def _anchors(photo: Photo, seen: Tensor, saturation: float) -> _Anchors:
-    """The places of a photo's hints, and the middles of its painted cells."""
+    """Return the points of a photo's hints, and the centers of its painted cells."""
     assert photo.hints is not None
     height, width = seen.shape[-2:]
     wide, high = photo.size
@@ -127,12 +128,12 @@ def _anchors(photo: Photo, seen: Tensor, saturation: float) -> _Anchors:
     return _Anchors(rows, columns, L, ab / saturation)
 
 
-def _likeness(anchors: _Anchors, rows: Tensor, columns: Tensor, L: Tensor, reach: float) -> Tensor:
-    """How near and how alike some places are to the anchors, (places, N), 0..1."""
+def _affinity(anchors: _Anchors, rows: Tensor, columns: Tensor, L: Tensor, reach: float) -> Tensor:
+    """Return the bilateral weights, 0..1, between some points and the anchors: (points, N)."""
     places, of_anchors = (
         torch.stack([down / reach, right / reach, light / _LIGHTNESS], dim=1)
         for down, right, light in ((rows, columns, L), (anchors.rows, anchors.columns, anchors.L))
     )
-    # The difference itself, since near places are what counts; in place, as there are as many as pixels times anchors.
+    # Exact differences, since near points are what counts; in place, since this has pixels times anchors numbers.
     distance = torch.cdist(places, of_anchors, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.square_().mul_(-0.5).exp_()

@@ -1,6 +1,6 @@
-"""Colors at the network's size onto the photo's own lightness, strip by strip.
+"""Upsample predicted colors and combine them with the photo's own lightness, strip by strip.
 
-Each step multiplies, adds and looks up, and nothing else: a pixel then has the same bits in whichever strip it is.
+Each step only multiplies, adds and looks up, so that a pixel's bits do not depend on how the photo is cut into strips.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ from colorgan.colorize.gamut import (
     reduce_chroma,
     scaled_ab,
     scaled_lightness,
-    scaled_lines,
+    scaled_linear_model,
 )
-from colorgan.colorize.guided_filter import lines
+from colorgan.colorize.guided_filter import fit_linear_model
 from colorgan.images.lightness import Lightness, Samples
 
 CPU = torch.device("cpu")
 
-# On a CPU the dozen planes of a strip stay in a core's cache, and torch takes no second thread for a single step, as it
-# would for more; the strips are shared out instead, twice as large among threads that have no second. A GPU wants few
-# and large ones.
+# On a CPU the dozen planes of a strip fit a core's cache, and are too small for torch to parallelize an operation;
+# instead threads take strips, which are twice as large if torch may not use further threads. On a GPU, few large ones.
 _STRIP_PIXELS = 1 << 15
 _LARGE_STRIP_PIXELS = 1 << 22
-_PIXELS_PER_THREAD = 1 << 19  # a thread for less than this costs more than it brings
+_PIXELS_PER_THREAD = 1 << 19  # for less than this, starting a thread costs more than it saves
 
 
 def render(
@@ -48,17 +47,16 @@ def render(
     is_clipped: bool = False,
     device: torch.device = CPU,
 ) -> Samples:
-    """Give a photo its colors.
+    """Render a photo's lightness in predicted colors.
 
     Args:
         lightness: of the photo.
         ab: (2, h, w) on the CPU, Lab units, of any size.
         saturation: multiplies ab; 0 is gray.
-        guide: (h, w), the L that ab was predicted from, for colors to follow the photo's edges; None for colors that
-            are only interpolated.
+        guide: (h, w), the L that ab was predicted from, for the guided filter; None to only interpolate ab.
         bit_depth: of the result, 8 or 16.
-        is_clipped: whether a color that sRGB does not have is clipped channel by channel, in place of losing chroma.
-        device: where to compute.
+        is_clipped: whether colors out of gamut are clipped channel by channel, in place of reducing their chroma.
+        device: on which to compute.
 
     Returns:
         (H, W, 3) sRGB, uint8 or uint16.
@@ -73,31 +71,31 @@ def render(
     with torch.inference_mode():
         table = scaled_lightness(torch.from_numpy(lightness.table)).to(device)
         ab = ab * saturation
-        planes = scaled_ab(ab) if guide is None else scaled_lines(lines(guide, ab))
+        planes = scaled_ab(ab) if guide is None else scaled_linear_model(fit_linear_model(guide, ab))
         wide = resize_width(planes.to(device), height, width)
         between = RowInterpolator(wide.shape[1], height, device)
     shape = height, width, 3
     rgb: Samples = np.empty(shape, np.uint8) if bit_depth == 8 else np.empty(shape, np.uint16)
-    painting = _Painting(lightness.samples, table, wide[-2:], wide[:-2], between, is_clipped, rgb)
+    job = _RenderJob(lightness.samples, table, wide[-2:], wide[:-2], between, is_clipped, rgb)
 
-    def paint_share(first: int) -> None:
+    def render_share(first: int) -> None:
         workspace = _Workspace(min(rows_per_strip, height), width, device)
         for rows in strips[first::threads]:
-            painting.paint(rows, workspace)
+            job.render_rows(rows, workspace)
 
     if threads == 1:
-        paint_share(0)
+        render_share(0)
     else:
         try:
             with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                list(pool.map(paint_share, range(threads)))
+                list(pool.map(render_share, range(threads)))
         finally:
-            torch.set_num_threads(most_threads)  # of threads to come, which take what was said last
+            torch.set_num_threads(most_threads)  # new threads inherit the last value that was set
     return rgb
 
 
 class _Workspace:
-    """What the steps of one strip after the other are written into: one thread's own."""
+    """One thread's buffers for the intermediate results of a strip."""
 
     def __init__(self, rows: int, width: int, device: torch.device) -> None:
         pixels = rows * width
@@ -112,16 +110,16 @@ class _Workspace:
 
 
 @dataclass(frozen=True, eq=False)
-class _Painting:
-    """A photo and its result.
+class _RenderJob:
+    """Inputs of rendering a photo, and its result; "scaled" is as in `gamut`.
 
     Attributes:
-        samples: (H, W), which `table` turns into lightness as carried.
-        table: (256,) or (65536,), on the device.
-        ab: (2, h, W), as carried, on the device: the colors, or their offsets where there are slopes.
-        slopes: (2, h, W), of ab over lightness, as carried, on the device; or (0, h, W).
-        between: where the photo's rows are among those.
-        is_clipped: whether channels are clipped.
+        samples: (H, W), the photo's samples.
+        table: (256,) or (65536,), on the device: the scaled lightness of each sample.
+        ab: (2, h, W), scaled, on the device: the colors, or their offsets if there are slopes.
+        slopes: (2, h, W), of scaled ab over scaled lightness, on the device; or (0, h, W).
+        between: interpolates the rows of these to the photo's.
+        is_clipped: whether colors out of gamut are clipped.
         rgb: (H, W, 3), written strip by strip.
     """
 
@@ -134,8 +132,8 @@ class _Painting:
     rgb: Samples
 
     @torch.inference_mode()
-    def paint(self, rows: slice, workspace: _Workspace) -> None:
-        """Fill some rows of the result."""
+    def render_rows(self, rows: slice, workspace: _Workspace) -> None:
+        """Compute some rows of the result."""
         width, count = self.samples.shape[1], rows.stop - rows.start
         pixels = count * width
         codes = workspace.codes[:pixels]
@@ -172,13 +170,13 @@ class _Painting:
 
 @cache
 def _levels(device: torch.device) -> Tensor:
-    """The level of 255 of each step of linear light, at the middle of the step, since what is between was cut off."""
+    """Tabulate the 8-bit level of each step of linear light, at the step's middle, since steps are truncated."""
     middles = (torch.arange(LINEAR_STEPS + 1) + 0.5) * (1.0 / LINEAR_STEPS)
     return (srgb_from_linear(middles.clamp_(max=1.0)) * 255.0).round().to(device, torch.uint8)
 
 
 def resize_width(planes: Tensor, height: int, width: int) -> Tensor:
-    """Bring planes (N, h, w) to the photo's width, and down to its height where they have more rows.
+    """Resize planes, (N, h, w), to the photo's width, and down to its height if they have more rows.
 
     Returns:
         (N, min(h, height), width).
@@ -188,10 +186,7 @@ def resize_width(planes: Tensor, height: int, width: int) -> Tensor:
 
 
 class RowInterpolator:
-    """Between which rows of ab each of a photo's lies, with the centers of the outer pixels half a pixel in.
-
-    The photo has at least as many rows.
-    """
+    """Linear interpolation of ab's rows to the photo's, which are at least as many; as with align_corners=False."""
 
     def __init__(self, ab_rows: int, height: int, device: torch.device) -> None:
         position = (torch.arange(height, dtype=torch.float32) + 0.5) * (ab_rows / height) - 0.5
@@ -202,7 +197,7 @@ class RowInterpolator:
         self._weight = (position - above)[:, None].to(device)  # of the row below, 0..1
 
     def interpolate_rows(self, ab: Tensor, rows: slice, out: Tensor, spare: Tensor) -> Tensor:
-        """Interpolate some of the photo's rows, of ab (2, h, W), into `out`, which is returned; `spare` is like it."""
+        """Interpolate some of the photo's rows from ab, (2, h, W), into `out`, and return it; `spare` is scratch."""
         above, below, weight = self._above[rows], self._below[rows], self._weight[rows]
         for plane, upper, lower in zip(ab, out, spare, strict=True):
             torch.index_select(plane, 0, above, out=upper)

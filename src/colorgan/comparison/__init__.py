@@ -1,1 +1,1 @@
-"""Models side by side on the same photos: by metrics with intervals, in words, and by eye."""
+"""Comparison of models on the same photos: metrics with confidence intervals, a verbal answer, and pictures."""

@@ -1,4 +1,4 @@
-"""What a comparison comes to, in a few sentences: who is best in what, who ties, and where gray would do as well."""
+"""Sum up a comparison in a few sentences: which model is best in which metrics, which tie, and where gray is better."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from colorgan.comparison.formatting import amount, photos_in_words
 from colorgan.comparison.results import FEW_PHOTOS, FEWEST_TO_JUDGE, GRAY, Difference, Row
 from colorgan.metrics.registry import METRICS
 
-# What the sentences go by; the others stand in the table, in the files and on the page.
+# The metrics that the sentences use; the others are in the table, the files and the report.
 HEADLINE = ("auc", "auc_rebalanced", "ciede2000", "cf_hs_error", "gray_chroma", "color_bleeding")
 
-# By metric, the better row and the worse one, where the difference is significant: how much better it is.
+# Significant differences: by metric, better row and worse row, the absolute difference.
 Wins = dict[tuple[str, str, str], float]
 
 
 def wins_of(differences: Sequence[Difference]) -> Wins:
-    """Which row is better than which in what, and by how much, as far as it is certain."""
+    """Collect the significant differences in which a row is better."""
     return {
         (each.metric, each.better, each.second if each.better == each.first else each.first): abs(each.interval.value)
         for each in differences
@@ -26,7 +26,7 @@ def wins_of(differences: Sequence[Difference]) -> Wins:
 
 
 def answer(rows: Sequence[Row], differences: Sequence[Difference], photos: int) -> str:
-    """The answer that a comparison was asked for: a sentence or two; empty without photos."""
+    """Return the conclusion in a sentence or two; empty without photos or models."""
     models = [row for row in rows if row.kind != "baseline"]
     if not photos or not models:
         return ""
@@ -50,7 +50,7 @@ def _against_gray(model: str, differences: Sequence[Difference]) -> Iterator[str
 
 
 def _among(models: Sequence[Row], wins: Wins) -> Iterator[str]:
-    """For each model that leads what it leads in; then where several tie."""
+    """Yield a clause for each model that is best in metrics, then one for each group of models that tie."""
     by_leaders: dict[tuple[str, ...], list[str]] = {}
     for name in HEADLINE:
         if leaders := _leaders(name, models, wins):
@@ -63,7 +63,7 @@ def _among(models: Sequence[Row], wins: Wins) -> Iterator[str]:
 
 
 def _leaders(metric: str, models: Sequence[Row], wins: Wins) -> tuple[str, ...]:
-    """The model with the best value, and those that it is not certainly better than."""
+    """Return the model with the best value, followed by those that it is not significantly better than."""
     sign = -1 if METRICS[metric].better == "higher" else 1
     values = {row.name: sign * row.metrics[metric].value for row in models if metric in row.metrics}
     ranked = sorted((name for name, value in values.items() if value == value), key=values.__getitem__)
@@ -71,7 +71,7 @@ def _leaders(metric: str, models: Sequence[Row], wins: Wins) -> tuple[str, ...]:
 
 
 def pairs_in_words(rows: Sequence[Row], differences: Sequence[Difference], photos: int) -> list[str]:
-    """A line for each two models, with what is certain between them; none where nothing could be."""
+    """Return a sentence with the significant differences of each two models; none of too few photos."""
     models, wins = [row.name for row in rows if row.kind != "baseline"], wins_of(differences)
     return [_pair(*pair, wins) for pair in combinations(models, 2)] if photos >= FEWEST_TO_JUDGE else []
 
@@ -87,8 +87,8 @@ def _pair(first: str, second: str, wins: Wins) -> str:
     return f"{'; '.join(clauses)}." if clauses else f"Between {first} and {second} no difference is certain."
 
 
-def where_gray_is_better(rows: Sequence[Row], differences: Sequence[Difference]) -> list[str]:
-    """For each model a sentence that says in what leaving photos gray would be better, where it would."""
+def notes_on_gray(rows: Sequence[Row], differences: Sequence[Difference]) -> list[str]:
+    """Return a note for each model on the metrics in which leaving photos gray is significantly better, if any."""
     wins = wins_of(differences)
     lost = {row.name: [name for name in METRICS if (name, GRAY, row.name) in wins] for row in rows}
     return [

@@ -1,6 +1,6 @@
-"""Models compared on the same photos, from inputs to results: each model loaded once, each photo read once.
+"""Compare models on the same photos, from inputs to results: each model is loaded once, each photo read once.
 
-Memory does not grow with the photos but for a few numbers of each; the examples are read and colored again at the end.
+Per photo only a few numbers are held in memory; the examples are read and colored again at the end.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import torch
 from colorgan import __version__
 from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
-from colorgan.comparison.answer import answer, where_gray_is_better
+from colorgan.comparison.answer import answer, notes_on_gray
 from colorgan.comparison.crops import COLORIZED, failure, open_inputs, read_crops
-from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, name_of
+from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, photo_name
 from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
 from colorgan.comparison.options import RESTART_ADVICE, CompareOptions
@@ -56,37 +56,37 @@ def compare(
         inputs: photos, folders, .tar and .zip files; or one of them.
         output: folder for `results.json`, `results.csv`, `report.html`, pictures and sheets.
         options: which models, and how.
-        callbacks: are told how it goes, and say when to stop.
+        callbacks: called with progress and warnings; `should_stop` ends the comparison.
 
     Returns:
-        What stands in `results.json`.
+        The content of `results.json`.
 
     Raises:
-        UsageError: an input, a model or earlier results that are not there or do not fit; or the folder holds
-            something in a result's place.
-        WeightsError: a model that was asked for cannot be had.
-        OutputError: the folder cannot be written, or fails.
-        Interrupted: `callbacks.should_stop` said so; nothing was written.
+        UsageError: an input, a model or earlier results are missing or do not fit; or the folder already holds
+            results or files of the same names.
+        WeightsError: a model's weights cannot be loaded or downloaded.
+        OutputError: the folder cannot be created or written.
+        Interrupted: `callbacks.should_stop` asked for it; nothing was written.
     """
     paths = path_list(inputs)
     refuse_addresses([*paths, output], "a comparison")
     folder, callbacks = Path(output), callbacks or Callbacks()
     check = StopCheck(callbacks, RESTART_ADVICE)
     check_folder(folder, options.overwrite)
-    with _staged(folder) as staging:
+    with _staging_folder(folder) as staging:
         comparison = _compare(paths, staging, options, check)
-        with _writing(folder):
+        with _converting_errors(folder):
             write_report(staging, comparison)
             write_results(staging, comparison)
     return comparison
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
-    """Make sure, before anything is computed, that nothing of the user's is in a result's place, be it a dangling link.
+    """Create the output folder, and check that no file in it (dangling links included) would be replaced.
 
     Raises:
-        UsageError: something is, or the folder is a file.
-        OutputError: the folder cannot be made.
+        UsageError: a file would be, without `overwrite`; or the folder is a file.
+        OutputError: the folder cannot be created.
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError("an output folder", f"{folder} is a file", "Name a folder.", parameter="output")
@@ -95,33 +95,33 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         advice = "Name another output folder, or overwrite what is there."
         expected = f"a folder for the results in {folder}"
         raise UsageError(expected, f"{', '.join(taken)} in it already", advice, parameter="overwrite")
-    with _writing(folder):
+    with _converting_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A folder inside that one, from which everything goes to its place at the end; nothing does if it fails.
+def _staging_folder(folder: Path) -> Iterator[Path]:
+    """Create a staging folder, whose files are moved into `folder` at the end unless an error is raised.
 
-    Other comparisons are kept out meanwhile, of which the last would replace the results of the others.
+    A lock keeps other comparisons out of the folder meanwhile, since they would replace each other's results.
     """
     with ExitStack() as stack:
-        with _writing(folder):
+        with _converting_errors(folder):
             expected, advice = f"the folder {folder} for this comparison", "Wait for it, or name another output folder."
             stack.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
             staging = Path(stack.enter_context(TemporaryDirectory(prefix=".colorgan-", dir=folder)))
         yield staging
         files = [path.relative_to(staging) for path in staging.rglob("*") if os.path.isfile(path)]
-        with _writing(folder):
-            # `results.json` last: where it is, everything else is too.
+        with _converting_errors(folder):
+            # `results.json` last: if it exists, everything else does too.
             for path in sorted(files, key=lambda path: (path.name == JSON_NAME, path)):
                 (folder / path).parent.mkdir(exist_ok=True)
                 (staging / path).replace(folder / path)
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Name the folder of the results in what goes wrong with its disk, also where it went wrong in the staging one."""
+def _converting_errors(folder: Path) -> Iterator[None]:
+    """Convert an OSError to an OutputError that names the output folder, even if the staging folder caused it."""
     try:
         yield
     except OSError as error:
@@ -129,7 +129,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _compare(inputs: Sequence[str], folder: Path, options: CompareOptions, check: StopCheck) -> Comparison:
-    """Open the inputs, load the models, and measure; pictures are written into the folder."""
+    """Open the inputs, load the models, and measure; pictures are written into `folder`."""
     sources = open_inputs([Path(path) for path in inputs], check)
     try:
         entries = [entry for source in sources for entry in source.entries]
@@ -180,7 +180,7 @@ def _measured(
         notes=[
             *notes_on_photos(len(log.photos), log.enlarged),
             *notes_on_copies(log.copies),
-            *where_gray_is_better(rows, differences),
+            *notes_on_gray(rows, differences),
             *notes_on_weights(rows, log.photos),
             *(notes_on_perceptual(len(log.photos)) if options.perceptual else ()),
         ],
@@ -191,9 +191,9 @@ def _measured(
 def _check_previous(
     previous: Sequence[PreviousResults], entries: Sequence[Entry], options: CompareOptions, check: StopCheck
 ) -> None:
-    """Refuse results of other photos or another protocol before hours are spent on these."""
+    """Raise a UsageError if earlier results are of other photos or another protocol, before hours are spent."""
     batches = batches_of(read_crops(entries, options.size, check), PhotoLog())
-    photos = [name_of(crop) for batch in batches for crop in batch]
+    photos = [photo_name(crop) for batch in batches for crop in batch]
     for part in previous:
         part.check(_protocol(photos, [], options))
 
@@ -233,7 +233,7 @@ def _write_examples(
     for position, one in enumerate(chosen, start=1):
         check()
         try:
-            with _writing(folder.parent):
+            with _converting_errors(folder.parent):
                 examples.append(write_example(folder, position, one, models, rows))
         except PhotoError as error:
             log.failures.append(failure(one.entry, str(error)))

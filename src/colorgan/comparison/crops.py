@@ -1,4 +1,4 @@
-"""The photos of a comparison: from folders, archives and single files to crops, a batch at a time."""
+"""The photos of a comparison: find them in folders, archives and single files, and read them as square crops."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from colorgan.ordered_pool import OrderedPool, Pending, Workers
 
 _READERS = 2  # threads
 COLORIZED = "colored by colorgan"
-_LONGEST = 8  # times the short side
+_LONGEST = 8  # times the short side: longer photos are cropped before resizing
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A photo as it is measured.
+    """The center square of a photo, on which metrics are measured.
 
     Attributes:
-        entry: where it is from.
+        entry: the photo in its source.
         sha256: of its file.
-        rgb: (S, S, 3), sRGB: the square in its middle.
+        rgb: (S, S, 3) uint8, sRGB.
         colorless: why it has no true colors (gray, toned, colored by colorgan), or "" if it has.
-        enlarged: whether the photo was smaller than that square.
+        enlarged: whether the photo was smaller than the square.
     """
 
     entry: Entry
@@ -48,20 +48,20 @@ class Crop:
 
     @property
     def pixel_digest(self) -> bytes:
-        """Of its pixels, by which copies of one photo are recognized."""
+        """SHA-256 of its pixels, by which copies of one photo are recognized."""
         return hashlib.sha256(self.rgb.tobytes()).digest()
 
 
 def failure(entry: Entry, reason: str) -> Failure:
-    """What is noted of a photo that is missing from everything."""
+    """Record a photo that could not be read or colored."""
     return Failure(entry.name, entry.source.label, reason)
 
 
 def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Source]:
-    """Open folders, archives and single photos; the check is called all the while, and raises to stop.
+    """Open folders, archives and single photos; `check` is called repeatedly, and raises to stop.
 
     Raises:
-        UsageError: one of them is not there or none of these, or there is no photo in any.
+        UsageError: an input does not exist or is none of these, or there is no photo in any.
     """
     sources = [
         FileSource(path) if os.path.isfile(path) and has_photo_suffix(path.name) else open_source(path, check)
@@ -75,9 +75,9 @@ def open_inputs(inputs: Sequence[Path], check: Check = lambda: None) -> list[Sou
 
 
 def crop(image: Image.Image, size_px: int) -> Pixels:
-    """Resize a photo to that short side (bicubic) and cut the square out of its middle: (S, S, 3)."""
+    """Resize a photo to that short side (bicubic), and crop the center square: (S, S, 3) uint8."""
     short_side = min(image.size)
-    if max(image.size) > _LONGEST * short_side:  # of a strip, which would be enlarged to gigabytes, the middle alone
+    if max(image.size) > _LONGEST * short_side:  # a long strip would be enlarged to gigabytes
         left, top = (max(0, (side - _LONGEST * short_side) // 2) for side in image.size)
         image = image.crop((left, top, image.width - left, image.height - top))
     scale = size_px / short_side
@@ -87,8 +87,8 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
     return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
 
-def colorless_because(rgb: Pixels, data: bytes) -> str:
-    """Return why a photo has no true colors to compare with, or "", by its crop and the bytes of its file."""
+def colorless_reason(rgb: Pixels, data: bytes) -> str:
+    """Return why a photo has no true colors to compare with, by its crop and its file's bytes; empty if it has."""
     if is_colorized(io.BytesIO(data)):
         return COLORIZED
     toning = toning_of(Image.fromarray(rgb))
@@ -96,12 +96,12 @@ def colorless_because(rgb: Pixels, data: bytes) -> str:
 
 
 def read_crop(entry: Entry, size_px: int) -> Crop | Failure:
-    """Read a photo as it is measured, or find out why it cannot be."""
+    """Read a photo's center square, or return why it cannot be read."""
     try:
         data = entry.read()
         image = read_rgb(io.BytesIO(data))
         rgb = crop(image, size_px)
-        colorless = colorless_because(rgb, data)
+        colorless = colorless_reason(rgb, data)
     except PhotoError as error:
         return failure(entry, error.found)
     except Exception as error:  # whatever a damaged archive makes its reader raise
@@ -115,13 +115,13 @@ def read_crops(
     check: Check = lambda: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Crop | Failure]:
-    """Read photos in their order, a few of them ahead of what is asked for.
+    """Read photos in order, prefetching a few in threads.
 
     Args:
-        entries: where they are.
-        size_px: the side of the square that is cut out of each.
+        entries: the photos in their sources.
+        size_px: side of the square that is cropped from each.
         check: called before each; raises to stop.
-        on_progress: told how many were read, of how many.
+        on_progress: called with the number of photos read, and of all.
     """
 
     def read(group: Sequence[Entry], put: Callable[[int, Crop | Failure], None]) -> None:

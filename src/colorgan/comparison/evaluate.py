@@ -1,4 +1,4 @@
-"""One pass over the photos: each is read once, shown to every model, and measured."""
+"""One pass over the photos: each is read once, colored by every model, and measured."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _GROUND_TRUTH_METRICS = tuple(name for name, metric in METRICS.items() if metric
 
 @dataclass
 class RowMetrics:
-    """The metrics of a row of the table, photo by photo, as far as they are measured.
+    """The metrics of a row of the table, for each photo measured so far.
 
     Attributes:
         values: by metric, one per photo.
-        weights: likewise, of the metrics that are ratios of sums.
-        chroma: pixels by chroma, (CHROMA_BINS,).
-        reliability: how often what it was sure of came true.
+        weights: by metric that is a ratio of sums, one per photo.
+        chroma: (CHROMA_BINS,), histogram of the chroma of all pixels.
+        reliability: confidence against what came true.
     """
 
     values: dict[str, list[float]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class RowMetrics:
     reliability: Reliability = field(default_factory=Reliability)
 
     def add(self, measured: Mapping[str, MetricResult], ab: Tensor) -> None:
-        """Take in the metrics and the colors of a batch."""
+        """Add the metrics and the colors, (B, 2, S, S), of a batch."""
         for name, result in measured.items():
             self.values.setdefault(name, []).extend(result.value.tolist())
             if METRICS[name].is_ratio:
@@ -51,7 +51,7 @@ class RowMetrics:
         self.chroma += torch.bincount(cells, minlength=CHROMA_BINS).cpu()
 
     def chroma_shares(self) -> list[float]:
-        """The share of all pixels in each bin of chroma."""
+        """Return the share of all pixels in each bin of chroma."""
         shares: list[float] = (self.chroma.double() / max(1, int(self.chroma.sum()))).tolist()
         return shares
 
@@ -60,9 +60,9 @@ class Accumulator:
     """Measures the baselines and the models on photos with true colors.
 
     Args:
-        names: of the models, which are rows beside the baselines.
-        device: where the metrics are computed.
-        perceptual: gets the photos too.
+        names: of the models; each has a row, as have the baselines.
+        device: on which the metrics are computed.
+        perceptual: is given the photos too.
     """
 
     def __init__(self, names: Sequence[str], device: torch.device, perceptual: Perceptual | None = None) -> None:
@@ -71,8 +71,8 @@ class Accumulator:
         self._perceptual = perceptual
 
     def add(self, lab: Tensor, predicted: Mapping[str, Tensor]) -> None:
-        """Take in a batch: Lab as it truly is, (B, 3, S, S), and ab by each model, (B, 2, S, S), Lab units."""
-        # One photo at a time on a CPU: the planes of one stay in its cache, and those of eight do not.
+        """Measure a batch: the true Lab, (B, 3, S, S), and ab by each model, (B, 2, S, S), Lab units."""
+        # One photo at a time on a CPU: the planes of one fit its cache, those of eight do not.
         at_once = 1 if self._device.type == "cpu" else len(lab)
         for start in range(0, len(lab), at_once):
             part = slice(start, start + at_once)
@@ -88,20 +88,20 @@ class Accumulator:
             self._perceptual.add(truth.L, colored | {ORIGINAL: truth.ab})
 
 
-_BATCH = 8  # crops that networks are given at once
+_BATCH = 8  # crops
 
 
 @dataclass
 class PhotoLog:
-    """What became of the photos so far.
+    """Which photos have been measured so far, and which not, with the reason.
 
     Attributes:
-        photos: those that were measured.
-        entries: likewise, where they are.
+        photos: those measured.
+        entries: those measured, in their sources.
         colorless: photos without true colors, and why.
-        failures: photos that are missing.
-        enlarged: how many of those measured were smaller than the square.
-        copies: how many hold, pixel for pixel, a photo that was measured before; they count once.
+        failures: photos that could not be read or colored.
+        enlarged: number of measured photos that were smaller than the square.
+        copies: number of photos left out, as their pixels equal those of a photo before.
     """
 
     photos: list[PhotoName] = field(default_factory=list)
@@ -112,17 +112,17 @@ class PhotoLog:
     copies: int = 0
 
 
-def name_of(crop: Crop) -> PhotoName:
-    """What results call a photo."""
+def photo_name(crop: Crop) -> PhotoName:
+    """Identify a photo for the results."""
     return PhotoName(crop.entry.name, crop.entry.source.label, crop.sha256)
 
 
 def measure_all(
     entries: Sequence[Entry], models: Sequence[ComparedModel], accumulator: Accumulator, size_px: int, check: StopCheck
 ) -> PhotoLog:
-    """Show every photo with true colors to every model, and gather the metrics in the order of what is returned.
+    """Color every photo with true colors by every model; metrics are accumulated in the order of the returned `photos`.
 
-    The check is called between photos; its callbacks are told how far it is.
+    `check` is called between photos; its callbacks get the progress.
     """
     log = PhotoLog()
     for batch in batches_of(read_crops(entries, size_px, check, check.callbacks.on_progress), log):
@@ -131,7 +131,7 @@ def measure_all(
 
 
 def batches_of(read: Iterator[Crop | Failure], log: PhotoLog) -> Iterator[list[Crop]]:
-    """Photos with true colors, each once, a batch at a time; what became of the others is noted."""
+    """Yield batches of photos with true colors, without copies; the others are recorded in the log."""
     batch: list[Crop] = []
     known: set[bytes] = set()
     for crop in read:
@@ -166,7 +166,7 @@ def _measure_batch(
             log.failures.append(failure(crop.entry, str(errors[0])))
             continue
         measured.append(number)
-        log.photos.append(name_of(crop))
+        log.photos.append(photo_name(crop))
         log.entries.append(crop.entry)
         log.enlarged += crop.enlarged
         for name, each in found.items():

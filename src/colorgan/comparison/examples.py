@@ -1,4 +1,4 @@
-"""Photos to look at: which ones, and their pictures in every row's colors."""
+"""Choose example photos, and write their pictures in every row's colors."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _QUALITY = 92
 
 @dataclass(frozen=True)
 class Chosen:
-    """A photo that is to be an example.
+    """A photo that was chosen as an example.
 
     Attributes:
-        entry: where it is.
+        entry: the photo in its source.
         why: best, worst, between, or why it has no true colors.
-        number: its place among the photos with true colors; None for others.
+        number: its index among the measured photos; None without true colors.
     """
 
     entry: Entry
@@ -43,15 +43,15 @@ class Chosen:
 
 
 def choose(entries: Sequence[Entry], models: Sequence[Row], most: int, seed: int) -> list[Chosen]:
-    """Choose examples among photos with true colors: the best, the worst, and some between, a third each.
+    """Choose examples among photos with true colors: the best, the worst, and random ones between, a third each.
 
-    Best and worst by CIEDE2000, the mean over the models.
+    Photos are ranked by CIEDE2000, averaged over the models.
 
     Args:
         entries: the photos, in the order of the rows' values.
         models: rows that were measured on them.
-        most: how many at most.
-        seed: decides which ones between.
+        most: the maximal number of examples.
+        seed: of the random choice.
     """
     if not entries or not models:
         return []
@@ -70,9 +70,9 @@ def choose(entries: Sequence[Entry], models: Sequence[Row], most: int, seed: int
 def write_example(
     folder: Path, position: int, chosen: Chosen, models: Sequence[ComparedModel], rows: Sequence[Row]
 ) -> Example:
-    """Write a photo in gray, in each model's colors and, where it has some, in its own; and a sheet of all.
+    """Write a photo in gray, in each model's colors and, if it has some, in its own; and a contact sheet of all.
 
-    The models' pictures are those that `colorize` makes of the photo at that size. All files are called by the
+    The models' pictures are `colorize`'s results for the photo reduced to `MOST_SIDE_PX`. The files are numbered by the
     example's position, from 1.
 
     Raises:
@@ -101,7 +101,7 @@ def _pictures(image: Image.Image, models: Sequence[ComparedModel], with_original
 
 
 def _slug(name: str) -> str:
-    """A row's name as part of a file's; whatever it was, the number before it tells it from others."""
+    """Make a row's name safe for a file name; it need not be unique, since a number comes before it."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "model"
 
 

@@ -1,4 +1,4 @@
-"""Metrics as people read them: numbers, intervals, and what a difference between two rows comes to, in words."""
+"""Format metrics for people: numbers, intervals, and differences between two rows as sentences."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ PERCEPTUAL = {"fid": "FID", "kid": "KID", "kid_std": "KID, deviation", "lpips": 
 
 
 def photos_in_words(count: int) -> str:
-    """How many photos there are."""
+    """Format a number of photos."""
     return "1 photo" if count == 1 else f"{count} photos"
 
 
 def number(value: float, metric: Metric) -> str:
-    """A value of a metric as it is printed, without its unit."""
+    """Format a metric's value, without its unit; NaN is "-"."""
     return "-" if value != value else f"{value:.{metric.decimals}f}"
 
 
 def bounds(interval: Interval, metric: Metric) -> str:
-    """An interval as it is printed: [low, high], or nothing where it is not known."""
+    """Format an interval as [low, high]; empty if unknown."""
     return "" if interval.low != interval.low else f"[{number(interval.low, metric)}, {number(interval.high, metric)}]"
 
 
 def amount(difference: float, metric: Metric) -> str:
-    """A difference in a metric as it is printed, with its unit."""
+    """Format a difference in a metric, with its unit."""
     unit = "points" if metric.unit == "%" else metric.unit
     return f"{number(difference, metric)} {unit}".rstrip()
 
 
 def is_significant(interval: Interval) -> bool:
-    """Whether a difference is more than chance: its interval excludes zero, and is of enough photos to say so."""
+    """Whether a difference is significant: its interval excludes zero, and is of `FEWEST_TO_JUDGE` photos or more."""
     return interval.excludes_zero and interval.photos >= FEWEST_TO_JUDGE
 
 
 def difference_in_words(name: str, first: str, second: str, interval: Interval) -> str:
-    """Say which of two rows has more of a metric, whether that is better, and by how much."""
+    """Describe the difference of two rows in a metric: which is better, or has more, and by how much."""
     metric = METRICS[name]
     if not is_significant(interval):
         photos = photos_in_words(interval.photos)
         return f"no difference in {metric.label} between {first} and {second} can be told from {photos}"
-    if interval.value < 0:  # said of the row that has more; or that is better, where one is
+    if interval.value < 0:  # the row with more comes first
         first, second = second, first
         interval = Interval(-interval.value, -interval.high, -interval.low, interval.photos)
     by = f"{amount(interval.value, metric)} {bounds(interval, metric)}"

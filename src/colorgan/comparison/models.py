@@ -1,4 +1,4 @@
-"""The models of a comparison: loaded once each, and asked for the colors of crops."""
+"""Load the models of a comparison, and predict the colors of crops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from colorgan.callbacks import StopCheck
 from colorgan.colorize.colorizer import Colorizer
-from colorgan.colorize.guided_filter import apply_linear_model, lines
+from colorgan.colorize.guided_filter import apply_linear_model, fit_linear_model
 from colorgan.colorize.options import ColorizeOptions
 from colorgan.colorize.prediction import PredictedColors
 from colorgan.comparison.options import CompareOptions
@@ -32,8 +32,8 @@ class ComparedModel:
     Attributes:
         name: of its row.
         colorizer: the loaded model.
-        options: how its network sees photos and decodes colors.
-        network_s: seconds that its network took so far.
+        options: render size and decoding.
+        network_s: seconds that its network has taken so far.
     """
 
     name: str
@@ -44,11 +44,11 @@ class ComparedModel:
     def predict(self, L: Tensor) -> list[tuple[Tensor, Tensor | None] | PhotoError]:
         """Predict the colors of crops, (B, 1, S, S), 0..100, on the CPU.
 
-        The network sees each crop as a square of its render size; its colors are brought back to the crop's size.
+        Each crop is resized to a square of the render size, and the predicted colors back to the crop's size.
 
         Returns:
-            ab of each, (2, S, S), Lab units, and how sure it was, (h, w) at the network's own size, or None where it
-            does not say; in place of a photo that memory does not suffice for: the reason.
+            ab of each, (2, S, S), Lab units, and its confidence, (h, w) at the network's output size, or None if the
+            network has none; in place of a photo for which memory does not suffice, the error.
         """
         side = self.options.render_size or self.colorizer.info.render_size
         reduced = [Lightness.from_plane(crop.numpy()).reduced(side, side) for crop in L[:, 0]]
@@ -64,14 +64,14 @@ class ComparedModel:
 
 def _enlarged(colors: PredictedColors, L: Tensor) -> Tensor:
     if colors.guide is not None:
-        return apply_linear_model(L, lines(colors.guide, colors.ab))
+        return apply_linear_model(L, fit_linear_model(colors.guide, colors.ab))
     return F.interpolate(colors.ab[None], L.shape, mode="bilinear", align_corners=False)[0]
 
 
 def row_names(models: Sequence[str]) -> list[str]:
-    """A name for each model's row: its own, or for a path what tells it from others; all different.
+    """Return a unique name for each model's row: the model's name, or one made of its path.
 
-    `runs/gan/weights/best.safetensors` is called gan, the name of its run, and any other file by its stem.
+    `runs/gan/weights/best.safetensors` is called gan, the name of its run; any other file by its stem.
     """
     names: list[str] = []
     for model in models:
@@ -85,14 +85,14 @@ def row_names(models: Sequence[str]) -> list[str]:
 
 
 def load_models(options: CompareOptions, check: StopCheck) -> list[ComparedModel]:
-    """Load the models that were asked for, or every available one.
+    """Load the models of the options, or every available one.
 
-    The check is called between models and while they are fetched; its callbacks are warned when memory does not suffice
-    for the quick way.
+    `check` is called between models and during downloads; its callbacks are warned when memory is short and something
+    slower is done instead.
 
     Raises:
-        UsageError: no such model, or one that was named twice.
-        WeightsError: one cannot be had, or is damaged.
+        UsageError: no such model, or one is named twice.
+        WeightsError: one cannot be downloaded, or is damaged.
         DeviceError: no such device.
     """
     models = options.models or tuple(available_models())
@@ -114,5 +114,5 @@ def load_models(options: CompareOptions, check: StopCheck) -> list[ComparedModel
 
 
 def device_of(models: Sequence[ComparedModel]) -> torch.device:
-    """Where they compute."""
+    """Return the device of all models."""
     return models[0].colorizer.device

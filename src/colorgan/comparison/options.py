@@ -1,4 +1,4 @@
-"""What a comparison is asked to do; known without torch, for the command line."""
+"""The options of a comparison; importable without torch, for the command line."""
 
 import os
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ _WHAT = "What is compared"
 
 
 def parse_models(given: Sequence[str]) -> tuple[str, ...]:
-    """Names and paths of models from what has commas between; a path that has some itself is left whole.
+    """Split comma-separated names and paths of models; an existing path that contains commas is not split.
 
     Raises:
-        UsageError: they name none.
+        UsageError: there is no name among them.
     """
     models: list[str] = []
     for part in given:
@@ -33,7 +33,7 @@ class CompareOptions(Checked):
     """How models are compared.
 
     Attributes:
-        precision: what the networks compute in.
+        precision: numeric precision of the networks.
     """
 
     models: Annotated[

@@ -1,7 +1,7 @@
-"""Perceptual metrics, by the networks of others: FID, KID and LPIPS (the extra `metrics`).
+"""Perceptual metrics by third-party networks: FID, KID and LPIPS (the extra `metrics`).
 
-FID and KID compare whole sets by features of an Inception network, LPIPS pairs of photos by an AlexNet. Both networks
-are fetched by torch-fidelity and torchmetrics themselves, on first use. The crops wait on the disk: memory stays flat.
+FID and KID compare whole sets by features of an Inception network, LPIPS pairs of photos by an AlexNet. torch-fidelity
+and torchmetrics download these on first use. The crops are kept on disk, so memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from colorgan.errors import UsageError, WeightsError, missing_extra
 from colorgan.models.download import is_offline
 
 FEWEST_PHOTOS, FEW_PHOTOS = 50, 2000
-_EXTRACTOR: str | None = None  # None: torch-fidelity's own Inception; tests put a small one here
-_MOST_IN_SUBSET = 1000  # of KID, as its authors have it
+_EXTRACTOR: str | None = None  # None: torch-fidelity's own Inception; tests set a small one
+_MOST_IN_SUBSET = 1000  # KID's subset size, as in its paper
 _ADVICE = "Connect to the network once, or do without FID, KID and LPIPS."
 
 Lpips = Callable[[Tensor, Tensor], Tensor]
 
 
 def check_perceptual(photos: int) -> None:
-    """Make sure, before anything is computed, that these metrics can be measured.
+    """Check, before anything is computed, that these metrics can be measured.
 
     Raises:
         UsageError: there are too few photos, or the extra is not installed.
@@ -44,7 +44,7 @@ def check_perceptual(photos: int) -> None:
 
 
 def notes_on_perceptual(photos: int) -> list[str]:
-    """What a reader of these metrics should know."""
+    """Return notes if there are too few photos for these metrics, or for precise ones."""
     if photos < FEWEST_PHOTOS:
         return [f"FID, KID and LPIPS were refused: {photos} photos have true colors, and {FEWEST_PHOTOS} are needed."]
     if photos < FEW_PHOTOS:
@@ -55,16 +55,16 @@ def notes_on_perceptual(photos: int) -> list[str]:
 
 
 def load_lpips() -> Lpips:
-    """LPIPS with AlexNet (Zhang et al. 2018): two of (B, 3, H, W), 0..1, to the mean over the batch.
+    """Load LPIPS with AlexNet (Zhang et al. 2018): from two of (B, 3, H, W), 0..1, to the mean over the batch.
 
     Raises:
-        WeightsError: its network is not here and cannot be fetched.
+        WeightsError: its network is not cached and cannot be downloaded.
     """
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     _check_offline("AlexNet", "alexnet-owt-7be5be79.pth")
     try:
-        with redirect_stdout(sys.stderr):  # torch's hub announces downloads among the results
+        with redirect_stdout(sys.stderr):  # torch.hub prints downloads to standard output, which is for results
             metric: Lpips = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError("the AlexNet of LPIPS", str(error), _ADVICE) from error
@@ -72,7 +72,7 @@ def load_lpips() -> Lpips:
 
 
 def _check_offline(name: str, file: str) -> None:
-    """Refuse before another library opens a connection that COLORGAN_OFFLINE forbids."""
+    """Raise a WeightsError if another library would have to download this file, and COLORGAN_OFFLINE forbids it."""
     folder = Path(torch.hub.get_dir(), "checkpoints")
     if is_offline() and not os.path.isfile(Path(folder, file)):
         found = f"no {file} in {folder}, and COLORGAN_OFFLINE is set"
@@ -81,15 +81,15 @@ def _check_offline(name: str, file: str) -> None:
 
 
 class Perceptual:
-    """Keeps the crops of every row until all are there, then measures them.
+    """Stores the crops of every row on disk, then measures them all.
 
     Args:
-        rows: their names, the original's among them.
-        device: where FID and KID are computed.
-        folder: an empty one, for the crops.
+        rows: their names, including the original's.
+        device: on which FID and KID are computed.
+        folder: an empty folder for the crops.
 
     Raises:
-        WeightsError: a network is not here and cannot be fetched.
+        WeightsError: a network is not cached and cannot be downloaded.
     """
 
     def __init__(self, rows: Sequence[str], device: torch.device, folder: Path) -> None:
@@ -102,7 +102,7 @@ class Perceptual:
         self._photos = 0
 
     def add(self, L: Tensor, colors: Mapping[str, Tensor]) -> None:
-        """Take in a batch: L (B, 1, S, S), 0..100, and ab of every row, (B, 2, S, S), Lab units."""
+        """Add a batch: L, (B, 1, S, S), 0..100, and ab of every row, (B, 2, S, S), Lab units."""
         pictures = {name: lab_to_rgb(torch.cat([L, ab], 1)).cpu() for name, ab in colors.items()}
         for name, rgb in pictures.items():
             pixels = (rgb * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
@@ -112,12 +112,12 @@ class Perceptual:
         self._photos += len(L)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Measure all that was taken in: by row but the original fid, kid (its mean), kid_std, and lpips.
+        """Measure all batches: fid, kid (its mean), kid_std and lpips by row, without the original's row.
 
-        Empty under `FEWEST_PHOTOS`.
+        Empty with fewer than `FEWEST_PHOTOS`.
 
         Raises:
-            WeightsError: the network is not here and cannot be fetched.
+            WeightsError: the network is not cached and cannot be downloaded.
         """
         if self._photos < FEWEST_PHOTOS:
             return {}
@@ -142,7 +142,7 @@ class Perceptual:
                     kid=True,
                     kid_subset_size=min(_MOST_IN_SUBSET, self._photos // 2),
                     cache=False,
-                    # Without processes that read, which wait for ever where TMPDIR is too long for a socket.
+                    # Without reader processes, which hang if TMPDIR is too long for a socket's path.
                     save_cpu_ram=True,
                     verbose=False,
                     feature_extractor=_EXTRACTOR,

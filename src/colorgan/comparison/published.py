@@ -1,7 +1,7 @@
-"""Values of the literature, shown where they were measured on the very photos of a comparison, in the same way.
+"""Published metrics, shown if they were measured on the same photos as a comparison, by the same protocol.
 
 The photos are recognized by their names: the 5,000 of Kang et al. (DDColor) are ILSVRC2012_val_00000001 to
-_00005000, cropped to squares of 256. The 10,000 of Zhang et al. 2016 are not known by name: their table is never shown.
+_00005000, cropped to squares of 256. Zhang et al. 2016 did not name their 10,000, so their table is never shown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _VAL5K = (
 
 
 def comparable_published_rows(names: Iterable[str], size_px: int) -> list[PublishedRow]:
-    """The published rows that were measured on photos of these names and at this size, by the protocol of `compare`."""
+    """Return the published rows that were measured on photos of these names, at this size."""
     numbers = {_number_of(name) for name in names}
     if size_px != _VAL5K_SIZE_PX or numbers != set(range(1, _VAL5K_PHOTOS + 1)):
         return []
@@ -35,6 +35,6 @@ def comparable_published_rows(names: Iterable[str], size_px: int) -> list[Publis
 
 
 def _number_of(name: str) -> int:
-    """The number of an ImageNet validation photo, 0 for any other."""
+    """Return the number of an ImageNet validation photo, 0 for any other."""
     found = re.fullmatch(r"ILSVRC2012_val_(\d{8})", PurePosixPath(name).stem)
     return int(found[1]) if found else 0

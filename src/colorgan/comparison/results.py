@@ -1,20 +1,21 @@
-"""What a comparison found, as `results.json` holds it and as a page or a program reads it.
+"""The results of a comparison: the data model of `results.json`, of the report, and of Python callers.
 
-`results.json` is `Comparison` as JSON, field by field (null stands where a number is not known), and its `format`:
+`results.json` is `Comparison` as JSON, field by field (null for unknown numbers), with `format`, its version:
 
-    protocol     what the metrics depend on, beside the models; two results go together only where it is the same
+    protocol     what the metrics depend on, besides the models; results can be combined only if it is the same
     photos       the photos with true colors, in the order of every row's `values`
     rows         gray and original (the baselines), then each model, then rows of earlier results
-    differences  of each two models, and of each model from the original in colorfulness, with words for people
+    differences  of each two models, and of each model from gray in accuracy and from the original in
+                 colorfulness, each also as a sentence
     examples     photos with a picture of each row, paths relative to the folder of the results; also of
                  photos without true colors
     failures     photos that could not be read or colored, with the reason
-    left_out     photos without true colors, by reason: they have examples and no metrics
-    published    rows of the literature, where they were measured on these photos in this way
-    answer       what it comes to, in words
-    notes        what a reader of the metrics should know, in words
+    left_out     numbers of photos without true colors, by reason: they have examples and no metrics
+    published    published rows, if they were measured on these photos by the same protocol
+    answer       the conclusion, in a sentence or two
+    notes        caveats on the metrics, as sentences
 
-`results.csv` has one line per photo and row, with a column for each metric. `results_io.py` writes and reads both.
+`results.csv` has one line per photo and row, with a column for each metric. `results_io.py` writes both.
 """
 
 from __future__ import annotations
@@ -31,32 +32,32 @@ from colorgan.metrics.bootstrap import Interval, Values
 from colorgan.metrics.registry import METRICS
 
 GRAY, ORIGINAL = "gray", "original"
-FEW_PHOTOS = 30  # below it a bootstrap's intervals come out too narrow
-FEWEST_TO_JUDGE = 10  # of fewer photos nothing is called better, whatever an interval says
+FEW_PHOTOS = 30  # with fewer, bootstrap intervals are too narrow
+FEWEST_TO_JUDGE = 10  # with fewer photos no difference is called significant, whatever its interval
 CHROMA_STEP, CHROMA_BINS = 2.0, 60  # of the histograms: 0..2, 2..4, ... Lab units, the last one open
-# Whatever of a protocol is not here may differ without changing a metric by more than its last digit.
+# The fields of a protocol that must agree; the others change a metric by no more than its last digit.
 _DECISIVE = ("metrics_version", "size_px", "resize", "crop", "color", "prior", "photos", "photo_set")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the metrics depend on, beside the models.
+    """What the metrics depend on, besides the models.
 
     Attributes:
         metrics_version: of the metrics' definitions.
-        size_px: photos are reduced or enlarged to this short side, and the square in their middle is cut out.
-        resize: the filter of that.
+        size_px: side of the square; photos are resized to it on the short side, and the center is cropped.
+        resize: the filter of resizing.
         crop: where the square is.
-        color: what the pixels are taken for.
+        color: how pixels are interpreted.
         precision: of the networks' computation.
-        photos: how many have true colors.
-        photo_set: SHA-256 over those photos' files, whatever they are called and in whatever order.
-        prior: SHA-256 of the shares of the bins, which rebalanced metrics weigh by.
+        photos: number of photos with true colors.
+        photo_set: SHA-256 over those photos' files, independent of names and order.
+        prior: SHA-256 of the bins' prior, by which rebalanced metrics are weighted.
         seed: of the bootstrap.
         resamples: of the bootstrap.
-        level: of the intervals.
-        device: that the networks ran on.
-        versions: of the programs.
+        level: of the confidence intervals.
+        device: of the networks.
+        versions: of colorgan and its libraries, by name.
     """
 
     metrics_version: int
@@ -75,7 +76,7 @@ class Protocol:
     versions: dict[str, str]
 
     def line(self) -> str:
-        """All of it in one line, as it stands under tables."""
+        """Format the protocol as one line, which is shown under tables."""
         programs = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         side, count = self.size_px, "1 photo" if self.photos == 1 else f"{self.photos} photos"
         return (
@@ -86,7 +87,7 @@ class Protocol:
         )
 
     def conflict(self, other: Protocol) -> str | None:
-        """Why metrics of another protocol may not stand beside these, or None where they may."""
+        """Return why metrics of another protocol cannot be compared with these, or None if they can."""
         for name in _DECISIVE:
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
@@ -110,7 +111,7 @@ class PhotoName:
 
 
 def photo_set(photos: Iterable[PhotoName]) -> str:
-    """What a protocol calls a set of photos."""
+    """Return the digest by which a protocol identifies a set of photos."""
     digests = "\n".join(sorted(photo.sha256 for photo in photos))
     return hashlib.sha256(digests.encode()).hexdigest()
 
@@ -121,19 +122,18 @@ class Row:
 
     Attributes:
         name: unique in a comparison.
-        kind: baseline, model, or previous: a model of results given with them.
-        model: what the model's file says of itself; empty for an baseline.
-        metrics: of the set, with intervals, by the names of `METRICS`. The original has those alone that
-            say something of the truth beside itself (`Metric.defined_for_ground_truth`).
-        values: of each photo, in the order of `Comparison.photos`; NaN where a photo has nothing to measure it on.
-        weights: of each photo in the metrics that are ratios of sums; a metric without an entry is a plain mean.
-        chroma: the share of pixels by chroma, `CHROMA_BINS` of `CHROMA_STEP` Lab units each; empty for an earlier row
-            whose results have none.
+        kind: baseline, model, or previous (a model of earlier results).
+        model: metadata from the model's file; empty for a baseline.
+        metrics: of the set, with intervals, by the names of `METRICS`. The original has only those that are
+            defined for the ground truth itself (`Metric.defined_for_ground_truth`).
+        values: by metric, of each photo, in the order of `Comparison.photos`; NaN if not defined for a photo.
+        weights: by metric that is a ratio of sums, of each photo; a metric without an entry is a plain mean.
+        chroma: histogram of the pixels' chroma, as shares: `CHROMA_BINS` bins of `CHROMA_STEP` Lab units.
         network_s: seconds that the network took, all photos together.
-        perceptual: fid, kid, kid_std and lpips of the set, where they were asked for.
-        ece: the expected calibration error, points; NaN where the model does not say how sure it is.
-        reliability: of each tenth of confidence the share of all pixels, their mean confidence, and the share of them
-            whose true color was within 10 ab units; empty likewise.
+        perceptual: fid, kid, kid_std and lpips of the set, if requested.
+        ece: the expected calibration error, points; NaN if the model has no confidence.
+        reliability: for each tenth of confidence, the share of all pixels, their mean confidence, and the share of them
+            whose true color was within 10 ab units; empty if the model has no confidence.
     """
 
     name: str
@@ -149,26 +149,25 @@ class Row:
     reliability: list[list[float]] = field(default_factory=list)
 
     def values_of(self, metric: str) -> Values:
-        """A metric of each photo, (N,)."""
+        """Return a metric of each photo, (N,)."""
         return np.asarray(self.values[metric], np.float64)
 
     def weights_of(self, metric: str) -> Values:
-        """The weight of each photo in that metric, (N,)."""
-        values = self.values[metric]
-        return np.asarray(self.weights[metric] if metric in self.weights else np.ones(len(values)), np.float64)
+        """Return the weight of each photo in a metric, (N,)."""
+        return np.asarray(self.weights.get(metric, [1.0] * len(self.values[metric])), np.float64)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of one row less that of another, over the same photos.
+    """The difference between two rows in a metric, over the same photos.
 
     Attributes:
         metric: a name of `METRICS`.
         first: a row's name.
-        second: the other's.
-        interval: of first less second, paired photo by photo.
-        significant: whether the interval excludes zero, and is of enough photos to say so.
-        words: the same for people.
+        second: the other row's name.
+        interval: of first minus second, paired by photo.
+        significant: whether the interval excludes zero, and is of enough photos.
+        words: the difference as a sentence.
     """
 
     metric: str
@@ -180,7 +179,7 @@ class Difference:
 
     @property
     def better(self) -> str | None:
-        """The row that is better, where one certainly is."""
+        """The row that is significantly better, or None."""
         towards = METRICS[self.metric].better
         if not self.significant or towards == "neither":
             return None
@@ -193,11 +192,11 @@ class Example:
 
     Attributes:
         photo: its name.
-        source: where it came from.
+        source: the folder, archive or file that it came from.
         why: best, worst, between, or the reason why it has no true colors (gray, toned).
-        pictures: by row, paths from the folder of the results, with forward slashes.
-        sheet: all of them side by side with their names, likewise.
-        metrics: by row and name; empty without true colors.
+        pictures: by row, paths relative to the folder of the results, with forward slashes.
+        sheet: path of the contact sheet of all pictures, likewise.
+        metrics: by row and metric; empty without true colors.
     """
 
     photo: str
@@ -210,7 +209,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Failure:
-    """A photo that is missing from all metrics, and why."""
+    """A photo that is not in the metrics since it could not be read or colored, and why."""
 
     photo: str
     source: str
@@ -219,7 +218,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A line of a published table, measured on the same photos in the same way.
+    """A row of a published table, measured on the same photos by the same protocol.
 
     Attributes:
         name: the method.
@@ -234,7 +233,7 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All of it; see the head of this file."""
+    """All results of a comparison; the fields are described at the head of this module."""
 
     protocol: Protocol
     photos: list[PhotoName]
@@ -248,10 +247,10 @@ class Comparison:
     answer: str
 
     def row(self, name: str) -> Row:
-        """The row of that name."""
+        """Return the row of that name."""
         return next(row for row in self.rows if row.name == name)
 
     @property
     def models(self) -> list[Row]:
-        """The rows that are no baselines."""
+        """The rows of models, earlier ones included."""
         return [row for row in self.rows if row.kind != "baseline"]

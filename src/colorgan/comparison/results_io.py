@@ -1,4 +1,4 @@
-"""`results.json` and `results.csv`: a comparison written, and earlier ones read."""
+"""Write `results.json` and `results.csv`, and read `results.json` of earlier comparisons."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from colorgan.metrics.calibration import BINS
 from colorgan.metrics.registry import METRICS, with_current_names
 
 FORMAT, READABLE_FORMATS = 2, (1, 2)
-_MOST_NAME = 80  # letters of a foreign row's name
+_MOST_NAME = 80  # letters of an earlier row's name
 JSON_NAME, CSV_NAME = "results.json", "results.csv"
 
 
 def to_json(comparison: Comparison) -> str:
-    """The text of `results.json`."""
+    """Return the text of `results.json`."""
     return json.dumps({"format": FORMAT} | plain(asdict(comparison)), indent=1, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """The same with null for what JSON cannot say."""
+    """Replace NaN and infinity, which JSON lacks, by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """The text of `results.csv`: the protocol as its first line, then one line per photo and row."""
+    """Return the text of `results.csv`: the protocol as a comment, a header, then one line per photo and row."""
     text = io.StringIO()
     text.write(f"# {comparison.protocol.line()}\n")
     writer = csv.writer(text, lineterminator="\n")
@@ -47,12 +47,12 @@ def to_csv(comparison: Comparison) -> str:
         for row in comparison.rows:
             values = [row.values[name][number] if name in row.values else math.nan for name in METRICS]
             cells = ["" if math.isnan(value) else f"{value:.6g}" for value in values]
-            writer.writerow([_inert(photo.name), _inert(photo.source), row.name, *cells])
+            writer.writerow([_csv_safe(photo.name), _csv_safe(photo.source), row.name, *cells])
     return text.getvalue()
 
 
-def _inert(text: str) -> str:
-    """A name that no spreadsheet takes for a formula."""
+def _csv_safe(text: str) -> str:
+    """Quote a text that spreadsheets would take for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
@@ -63,15 +63,15 @@ def write_results(folder: Path, comparison: Comparison) -> None:
             file.write(text.encode("utf-8", "backslashreplace"))
 
 
-_CURRENT_KEYS = {"figures_version": "metrics_version", "figures": "metrics"}  # by those of format 1
+_CURRENT_KEYS = {"figures_version": "metrics_version", "figures": "metrics"}  # keys of format 1 to those of format 2
 _ADVICE = "Give the results.json of an earlier `colorgan compare`."
 
 
 def read_previous(path: Path) -> PreviousResults:
-    """Read what another comparison needs of earlier results.
+    """Read the models' rows of an earlier `results.json`.
 
     Raises:
-        UsageError: it cannot be read, or is not `results.json` of this format.
+        UsageError: it cannot be read, or is not `results.json` of a known format.
     """
     expected = f"earlier results in {path}"
     try:
@@ -96,14 +96,14 @@ def _previous_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
         if row["kind"] in ("baseline", "anchor"):
             continue
         values, weights = (
-            {name: _numbers(part, photos) for name, part in _known_here(row[key]).items()}
+            {name: _numbers(part, photos) for name, part in _current_metrics(row[key]).items()}
             for key in ("values", "weights")
         )
         yield Row(
             name="".join(letter for letter in str(row["name"])[:_MOST_NAME] if letter.isprintable()),
             kind="previous",
             model=dict(row["model"]),
-            metrics={name: _interval(part) for name, part in _known_here(row["metrics"]).items()},
+            metrics={name: _interval(part) for name, part in _current_metrics(row["metrics"]).items()},
             values=values,
             weights=weights,
             chroma=_numbers(row["chroma"], CHROMA_BINS),
@@ -114,8 +114,8 @@ def _previous_rows(rows: list[dict[str, Any]], photos: int) -> Iterator[Row]:
         )
 
 
-def _known_here(by_metric: dict[str, Any]) -> dict[str, Any]:
-    """What is held of metrics that this version has too; older results lack those that came later."""
+def _current_metrics(by_metric: dict[str, Any]) -> dict[str, Any]:
+    """Keep what is held of metrics that this version knows, under their current names."""
     return {name: part for name, part in with_current_names(by_metric).items() if name in METRICS}
 
 
@@ -135,10 +135,10 @@ class PreviousResults:
     """The models of an earlier comparison, read from its `results.json`.
 
     Attributes:
-        path: where they are.
-        protocol: that they were measured by.
+        path: of the file.
+        protocol: by which they were measured.
         photos: in the order of the rows' values.
-        rows: of their models.
+        rows: of the models.
     """
 
     path: Path
@@ -147,20 +147,20 @@ class PreviousResults:
     rows: list[Row]
 
     def check(self, protocol: Protocol) -> None:
-        """Make sure that they may stand beside metrics of that protocol.
+        """Check that they can be compared with metrics of that protocol.
 
         Raises:
-            UsageError: they may not, with the reason.
+            UsageError: they cannot, with the reason.
         """
         if reason := protocol.conflict(self.protocol):
             advice = "Leave them out, or measure their models again on these photos."
             raise UsageError(f"results of the same protocol in {self.path}", reason, advice)
 
     def aligned_rows(self, protocol: Protocol, photos: Sequence[PhotoName], taken: Sequence[str]) -> Iterator[Row]:
-        """The rows, with values in the order of other results' photos, and none of the names that are taken there.
+        """Yield the rows for other results: with values in the order of their photos, and with names not taken there.
 
         Raises:
-            UsageError: they may not stand beside them.
+            UsageError: the protocols differ.
         """
         self.check(protocol)
         places: dict[str, list[int]] = {}
@@ -176,7 +176,7 @@ class PreviousResults:
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
-    """The name, with as much behind it as makes it different from all that are taken."""
+    """Append to a name until it differs from all that are taken."""
     while name in taken:
         name = f"{name} (earlier)"
     return name

@@ -1,4 +1,4 @@
-"""From the metrics of photos to those of a set: rows with intervals, differences, and what a reader should know."""
+"""Aggregate the metrics of photos: rows with confidence intervals, differences between rows, and notes on them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from colorgan.comparison.results import FEW_PHOTOS, FEWEST_TO_JUDGE, GRAY, ORIGI
 from colorgan.metrics.bootstrap import interval, paired_difference
 from colorgan.metrics.registry import METRICS
 
-_HEAVY = 0.1  # the share of a metric's weight from which a single photo is named
-# Gray is beaten, or not, where the true colors are what counts; the original is what colorfulness aims at.
-_BESIDE_GRAY = [
+_HEAVY = 0.1  # a photo with at least this share of a metric's weight is named in a note
+# Models are compared with gray in accuracy, and with the original in colorfulness, of which neither more nor less is
+# better.
+_ACCURACY_METRICS = [
     name for name, metric in METRICS.items() if metric.better != "neither" and not metric.defined_for_ground_truth
 ]
-_BESIDE_ORIGINAL = [name for name, metric in METRICS.items() if metric.better == "neither"]
+_COLORFULNESS_METRICS = [name for name, metric in METRICS.items() if metric.better == "neither"]
 
 
 def rows_of(
@@ -30,7 +31,7 @@ def rows_of(
     seed: int,
     perceptual: Mapping[str, dict[str, float]] = MappingProxyType({}),
 ) -> list[Row]:
-    """The baselines and the models with the metrics of the set; by row also what `Perceptual` measured."""
+    """Return the rows of baselines and models with the set's metrics; `perceptual` has those of `Perceptual` by row."""
     by_name = {model.name: model for model in models}
     return [
         _row(name, measured, by_name.get(name), perceptual.get(name, {}), seed)
@@ -60,17 +61,17 @@ def _row(name: str, measured: RowMetrics, model: ComparedModel | None, perceptua
 
 
 def differences_of(rows: Sequence[Row], seed: int) -> Iterator[Difference]:
-    """Each two models in every metric; each model and gray by the true colors; each model and the original."""
+    """Yield the differences of each two models in every metric, and of each model from gray and from the original."""
     baselines = {row.name: row for row in rows if row.kind == "baseline"}
     models = [row for row in rows if row.kind != "baseline"]
     for first, second in combinations(models, 2):
-        yield from _between(first, second, tuple(METRICS), seed)
+        yield from _differences(first, second, tuple(METRICS), seed)
     for model in models:
-        yield from _between(model, baselines[GRAY], _BESIDE_GRAY, seed)
-        yield from _between(model, baselines[ORIGINAL], _BESIDE_ORIGINAL, seed)
+        yield from _differences(model, baselines[GRAY], _ACCURACY_METRICS, seed)
+        yield from _differences(model, baselines[ORIGINAL], _COLORFULNESS_METRICS, seed)
 
 
-def _between(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iterator[Difference]:
+def _differences(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iterator[Difference]:
     for name in metrics:
         if name not in first.values or name not in second.values:  # no photo had true colors
             continue
@@ -81,7 +82,7 @@ def _between(first: Row, second: Row, metrics: Sequence[str], seed: int) -> Iter
 
 
 def notes_on_photos(photos: int, enlarged: int) -> list[str]:
-    """What the number and the size of the photos say of the metrics, in words."""
+    """Return notes on metrics of too few photos, or of enlarged ones."""
     notes = []
     if not photos:
         notes.append("No photo has true colors to compare with: there are no metrics.")
@@ -96,13 +97,13 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
 
 
 def notes_on_copies(copies: int) -> list[str]:
-    """What was left out since it is the same photo once more, in words."""
+    """Return a note on the number of copies that were left out, if any."""
     are = "is a copy" if copies == 1 else "are copies"
     return [f"{photos_in_words(copies)} {are} of another, pixel by pixel, and counted once."] if copies else []
 
 
 def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[str]:
-    """Which single photos decide much of a metric that is a ratio of sums over all pixels, in words."""
+    """Return notes on single photos that dominate a metric which is a ratio of sums over all pixels."""
     (gray,) = (row for row in rows if row.name == GRAY)
     notes = []
     for name in gray.weights if len(photos) >= FEW_PHOTOS else ():

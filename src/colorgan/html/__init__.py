@@ -1,7 +1,7 @@
-"""Pages of one file that load nothing: the skeleton and styles that they share, and what keeps foreign names inert.
+"""Render self-contained HTML pages: with the shared skeleton and styles, escaping, and a content security policy.
 
-A page is a template that extends `page.html.j2`, in the package of whoever writes it; styles and scripts lie beside it.
-What several pages share lies here: the skeleton, and the slider between two pictures.
+A page is a template that extends `page.html.j2`, in the package that writes it, with its styles and scripts beside it.
+This package holds what several pages share: the skeleton, and the slider between two pictures.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from markupsafe import Markup, escape
 
 
 def render(package: str, *parts: str, pictures_from: str = "data:", **values: Any) -> str:
-    """Fill in a page.
+    """Render a page.
 
-    A browser lets in its own styles and scripts, known by their hashes, and pictures inside it, or beside it. Nothing
-    else: even a name that slipped past the escaping could neither run nor load anything.
+    Its content security policy allows only its own styles and scripts, by their hashes, and pictures of
+    `pictures_from`: even a name that slipped past the escaping could neither run nor load anything.
 
     Args:
-        package: where its files are; what is not there is looked for here.
-        parts: their stems: first that of the template `.html.j2`, then of others; each may have a `.css` and a `.js`.
-            The first's come last, and so may build on the others'.
-        pictures_from: where pictures may come from, as a content security policy has it.
-        values: for the template; whatever is no `Markup` is escaped.
+        package: the package with the page's files; those missing there are taken from this package.
+        parts: stems of these: first that of the template `.html.j2`, then of others; each may have a `.css` and a
+            `.js`. Those of the first come last, so that they can override and use the others'.
+        pictures_from: allowed origins of pictures, as in `img-src` of a content security policy.
+        values: for the template; all but `Markup` are escaped.
     """
     environment = Environment(
         autoescape=True,
@@ -45,18 +45,18 @@ def render(package: str, *parts: str, pictures_from: str = "data:", **values: An
     )
 
 
-def embedded(jpeg: bytes) -> str:
-    """A picture as an address that holds it."""
+def data_uri(jpeg: bytes) -> str:
+    """Encode a JPEG as a data URI."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _code(text: str) -> Markup:
-    """A text in which what stands in backticks is set as code."""
+    """Escape a text, and mark up what is in backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 def _read(package: str, name: str) -> str | None:
-    """A file of a package, or else of this one; None where neither has it."""
+    """Read a file of a package, or else of this one; None if neither has it."""
     for folder in (files(package), files(__name__)):
         if (folder / name).is_file():
             return (folder / name).read_text("utf-8")

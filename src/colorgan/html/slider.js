@@ -1,5 +1,5 @@
-// Sliders between two pictures of each photo, and the switches that say of which rows these are; without switches they
-// are the first and the last.
+// Sliders between two pictures of each photo, and the switches that choose their rows; without switches these are the
+// first and the last.
 const switches = document.querySelector(".switches");
 const sliders = [...document.querySelectorAll(".slider")].map((slider) => {
   const range = slider.querySelector("input");

@@ -1,4 +1,4 @@
-// Says of a table that is wider than its place that it can be moved sideways.
+// Marks tables that are wider than their container as scrollable.
 for (const box of document.querySelectorAll(".wide")) {
   new ResizeObserver(() => box.classList.toggle("scrolls", box.scrollWidth > box.clientWidth)).observe(box);
 }

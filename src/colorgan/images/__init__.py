@@ -1,1 +1,1 @@
-"""Picture files: finding, reading and writing them, and what they say of themselves."""
+"""Picture files: find, read and write them and their metadata."""

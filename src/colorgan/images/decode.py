@@ -1,4 +1,4 @@
-"""Reading a photo file of any kind: told by its first bytes, checked and measured, and only then decoded."""
+"""Read photo files of any format: detect it by the first bytes, check type and size, and only then decode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from colorgan.images.icc import GRAY, RGB, SampleColors, colors_of
 from colorgan.images.metadata.read import XMP_TAG, of_tags, orientation_of, packet_of
 from colorgan.images.metadata.xmp import is_marked
 from colorgan.images.openers import UnknownTiffError, open_image
-from colorgan.images.photo import Photo, assembled, from_image, rgb_from_image, rgb_from_raster
+from colorgan.images.photo import Photo, assemble_photo, from_image, rgb_from_image, rgb_from_raster
 from colorgan.images.pixels import Raster
 from colorgan.images.readers.jpeg import WITHOUT_END, completed
 from colorgan.images.tiff import samples
@@ -36,9 +36,10 @@ class ReadOptions:
     """How a photo is read.
 
     Attributes:
-        max_megapixels: pictures with more are refused before their pixels are decoded.
-        page: which photo of the file, from 0; thumbnails and masks are none. The first gives way to a much larger one.
-        every_page: whether each photo of the file is read by itself: then none gives way, and none is left out.
+        max_megapixels: larger pictures are rejected before their pixels are decoded.
+        page: index of the photo in the file, from 0; thumbnails and masks do not count. Photo 0 is replaced by the
+            largest one if that has at least four times its pixels.
+        every_page: whether the caller reads all photos of the file one by one: then exactly `page` is read.
     """
 
     max_megapixels: float = MAX_MEGAPIXELS
@@ -50,95 +51,95 @@ def read(source: Path | BinaryIO, options: ReadOptions = ReadOptions(), *, name:
     """Read a photo.
 
     Args:
-        source: a file's path, or a file that is open for reading and seeking; its format is told by its content.
+        source: a path, or a seekable file open for reading; the format is detected by its content.
         options: what to accept.
-        name: of the file, where the source is no path; a word is said where its suffix tells another format.
+        name: file name, if the source is no path; a suffix of another format gives a warning.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
-    with _reasons(), _open_file(source) as file:
-        photo = _with_its_end(file, lambda whole: _decode(whole, options))
-        return _name_checked(photo, source.name if isinstance(source, Path) else name)
+    with _converting_errors(), _open_file(source) as file:
+        photo = _decode_completing_jpeg(file, lambda whole: _decode(whole, options))
+        return _warned_of_suffix(photo, source.name if isinstance(source, Path) else name)
 
 
 def read_rgb(
     source: Path | BinaryIO, options: ReadOptions = ReadOptions(), *, short_side_px: int | None = None
 ) -> Image.Image:
-    """Read a photo as 8-bit sRGB, upright: by its profile and its 16 bits, on white where it is transparent.
+    """Read a photo as 8-bit sRGB, upright: color-managed, reduced from 16 bits, composited on white.
 
     Args:
         source: as for `read`.
         options: what to accept.
-        short_side_px: the size to which the caller reduces it, where a JPEG may be decoded at a fraction that is still
-            at least twice as large.
+        short_side_px: the size to which the caller will reduce it; a JPEG may then be decoded at 1/2, 1/4 or 1/8, but
+            at no less than twice that size.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
-    with _reasons(), _open_file(source) as file:
-        return _with_its_end(file, lambda whole: _decode_rgb(whole, options, short_side_px))
+    with _converting_errors(), _open_file(source) as file:
+        return _decode_completing_jpeg(file, lambda whole: _decode_rgb(whole, options, short_side_px))
 
 
 def _decode_rgb(file: BinaryIO, options: ReadOptions, short_side_px: int | None) -> Image.Image:
-    place = _located(file, options)
+    location = _locate_photo(file, options)
     try:
-        with place.opened() as image:
+        with location.open() as image:
             _check_size(options.max_megapixels, *image.size)
             short_side = min(image.size)
             if short_side_px and short_side >= 4 * short_side_px:
                 # Lets libjpeg decode at a half, a quarter or an eighth, never below twice the size that is wanted.
                 scale = 2 * short_side_px
                 image.draft(None, (scale * image.width // short_side, scale * image.height // short_side))
-            return rgb_from_image(image, place.opened)
+            return rgb_from_image(image, location.open)
     except UnknownTiffError:
-        raster, colors, tags = _unknown_tiff(place, options, [])
+        raster, colors, tags = _unknown_tiff(location, options, [])
         return rgb_from_raster(raster, colors, orientation_of(lambda: tags), tags.get(_ICC_TAG))
 
 
 def read_size(source: Path | BinaryIO, options: ReadOptions = ReadOptions()) -> tuple[int, int]:
-    """Width and height in pixels of a photo as its file has it, which is not decoded; the source is as for `read`.
+    """Return a photo's width and height in pixels, before any EXIF rotation, without decoding; see `read` for `source`.
 
     Raises:
         PhotoError: it cannot be read, or is larger than what is accepted.
     """
-    with _reasons(), _open_file(source) as file:
-        place = _located(file, options)
-        size = place.size
+    with _converting_errors(), _open_file(source) as file:
+        location = _locate_photo(file, options)
+        size = location.size
         if size is None:
-            with place.opened() as image:
+            with location.open() as image:
                 size = image.size
         _check_size(options.max_megapixels, *size)
         return size
 
 
 def is_colorized(source: Path | BinaryIO) -> bool:
-    """Whether a photo's file says that colorgan colored it, so that its colors are not true; no pixel is decoded.
+    """Whether a photo's XMP records that colorgan colored it, so that its colors are not true; no pixel is decoded.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
     """
-    with _reasons(), _open_file(source) as file:
-        place = _located(file, ReadOptions())
+    with _converting_errors(), _open_file(source) as file:
+        location = _locate_photo(file, ReadOptions())
         try:
-            with place.opened() as image:
+            with location.open() as image:
                 return is_marked(packet_of(image))
         except UnknownTiffError:
-            return is_marked(samples.tags_at(file, place.directory, []).get(XMP_TAG))
+            return is_marked(samples.tags_at(file, location.directory, []).get(XMP_TAG))
 
 
 def check_start(path: Path) -> None:
-    """See whether a file can be a photo, as far as its size and its first bytes tell: nothing is decoded.
+    """Check by its type, size and first bytes that a file can be a photo; nothing is decoded.
 
     Raises:
-        PhotoError: it is none, or what reads it is missing.
+        PhotoError: it is none, or the package that reads it is not installed.
     """
-    with _reasons(), _open_file(path) as file:
+    with _converting_errors(), _open_file(path) as file:
         openers.check_start(file.read(openers.MAGIC_BYTES))
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether a file was a photo that was cut off or overwritten, and is neither of another kind nor unreadable."""
+    """Whether a file is a truncated or corrupted photo; one of another kind, or without read permission, is not."""
     try:
         return WITHOUT_END in read(path, ReadOptions(max_megapixels=math.inf)).warnings
     except DamagedPhotoError:
@@ -148,16 +149,16 @@ def is_damaged(path: Path) -> bool:
 
 
 def count_pages(source: Path | BinaryIO) -> int:
-    """How many photos a TIFF has, each a page of its own; 1 of other formats, and of what cannot be read."""
+    """Count the photos in a TIFF; 1 for other formats, and for files that cannot be read."""
     try:
         with _open_file(source) as file:
             return max(1, len(photos_of(file)))
-    except Exception:  # whatever it is, reading the photo will meet it again, and say so
+    except Exception:  # reading the photo will raise it again, with the reason
         return 1
 
 
 def measure(source: Path | BinaryIO) -> float:
-    """How large a photo is, in megapixels, without its pixels being decoded; 0 of what cannot be read."""
+    """Return a photo's size in megapixels without decoding it; 0 if it cannot be read."""
     try:
         width, height = read_size(source, ReadOptions(max_megapixels=math.inf))
     except PhotoError:
@@ -166,8 +167,8 @@ def measure(source: Path | BinaryIO) -> float:
 
 
 @contextmanager
-def _reasons() -> Iterator[None]:
-    """Turn whatever a decoder raises into a photo's reason."""
+def _converting_errors() -> Iterator[None]:
+    """Convert whatever a decoder raises into a `PhotoError`."""
     try:
         yield
     except PhotoError:
@@ -191,7 +192,7 @@ def _open_file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _check_is_file(path: Path) -> None:
-    """Refuse what cannot be a photo before it is opened: opening a fifo would wait for ever."""
+    """Raise a `PhotoError` unless the path is a non-empty regular file; to open a fifo would block forever."""
     try:
         status = path.stat()
     except FileNotFoundError as error:
@@ -207,8 +208,8 @@ def _check_is_file(path: Path) -> None:
 _Decoded = TypeVar("_Decoded")
 
 
-def _with_its_end(file: BinaryIO, decode: Callable[[BinaryIO], _Decoded]) -> _Decoded:
-    """Decode a file, or where it is a JPEG that lacks no more than its last bytes, what it was."""
+def _decode_completing_jpeg(file: BinaryIO, decode: Callable[[BinaryIO], _Decoded]) -> _Decoded:
+    """Decode a file; if it is a JPEG that lacks no more than its last bytes, complete it and warn."""
     try:
         return decode(file)
     except OSError as error:
@@ -219,15 +220,15 @@ def _with_its_end(file: BinaryIO, decode: Callable[[BinaryIO], _Decoded]) -> _De
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where in a file the photo is that is to be read.
+class _PhotoLocation:
+    """The location of the requested photo in its file.
 
     Attributes:
-        file: it, or a view of it in which the photo's directory is the first.
-        index: the number of the page.
-        directory: of a TIFF, the place of the directory; None elsewhere.
-        size: of a TIFF, width and height in pixels; None elsewhere.
-        warnings: what a user should know of the choice.
+        file: the file, or a view of it in which the photo's directory is the first.
+        index: the page's index for Pillow.
+        directory: byte offset of a TIFF's directory; None for other formats.
+        size: width and height of a TIFF's page in pixels; None for other formats.
+        warnings: what a user should know about the choice.
     """
 
     file: BinaryIO
@@ -236,11 +237,11 @@ class _Place:
     size: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
 
-    def opened(self) -> ImageFile.ImageFile:
+    def open(self) -> ImageFile.ImageFile:
         """Open the photo.
 
         Raises:
-            UnknownTiffError: what it says.
+            UnknownTiffError: Pillow cannot read this kind of TIFF.
             Exception: whatever a plugin raises on damaged bytes.
         """
         self.file.seek(0)
@@ -253,11 +254,11 @@ class _Place:
         return image
 
 
-def _located(file: BinaryIO, options: ReadOptions) -> _Place:
-    """Find the photo that is meant among a file's pictures."""
+def _locate_photo(file: BinaryIO, options: ReadOptions) -> _PhotoLocation:
+    """Find the photo that the options ask for among a file's pictures."""
     photos = photos_of(file)
     if not photos:
-        return _Place(file, options.page)
+        return _PhotoLocation(file, options.page)
     if options.page >= len(photos):
         raise PhotoError("a page of the file", f"no page {options.page + 1}, only {len(photos)}", "Name one of them.")
     page = photos[options.page]
@@ -271,25 +272,25 @@ def _located(file: BinaryIO, options: ReadOptions) -> _Place:
     if page.is_gray and not before.is_gray and size == (before.width, before.height):
         warnings = ("gray and as large as the page in color before it: perhaps a scanner's infrared channel",)
     if page.index is None:
-        return _Place(cast(BinaryIO, StartingAt(file, page.place)), 0, page.place, size, warnings)
-    return _Place(file, page.index, page.place, size, warnings)
+        return _PhotoLocation(cast(BinaryIO, StartingAt(file, page.offset)), 0, page.offset, size, warnings)
+    return _PhotoLocation(file, page.index, page.offset, size, warnings)
 
 
 def _decode(file: BinaryIO, options: ReadOptions) -> Photo:
-    place = _located(file, options)
+    location = _locate_photo(file, options)
     try:
-        with place.opened() as image:
+        with location.open() as image:
             _check_size(options.max_megapixels, *image.size)
-            photo = from_image(image, place.opened)
+            photo = from_image(image, location.open)
             if not options.every_page and _is_animation(image):
-                place = replace(place, warnings=("more than one picture inside; the first was taken",))
+                location = replace(location, warnings=("more than one picture inside; the first was taken",))
     except UnknownTiffError:
-        photo = _decode_unknown_tiff(place, options)
-    return replace(photo, warnings=(*photo.warnings, *place.warnings))
+        photo = _decode_unknown_tiff(location, options)
+    return replace(photo, warnings=(*photo.warnings, *location.warnings))
 
 
 def _is_animation(image: ImageFile.ImageFile) -> bool:
-    """Whether a file other than a TIFF has several pictures; a camera's preview inside a JPEG is none."""
+    """Whether a file has several pictures, as frames of a GIF; previews in JPEGs, and pages of TIFFs, do not count."""
     return image.format not in ("JPEG", "MPO", "TIFF") and bool(getattr(image, "is_animated", False))
 
 
@@ -300,26 +301,28 @@ def _check_size(most_megapixels: float, width: int, height: int) -> None:
         raise PhotoError(f"at most {most_megapixels:g} megapixels", found, advice, parameter="max_megapixels")
 
 
-def _decode_unknown_tiff(place: _Place, options: ReadOptions) -> Photo:
+def _decode_unknown_tiff(location: _PhotoLocation, options: ReadOptions) -> Photo:
     """Read a TIFF of a kind that Pillow does not know."""
     warnings: list[str] = []
-    raster, colors, tags = _unknown_tiff(place, options, warnings)
+    raster, colors, tags = _unknown_tiff(location, options, warnings)
     orientation = orientation_of(lambda: tags)
     metadata = of_tags(tags, None, 16, swapped=orientation > 4, warnings=warnings)
-    return assembled(raster, colors, orientation, "TIFF", metadata, warnings, tags.get(_ICC_TAG))
+    return assemble_photo(raster, colors, orientation, "TIFF", metadata, warnings, tags.get(_ICC_TAG))
 
 
-def _unknown_tiff(place: _Place, options: ReadOptions, warnings: list[str]) -> tuple[Raster, SampleColors, Image.Exif]:
-    """The samples of such a TIFF, what they stand for, and its tags."""
-    file = place.file
+def _unknown_tiff(
+    location: _PhotoLocation, options: ReadOptions, warnings: list[str]
+) -> tuple[Raster, SampleColors, Image.Exif]:
+    """Return the samples of a TIFF that Pillow does not know, their color space and its tags."""
+    file = location.file
     file.seek(0)
-    raster = samples.read(file, place.index, partial(_check_size, options.max_megapixels), warnings)
-    tags = samples.tags_at(file, place.directory, warnings)
+    raster = samples.read(file, location.index, partial(_check_size, options.max_megapixels), warnings)
+    tags = samples.tags_at(file, location.directory, warnings)
     return raster, colors_of(tags.get(_ICC_TAG), GRAY if raster.channels == 1 else RGB, 16, warnings), tags
 
 
-def _name_checked(photo: Photo, name: str) -> Photo:
-    """The photo with a word where its file's name says another format."""
+def _warned_of_suffix(photo: Photo, name: str) -> Photo:
+    """Return the photo, with a warning if its file's suffix belongs to another format."""
     if PHOTO_SUFFIXES.get(Path(name).suffix.lower(), photo.format) == photo.format:
         return photo
     return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture in spite of its name"))

@@ -1,4 +1,4 @@
-"""Finding photos in folders and in lists of paths, one by one, and sets of a million paths in a few megabytes."""
+"""Find photos in folders and in lists of paths, lazily; and hold sets of a million paths in a few megabytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TypeVar
 from colorgan.errors import reason_of
 from colorgan.images.formats import PHOTO_SUFFIXES
 
-# Folders in which network disks and systems keep thumbnails, deleted files and earlier states; and hidden ones.
+# Folders in which NAS and operating systems keep thumbnails, deleted files and snapshots.
 _HOUSEKEEPING = {
     "@eadir",
     "@recently-snapshot",
@@ -27,28 +27,28 @@ _HOUSEKEEPING = {
     "lost+found",
     "system volume information",
 }
-# Folders in which comparisons and training runs keep pictures, each with what colorgan writes beside it.
+# Folders in which comparisons and training runs keep pictures, each with files that colorgan writes beside it.
 _REPORTS = {
     "pictures": ("report.html", "results.json"),
     "sheets": ("report.html", "results.json"),
     "samples": ("metrics.jsonl", "run.json"),
 }
-HINTS_SUFFIXES = (".hints.png", ".hints.json")  # behind the stem of a photo beside it
+HINTS_SUFFIXES = (".hints.png", ".hints.json")  # appended to the stem of the photo
 State = TypeVar("State")
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
-_APPLE_DOUBLE = "._"  # what macOS keeps beside a photo on foreign disks, under the photo's own suffix
+_APPLE_DOUBLE = "._"  # prefix of macOS's resource forks on foreign file systems, which have the photo's suffix
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds that has a photo's suffix, but folders.
+    """The photos directly in one folder, by suffix.
 
     Attributes:
-        folder: where it is.
-        relative: its path below the folder where the search began; empty for that itself.
-        names: sorted.
+        folder: its path.
+        relative: its path relative to the root of the search; empty for the root.
+        names: file names of the photos, sorted.
         problem: why it could not be searched, or empty.
-        hints: the names of files of hints, which are none of the photos.
+        hints: names of the hints files, which are not among `names`.
     """
 
     folder: str
@@ -59,36 +59,36 @@ class Listing:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Stem and suffix of a name, as `Path` has them, at a tenth of the time."""
+    """Split a name into stem and suffix as `Path` does, in a tenth of the time."""
     dot = name.rfind(".")
     return (name[:dot], name[dot:]) if 0 < dot < len(name) - 1 else (name, "")
 
 
 def has_photo_suffix(name: str) -> bool:
-    """Whether the name says that it is a photo of a kind that is read here, and not what somebody painted over one."""
+    """Whether a file of that name should be a photo in a known format, and is not a hints file."""
     is_photo = split_name(name)[1].lower() in PHOTO_SUFFIXES and not name.startswith(_APPLE_DOUBLE)
     return is_photo and not is_hints_file(name)
 
 
 def is_hints_file(name: str) -> bool:
-    """Whether a file of that name holds hints for the photo beside it."""
+    """Whether a file of that name holds the hints of a photo in its folder."""
     return name.lower().endswith(HINTS_SUFFIXES)
 
 
 def hints_names(path: str) -> tuple[str, ...]:
-    """The files of hints that may be beside a photo."""
+    """Return the paths of the hints files that a photo may have."""
     stem = split_name(path)[0]
     return tuple(stem + suffix for suffix in HINTS_SUFFIXES)
 
 
-def with_their_hints(files: Iterable[tuple[str, State]]) -> Iterator[tuple[str, State, tuple[tuple[str, State], ...]]]:
-    """Photos of a long listing, each with the files of hints beside it.
+def pair_with_hints(files: Iterable[tuple[str, State]]) -> Iterator[tuple[str, State, tuple[tuple[str, State], ...]]]:
+    """Yield the photos of a long listing, each with its hints files.
 
-    All that has one stem stands together there, so that next to nothing is held: a photo until its last file of hints
-    would have come, and such a file while photos of its stem may come.
+    Files of one stem are adjacent in the listing, so little is buffered: a photo until its last hints file would have
+    come, and a hints file while photos of its stem may still come.
 
     Args:
-        files: paths of photos and of files of hints, and what else is known of each, sorted by the paths.
+        files: paths of photos and hints files, each with any state of the caller's (size, time), sorted by path.
     """
     waiting: list[tuple[str, State]] = []
     hints: dict[str, State] = {}
@@ -115,12 +115,12 @@ def _hints_suffix(name: str) -> str:
 
 
 def is_housekeeping(name: str) -> bool:
-    """Whether a folder of that name is a system's own, in which nobody keeps photos; hidden folders are, too."""
+    """Whether a folder of that name is hidden, or one of the system's (recycle bins, thumbnails, snapshots)."""
     return (name.startswith(".") and name != "..") or name.lower() in _HOUSEKEEPING
 
 
 def is_left_out(folder: str) -> bool:
-    """Whether a search leaves a folder out: for housekeeping, or of pictures that a comparison or a training wrote."""
+    """Whether a search skips a folder: a housekeeping one, or one of pictures written by a comparison or training."""
     parent, name = os.path.split(folder)
     reports = _REPORTS.get(name, ())
     return is_housekeeping(name) or (
@@ -130,29 +130,29 @@ def is_left_out(folder: str) -> bool:
 
 def find_photos(
     folder: str,
-    entered: PathSet | None = None,
-    left_out: Callable[[str], None] = lambda folder: None,
-    others: Callable[[str], None] = lambda suffix: None,
+    visited: PathSet | None = None,
+    on_skipped: Callable[[str], None] = lambda folder: None,
+    on_other_suffix: Callable[[str], None] = lambda suffix: None,
 ) -> Iterator[Listing]:
-    """Search a folder and all below it: its own photos first, then its folders in the order of their names.
+    """Search a folder recursively: its own photos first, then its subfolders sorted by name.
 
     Args:
-        folder: where to begin; it is searched whatever its name is.
-        entered: real paths of folders to leave out; those searched are added, so that links cannot lead in circles.
-        left_out: told of each hidden or housekeeping folder, which is not searched.
-        others: told the suffix, in small letters, of each file that is no photo by its name; hidden ones are nobody's.
+        folder: the root, searched whatever its name is.
+        visited: real paths of folders to skip; each searched one is added, so that links cannot form cycles.
+        on_skipped: called with the path of each subfolder that is not searched, by `is_left_out`.
+        on_other_suffix: called with the lowercase suffix of each file that is no photo by its name and not hidden.
 
     Yields:
         The folders that hold photos, and those that could not be searched.
     """
-    entered = PathSet() if entered is None else entered
+    visited = PathSet() if visited is None else visited
     waiting = [(folder, "")]
     while waiting:
         place, relative = waiting.pop()
-        if not entered.add(os.path.realpath(place)):
+        if not visited.add(os.path.realpath(place)):
             continue
         try:
-            names, folders, hints = _entries(place, others)
+            names, folders, hints = _entries(place, on_other_suffix)
         except OSError as error:
             yield Listing(place, relative, [], f"the folder cannot be searched: {reason_of(error)}")
             continue
@@ -161,13 +161,13 @@ def find_photos(
         for name in reversed(folders):
             below = os.path.join(place, name)
             if is_left_out(below):
-                left_out(below)
+                on_skipped(below)
             else:
                 waiting.append((below, os.path.join(relative, name)))
 
 
-def _entries(folder: str, others: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:
-    """The names of photos and of folders in a folder, both sorted, and those of files of hints."""
+def _entries(folder: str, on_other_suffix: Callable[[str], None]) -> tuple[list[str], list[str], frozenset[str]]:
+    """Return the names of a folder's photos and subfolders, both sorted, and of its hints files."""
     names, folders, hints = [], [], []
     with os.scandir(folder) as listing:
         for entry in listing:
@@ -178,7 +178,7 @@ def _entries(folder: str, others: Callable[[str], None]) -> tuple[list[str], lis
             elif is_hints_file(entry.name):
                 hints.append(entry.name)
             elif not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
-                others(split_name(entry.name)[1].lower())
+                on_other_suffix(split_name(entry.name)[1].lower())
     names.sort()
     folders.sort()
     return names, folders, frozenset(hints)
@@ -192,23 +192,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 _CHUNK_BYTES = 1 << 16
-
-
 _MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_LINE_END = b"\r\0\n"  # of Windows in UTF-16; where no mark stands before, its place tells which
+_LINE_END = b"\r\0\n"  # CR LF in UTF-16; without a byte order mark, its offset (even or odd) gives the endianness
 
 
 def read_paths(read: Callable[[int], bytes]) -> Iterator[str]:
-    """Read paths, one a line, or with NUL between them where the list's beginning holds one.
+    """Read paths, one a line; or separated by NUL, if the list's first bytes hold one.
 
-    Lists as Windows makes them are understood: with a byte order mark, in UTF-16, with CR LF.
+    Lists as Windows writes them are accepted: with a byte order mark, in UTF-16, with CR LF.
 
     Args:
-        read: gives what is there, at most so many bytes, and none at the end: `read1` of a file, or of a pipe that is
-            still being written to.
+        read: returns at most so many bytes, as soon as there are any, and none at the end: `read1` of a file, or of a
+            pipe that is still being written to.
 
     Yields:
-        Each path once it is there; empty lines are left out.
+        Each path as soon as it is complete; empty lines are skipped.
     """
     rest, separator = b"", b""
     for chunk in _recoded(read):
@@ -221,7 +219,7 @@ def read_paths(read: Callable[[int], bytes]) -> Iterator[str]:
 
 
 def _recoded(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """A list's bytes without a byte order mark, in the encoding of file names."""
+    """Yield a list's bytes without a byte order mark, in the file system's encoding."""
     start = b""
     while len(start) < 3 and (chunk := read(_CHUNK_BYTES)):
         start += chunk
@@ -243,36 +241,36 @@ def _paths(entries: list[bytes], separator: bytes) -> Iterator[str]:
 
 
 def stable_hash(path: str) -> int:
-    """A number of 64 bits, signed, that follows from the path's text alone, on every machine."""
-    text = path.encode("utf-8", "surrogatepass")  # names that are not UTF-8 come as lone surrogates
+    """Return a signed 64-bit hash of a path's text, the same on every machine."""
+    text = path.encode("utf-8", "surrogatepass")  # names that are not UTF-8 hold lone surrogates
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little", signed=True)
 
 
 def collision_key(path: str) -> str:
-    """A text that is equal for paths which some disks take for the same: capitals, composed letters."""
+    """Return a key that is equal for paths which some file systems identify: case, Unicode normalization."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
 class PathSet:
-    """A set of paths, each kept as 64 bits of its hash in SQLite's memory: about 20 bytes.
+    """A set of paths, held as 64-bit hashes in SQLite: about 20 bytes each.
 
-    Two paths of a million share a number once in 30 million runs; the second is then taken to be in the set.
+    Of a million paths, two share a hash once in 30 million runs; the second is then taken to be in the set.
     """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         for statement in (
             "PRAGMA journal_mode = OFF",
-            "PRAGMA cache_size = -65536",  # kibibytes; beyond that, it goes into a temporary file
+            "PRAGMA cache_size = -65536",  # KiB; beyond that, SQLite spills into a temporary file
             "CREATE TABLE paths (number INTEGER PRIMARY KEY)",
             "BEGIN",
         ):
             self._database.execute(statement)
 
     def add(self, path: str) -> bool:
-        """Put a path in, and tell whether it was not there before."""
+        """Add a path, and return whether it is new."""
         return self._database.execute("INSERT OR IGNORE INTO paths VALUES (?)", (stable_hash(path),)).rowcount == 1
 
     def __contains__(self, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Encoding a picture with what is to be said about it, and writing its file whole or not at all."""
+"""Encode a picture with its metadata, and write its file atomically."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from colorgan.images.formats import FORMATS, Format
 from colorgan.images.icc import SRGB_PROFILE
 from colorgan.images.lightness import Plane, strips
 from colorgan.images.metadata.read import Metadata
-from colorgan.images.metadata.write import described
+from colorgan.images.metadata.write import encoder_arguments
 from colorgan.images.photo import to_image
 from colorgan.images.tiff import samples
 
-# What is wrong with one name alone; every other failure to write would meet the next photo too.
+# Errors of one name alone; every other failure to write would hit the next photo too.
 _ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 
 # Further arguments of Pillow's encoders. Colors at half resolution would bleed over the photo's own edges.
@@ -44,9 +44,9 @@ class WriteOptions:
 
     Attributes:
         quality: of lossy formats, 1..100.
-        keep_metadata: whether what the photo's file said goes into the result.
-        mark: the name of the model that colored it, where the result is to say so, or None.
-        bit_depth: bits a channel, 8 or 16; 16 where the format is TIFF.
+        keep_metadata: whether the photo's metadata is copied into the result.
+        mark: name of the model, to be recorded in the result's XMP as the one that colored it; None to record nothing.
+        bit_depth: bits a channel, 8 or 16; 16 applies to TIFF only, others are written with 8.
     """
 
     quality: int = 95
@@ -69,11 +69,11 @@ def encode(
         format_name: a key of `FORMATS` that is written.
         rgb: (H, W, 3) uint8 or uint16, sRGB.
         alpha: (H, W) uint8, or None.
-        metadata: what to say about it, as far as the format has a place for it.
-        options: how.
+        metadata: of the photo's file; fields that the format cannot hold are dropped.
+        options: quality, depth and what metadata to write.
 
     Returns:
-        The bytes of its file, and what the format could not hold, in words.
+        The bytes of the file, and warnings about what the format could not hold.
 
     Raises:
         PhotoError: the picture does not fit the format.
@@ -87,7 +87,7 @@ def encode(
     if max(rgb.shape) > target.most_side_px:
         found = f"too large for {format_name}, which ends at {target.most_side_px} pixels a side"
         raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
-    warnings = _words_on_depth(format_name, metadata, options.bit_depth)
+    warnings = _depth_warnings(format_name, metadata, options.bit_depth)
     if alpha is not None and not target.keeps_alpha:
         if alpha.min() < 255:
             warnings.append(f"{format_name} has no transparency; it was dropped")
@@ -97,7 +97,7 @@ def encode(
         data, lost = _encoded(target, rgb, alpha, kept, options)
     except (OutputError, MemoryError):
         raise
-    except Exception:  # fields of damaged EXIF data, of which encoders raise whatever they like
+    except Exception:  # encoders raise almost anything on damaged EXIF fields
         warnings.append("EXIF data that cannot be written anew, left out")
         data, lost = _encoded(target, rgb, alpha, replace(kept, exif=None), options)
     return data, (*warnings, *lost)
@@ -106,11 +106,11 @@ def encode(
 def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
     """Write the bytes of a file, whole or not at all.
 
-    A path's file is replaced, and a missing folder made; a file that is open for writing is written and flushed.
+    A path is replaced atomically, and its folder created; a file that is open for writing is written and flushed.
 
     Raises:
-        PhotoError: the disk knows no such name.
-        OutputError: the place cannot be written.
+        PhotoError: the file system does not accept the name.
+        OutputError: writing failed otherwise.
     """
     name = target.name if isinstance(target, Path) else "the output"
     try:
@@ -129,7 +129,7 @@ def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
         raise OutputError.of(what, error, elsewhere, parameter="output") from error
 
 
-def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:
+def _depth_warnings(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:
     if bit_depth == 16:
         return [] if format_name == "TIFF" else [f"{format_name} is written with 8 bits a channel; TIFF has 16"]
     had_more = metadata is not None and metadata.bit_depth > 8
@@ -139,8 +139,8 @@ def _words_on_depth(format_name: str, metadata: Metadata | None, bit_depth: int)
 def _encoded(
     target: Format, rgb: NDArray[Any], alpha: Plane | None, metadata: Metadata, how: WriteOptions
 ) -> tuple[bytes, list[str]]:
-    """The bytes of a file, and what of the metadata the format could not hold, in words."""
-    arguments, lost = described(target.name, metadata, how.mark)
+    """Return the bytes of a file, and warnings about metadata that the format could not hold."""
+    arguments, lost = encoder_arguments(target.name, metadata, how.mark)
     buffer = io.BytesIO()
     nested = arguments.pop("nested", {})
     if how.bit_depth == 16 and target.name == "TIFF":
@@ -149,30 +149,30 @@ def _encoded(
         arguments |= _ENCODING.get(target.name, {}) | ({"quality": how.quality} if target.lossy else {})
         arguments["icc_profile"] = SRGB_PROFILE
         picture = to_image(_with_depth(rgb, np.uint8), alpha)
-        if target.name == "JPEG" and (data := _jpeg_beside_others(picture, arguments)):
+        if target.name == "JPEG" and (data := _jpeg_without_gil(picture, arguments)):
             return data, lost
         picture.save(buffer, target.name, **arguments)
     samples.append_directories(buffer, nested)
     return buffer.getvalue(), lost
 
 
-def _jpeg_beside_others(picture: Image.Image, arguments: dict[str, Any]) -> bytes:
-    """Encode a JPEG while other threads go on; nothing where this system cannot.
+def _jpeg_without_gil(picture: Image.Image, arguments: dict[str, Any]) -> bytes:
+    """Encode a JPEG with the GIL released; return nothing if this system cannot.
 
-    Pillow lets go of Python's lock where what it writes into has a descriptor, and only there.
+    Pillow releases the GIL only when it writes to a file descriptor.
     """
     if sys.platform == "linux":
         with suppress(AttributeError, OSError), os.fdopen(os.memfd_create("colorgan"), "w+b") as file:
             picture.save(file, "JPEG", **arguments)
             file.seek(0)
             data = file.read()
-            if data.endswith(_END_OF_JPEG):  # Pillow does not see that a limit of the process cut it short
+            if data.endswith(_END_OF_JPEG):  # Pillow does not notice if RLIMIT_FSIZE truncated it
                 return data
     return b""
 
 
 def _with_depth(rgb: NDArray[Any], dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
-    """The picture in samples of 8 or 16 bits."""
+    """Convert the samples to 8 or 16 bits."""
     if rgb.dtype == dtype:
         return rgb
     if dtype == np.uint16:

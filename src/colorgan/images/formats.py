@@ -1,4 +1,4 @@
-"""The formats of pictures that are read and written: their names, suffixes and limits, in one table."""
+"""The image formats that are read and written: one table of their names, suffixes and limits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ A_PHOTO = "a photo that can be read"  # what errors say was expected
 
 @dataclass(frozen=True)
 class Format:
-    """What a format can hold.
+    """Suffixes and limits of an image format.
 
     Attributes:
-        name: Pillow's name of it.
-        suffixes: of its files, in small letters, the usual one first.
-        written_as: the suffix of a result that is to be of a read photo's own kind, where that is not written here.
+        name: Pillow's name for it.
+        suffixes: of its files, lowercase, the usual one first.
+        written_as: suffix of the format that its results are written in, if the format is read-only; else empty.
         most_side_px: the longest side that it can hold.
         keeps_alpha: whether it has transparency.
-        lossy: whether a quality applies.
+        lossy: whether the quality option applies.
     """
 
     name: str
@@ -47,12 +47,12 @@ PHOTO_SUFFIXES = {suffix: row.name for row in FORMATS.values() for suffix in row
 
 
 def written_suffix(suffix: str) -> str:
-    """The suffix of a result of a photo's own kind: its own, or that of another kind where its own is not written."""
+    """Return the suffix of a result in the photo's own format, or of its substitute if that format is read-only."""
     name = PHOTO_SUFFIXES.get(suffix.lower())
     return (FORMATS[name].written_as if name else "") or suffix
 
 
-# Kinds of files that are met in place of photos, by the place and the text of what they begin with; the first counts.
+# Magic numbers, each with its offset, of files that are found in place of photos; the first match counts.
 _OTHER_KINDS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "a JPEG 2000 picture": ((0, b"\0\0\0\x0cjP  \r\n\x87\n"), (0, b"\xff\x4f\xff\x51")),
     "a JPEG XL picture": ((0, b"\0\0\0\x0cJXL \r\n\x87\n"), (0, b"\xff\x0a")),
@@ -88,8 +88,8 @@ _OTHER_KINDS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "what macOS keeps beside a file": ((0, b"\0\5\x16\7"),),
     "a pointer of Git LFS, not the file itself": ((0, b"version https://git-lfs"),),
 }
-# What turns a kind into photos.
-_WHAT_TO_DO = (
+# How to get photos out of such files.
+_ADVICE = (
     (("a PDF document", "a DjVu document"), "take its pictures out first, such as with `pdfimages -all`"),
     (("a zip archive", "a RAR archive", "a 7-Zip archive", "a gzip archive"), "unpack it first, and name the folder"),
     (("a raw photo of a camera",), "develop it into a TIFF first, such as with darktable or RawTherapee"),
@@ -107,17 +107,17 @@ _TEXTS = ((b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<svg",
 
 
 def advice_for(kind: str) -> str:
-    """What makes photos of a file of that kind, as an order; empty where nothing is known to."""
-    return next((advice for kinds, advice in _WHAT_TO_DO if kind in kinds), "")
+    """Return how to get photos out of a file of that kind, in the imperative; empty if unknown."""
+    return next((advice for kinds, advice in _ADVICE if kind in kinds), "")
 
 
 def kind_by_suffix(suffix: str) -> str:
-    """What a file is whose bytes look like a photo's, and whose name says otherwise; empty of any other."""
+    """Return the kind of a file that begins like a TIFF but is none by its suffix (raw photos); empty for others."""
     return "a raw photo of a camera" if suffix.lower() in _RAW_SUFFIXES else ""
 
 
 def kind_of(start: bytes) -> str:
-    """What a file is that is no photo of a kind that is read here, by its first 256 bytes; empty where unknown."""
+    """Return what kind of file begins with these bytes (the first 256), if it is no known photo; empty if unknown."""
     text = start.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     for mark, kind in _TEXTS:
         if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text):

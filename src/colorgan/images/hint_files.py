@@ -1,4 +1,4 @@
-"""All hints of a photo: single places, and what somebody painted over it; read from files and checked."""
+"""Read and check all color hints of a photo: points, and a painted overlay."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from colorgan.images.openers import open_image
 
 MOST_HINTS = 10_000
 
-_MOST_BYTES = 10_000_000  # of a file of places; many times what so many of them take
-_OPAQUE = 128  # of 255, from which on a painted pixel counts
+_MOST_BYTES = 10_000_000  # of a JSON file; many times what `MOST_HINTS` take
+_OPAQUE = 128  # of 255: the least alpha of a painted pixel that counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +30,23 @@ class PhotoHints:
     """All hints of one photo.
 
     Attributes:
-        places: each of them in the photo.
-        painted: (H, W, 4) uint8 sRGB with opacity, of the photo's size, or None.
+        places: hints at single points, each inside the photo.
+        painted: (H, W, 4) uint8, sRGB with alpha, of the photo's size, or None.
     """
 
     places: tuple[Hint, ...]
     painted: NDArray[np.uint8] | None = None
 
     def reduced(self, height: int, width: int, photo: tuple[int, int]) -> NDArray[np.float32]:
-        """The colors that are given in each cell of a grid, on average; places go before what is painted.
+        """Average the hinted colors in each cell of a grid; points take precedence over paint.
 
         Args:
-            height: of the grid.
-            width: of the grid.
+            height: of the grid, cells.
+            width: of the grid, cells.
             photo: height and width of the photo, pixels.
 
         Returns:
-            (4, height, width): red, green and blue, 0..1, and 1 where there are any, else 0.
+            (4, height, width): red, green and blue, 0..1, and a mask, 1 in cells with a hint, else 0.
         """
         sums = np.zeros((4, height * width))
         if self.painted is not None:
@@ -71,7 +71,7 @@ class PhotoHints:
 
 
 def read_hints_file(file: str) -> bytes:
-    """The bytes of a file of hints on a disk.
+    """Read the bytes of a local hints file.
 
     Raises:
         PhotoError: it cannot be read.
@@ -79,7 +79,7 @@ def read_hints_file(file: str) -> bytes:
     try:
         return read_file(Path(file))
     except OSError as error:
-        raise _bad(PurePath(file).name, reason_of(error)) from error
+        raise _hints_error(PurePath(file).name, reason_of(error)) from error
 
 
 def photo_hints(
@@ -88,19 +88,19 @@ def photo_hints(
     size: tuple[int, int],
     read: Callable[[str], bytes] = read_hints_file,
 ) -> PhotoHints | None:
-    """All hints of a photo.
+    """Gather all hints of a photo.
 
     Args:
-        places: given by themselves.
-        files: of places, or painted; none named twice.
-        size: width and height of the upright photo.
-        read: gives the bytes of such a file.
+        places: hints given directly.
+        files: JSON files of points, and painted PNGs, each once.
+        size: width and height of the upright photo, pixels.
+        read: reads the bytes of such a file.
 
     Returns:
-        None without any.
+        The hints, or None if there are none.
 
     Raises:
-        PhotoError: a file that is no such thing, or a hint that does not fit the photo.
+        PhotoError: a file is no hints file, or a hint does not fit the photo.
     """
     found, painted = list(places), None
     for file in files:
@@ -116,14 +116,14 @@ def photo_hints(
     return PhotoHints(tuple(found), painted) if found or painted is not None else None
 
 
-def _bad(name: str, found: str) -> PhotoError:
+def _hints_error(name: str, found: str) -> PhotoError:
     advice = "Paint a PNG of the photo's size, transparent elsewhere; or give places in JSON."
     return PhotoError(f"hints in {name}", f"its hints {name}: {found}", advice, parameter="hints_file")
 
 
 def _places_of(name: str, data: bytes) -> list[Hint]:
     if len(data) > _MOST_BYTES:
-        raise _bad(name, f"{len(data)} bytes, where {_MOST_BYTES} are read")
+        raise _hints_error(name, f"{len(data)} bytes, where {_MOST_BYTES} are read")
     try:
         described = json.loads(data)
         if described["format"] != HINTS_FORMAT or described["version"] != 1:
@@ -133,9 +133,9 @@ def _places_of(name: str, data: bytes) -> list[Hint]:
             raise ValueError(f"{len(rows)} places, where {MOST_HINTS} are read")
         return [_hint_of(row) for row in rows]
     except UsageError as error:
-        raise _bad(name, f"{error.found} is not {error.expected}") from error
+        raise _hints_error(name, f"{error.found} is not {error.expected}") from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _bad(name, f"no list of places ({type(error).__name__}: {error})"[:200]) from error
+        raise _hints_error(name, f"no list of places ({type(error).__name__}: {error})"[:200]) from error
 
 
 def _hint_of(row: Any) -> Hint:
@@ -146,17 +146,17 @@ def _hint_of(row: Any) -> Hint:
 def _painted_of(name: str, data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with open_image(io.BytesIO(data)) as image:
-            if problem := _unpainted(image, size):
-                raise _bad(name, problem)
+            if problem := _overlay_problem(image, size):
+                raise _hints_error(name, problem)
             return np.asarray(image.convert("RGBA"))
     except PhotoError as error:
-        raise error if error.parameter else _bad(name, error.found) from error
+        raise error if error.parameter else _hints_error(name, error.found) from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise _bad(name, f"no PNG that can be read ({error})") from error
+        raise _hints_error(name, f"no PNG that can be read ({error})") from error
 
 
-def _unpainted(image: ImageFile, size: tuple[int, int]) -> str:
-    """Why a picture is none that somebody painted over a photo of that size; or empty."""
+def _overlay_problem(image: ImageFile, size: tuple[int, int]) -> str:
+    """Return why a picture is no overlay for a photo of that size (width, height); empty if it is one."""
     if image.format != "PNG":
         return f"a {image.format} picture, where a PNG is read"
     if image.size != size:

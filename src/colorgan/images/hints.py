@@ -1,4 +1,4 @@
-"""A color that a person gives for a place of a photo. Nothing heavy is imported, since options hold them."""
+"""A color hint at a point of a photo. Imports nothing heavy, since options hold hints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from colorgan.errors import UsageError
 
-KEEP = "keep"  # in place of a color: stays gray
+KEEP = "keep"  # in place of a color: the point stays gray
 HINTS_FORMAT = "colorgan-hints"
 
 _GRAY = (128, 128, 128)
@@ -20,16 +20,15 @@ _NAME_COLORS = "Give a color as #8b1a1a, or a name of CSS such as navy; keep for
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A color for one place of a photo.
+    """A color for one point of a photo, which keeps its own lightness there.
 
     Attributes:
         x: pixels from the left of the upright photo.
         y: pixels from its top.
-        color: as CSS has it, such as #8b1a1a or navy; three numbers of 0..255; or `keep`, for what is to stay gray. The
-            photo keeps its own lightness there.
+        color: a CSS color such as #8b1a1a or navy; red, green and blue, 0..255; or `keep`, for what is to stay gray.
 
     Raises:
-        UsageError: a place outside any photo, or no such color; it is a ValueError too.
+        UsageError: a negative or fractional coordinate, or no valid color; it is a ValueError too.
     """
 
     x: int
@@ -43,10 +42,10 @@ class Hint:
 
     @classmethod
     def parse(cls, text: str) -> Hint:
-        """Read `X,Y=COLOR`.
+        """Parse `X,Y=COLOR`.
 
         Raises:
-            UsageError: it is something else.
+            UsageError: the text has another form.
         """
         match = _PLACE.fullmatch(text)
         if match is None:
@@ -59,7 +58,7 @@ class Hint:
 
     @property
     def rgb(self) -> tuple[int, int, int]:
-        """Red, green and blue, 0..255; gray for what is to stay gray."""
+        """Red, green and blue, 0..255; mid-gray for `keep`."""
         return _rgb(self.color)
 
 
@@ -82,6 +81,6 @@ def _rgb(color: object) -> tuple[int, int, int]:
 
 
 def places_to_json(places: Iterable[Hint]) -> str:
-    """A file of places, as it lies beside a photo."""
+    """Return the text of a hints file (.hints.json) with these points."""
     rows = [{"x": hint.x, "y": hint.y, "color": hint.color} for hint in places]
     return json.dumps({"format": HINTS_FORMAT, "version": 1, "hints": rows}, indent=1) + "\n"

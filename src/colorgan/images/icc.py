@@ -1,4 +1,4 @@
-"""Embedded ICC profiles: what a photo's samples stand for, by LittleCMS, and the one profile that results carry."""
+"""ICC profiles: from a photo's samples to lightness and sRGB by LittleCMS, and the sRGB profile that results carry."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from colorgan.images.lightness import (
 from colorgan.images.pixels import merged
 
 _CLOSE = 2  # levels of 255 by which a profile may move a color and still be taken for sRGB
-_DATE = slice(24, 36)  # of a profile's header: fixed, so that the same photo gives the same bytes on any day
+_DATE = slice(24, 36)  # in a profile's header: fixed, so that outputs are reproducible
 _D65_Y_FROM_D50 = np.array([-0.028370, 1.009960, 0.021041])  # Bradford adaptation, the row of Y
 
-GRAY, RGB, CMYK, LAB = "GRAY", "RGB ", "CMYK", "Lab "  # kinds of pixels (ICC.1:2010, 7.2.6)
+GRAY, RGB, CMYK, LAB = "GRAY", "RGB ", "CMYK", "Lab "  # color space signatures (ICC.1:2010, 7.2.6)
 
 Convert = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True, eq=False)
 class SampleColors:
-    """How samples become lightness.
+    """Conversion of samples to lightness and sRGB.
 
     Attributes:
         gray: (256,) or (65536,) float32, the L of each gray sample.
-        luminance: (3, 256) or (3, 65536) float32, the luminance of each sample of red, green and blue.
-        to_srgb: gives RGB in sRGB of a picture of the profile's own kind; None where it is that already.
-        to_gray_axis: gives places on sRGB's gray axis, 0..65535, of RGB of 8 bits; only where samples have 16 and no
-            sum over the channels gives their luminance, as of a profile of tables.
+        luminance: (3, 256) or (3, 65536) float32, what each sample of red, green and blue adds to luminance.
+        to_srgb: converts a picture in the profile's color space to sRGB; None if it is sRGB already.
+        to_gray_axis: converts 8-bit RGB to positions on sRGB's gray axis, 0..65535; set only for 16-bit samples whose
+            luminance is no sum over the channels, as with LUT profiles.
     """
 
     gray: NDArray[np.float32]
@@ -51,14 +51,14 @@ class SampleColors:
     to_gray_axis: Convert | None = None
 
     def lightness(self, planes: Sequence[Samples]) -> NDArray[np.float32]:
-        """L of three planes of samples, (H, W)."""
+        """Return the L, (H, W), of three planes of samples, each (H, W)."""
         if self.to_gray_axis is None:
             return lightness_of_rgb(planes, self.luminance)
-        return L_OF_GRAY16[_between(planes, self.to_gray_axis)]
+        return L_OF_GRAY16[_interpolate_codes(planes, self.to_gray_axis)]
 
 
-def _between(planes: Sequence[Samples], to_gray_axis: Convert) -> NDArray[np.uint16]:
-    """What a converter of 8 bits gives for 16: from its result below, as far up each channel as the sample is."""
+def _interpolate_codes(planes: Sequence[Samples], to_gray_axis: Convert) -> NDArray[np.uint16]:
+    """Convert 16-bit samples by an 8-bit converter, interpolated linearly along each channel from the level below."""
     below = [(plane // 257).astype(np.uint8) for plane in planes]
     base = np.asarray(to_gray_axis(merged(below))).astype(np.float32)
     place = base.copy()
@@ -85,20 +85,20 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def gray_profile(curve: bytes) -> bytes:
-    """Make a gray ICC profile of an encoded tone curve (ICC.1:2010, 7.2 and 10.5)."""
+    """Build a gray ICC profile from an encoded tone curve (ICC.1:2010, 7.2 and 10.5)."""
     return _profile(b"GRAY", {b"wtpt": _xyz(_D50), b"kTRC": curve})
 
 
 def rgb_profile(curve: bytes, chromaticities: Sequence[float]) -> bytes:
-    """Make an ICC profile of RGB of one encoded tone curve, and of x and y of white, red, green and blue.
+    """Build a matrix/TRC profile of RGB from one encoded tone curve, and x and y of white, red, green and blue.
 
     Raises:
-        ValueError, ZeroDivisionError: they are impossible.
+        ValueError, ZeroDivisionError, LinAlgError: the chromaticities are impossible.
     """
     white, *primaries = ((x / y, 1.0, (1 - x - y) / y) for x, y in np.reshape(chromaticities, (4, 2)).tolist())
     corners = np.array(primaries).T
     corners = corners * np.linalg.solve(corners, np.array(white))
-    # The white of the file is white: colors are adapted to it as ICC asks for (ICC.1:2010, annex E).
+    # Chromatic adaptation from the file's white to ICC's D50 (ICC.1:2010, annex E).
     adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD @ corners
     tags = {b"wtpt": _xyz(_D50)} | {name + b"TRC": curve for name in (b"r", b"g", b"b")}
     tags |= {name + b"XYZ": _xyz(column) for name, column in zip((b"r", b"g", b"b"), adapted.T, strict=True)}
@@ -131,13 +131,13 @@ _GRAY_AXIS = gray_profile(_SRGB_CURVE)
 
 
 def colors_of(icc: bytes | None, space: str, depth: int, warnings: list[str]) -> SampleColors:
-    """How a picture's samples become lightness by its profile; without one, or with a useless one, they are sRGB.
+    """Return how samples are converted by the embedded profile; without a usable one they are taken for sRGB.
 
     Args:
         icc: the embedded profile, or None.
-        space: of the pixels, as ICC calls it.
+        space: ICC's signature for the pixels' color space: `GRAY`, `RGB`, `CMYK` or `LAB`.
         depth: bits of a sample, 8 or 16.
-        warnings: to which what a user should know is added.
+        warnings: a warning is appended if the profile is damaged or for another color space.
     """
     plain = SRGB8 if depth == 8 else SRGB16
     if space == LAB:
@@ -156,7 +156,7 @@ def colors_of(icc: bytes | None, space: str, depth: int, warnings: list[str]) ->
 
 @lru_cache(maxsize=8)
 def _colors(icc: bytes, space: str, depth: int) -> SampleColors | None:
-    """The colors of a profile; None where it is not for the kind of pixels."""
+    """Return the conversion by a profile, or None if it is for another color space."""
     profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     if profile.profile.xcolor_space != space:
         return None
@@ -181,8 +181,8 @@ def _lab() -> SampleColors:
 
 
 def _converter(profile: ImageCms.ImageCmsProfile, mode: str, target: bytes, target_mode: str) -> Convert:
-    # Threads share a transform, and so must not share the pixel that it remembers. And its shortcut for deep samples is
-    # off by several units of L near black.
+    # Threads share a transform, so its one-pixel cache must be off. And its optimization for 16-bit samples is off by
+    # several units of L near black.
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
     transform = ImageCms.buildTransform(
         profile,
@@ -195,7 +195,7 @@ def _converter(profile: ImageCms.ImageCmsProfile, mode: str, target: bytes, targ
 
     def convert(image: Image.Image) -> Image.Image:
         converted = ImageCms.applyTransform(image, transform)
-        assert converted is not None  # it is None where a picture is changed in place
+        assert converted is not None  # None is returned only with inPlace=True
         return converted
 
     return convert
@@ -216,7 +216,7 @@ def _gray_table(profile: ImageCms.ImageCmsProfile, depth: int) -> NDArray[np.flo
 
 
 def _deep_colors(profile: ImageCms.ImageCmsProfile) -> SampleColors:
-    """The tables of a profile with a matrix, by 256 places of its tone curves; Pillow cannot convert 16-bit RGB."""
+    """Tabulate a matrix/TRC profile for 16 bits from 256 points of its curves: Pillow cannot convert 16-bit RGB."""
     primaries = (profile.profile.red_primary, profile.profile.green_primary, profile.profile.blue_primary)
     weights = np.array([_D65_Y_FROM_D50 @ np.array(primary[0]) for primary in primaries if primary])
     luminance = []
@@ -228,14 +228,14 @@ def _deep_colors(profile: ImageCms.ImageCmsProfile) -> SampleColors:
 
 
 def _deep_gray(profile: ImageCms.ImageCmsProfile) -> NDArray[np.uint16]:
-    """Places on sRGB's gray axis of all RGB of 16 bits whose channels are equal."""
+    """Return the positions on sRGB's gray axis of all 65536 neutral 16-bit RGB samples."""
     places = np.interp(np.arange(65536), np.arange(256) * 257.0, _ramp(profile, (1, 1, 1)))
     codes: NDArray[np.uint16] = np.rint(places).astype(np.uint16)
     return codes
 
 
 def _ramp(profile: ImageCms.ImageCmsProfile, channels: tuple[Any, ...]) -> NDArray[np.float64]:
-    """Places on sRGB's gray axis, 0..65535, of 256 steps of some channels."""
+    """Return positions on sRGB's gray axis, 0..65535, of the 256 levels of the channels that are 1, others being 0."""
     rgb = np.arange(256, dtype=np.uint8)[None, :, None] * np.array(channels, np.uint8)
     converted = _converter(profile, "RGB", _GRAY_AXIS, "I;16")(Image.fromarray(rgb))
     return np.asarray(converted).ravel().astype(np.float64)

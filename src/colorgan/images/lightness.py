@@ -1,4 +1,4 @@
-"""The lightness of a photo: one sample a pixel, and a table that says which L each sample stands for."""
+"""The lightness of a photo: one integer sample a pixel, and a lookup table from samples to L."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Plane = NDArray[np.uint8]
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 STRIP_PIXELS = 1 << 18  # a strip's working arrays stay in a core's cache
-_STEPS = 65535  # of L from 0 to 100 in a color photo: a hundredth of what the eye can tell, and half of float32
+_STEPS = 65535  # of L, 0..100, of color photos: a hundredth of a visible difference, at half the memory of float32
 
 
 @dataclass(frozen=True, eq=False)
 class Lightness:
-    """L of each pixel, held as small integers: a gray photo's own samples, or L in steps of 1/655.
+    """L of each pixel, held as integers: a gray photo's own samples, or L in steps of 100/65535.
 
     Attributes:
         samples: (H, W) uint8 or uint16, contiguous.
@@ -31,7 +31,7 @@ class Lightness:
 
     @classmethod
     def from_plane(cls, L: NDArray[np.float32]) -> Lightness:
-        """Hold (H, W) values of L, 0..100."""
+        """Quantize (H, W) values of L, 0..100."""
         return cls(codes_of_lightness(L), L_OF_CODE)
 
     @property
@@ -41,17 +41,17 @@ class Lightness:
         return height, width
 
     def rows(self, rows: slice) -> NDArray[np.float32]:
-        """L of some rows, (rows, W), 0..100."""
+        """Return the L of some rows, (rows, W), 0..100."""
         L: NDArray[np.float32] = self.table[self.samples[rows]]
         return L
 
     def reduced(
         self, height: int, width: int, resample: Image.Resampling = Image.Resampling.LANCZOS
     ) -> NDArray[np.float32]:
-        """L at another size, also a larger one, antialiased: (height, width), 0..100.
+        """Return L resampled to (height, width), smaller or larger, antialiased; 0..100.
 
-        Samples are averaged, then looked up, as pictures for training were. The filter is a sharp one: networks that
-        learned from small photos are surer of a sharp one.
+        Samples are resampled, then looked up, as for training. The default filter is sharp: networks that were trained
+        on small photos are more confident on sharp input.
         """
         small = Image.fromarray(self.samples).resize((width, height), resample)
         L: NDArray[np.float32] = self.table[np.asarray(small)]
@@ -59,14 +59,14 @@ class Lightness:
 
 
 def strips(height: int, width: int) -> Iterator[slice]:
-    """Cut a picture into groups of rows."""
+    """Cut a picture into strips: groups of rows of about `STRIP_PIXELS` pixels."""
     rows = max(1, STRIP_PIXELS // width)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-# --- what L is -----------------------------------------------------------------------------------------------
+# --- CIE L -----------------------------------------------------------------------------------------------------
 
-# The same constants as color/lab.py, which is torch's; a test holds the two together.
+# The same constants as in color/lab.py, which needs torch; a test compares the two.
 _Y_FROM_RGB = np.array([0.212671, 0.715160, 0.072169])
 
 
@@ -91,23 +91,23 @@ def _luminance_tables(codes: int) -> NDArray[np.float32]:
     return (_Y_FROM_RGB[:, None] * linear_from_srgb(np.linspace(0.0, 1.0, codes))).astype(np.float32)
 
 
-# L of sRGB gray with 8 and 16 bits, and of the steps in which the L of colors is held.
+# L of sRGB gray with 8 and 16 bits, and of the codes of `codes_of_lightness`.
 L_OF_GRAY8 = _gray_table(1 << 8)
 L_OF_GRAY16 = _gray_table(1 << 16)
 L_OF_CODE = np.linspace(0.0, 100.0, _STEPS + 1, dtype=np.float32)
-# The luminance that each sample of red, green and blue adds.
+# What each sample of red, green and blue adds to luminance, 0..1.
 LUMINANCE_OF_RGB8 = _luminance_tables(1 << 8)
 LUMINANCE_OF_RGB16 = _luminance_tables(1 << 16)
 
 
 def codes_of_lightness(L: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Steps of L, which `L_OF_CODE` turns back, of values in 0..100."""
+    """Quantize L, 0..100, to codes, 0..65535, which `L_OF_CODE` maps back."""
     codes: NDArray[np.uint16] = np.rint(L * np.float32(_STEPS / 100)).astype(np.uint16)
     return codes
 
 
 def lightness_of_rgb(planes: Sequence[Samples], luminance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """L of red, green and blue by what each of their samples adds to luminance, (3, 256) or (3, 65536)."""
+    """Return the L of red, green and blue planes, by tables of luminance, (3, 256) or (3, 65536)."""
     red, green, blue = (table[plane] for table, plane in zip(luminance, planes, strict=True))
     L: NDArray[np.float32] = _lightness_of_luminance(red + green + blue)
     return L

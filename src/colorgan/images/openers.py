@@ -1,4 +1,4 @@
-"""Opening a picture of any known kind: its reader is chosen by the file's first bytes."""
+"""Open a picture in any known format: the reader is chosen by the file's first bytes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _KNOWN = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
 _ELSEWHERE = "See whether another program opens it, and save it from there."
 MAGIC_BYTES = 256
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-_NOT_MINE = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # how plugins say so
-# How readers say of a sound file that they do not know its kind.
-_NOT_KNOWN = ("cannot handle", "not a known", "not supported", "unsupported")
-_PILLOWS_COUNT = re.compile(r" \(\d+ bytes not processed\)")  # which says nothing of how much is lost
+_PLUGIN_ERRORS = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # by which plugins reject a file
+# Parts of readers' messages about undamaged files of a kind that they do not support.
+_UNSUPPORTED = ("cannot handle", "not a known", "not supported", "unsupported")
+_PILLOWS_COUNT = re.compile(r" \(\d+ bytes not processed\)")  # misleading: it is not what is missing
 
-# The start of a file, and what opens it. HEIF stands behind AVIF, whose files can begin alike.
+# A test of a file's first bytes, and its reader. AVIF comes before HEIF, since their files can begin alike.
 _OPENERS: tuple[tuple[Callable[[bytes], bool | str], Callable[[Any], ImageFile]], ...] = (
     (lambda start: start.startswith(b"\xff\xd8\xff"), open_jpeg),
     (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), open_png),
@@ -41,20 +41,20 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool | str], Callable[[Any], ImageFile]]
 
 
 class UnknownTiffError(Exception):
-    """A TIFF, but of a kind that Pillow does not know."""
+    """A TIFF of a kind that Pillow cannot read."""
 
 
 def open_image(file: BinaryIO) -> ImageFile:
     """Open a picture in one of the known formats.
 
-    `Image.open` would do, but for its limit on pixels, which belongs to the whole process and is lower than ours.
+    `Image.open` is not used because its limit on pixels is global to the process and lower than ours.
 
     Args:
-        file: at its start.
+        file: positioned at its start.
 
     Raises:
         PhotoError: it is in none of the formats, or pillow-heif is missing.
-        UnknownTiffError: what it says.
+        UnknownTiffError: Pillow cannot read this kind of TIFF.
         Exception: whatever a plugin raises on damaged bytes.
     """
     start = file.read(MAGIC_BYTES)
@@ -67,7 +67,7 @@ def open_image(file: BinaryIO) -> ImageFile:
             return opener(file)
         except Image.DecompressionBombError as error:
             raise PhotoError(A_PHOTO, "more pixels than are ever read", "Make it smaller first.") from error
-        except _NOT_MINE as error:
+        except _PLUGIN_ERRORS as error:
             if opener is TiffFile:
                 raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
             found = error
@@ -75,10 +75,10 @@ def open_image(file: BinaryIO) -> ImageFile:
 
 
 def check_start(start: bytes) -> None:
-    """See whether a file can be one of the known formats by its first 256 bytes, or all there are.
+    """Check by its first 256 bytes (or all there are) that a file can be in a known format.
 
     Raises:
-        PhotoError: it is of another kind, or what reads it is missing.
+        PhotoError: it is of another kind, or the package that reads it is not installed.
     """
     opener = next((opener for accepts, opener in _OPENERS if accepts(start)), None)
     if opener is None:
@@ -88,9 +88,9 @@ def check_start(start: bytes) -> None:
 
 
 def reason(error: Exception) -> PhotoError:
-    """What a reader's error says of a photo: that it is damaged, or that it is of a kind which nobody here reads."""
+    """Convert a reader's error to a `PhotoError`: the file is damaged, or of an unsupported kind."""
     words = _PILLOWS_COUNT.sub("", " ".join((str(error) or type(error).__name__).split()))
-    if any(each in words.lower() for each in _NOT_KNOWN):
+    if any(each in words.lower() for each in _UNSUPPORTED):
         return PhotoError(A_PHOTO, f"of a kind that is not read ({words})", _ELSEWHERE)
     return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", "Copy it again from where it came from.")
 

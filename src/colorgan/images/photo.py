@@ -1,4 +1,4 @@
-"""A photo as it is worked on, and how it is taken from a Pillow picture."""
+"""A decoded photo, ready for colorizing, and its construction from a Pillow image."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from colorgan.images.metadata.read import Metadata, metadata_of, orientation_in
 from colorgan.images.pixels import Raster, common_raster, merged, planes_of
 from colorgan.images.toning import Toning, toning_of
 
-_SAMPLED_PX = 192  # about so many rows and columns are looked at to tell toned photos from those in color
+_SAMPLED_PX = 192  # rows and columns, about, that are sampled to tell toned photos from those in color
 
 _SPACES = {"1": GRAY, "L": GRAY, "LA": GRAY, "La": GRAY, "CMYK": CMYK, "LAB": LAB}
 
-# A view of an upright array in the order of the file's rows and columns, by EXIF orientation.
+# By EXIF orientation, a view of an upright array in the file's order of rows and columns.
 _UNTURNED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
@@ -55,16 +55,16 @@ _TRANSPOSED = {
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One picture as the colorizer needs it: upright, and its lightness at full size and depth.
+    """A decoded photo, upright, with its lightness at full size and depth.
 
     Attributes:
-        lightness: of each pixel.
-        alpha: (H, W) uint8, or None where the photo has no transparency.
+        lightness: L of each pixel.
+        alpha: (H, W) uint8, or None if the photo has no transparency.
         toning: whether it was gray, toned or in color.
         format: a key of `FORMATS`, empty for a picture from memory.
-        metadata: what else the file said.
-        warnings: what a user should know about the file, in words.
-        hints: what somebody said of its colors, each inside of it.
+        metadata: EXIF, XMP, IPTC and the like from its file.
+        warnings: what a user should know about the file.
+        hints: the user's color hints, each inside the photo.
     """
 
     lightness: Lightness
@@ -87,32 +87,32 @@ class Photo:
         return width, height
 
 
-def from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Photo:
-    """Read a Pillow picture of any mode; it is turned upright as its EXIF says, and is left as it is.
+def from_image(image: Image.Image, reopen: Callable[[], Image.Image] | None = None) -> Photo:
+    """Convert a Pillow image of any mode, which is not changed, to a photo, turned upright by its EXIF orientation.
 
     Args:
         image: decoded, or open.
-        again: opens the same picture once more, where it comes from a file and is not decoded yet.
+        reopen: opens the same picture once more, if it comes from a file and is not decoded yet.
 
     Raises:
-        PhotoError: it has no pixels, or a mode that is no picture.
+        PhotoError: it has no pixels, or an unknown mode.
     """
     if not image.width or not image.height:
         raise PhotoError("a picture", "no pixels in it", "Copy it again from where it came from.")
     warnings: list[str] = []
-    raster, colors, is_cut = _raster_of(image, again, warnings)
+    raster, colors, is_cut = _raster_of(image, reopen, warnings)
     warnings[:0] = getattr(image, "warnings", ())
     orientation, metadata = metadata_of(image, 16 if raster.depth == 16 or is_cut else 8, warnings)
     format_name = "JPEG" if image.format == "MPO" else image.format or ""
     icc = image.info.get("icc_profile")
-    return assembled(raster, colors, orientation, format_name, metadata, warnings, icc)
+    return assemble_photo(raster, colors, orientation, format_name, metadata, warnings, icc)
 
 
 def _raster_of(
-    image: Image.Image, again: Callable[[], Image.Image] | None, warnings: list[str]
+    image: Image.Image, reopen: Callable[[], Image.Image] | None, warnings: list[str]
 ) -> tuple[Raster, SampleColors, bool]:
-    """The samples of a picture, what they stand for, and whether it has more bits than are read."""
-    raster = pixels.color_raster(image, again) if again else None
+    """Return the samples of a picture, their color conversion, and whether it has more bits than are read."""
+    raster = pixels.color_raster(image, reopen) if reopen else None
     is_cut = raster is None and not image.mode.startswith("I") and ";16" in (pixels.raw_mode(image) or "")
     if is_cut:
         warnings.append("16 bits a channel, read as 8")
@@ -126,26 +126,26 @@ def _raster_of(
     return raster, colors, is_cut
 
 
-def rgb_from_image(image: Image.Image, again: Callable[[], Image.Image] | None = None) -> Image.Image:
-    """Read a Pillow picture into 8-bit sRGB by its profile, upright, on white where it is transparent.
+def rgb_from_image(image: Image.Image, reopen: Callable[[], Image.Image] | None = None) -> Image.Image:
+    """Convert a Pillow image to 8-bit sRGB by its profile, upright, composited on white.
 
     The arguments are those of `from_image`.
 
     Raises:
-        PhotoError: a mode that is no picture.
+        PhotoError: an unknown mode.
     """
-    raster, colors, _ = _raster_of(image, again, [])
+    raster, colors, _ = _raster_of(image, reopen, [])
     orientation = orientation_in(image)
-    if colors is SRGB8 and raster.depth == 8 and not raster.has_alpha:  # Pillow's own way is the same here, and quicker
+    if colors is SRGB8 and raster.depth == 8 and not raster.has_alpha:  # Pillow's conversion is the same, and faster
         plain = image.convert("RGB")
         return plain.transpose(_TRANSPOSED[orientation]) if orientation > 1 else plain
     return rgb_from_raster(raster, colors, orientation, image.info.get("icc_profile"))
 
 
 def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc: bytes | None) -> Image.Image:
-    """Make 8-bit sRGB, upright, of decoded pixels, which lie as EXIF says, 1..8.
+    """Convert decoded pixels to 8-bit sRGB, turned upright from their EXIF orientation, 1..8.
 
-    The embedded profile is what 16-bit colors are still to be converted by; it is None where they are sRGB.
+    `icc` is the embedded profile, by which 16-bit colors are still to be converted; None if they are sRGB.
     """
     turn = _UNTURNED[orientation]
     size = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
@@ -167,19 +167,19 @@ def rgb_from_raster(raster: Raster, colors: SampleColors, orientation: int, icc:
 
 
 def _on_white(plane: Samples, alpha: Plane) -> Plane:
-    """A channel of 8 bits as paper shows it through what is transparent."""
+    """Composite an 8-bit channel on white."""
     shown: Plane = 255 - ((255 - plane.astype(np.uint16)) * alpha + 127) // 255
     return shown.astype(np.uint8)
 
 
 def _space_of(image: Image.Image, raster: Raster | None) -> str:
-    """What kind of pixels a picture's profile has to be for."""
+    """Return ICC's signature of the color space that an embedded profile has to be for."""
     if raster:
         return GRAY if raster.channels == 1 else RGB
     return _SPACES.get(image.mode, RGB)
 
 
-def assembled(
+def assemble_photo(
     raster: Raster,
     colors: SampleColors,
     orientation: int,
@@ -188,9 +188,9 @@ def assembled(
     warnings: list[str],
     icc: bytes | None = None,
 ) -> Photo:
-    """Make a photo of decoded pixels, which lie as EXIF says, 1..8, and of what their file said.
+    """Build a photo of decoded pixels, turned upright from their EXIF orientation, 1..8, and of their file's metadata.
 
-    The embedded profile is what 16-bit colors are still to be judged by; it is None where they are sRGB.
+    `icc` is the embedded profile, by which the toning of 16-bit colors is judged; None if they are sRGB.
     """
     turn = _UNTURNED[orientation]
     upright = (raster.height, raster.width) if orientation <= 4 else (raster.width, raster.height)
@@ -208,17 +208,17 @@ def assembled(
             else:
                 turn(codes)[rows] = code_of_gray[planes[0]]
             continue
-        if codes is None:  # what was gray so far goes on as lightness
+        if codes is None:  # the first strip in color: the gray rows so far become codes of lightness
             codes = code_of_gray[gray]
         turn(codes)[rows] = codes_of_lightness(colors.lightness(planes))
     if codes is None:
         return Photo(Lightness(gray, colors.gray), alpha, Toning.gray, format_name, metadata, tuple(warnings))
-    toning = toning_of(_sampled(raster, icc))
+    toning = toning_of(_subsampled(raster, icc))
     return Photo(Lightness(codes, L_OF_CODE), alpha, toning, format_name, metadata, tuple(warnings))
 
 
-def _sampled(raster: Raster, icc: bytes | None) -> Image.Image:
-    """Every n-th pixel of a picture, as 8-bit sRGB on white; the profile is as for `assembled`."""
+def _subsampled(raster: Raster, icc: bytes | None) -> Image.Image:
+    """Return every n-th pixel of a picture, as 8-bit sRGB on white; `icc` is as for `assemble_photo`."""
     step = max(1, max(raster.height, raster.width) // _SAMPLED_PX)
     sampled = []
     for row in range(0, raster.height, step):
@@ -239,7 +239,7 @@ def _is_gray(planes: list[Samples]) -> bool:
 
 
 def to_image(rgb: Plane, alpha: Plane | None = None) -> Image.Image:
-    """Make a Pillow picture, RGB or RGBA, of (H, W, 3) and (H, W)."""
+    """Make a Pillow image, RGB or RGBA, of (H, W, 3) and alpha, (H, W)."""
     picture = Image.fromarray(rgb)
     if alpha is not None:
         picture.putalpha(Image.fromarray(alpha))

@@ -1,4 +1,4 @@
-"""From Pillow's many kinds of pixels to planes of 8- or 16-bit samples, strip by strip, without a copy of the whole."""
+"""Convert Pillow's pixel modes to planes of 8- or 16-bit samples, strip by strip, without a copy of the whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from colorgan.errors import PhotoError
 from colorgan.images.lightness import Plane, Samples, strips
 
-# What each mode of at most 8 bits a channel is read as, without and with a transparent color beside it.
+# The mode that each mode of at most 8 bits a channel is converted to, without and with a transparent color key.
 _READ_AS = {
     "1": ("L", "LA"),
     "L": ("L", "LA"),
@@ -31,23 +31,22 @@ _READ_AS = {
     "HSV": ("RGB", "RGB"),
     "LAB": ("LAB", "LAB"),
 }
-_CONVERTED_WHOLE = ("CMYK", "LAB")  # kinds of pixels that only their profile turns into RGB
-
+_CONVERTED_WHOLE = ("CMYK", "LAB")  # modes that their profile converts to RGB, all channels at once
 
 Strip = tuple[list[Samples], Plane | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """A decoded picture as its file has it, not turned.
+    """A decoded picture, not turned upright yet.
 
     Attributes:
         height: pixels.
         width: pixels.
-        channels: 1 of gray, or 3 of RGB.
+        channels: 1 (gray) or 3 (RGB).
         depth: bits of a sample, 8 or 16.
-        has_alpha: whether strips come with transparency.
-        strip: gives the planes of some rows, each (rows, width), and their transparency.
+        has_alpha: whether strips have alpha.
+        strip: returns the planes of some rows, each (rows, width), and their alpha, uint8 or None.
     """
 
     height: int
@@ -59,27 +58,27 @@ class Raster:
 
 
 def crop_rows(image: Image.Image, rows: slice) -> Image.Image:
-    """Some rows of a picture."""
+    """Crop some rows of a picture."""
     return image.crop((0, rows.start, image.width, rows.stop))
 
 
 def planes_of(image: Image.Image) -> list[Plane]:
-    """The channels of a picture, each (H, W)."""
+    """Split a picture into its channels, each (H, W)."""
     return [np.asarray(band) for band in image.split()]
 
 
 def merged(planes: Sequence[Samples]) -> Image.Image:
-    """A picture of red, green and blue, each (H, W) uint8."""
+    """Merge red, green and blue, each (H, W) uint8, into a picture."""
     return Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
 
 
 def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None) -> Raster:
-    """Take the samples of a decoded picture of at most 8 bits a channel, and leave it as it is.
+    """Return the samples of a decoded picture of at most 8 bits a channel, which is not changed.
 
-    `to_srgb` gives sRGB of pixels of the picture's own kind, where they are not sRGB.
+    `to_srgb` converts pixels in the picture's color space to sRGB; None if they are sRGB.
 
     Raises:
-        PhotoError: a mode that is no picture.
+        PhotoError: an unknown mode.
     """
     if image.mode not in _READ_AS:
         raise PhotoError("a picture", f"pixels of the unknown kind {image.mode}", "Save it as RGB or gray.")
@@ -101,32 +100,31 @@ def common_raster(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Ima
 
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
 
-# What Pillow unpacks the more significant byte of each 16-bit sample with, and what gives the other one.
+# By the byte order at the end of a raw mode, by which Pillow unpacks the high byte of 16-bit samples: that for the low.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # tags of a TIFF, and values of theirs
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # TIFF tags, and values of the last two
 _MIN_IS_WHITE, _SEPARATE = 0, 2
 UNNAMED_CHANNEL = "a channel beside the colors that the file does not explain (infrared?), left out"
 _TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
 
-
-_MOST_OF = 0.75  # the range from which on a picture is taken to use the whole
-_FAINT = 1 / 16  # of the highest value: no more below zero than noise about black
+_MOST_OF = 0.75  # of the bits' range: a picture with values above it is taken to use the whole range
+_FAINT = 1 / 16  # of the highest value: negative values down to this are noise around black
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Which values stand for black and white.
+    """The sample values of black and white.
 
     Attributes:
-        black: the value.
-        white: likewise.
+        black: sample value of black.
+        white: sample value of white.
     """
 
     black: float
     white: float
 
     def applied(self, values: NDArray[np.generic]) -> NDArray[np.uint16]:
-        """Samples of 16 bits; what is outside is cut off, what is no number is black."""
+        """Scale values to 16-bit samples; values outside are clipped, NaN becomes black."""
         exact = np.clip(np.nan_to_num(values.astype(np.float64), nan=self.black), self.black, self.white)
         codes: NDArray[np.uint16] = np.rint((exact - self.black) * (65535.0 / (self.white - self.black))).astype(
             np.uint16
@@ -135,12 +133,12 @@ class Scale:
 
 
 def scale_of(least: float, greatest: float, kind: str, bits: int, warnings: list[str]) -> Scale:
-    """The values that stand for black and white where a file doesn't say it, of the least and greatest one.
+    """Guess the values of black and white, which the file does not state, from the least and greatest value.
 
-    The kind of the numbers is u, i or f, as NumPy has it; what was taken is added to the warnings.
+    `kind` is NumPy's kind of the dtype: u, i or f. The guess is appended to the warnings.
     """
     fulls: tuple[tuple[float, float], ...]
-    if kind == "f":  # which may overshoot its white a little
+    if kind == "f":  # floats may overshoot white a little
         name, fulls = "float", ((2.0, 1.0), (256.0, 255.0), (65536.0, 65535.0))
     else:
         name, full = f"{'signed ' if kind == 'i' else ''}{bits}-bit", 2.0 ** (bits - (kind == "i")) - 1
@@ -155,7 +153,7 @@ def scale_of(least: float, greatest: float, kind: str, bits: int, warnings: list
 
 
 def extremes(parts: Iterable[NDArray[Any]], warnings: list[str]) -> tuple[float, float]:
-    """The lowest and the highest value that are numbers; of values that are none, a word is added to the warnings."""
+    """Return the lowest and highest finite values (at most and at least 0); NaN gives a warning."""
     lowest, highest, has_nan = 0.0, 0.0, False
     for values in parts:
         finite = values if values.dtype.kind in "iu" else values[np.isfinite(values)]
@@ -167,14 +165,14 @@ def extremes(parts: Iterable[NDArray[Any]], warnings: list[str]) -> tuple[float,
     return lowest, highest
 
 
-# What Pillow hands on as something else: signed 8 bits as unsigned, unsigned 32 bits as signed.
+# Samples that Pillow returns with the wrong sign: signed 8 bits as unsigned, unsigned 32 bits as signed.
 _SEEN_AS: dict[tuple[str, bool, int], type[np.generic]] = {("L", True, 8): np.int8, ("I", False, 32): np.uint32}
 
 
 def _values_of(image: Image.Image, part: Image.Image) -> NDArray[Any]:
-    """The samples of a part of a picture of one channel."""
+    """Return the samples of a part of a single-channel picture, with their true sign."""
     values = np.asarray(part)
-    is_signed = getattr(image, "is_signed", None)  # which TIFFs alone say
+    is_signed = getattr(image, "is_signed", None)  # an attribute of TIFFs alone
     kind = None if is_signed is None else _SEEN_AS.get((image.mode, is_signed, _bits_of(image, 0)))
     return values if kind is None else values.view(kind)
 
@@ -193,9 +191,9 @@ def _scale_of_mode(image: Image.Image, warnings: list[str]) -> Scale:
 
 
 def gray_raster(image: Image.Image, warnings: list[str]) -> Raster:
-    """Take the samples of decoded 16-bit, 32-bit, signed or float gray, which Pillow itself would clip to white."""
+    """Return the samples of decoded 16-bit, 32-bit, signed or float gray, which Pillow itself would clip to white."""
     scale = _scale_of_mode(image, warnings)
-    # Pillow inverts min-is-white TIFFs of 8 bits, and leaves deeper ones as they are.
+    # Pillow inverts min-is-white TIFFs of 8 bits only.
     inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE
     transparent = image.info.get("transparency")
 
@@ -209,29 +207,29 @@ def gray_raster(image: Image.Image, warnings: list[str]) -> Raster:
     return Raster(image.height, image.width, 1, 16, has_alpha, strip)
 
 
-def color_raster(image: Image.Image, again: Callable[[], Image.Image]) -> Raster | None:
-    """Decode 16 bits a channel, of which Pillow gives one byte at a time; None where the picture has none, or others.
+def color_raster(image: Image.Image, reopen: Callable[[], Image.Image]) -> Raster | None:
+    """Decode RGB or gray with alpha of 16 bits a channel; return None for other pictures.
 
-    The picture is open, and not decoded yet; it is opened once more for the other bytes.
+    Pillow decodes only one byte of each sample, so the open picture is reopened for the other one.
     """
     raw = raw_mode(image)
     if getattr(image, "tag_v2", {}).get(_PLANAR_CONFIGURATION) == _SEPARATE:
         return None
-    if raw == "LA;16B":  # four bytes a pixel, as of RGBA
+    if raw == "LA;16B":  # four bytes a pixel, unpacked as if RGBA
         _unpack_with(image, "RGBA")
         image.load()
         return _of_bytes(image, None, None)
     if raw is None or raw[:-1] not in _TWO_BYTES or raw[-1] not in _OTHER_BYTE:
         return None
     image.load()
-    other = again()
+    other = reopen()
     _unpack_with(other, raw[:-1] + _OTHER_BYTE[raw[-1]])
     other.load()
     return _of_bytes(image, other, image.info.get("transparency"))
 
 
 def raw_mode(image: Image.Image) -> str | None:
-    """How the bytes of a picture's file are to be unpacked, the same for all of its tiles."""
+    """Return Pillow's raw mode of an open picture, if all its tiles have the same; else None."""
     tiles = getattr(image, "tile", ())
     raw = {tile.args if isinstance(tile.args, str) else str((tile.args or ("",))[0]) for tile in tiles}
     return raw.pop() if len(raw) == 1 else None
@@ -245,7 +243,7 @@ def _unpack_with(image: Image.Image, raw: str) -> None:
 
 
 def _of_bytes(high: Image.Image, low: Image.Image | None, transparent: object) -> Raster:
-    """Gray and alpha of one picture of their bytes, or colors of two."""
+    """Join 16-bit samples of their bytes: gray and alpha from one RGBA picture, or RGB from high and low bytes."""
     color_key = transparent if isinstance(transparent, tuple) and len(transparent) == 3 else None
 
     def strip(rows: slice) -> Strip:

@@ -1,4 +1,4 @@
-"""ICC profiles of what files say of their colors without one: PNG's gAMA, cHRM and cICP, HEIF's and AVIF's nclx."""
+"""ICC profiles built from other declarations of color spaces: PNG's gAMA, cHRM and cICP, HEIF's and AVIF's nclx."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ ADOBE_RGB: Chromaticities = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 ADOBE_RGB_GAMMA = 563 / 256
 _UNSPECIFIED = 2
 
-_HDR_WHITE = 203.0  # cd/m2 of a white page in HDR: ITU-R BT.2408
-_HLG_PEAK, _HLG_SYSTEM_GAMMA = 1000.0, 1.2  # of the display that HLG is made for: ITU-R BT.2100
+_HDR_WHITE = 203.0  # cd/m2, reference white of HDR: ITU-R BT.2408
+_HLG_PEAK, _HLG_SYSTEM_GAMMA = 1000.0, 1.2  # cd/m2 and gamma of HLG's nominal display: ITU-R BT.2100
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def _pq(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SMPTE ST 2084, relative to a white page."""
+    """Apply the EOTF of SMPTE ST 2084; 1 is reference white."""
     power = signal ** (32 / 2523)
     light = np.maximum(power - 107 / 128, 0) / (2413 / 128 - 2392 / 128 * power)
     return 10000 / _HDR_WHITE * light ** (8192 / 1305)
 
 
 def _hlg(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ITU-R BT.2100, gray on its display, relative to a white page."""
+    """Apply HLG's EOTF (ITU-R BT.2100) for gray on its nominal display; 1 is reference white."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
     return _HLG_PEAK / _HDR_WHITE * scene**_HLG_SYSTEM_GAMMA
@@ -60,7 +60,7 @@ def _gamma(power: float) -> Curve:
     return lambda signal: signal**power
 
 
-# ITU-T H.273, table 3. Still pictures of the curves of television (1, 6, 14, 15) are shown as sRGB everywhere.
+# ITU-T H.273, table 3. All viewers show still pictures with television's curves (1, 6, 14, 15) as sRGB.
 _CURVES: dict[int, Curve] = {
     **dict.fromkeys((1, 6, 13, 14, 15), linear_from_srgb),
     4: _gamma(2.2),
@@ -73,16 +73,16 @@ _CURVES: dict[int, Curve] = {
 _HDR = {16: "PQ", 18: "HLG"}
 _CURVE_STEPS = 4096
 
-_GAMMA_TOLERANCE = 0.05  # within which a gAMA of 1 / 2.2 means sRGB, as libpng has it
+_GAMMA_TOLERANCE = 0.05  # relative: a gAMA this close to 1 / 2.2 means sRGB, as in libpng
 _CHROMATICITY_TOLERANCE = 0.002
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What samples stand for where a file says it without a profile.
+class DeclaredColors:
+    """The color space that a file declares without an ICC profile.
 
     Attributes:
-        profile: an ICC profile that says the same, or None where it is sRGB.
+        profile: an equivalent ICC profile, or None for sRGB.
         warnings: what a user should know.
     """
 
@@ -90,56 +90,55 @@ class Meaning:
     warnings: tuple[str, ...] = ()
 
     def apply_to(self, image: Any) -> None:
-        """Put the profile into an open picture's `info`, and the warnings behind those that it has."""
+        """Set the profile in an open picture's `info`, and append the warnings to its own."""
         if self.profile:
             image.info["icc_profile"] = self.profile
         image.warnings = (*getattr(image, "warnings", ()), *self.warnings)
 
 
-def of_code_points(primaries: int, transfer: int, *, is_full_range: bool = True, is_gray: bool = False) -> Meaning:
-    """The meaning of samples by code points of ITU-T H.273 for their primaries and their curve.
-
-    They take all values, or else the narrower range of television.
-    """
+def of_code_points(
+    primaries: int, transfer: int, *, is_full_range: bool = True, is_gray: bool = False
+) -> DeclaredColors:
+    """Return the color space given by ITU-T H.273's code points; without full range, black is 16 and white 235."""
     primaries, transfer = (1 if primaries == _UNSPECIFIED else primaries, 13 if transfer == _UNSPECIFIED else transfer)
     curve, corners = _CURVES.get(transfer), _PRIMARIES.get(primaries)
     if curve is None or corners is None:
-        return Meaning(warnings=(f"a color space of unknown kind ({primaries}/{transfer}), taken for sRGB",))
+        return DeclaredColors(warnings=(f"a color space of unknown kind ({primaries}/{transfer}), taken for sRGB",))
     if curve is linear_from_srgb and is_full_range and (is_gray or corners == _SRGB):
-        return Meaning()
+        return DeclaredColors()
     signal = np.linspace(0, 1, _CURVE_STEPS)
     if not is_full_range:
         signal = ((signal * 255 - 16) / 219).clip(0, 1)
     warnings = (f"HDR ({_HDR[transfer]}): what is brighter than a white page is cut off",) if transfer in _HDR else ()
-    return Meaning(_profile(_table(curve(signal)), corners, is_gray=is_gray), warnings)
+    return DeclaredColors(_profile(_table(curve(signal)), corners, is_gray=is_gray), warnings)
 
 
-def of_gamma(gamma: float | None, chromaticities: Chromaticities | None, *, is_gray: bool = False) -> Meaning:
-    """The meaning of samples by PNG's gAMA and cHRM.
+def of_gamma(gamma: float | None, chromaticities: Chromaticities | None, *, is_gray: bool = False) -> DeclaredColors:
+    """Return the color space given by PNG's gAMA and cHRM.
 
     Args:
-        gamma: by whose inverse samples are raised to give light; None where it is not said.
-        chromaticities: of white, red, green and blue; None likewise.
+        gamma: encoding gamma, light being sample ** (1 / gamma); None if not declared.
+        chromaticities: of white, red, green and blue; None if not declared.
         is_gray: whether the samples are gray.
     """
     is_plain = gamma is None or abs(gamma * 2.2 - 1) < _GAMMA_TOLERANCE
     corners = chromaticities or _SRGB
     is_srgb = np.allclose(corners, _SRGB, atol=_CHROMATICITY_TOLERANCE)
     if is_plain and (is_gray or is_srgb):
-        return Meaning()
+        return DeclaredColors()
     if gamma is not None and not 0.01 <= gamma <= 10:
-        return Meaning(warnings=(f"an impossible gamma ({gamma:g}), taken for sRGB",))
+        return DeclaredColors(warnings=(f"an impossible gamma ({gamma:g}), taken for sRGB",))
     curve = (
         _table(linear_from_srgb(np.linspace(0, 1, _CURVE_STEPS))) if is_plain or gamma is None else _power(1 / gamma)
     )
     try:
-        return Meaning(_profile(curve, corners, is_gray=is_gray))
+        return DeclaredColors(_profile(curve, corners, is_gray=is_gray))
     except (np.linalg.LinAlgError, ValueError, struct.error, ZeroDivisionError):
-        return Meaning(warnings=("impossible primary colors, taken for sRGB",))
+        return DeclaredColors(warnings=("impossible primary colors, taken for sRGB",))
 
 
 def adobe_rgb(*, is_gray: bool) -> bytes:
-    """The profile of Adobe RGB (1998), which cameras name in EXIF data alone."""
+    """Return a profile of Adobe RGB (1998), which cameras declare in EXIF data alone."""
     return _profile(_power(ADOBE_RGB_GAMMA), ADOBE_RGB, is_gray=is_gray)
 
 
@@ -148,11 +147,11 @@ def _profile(curve: bytes, corners: Chromaticities, *, is_gray: bool) -> bytes:
 
 
 def _power(gamma: float) -> bytes:
-    """ICC's parametric curve of type 0 (ICC.1:2010, 10.15)."""
+    """Encode ICC's parametric curve of type 0 (ICC.1:2010, 10.15)."""
     return b"para" + bytes(8) + struct.pack(">i", round(gamma * 65536))
 
 
 def _table(light: NDArray[np.float64]) -> bytes:
-    """ICC's sampled curve (ICC.1:2010, 10.5)."""
+    """Encode ICC's sampled curve (ICC.1:2010, 10.5)."""
     samples = np.rint(light.clip(0, 1) * 65535).astype(">u2")
     return b"curv" + bytes(4) + struct.pack(">I", len(samples)) + bytes(samples.tobytes())

@@ -119,6 +119,7 @@ def test_a_photo_is_dropped_shown_measured_and_saved(
     browser.driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
     )
+    browser.requests()  # those of earlier tests are dropped
     page = Page(browser, app[1])
     page.drop(photo)
     page.until(lambda: page.all_of("[data-testid=stDataFrame]"))

@@ -16,10 +16,10 @@ from colorgan.comparison.app.session import (
     opening_model,
     pictures,
     predict,
+    predict_variants,
+    predict_with_hints,
     result,
     result_name,
-    steered,
-    varied,
 )
 from colorgan.comparison.compare import compare
 from colorgan.comparison.models import ComparedModel, load_models
@@ -123,7 +123,7 @@ def test_variants_are_those_of_the_library_and_hints_hold_in_each(loaded: list[C
     uploaded = open_photo("d.png", encoded(photo), 32)
     made = predict(uploaded, loaded[0], AS_IT_IS)
     hints = [Hint(20, 20, "keep")]
-    several = varied(uploaded, made, hints, seed=3)
+    several = predict_variants(uploaded, made, hints, seed=3)
     expected = loaded[0].colorizer.colorize_variants(photo, len(several), seed=3, hints=hints)
     for variant, wanted in zip(several, expected, strict=True):
         saved = np.asarray(open_image(result(uploaded, variant, 1.0)), np.int16)
@@ -136,7 +136,7 @@ def test_a_hint_colors_its_place_in_what_is_shown_and_in_the_result(loaded: list
     uploaded = open_photo("d.png", encoded(colored(4)), 32)
     plain = predict(uploaded, loaded[0], AS_IT_IS)
     hint = hint_at(uploaded, 0.5, 0.5, "keep")
-    made = steered(uploaded, plain, [hint])
+    made = predict_with_hints(uploaded, plain, [hint])
     assert made.square is plain.square
     shown = np.asarray(open_image(pictures(uploaded, {"first": made}, 1.0)["first"]), np.int16)
     saved = np.asarray(open_image(result(uploaded, made, 1.0)), np.int16)

@@ -119,7 +119,7 @@ def _jobs_at_address(source: str, output: str, suffix: str, left_out: Callable[[
 
 def _jobs_in_folder(source: str, output: str, suffix: str, left_out: Callable[[str], None]) -> Iterator[Job]:
     root = os.path.basename(os.path.realpath(source))
-    for listing in find_photos(source, left_out=left_out):
+    for listing in find_photos(source, on_skipped=left_out):
         below = listing.relative.replace(os.sep, "/") + "/" if listing.relative else ""
         if listing.problem:
             yield Job(listing.folder, f"{root}/{below}", output, "", problem=listing.problem)

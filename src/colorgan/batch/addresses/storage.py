@@ -25,7 +25,7 @@ from colorgan.images.discovery import (
     hints_names,
     is_hints_file,
     is_housekeeping,
-    with_their_hints,
+    pair_with_hints,
 )
 from colorgan.stores.access import S3, WEB, file_system, object_name, read_bytes
 from colorgan.stores.answers import code_of, converting_store_errors
@@ -72,7 +72,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
     with converting_store_errors("to list", address, is_place=True):
         store = file_system(address)
         is_s3 = scheme in S3
-        found = with_their_hints(_s3_objects(store, root, left_out)) if is_s3 else _by_folders(store, root, left_out)
+        found = pair_with_hints(_s3_objects(store, root, left_out)) if is_s3 else _by_folders(store, root, left_out)
         for path, state, hints in found:
             beside = tuple((f"{scheme}://{name}", of_hints) for name, of_hints in hints)
             yield RemoteFile(path[len(root) :], state, beside)
@@ -120,7 +120,7 @@ def _by_folders(store: Any, root: str, left_out: Callable[[str], None]) -> Itera
                 folders.append(path) if not is_housekeeping(name) else left_out(path)
             elif _is_wanted(name):
                 files.append((path, _state(entry)))
-        yield from with_their_hints(files)
+        yield from pair_with_hints(files)
         waiting += reversed(folders)
 
 

@@ -1,1 +1,1 @@
-"""A page in the browser in which models are tried on a photo of one's own."""
+"""A browser app that compares models on an uploaded photo."""

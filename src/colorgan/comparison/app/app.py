@@ -1,6 +1,6 @@
-"""The app of `colorgan compare --app`: drop a photo, see models side by side, move their options, save a result.
+"""The app of `colorgan compare --app`: upload a photo, see models side by side, change options, save a result.
 
-Streamlit runs this file anew at each press. What a visitor gives lives in the session's memory alone and goes with it.
+Streamlit reruns this file at each interaction. What a visitor uploads is held in the session's memory alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from colorgan.comparison.models import ComparedModel, load_models
 from colorgan.comparison.options import CompareOptions
 from colorgan.comparison.results import GRAY
 from colorgan.errors import ColorganError, PhotoError, UsageError
-from colorgan.html import embedded, render
+from colorgan.html import data_uri, render
 from colorgan.images.formats import PHOTO_SUFFIXES
 from colorgan.images.hints import Hint, places_to_json
 from colorgan.metrics.registry import METRICS
@@ -34,17 +34,17 @@ _STATE = "visit"
 
 @dataclass(eq=False)
 class _Visit:
-    """A photo that is looked at, and what was made of it.
+    """The current photo of a session, with cached results.
 
     Attributes:
-        file_id: of its file.
+        file_id: Streamlit's id of the upload.
         uploaded: the photo.
-        hints: that were given, in order.
-        outputs: without hints, by model and render size.
-        steered: with those of now, likewise.
+        hints: in the order of placing.
+        outputs: predictions without hints, by model and render size.
+        steered: predictions with the current hints, likewise.
         seed: of the variants that are shown.
-        chosen: seed and number of the variant to go on with; 0 is what the model predicts.
-        varied: variants with the hints of now, by render size and seed.
+        chosen: seed and number of the variant that all tabs use; number 0 is the plain prediction.
+        varied: variants with the current hints, by render size and seed.
         metrics: by saturation and render size.
     """
 
@@ -59,7 +59,7 @@ class _Visit:
     metrics: dict[tuple[float, int | None], dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def outputs_at(self, render_size: int | None) -> dict[str, ModelOutput]:
-        """What each model says at a size, without hints."""
+        """Return each model's prediction without hints at a render size."""
         return {name: made for (name, size), made in self.outputs.items() if size == render_size}
 
 
@@ -70,7 +70,7 @@ def _models(options: AppOptions) -> list[ComparedModel]:
 
 
 def main() -> None:
-    """Draw the page."""
+    """Render the page."""
     st.set_page_config("colorgan", layout="wide")
     st.title("Color a photo")
     options = AppOptions.from_environment()
@@ -98,7 +98,7 @@ def _render_size(models: list[ComparedModel]) -> int | None:
 
 
 def _visit(file_id: str, name: str, data: bytes, size_px: int) -> _Visit | None:
-    """What is known of the photo, read once; None where it cannot be, which the page then says."""
+    """Return the session's state for an upload, which is read once; None, with an error on the page, if unreadable."""
     visit: _Visit | None = st.session_state.get(_STATE)
     if visit is None or visit.file_id != file_id:
         try:
@@ -106,14 +106,14 @@ def _visit(file_id: str, name: str, data: bytes, size_px: int) -> _Visit | None:
         except PhotoError as error:
             st.session_state.pop(_STATE, None)
             st.error("This photo cannot be colored.")
-            st.text(f"{error.found}. {error.advice}")  # as text: a reason may hold words of the file
+            st.text(f"{error.found}. {error.advice}")  # not as Markdown: a reason may quote the file
             return None
         st.session_state[_STATE] = visit
     return visit
 
 
 def _output(visit: _Visit, model: ComparedModel, render_size: int | None) -> ModelOutput:
-    """What a model says, asked once for each render size, and once for each change of the hints."""
+    """Return a model's prediction, cached by render size, and with hints until these change."""
     key = (model.name, render_size)
     if key not in visit.outputs:
         with st.spinner(f"{model.name} ..."):
@@ -121,22 +121,23 @@ def _output(visit: _Visit, model: ComparedModel, render_size: int | None) -> Mod
     if not visit.hints:
         return visit.outputs[key]
     if key not in visit.steered:
-        visit.steered[key] = session.steered(visit.uploaded, visit.outputs[key], visit.hints)
+        visit.steered[key] = session.predict_with_hints(visit.uploaded, visit.outputs[key], visit.hints)
     return visit.steered[key]
 
 
 def _variants(visit: _Visit, model: ComparedModel, render_size: int | None, seed: int) -> list[ModelOutput]:
-    """The variants of a model, asked once for each change of the hints."""
+    """Return the variants of a model, cached until the hints change."""
     key = (render_size, seed)
     if key not in visit.varied:
-        visit.varied[key] = session.varied(visit.uploaded, visit.outputs[model.name, render_size], visit.hints, seed)
+        plain = visit.outputs[model.name, render_size]
+        visit.varied[key] = session.predict_variants(visit.uploaded, plain, visit.hints, seed)
     return visit.varied[key]
 
 
 def _outputs(
     visit: _Visit, models: list[ComparedModel], opening: ComparedModel, render_size: int | None
 ) -> dict[str, ModelOutput]:
-    """What each model says, with the hints; of the one that the page opens with, the variant that was chosen."""
+    """Return each model's prediction with hints; for the opening model, the chosen variant."""
     outputs = {model.name: _output(visit, model, render_size) for model in models}
     seed, number = visit.chosen
     if number:
@@ -150,7 +151,7 @@ def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_
     opening = next(model for model in models if model.name == name)
     try:
         outputs = _outputs(visit, models, opening, render_size)
-        shown = {name: embedded(jpeg) for name, jpeg in session.pictures(uploaded, outputs, saturation).items()}
+        shown = {name: data_uri(jpeg) for name, jpeg in session.pictures(uploaded, outputs, saturation).items()}
     except ColorganError as error:
         st.error("This photo cannot be colored.")
         st.text(str(error))
@@ -192,7 +193,7 @@ def _show_variants(visit: _Visit, model: ComparedModel, saturation: float, rende
         return
     seed, number = visit.chosen
     variant_picker(
-        [embedded(session.picture(visit.uploaded, each, saturation)) for each in made],
+        [data_uri(session.picture(visit.uploaded, each, saturation)) for each in made],
         number if not number or seed == visit.seed else None,
         visit.seed,
         choose=partial(_choose, visit),

@@ -1,4 +1,4 @@
-// The app loads this frame anew whenever a slider of its own moves: what was chosen here stays. It builds on slider.js.
+// Keeps the state of this frame, which the app reloads whenever one of its own sliders moves. It uses slider.js.
 const kept = JSON.parse(sessionStorage.getItem("chosen") || "{}");
 const position = document.querySelector(".slider input");
 for (const input of document.querySelectorAll(".switches input")) {
@@ -12,7 +12,7 @@ for (const event of ["change", "pointerup"]) {
     sessionStorage.setItem("chosen", JSON.stringify(now));
   });
 }
-// The frame is as high as what is in it, and so is the box that Streamlit puts around it.
+// Resizes the frame, and Streamlit's box around it, to the height of the content.
 const { frameElement } = window;
 if (frameElement) {
   const box = frameElement.closest("[data-testid=stElementContainer]");

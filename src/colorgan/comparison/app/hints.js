@@ -1,4 +1,4 @@
-// Gives a color to a place of the photo. Streamlit calls this at first, and anew whenever a picture or a hint has come.
+// Places color hints in the photo. Streamlit calls this at first, and again whenever the picture or the hints change.
 const PALETTE = {
   skin: "#c99a7c", "dark skin": "#7a4f35", hair: "#4a3222", blond: "#b8924f", grass: "#5d7f3a", leaves: "#3f5f2f",
   sky: "#86aed0", sea: "#3a6a86", wood: "#8a5f3a", brick: "#96503c", sand: "#c2a878", khaki: "#8a8358",
@@ -67,7 +67,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     const box = image.getBoundingClientRect();
     place((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   };
-  // With keys: a circle is moved, and Enter is a click.
+  // By keyboard: the arrows move a circle, and Enter clicks.
   const at = (root.colorganAim ??= { across: 0.5, down: 0.5 });
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   photo.onkeydown = (event) => {
@@ -82,7 +82,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   };
 }
 
-/** The color of a picture at a place, as #rrggbb. */
+/** Returns the color of a picture at a point, as #rrggbb. */
 function colorAt(image, across, down) {
   const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
   const context = canvas.getContext("2d");
@@ -91,7 +91,7 @@ function colorAt(image, across, down) {
   return `#${[...pixel.slice(0, 3)].map((level) => level.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** A color of CSS as #rrggbb; empty where there is none of that name. */
+/** Converts a CSS color to #rrggbb; empty if it is invalid. */
 function hexOf(text) {
   if (!text || !CSS.supports("color", text)) return "";
   const context = document.createElement("canvas").getContext("2d");

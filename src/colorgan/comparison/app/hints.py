@@ -1,4 +1,4 @@
-"""Where somebody clicks a color into a photo: a component of Streamlit, whose parts lie beside this file."""
+"""A Streamlit component for placing color hints in a photo; its HTML, CSS and JavaScript are beside this file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KEY = "hints"
 
 
 class Placed(TypedDict):
-    """A click.
+    """A hint that was placed by a click.
 
     Attributes:
-        across: where, as a share of the photo's width, 0..1.
-        down: likewise, of its height.
-        color: that was chosen.
+        across: position as a share of the photo's width, 0..1.
+        down: position as a share of its height, 0..1.
+        color: the chosen color.
     """
 
     across: float
@@ -45,11 +45,11 @@ def hint_picker(
     """Show a photo in which colors can be placed.
 
     Args:
-        picture: an address that holds it.
+        picture: the photo as a data URI.
         size: width and height of the photo, in whose pixels hints are counted.
-        hints: that there are.
-        placed: told of a click.
-        undone: told that the last one is to go.
+        hints: those placed so far.
+        placed: called with each new hint.
+        undone: called when the last hint is to be removed.
     """
     marks = [
         {"across": (hint.x + 0.5) / size[0], "down": (hint.y + 0.5) / size[1], "color": hint.color} for hint in hints

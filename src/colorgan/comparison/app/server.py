@@ -1,4 +1,4 @@
-"""Starting and ending the app, with settings of Streamlit that no configuration file can change."""
+"""Start and stop the app's server, with settings of Streamlit that no configuration file can override."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ADDRESS = "127.0.0.1"
 MOST_MB = 25
 STOPPED = "The app has ended; it kept nothing."
 _VARIABLE = "COLORGAN_APP"
-_GRACE_S = 5.0  # before it is killed: nothing would be lost
+_GRACE_S = 5.0  # between SIGTERM and SIGKILL
 _POLL_S = 0.1
-# As options of `streamlit run`, which beat every config.toml.
+# Passed as options of `streamlit run`, which override every config.toml.
 _SETTINGS = {
     "server.address": ADDRESS,
     "server.maxUploadSize": MOST_MB,
@@ -45,19 +45,19 @@ _SETTINGS = {
     "client.showErrorLinks": False,
     "logger.level": "warning",
 }
-# As variables, which a version that does not know them yet ignores. No site may reach the app by a name of its own that
-# leads to this machine.
+# Passed as environment variables, which older versions ignore. ALLOWED_HOSTS prevents DNS rebinding: a site could
+# otherwise reach the app by a domain of its own that resolves to this machine.
 _NEWER = {"STREAMLIT_SERVER_ENABLE_AGENT_API": "false", "STREAMLIT_SERVER_ALLOWED_HOSTS": f"{ADDRESS} localhost"}
 
 
 @dataclass(frozen=True)
 class AppOptions:
-    """What the app is started with.
+    """Options of the app.
 
     Attributes:
-        models: names, or paths of weights; empty for every model that is at hand.
-        device: where networks compute.
-        size: pixels, the side of the square that is measured.
+        models: names, or paths of weights; empty for every available model.
+        device: of the networks.
+        size: pixels, side of the square that is measured.
     """
 
     models: tuple[str, ...] = ()
@@ -66,13 +66,13 @@ class AppOptions:
 
     @classmethod
     def from_environment(cls) -> AppOptions:
-        """As `serve` left them for the process that it starts."""
+        """Read the options that `serve` passed in the environment."""
         found = json.loads(os.environ.get(_VARIABLE, "{}"))
         return cls(**found | {"models": tuple(found.get("models", ()))})
 
 
 def check_app() -> None:
-    """Make sure that the app can run.
+    """Check that the app can run.
 
     Raises:
         UsageError: its extra is not installed.
@@ -82,19 +82,19 @@ def check_app() -> None:
 
 
 def serve(options: AppOptions, port: int | None, started: Callable[[str], None], callbacks: Callbacks) -> NoReturn:
-    """Run the app until it is to stop.
+    """Run the app until `callbacks.should_stop` asks to stop.
 
     Args:
-        options: for the app.
-        port: where it listens; None for 8501, or the next that is free.
-        started: called with its address.
-        callbacks: say when to stop.
+        options: of the app.
+        port: on which it listens; None for 8501, or the next free one.
+        started: called with its URL.
+        callbacks: only `should_stop` is used.
 
     Raises:
         OutputError: it could not start, or ended by itself.
-        Interrupted: `callbacks.should_stop` said so, which is how it is ended.
+        Interrupted: it was stopped, the normal end.
     """
-    # Of the same process group: a terminal that is closed, or Ctrl-C in it, ends both.
+    # In the same process group: closing the terminal, or Ctrl-C in it, ends both.
     server = subprocess.Popen(
         _command(port),
         env=_environment(options),
@@ -123,15 +123,15 @@ def _command(port: int | None) -> list[str]:
 
 
 def _environment(options: AppOptions) -> dict[str, str]:
-    """The environment of the server: nothing that a user has set for other apps of Streamlit."""
+    """Return the server's environment, without the user's settings for other Streamlit apps."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
     return kept | _NEWER | {_VARIABLE: json.dumps(asdict(options))}
 
 
 def _follow(server: subprocess.Popen[str], started: Callable[[str], None], callbacks: Callbacks) -> None:
-    """Read what the server prints, until it ends or is to stop; the first address in it is where it listens."""
+    """Read the server's output until it ends or should stop; `started` is called with the first URL in it."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    # In a thread of its own, since reading a pipe would block the signals.
+    # In a thread, since a blocking read would delay the handling of signals.
     threading.Thread(target=_read_lines, args=(server, lines), daemon=True).start()
     is_started = False
     while callbacks.should_stop() is None:
@@ -148,7 +148,7 @@ def _follow(server: subprocess.Popen[str], started: Callable[[str], None], callb
 
 
 def _read_lines(server: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
-    """Hand on what the server prints, line by line, and at its end None."""
+    """Put each line of the server's output into the queue, and None at its end."""
     assert server.stdout is not None
     with server.stdout:
         for line in server.stdout:

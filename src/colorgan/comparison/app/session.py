@@ -1,4 +1,4 @@
-"""One photo in the colors of several models, for the app: read once, colored at any size, measured, and saved."""
+"""The app's operations on an uploaded photo, without Streamlit: read, color by several models, measure, and encode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colorgan.colorize import upsample
 from colorgan.colorize.encoded import with_hints
 from colorgan.colorize.options import DEFAULT_MODEL, ColorizeOptions
 from colorgan.colorize.prediction import PredictedColors
-from colorgan.comparison.crops import colorless_because, crop
+from colorgan.comparison.crops import colorless_reason, crop
 from colorgan.comparison.models import ComparedModel
 from colorgan.comparison.results import GRAY, ORIGINAL
 from colorgan.errors import PhotoError
@@ -29,7 +29,7 @@ from colorgan.images.lightness import Samples
 from colorgan.images.photo import Photo, from_image
 from colorgan.metrics.registry import METRICS, ImageBatch, measure
 
-MOST_SIDE_PX = 1024  # of what the page shows
+MOST_SIDE_PX = 1024  # of previews
 MOST_MEGAPIXELS = 100.0
 VARIANTS = 4  # that are shown side by side
 _QUALITY = 92
@@ -37,14 +37,14 @@ _QUALITY = 92
 
 @dataclass(frozen=True, eq=False)
 class UploadedPhoto:
-    """A photo that was given to the app.
+    """A photo that was uploaded to the app.
 
     Attributes:
         name: of its file.
         photo: at full size and depth.
-        preview: the same, at most `MOST_SIDE_PX` a side.
-        original: likewise in its own colors, or None where it has none.
-        lab: the square that is measured, (1, 3, S, S), or None where it has no true colors.
+        preview: reduced to at most `MOST_SIDE_PX` a side.
+        original: the preview in its own colors, or None if it has none.
+        lab: the square that is measured, (1, 3, S, S), or None if the photo has no true colors.
     """
 
     name: str
@@ -55,7 +55,7 @@ class UploadedPhoto:
 
 
 def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
-    """Read a photo of a file's name and content, of which a square of that side is measured.
+    """Read a photo from a file's name and content; `size_px` is the side of the square that is measured.
 
     Raises:
         PhotoError: it cannot be read, with the reason.
@@ -71,7 +71,7 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
     square = crop(image, size_px)
     image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.BICUBIC)
     preview = from_image(image)
-    if colorless_because(square, data):
+    if colorless_reason(square, data):
         return UploadedPhoto(name, photo, preview, None, None)
     rgb = torch.from_numpy(square.copy()).permute(2, 0, 1)[None]
     return UploadedPhoto(name, photo, preview, image, rgb_to_lab(rgb.float() / 255))
@@ -79,14 +79,14 @@ def open_photo(name: str, data: bytes, size_px: int) -> UploadedPhoto:
 
 @dataclass(frozen=True, eq=False)
 class ModelOutput:
-    """The prediction of a model for a photo, before its saturation is changed.
+    """A model's prediction for a photo, before saturation is applied.
 
     Attributes:
-        model: which one.
-        options: that it was asked with.
-        colors: of the whole photo as the network saw it.
-        square: of the square that is measured, (2, S, S), without hints; None without true colors.
-        variant: which of its colorings is meant, from 0.
+        model: the model.
+        options: with which it was predicted.
+        colors: of the whole photo, at the size of the network's input.
+        square: ab of the square that is measured, (2, S, S), without hints; None without true colors.
+        variant: index of the coloring to use, from 0.
     """
 
     model: ComparedModel
@@ -95,30 +95,30 @@ class ModelOutput:
     square: Tensor | None
     variant: int = 0
 
-    def applied(self, photo: Photo, of: Photo, saturation: float) -> Samples:
-        """A photo in its colors, (H, W, 3) sRGB.
+    def rendered(self, photo: Photo, predicted: Photo, saturation: float) -> Samples:
+        """Render a photo in the predicted colors: (H, W, 3) sRGB.
 
         Args:
-            photo: the one that it was asked of, or the same at another size.
-            of: the one that it was asked of, in whose pixels hints are counted.
+            photo: the photo of the prediction, or its preview.
+            predicted: the photo of the prediction, in whose pixels hints are counted.
             saturation: multiplies the colors.
 
         Raises:
             PhotoError: memory does not suffice.
         """
-        hints = tuple(_moved(hint, of.size, photo.size) for hint in self.options.hints)
+        hints = tuple(_rescaled(hint, predicted.size, photo.size) for hint in self.options.hints)
         options = replace(self.options, saturation=saturation, hints=hints)
         colorizer = self.model.colorizer
         return colorizer.finish(with_hints(photo, options), self.colors, options, variant=self.variant)
 
 
-def _moved(hint: Hint, size: tuple[int, int], other: tuple[int, int]) -> Hint:
-    """A hint where it is in the same photo at another size, of width and height."""
+def _rescaled(hint: Hint, size: tuple[int, int], other: tuple[int, int]) -> Hint:
+    """Convert a hint to the same photo at another size; sizes are width and height."""
     return replace(hint, x=hint.x * other[0] // size[0], y=hint.y * other[1] // size[1])
 
 
 def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOptions) -> ModelOutput:
-    """Ask a model for the colors of a photo.
+    """Predict the colors of a photo.
 
     Raises:
         PhotoError: memory does not suffice.
@@ -134,8 +134,8 @@ def predict(uploaded: UploadedPhoto, model: ComparedModel, options: ColorizeOpti
     return ModelOutput(model, options, colors, square)
 
 
-def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -> ModelOutput:
-    """What the same model says of a photo with hints.
+def predict_with_hints(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -> ModelOutput:
+    """Predict a photo again by the same model, with hints.
 
     Raises:
         PhotoError: memory does not suffice, or a hint is outside the photo.
@@ -145,23 +145,22 @@ def steered(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint]) -
     return replace(made, options=options, colors=colors)
 
 
-def varied(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint], seed: int) -> list[ModelOutput]:
-    """Several plausible colorings by the same model, as `colorize --variants` makes them; hints hold in each.
+def predict_variants(uploaded: UploadedPhoto, made: ModelOutput, hints: Sequence[Hint], seed: int) -> list[ModelOutput]:
+    """Predict `VARIANTS` plausible colorings by the same model, as `colorize --variants`, each following the hints.
 
-    The first is what the model says; the seed decides all others.
+    The first is the plain prediction; the seed determines the others.
 
     Raises:
         UsageError: the network has no bins.
-        PhotoError: as for `steered`.
-        WeightsError: likewise.
+        PhotoError: as for `predict_with_hints`.
     """
     options = replace(made.options, variants=VARIANTS, seed=seed)
-    several = steered(uploaded, replace(made, options=options), hints)
+    several = predict_with_hints(uploaded, replace(made, options=options), hints)
     return [replace(several, variant=number) for number in range(VARIANTS)]
 
 
 def hint_at(uploaded: UploadedPhoto, across: float, down: float, color: str) -> Hint:
-    """A hint where somebody clicked: at a share of the photo's width and of its height, 0..1 each.
+    """Make a hint at a clicked point, given as shares of the photo's width and height, 0..1.
 
     Raises:
         UsageError: no such color.
@@ -171,20 +170,20 @@ def hint_at(uploaded: UploadedPhoto, across: float, down: float, color: str) -> 
 
 
 def opening_model(names: Sequence[str]) -> str:
-    """The model whose colors are shown when the page opens: the one that `colorize` takes, where it is there."""
+    """Return the model that is shown first: `colorize`'s default if available, else the first."""
     return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
 
 
 def pictures(uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float) -> dict[str, bytes]:
-    """A photo in gray, in each model's colors and, where it has some, in its own: JPEGs by row."""
+    """Encode the previews in gray, in each model's colors and, if there are any, in its own: JPEGs by row."""
     gray = Image.fromarray(upsample.render(uploaded.preview.lightness, torch.zeros(2, 1, 1)))
     shown = {GRAY: _jpeg(gray)} | {name: picture(uploaded, made, saturation) for name, made in outputs.items()}
     return shown | {ORIGINAL: _jpeg(uploaded.original)} if uploaded.original else shown
 
 
 def picture(uploaded: UploadedPhoto, made: ModelOutput, saturation: float) -> bytes:
-    """A photo in its colors, at the size of the page: a JPEG."""
-    return _jpeg(Image.fromarray(made.applied(uploaded.preview, uploaded.photo, saturation)))
+    """Encode the preview in a model's colors as JPEG."""
+    return _jpeg(Image.fromarray(made.rendered(uploaded.preview, uploaded.photo, saturation)))
 
 
 def _jpeg(image: Image.Image) -> bytes:
@@ -196,7 +195,7 @@ def _jpeg(image: Image.Image) -> bytes:
 def metrics(
     uploaded: UploadedPhoto, outputs: Mapping[str, ModelOutput], saturation: float
 ) -> dict[str, dict[str, float]]:
-    """The metrics of gray, of each model and of the original, by row and name; empty without true colors."""
+    """Return the metrics of gray, of each model and of the original, by row and metric; empty without true colors."""
     if uploaded.lab is None:
         return {}
     L, true_ab = uploaded.lab[:, :1], uploaded.lab[:, 1:]
@@ -213,13 +212,13 @@ def _measured(predicted: ImageBatch, truth: ImageBatch, names: Sequence[str]) ->
 
 
 def result_name(uploaded: UploadedPhoto, model: str, variant: int = 0) -> str:
-    """What the file of a result is called: after photo and model, of the photo's own kind where that is written."""
+    """Return the file name of a result: photo, model, variant, and the photo's own suffix, or its substitute."""
     which = f"-variant-{variant + 1}" if variant else ""
     return f"{PurePath(uploaded.name).stem}-{model}{which}{_suffix(uploaded)}"
 
 
 def hints_name(uploaded: UploadedPhoto) -> str:
-    """What the file of its hints is called, so that `colorize` finds it beside the photo."""
+    """Return the file name under which `colorize` finds the hints beside the photo."""
     return f"{PurePath(uploaded.name).stem}.hints.json"
 
 
@@ -229,12 +228,12 @@ def _suffix(uploaded: UploadedPhoto) -> str:
 
 
 def result(uploaded: UploadedPhoto, made: ModelOutput, saturation: float) -> bytes:
-    """The file of a result: at the photo's full size, with what its file said, and which model colored it.
+    """Encode a result at the photo's full size, with its metadata, and with the model recorded in XMP.
 
     Raises:
         PhotoError: memory does not suffice.
     """
-    rgb = made.applied(uploaded.photo, uploaded.photo, saturation).astype(np.uint8)
+    rgb = made.rendered(uploaded.photo, uploaded.photo, saturation).astype(np.uint8)
     kind = PHOTO_SUFFIXES[_suffix(uploaded)]
     options = WriteOptions(mark=made.model.colorizer.info.name)
     photo = uploaded.photo

@@ -1,4 +1,4 @@
-"""Several colorings of a photo side by side, and the choice which of them to go on with."""
+"""Show several colorings of a photo side by side, for the user to choose one."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def variant_picker(
     """Show variants, each with a button.
 
     Args:
-        pictures: addresses that hold them; the first is what the model predicts.
-        chosen: which of them is gone on with; None where it is none of these.
-        seed: of these.
-        choose: told which one was chosen.
-        others: told that others are wanted.
+        pictures: the variants as data URIs; the first is the plain prediction.
+        chosen: index of the chosen one; None if it is none of these.
+        seed: of these variants.
+        choose: called with the index of the one that was chosen.
+        others: called when others are wanted.
     """
     st.text("All are plausible. The one that you choose is what hints are placed in, and what is compared and saved.")
     for start in range(0, len(pictures), _IN_A_ROW):
@@ -37,7 +37,7 @@ def variant_picker(
 
 def _show(picture: str, number: int, is_chosen: bool, choose: Callable[[int], None]) -> None:
     name = f"Variant {number + 1}" if number else "As predicted"
-    # Not `st.image`, which has no words for those who do not see it.
+    # Not `st.image`, which has no alt text.
     st.html(f'<img src="{picture}" alt="{name}" style="width: 100%">')
     label = f"Going on with: {name}" if is_chosen else f"Go on with: {name}"
     st.button(label, key=f"variant-{number}", disabled=is_chosen, on_click=choose, args=(number,))

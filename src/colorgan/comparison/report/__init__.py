@@ -1,1 +1,1 @@
-"""The page of a comparison, and the pictures in it."""
+"""The report page of a comparison, its drawings and contact sheets."""

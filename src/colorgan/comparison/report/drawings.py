@@ -1,4 +1,4 @@
-"""Drawings of a comparison's page, as SVG: how strong each model's colors are, and how often it was rightly sure."""
+"""SVG drawings of a comparison's report: chroma histograms and reliability diagrams."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Drawing:
     Attributes:
         name: of the row.
         svg: the drawing.
-        words: what it shows.
+        words: a sentence that describes it.
     """
 
     name: str
@@ -30,11 +30,10 @@ class Drawing:
 
 
 def histograms(comparison: Comparison) -> list[Drawing]:
-    """Chroma of all models beside the original's, to one scale; none without photos or of rows that have none."""
+    """Draw each model's chroma histogram with the original's, to one scale; none without photos."""
     if not comparison.photos:
         return []
-    original = comparison.row(ORIGINAL)
-    models = [row for row in comparison.models if row.chroma]
+    original, models = comparison.row(ORIGINAL), comparison.models
     most = 100 * max(share for row in (original, *models) for share in row.chroma)
     return [_histogram(row, original, most) for row in models]
 
@@ -53,7 +52,7 @@ def _half_and_most(row: Row) -> str:
 
 
 def chroma_at(shares: Sequence[float], share: float) -> float:
-    """The chroma that this share of the pixels stays below, Lab units, as if pixels were spread evenly in their bin."""
+    """Return the quantile of a chroma histogram, Lab units, assuming that pixels are spread evenly in each bin."""
     passed = 0.0
     for number, part in enumerate(shares):
         if part and passed + part >= share:
@@ -63,13 +62,13 @@ def chroma_at(shares: Sequence[float], share: float) -> float:
 
 
 def _steps(shares: Sequence[float], x: Axis, y: Axis) -> str:
-    """A path along the tops of the bins, from the ground and back to it."""
+    """Return an SVG path along the tops of the bins, from the baseline and back to it."""
     tops = " ".join(f"V{y(100 * share)} H{x((number + 1) * CHROMA_STEP)}" for number, share in enumerate(shares))
     return f"M{x(0)},{y(0)} {tops} V{y(0)}"
 
 
 def reliability_diagrams(comparison: Comparison) -> list[Drawing]:
-    """How often what a model was so sure of came true, of all models that say how sure they are."""
+    """Draw the reliability diagram of each model that has confidence: its confidence against what came true."""
     return [_reliability_diagram(row) for row in comparison.models if row.reliability]
 
 
@@ -80,7 +79,7 @@ def _reliability_diagram(row: Row) -> Drawing:
         f"{row.name} was {100 * sure:.0f}% sure on average, and {100 * came_true:.0f}% came true; "
         f"calibration error (ECE) {row.ece:.1f} points."
     )
-    # Half of "100%" stands to the right of the last line.
+    # Twice the margin, since half of the label "100%" lies to the right of the last line.
     x, y = Axis(0, 100, _LEFT, _WIDTH - 2 * _RIGHT), Axis(0, 100, _HEIGHT - _BOTTOM, _TOP)
     width = 100 / len(row.reliability)
     bar = Markup('<path class="bars" d="M{},{} V{} H{} V{}Z"/>')
@@ -100,7 +99,7 @@ def _svg(label: str, content: Markup) -> Markup:
 
 
 def _grid(x: Axis, y: Axis, unit: str = "") -> Markup:
-    """Lines behind a drawing, with percent at its left, and with numbers of a unit below it."""
+    """Draw the grid behind a drawing, with percent at its left, and numbers with a unit below it."""
     line = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
     text = Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>')
     rows = [

@@ -1,4 +1,4 @@
-"""`report.html`: a comparison on one page that loads nothing, made of its results and of the pictures beside them."""
+"""`report.html`: a comparison as one self-contained page, rendered from its results and their pictures."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from colorgan.comparison.formatting import PERCEPTUAL, bounds, number, photos_in
 from colorgan.comparison.report.drawings import histograms, reliability_diagrams
 from colorgan.comparison.results import GRAY, Comparison, Example
 from colorgan.files import atomic_write
-from colorgan.html import embedded, render
+from colorgan.html import data_uri, render
 from colorgan.metrics.registry import METRICS
 
 HTML_NAME = "report.html"
-MOST_SHOWN = 20  # photos under one heading: with five rows a page of some 20 MB, which a phone still opens
+MOST_SHOWN = 20  # photos under one heading: with five rows some 20 MB, which a phone still opens
 _WITHOUT_COLORS = "Photos without true colors"
 _HEADINGS = {"best": "Best photos", "between": "Photos between", "worst": "Worst photos"}
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither better nor worse"}
 
 
 def write_report(folder: Path, comparison: Comparison) -> None:
-    """Write the page into the folder of the results, where the examples' pictures are.
+    """Write the page into the folder of the results, which holds the examples' pictures.
 
     Raises:
         OSError: a picture cannot be read, or the page cannot be written.
     """
     text = _page(folder, comparison)
     with atomic_write(folder / HTML_NAME) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))  # names that are no Unicode, as in `results.json`
+        file.write(text.encode("utf-8", "backslashreplace"))  # for file names that are not UTF-8, as in `results.json`
 
 
 def _page(folder: Path, comparison: Comparison) -> str:
@@ -64,7 +64,7 @@ def _page(folder: Path, comparison: Comparison) -> str:
 
 
 def _licenses(comparison: Comparison) -> dict[str, list[str]]:
-    """Each license once, with the models under it."""
+    """Return the names of the models under each license."""
     found: dict[str, list[str]] = {}
     for row in comparison.models:
         terms = row.model.get("license", row.model.get("licence", "unknown"))  # old spelling, of earlier results
@@ -73,7 +73,7 @@ def _licenses(comparison: Comparison) -> dict[str, list[str]]:
 
 
 def _best(comparison: Comparison) -> set[tuple[str, str]]:
-    """Rows, each with a metric in which it is certainly better than every other model."""
+    """Return pairs of a row and a metric in which it is significantly better than every other model."""
     names, wins = [row.name for row in comparison.models], wins_of(comparison.differences)
     return {
         (name, metric)
@@ -84,7 +84,7 @@ def _best(comparison: Comparison) -> set[tuple[str, str]]:
 
 
 def _pairs(comparison: Comparison) -> Iterator[tuple[str, str, list[str], list[str]]]:
-    """Two rows each, by name; their significant differences in words; and the labels of the other metrics."""
+    """Yield pairs of rows: their names, their significant differences as sentences, and the other metrics' labels."""
     if len(comparison.photos) < 2:
         return
     for (first, second), group in groupby(comparison.differences, lambda each: (each.first, each.second)):
@@ -93,11 +93,11 @@ def _pairs(comparison: Comparison) -> Iterator[tuple[str, str, list[str], list[s
         yield first, second, significant, [METRICS[each.metric].label for each in found if not each.significant]
 
 
-Embedded = tuple[Example, dict[str, str]]  # with its pictures by row, each as an address that holds it
+Embedded = tuple[Example, dict[str, str]]  # with its pictures by row, as data URIs
 
 
 def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[tuple[str, list[Embedded], int]]:
-    """Headings, as many examples under each as the page holds, and how many others lie beside it."""
+    """Yield each heading, its examples up to `MOST_SHOWN`, and the number of those not shown."""
     for heading, group in groupby(examples, lambda each: _HEADINGS.get(each.why, _WITHOUT_COLORS)):
         found = list(group)
         shown = [(example, _embedded_pictures(folder, example)) for example in found[:MOST_SHOWN]]
@@ -105,4 +105,4 @@ def _groups(folder: Path, examples: Sequence[Example]) -> Iterator[tuple[str, li
 
 
 def _embedded_pictures(folder: Path, example: Example) -> dict[str, str]:
-    return {row: embedded((folder / path).read_bytes()) for row, path in example.pictures.items()}
+    return {row: data_uri((folder / path).read_bytes()) for row, path in example.pictures.items()}

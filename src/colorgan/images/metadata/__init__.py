@@ -1,1 +1,1 @@
-"""What a photo's file says beside its pixels: read, freed of what was true of the gray file alone, and written."""
+"""A photo's metadata: read, stripped of what is true of the gray file alone, and written."""

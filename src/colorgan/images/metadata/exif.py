@@ -1,4 +1,4 @@
-"""An EXIF block kept byte for byte, but for what a turned and colored photo makes untrue."""
+"""Edit an EXIF block in place: only what no longer holds for the rotated, colored photo is changed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 _PREFIX = b"Exif\0\0"
 _ORIENTATION, _EXIF_IFD, _COLOR_SPACE = 0x0112, 0x8769, 0xA001
 _INTEROP_IFD = 0xA005
-# Resolution and sizes in pixels, across and down: true of a turned photo the other way round.
+# Resolution and sizes in pixels, horizontal and vertical: exchanged if the photo is turned by 90 degrees.
 _SWAPPED = ((0x0100, 0x0101), (0x011A, 0x011B), (0xA002, 0xA003), (0xA20E, 0xA20F))
-# What describes the gray pixels or the file that they stood in, by directory (Exif 3.0, 4.6; TIFF 6.0).
+# Tags that describe the gray pixels or their file, by directory (Exif 3.0, 4.6; TIFF 6.0).
 _OF_THE_FILE = {
     "root": frozenset(
         (
@@ -24,13 +24,13 @@ _OF_THE_FILE = {
             *(0x0200, 0x0201, 0x0202, 0x0203, 0x0205, 0x0206, 0x0207, 0x0208, 0x0209),  # old JPEG, thumbnail
             *(0x0211, 0x0212, 0x0213, 0x0214),  # YCbCr
             *(0x8773, 0x8649),  # the profile, Photoshop's resources with their preview
-            *(0x02BC, 0x83BB),  # XMP and IPTC, which are kept apart
+            *(0x02BC, 0x83BB),  # XMP and IPTC, which `Metadata` holds separately
             _ORIENTATION,
         )
     ),
     "exif": frozenset((0x9101, 0x9102, 0xA20C, 0xA500)),  # components, bits a pixel, spatial response, gamma
 }
-_SAYS_ADOBE_RGB = b"R03"  # of the interoperability directory, in place of a profile
+_SAYS_ADOBE_RGB = b"R03"  # index of the interoperability directory (DCF 2.0)
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _SHORT, _LONG, _SRGB = 3, 4, 1
 _ENTRY_BYTES = 12
@@ -44,7 +44,7 @@ class _Entry:
 
 
 class ExifBlock:
-    """An EXIF block that is changed in place, so that all else in it stays as it is, the offsets of makers' notes too.
+    """An EXIF block that is edited in place, so that everything else stays valid, offsets in maker notes included.
 
     Args:
         data: the block, with or without its prefix.
@@ -69,7 +69,7 @@ class ExifBlock:
         return not self._read("H", self._root)
 
     def tobytes(self) -> bytes:
-        """The block with its prefix."""
+        """Return the block with its prefix."""
         return _PREFIX + bytes(self._data)
 
     def _read(self, kind: str, place: int) -> int:
@@ -88,13 +88,13 @@ class ExifBlock:
         return found
 
     def _value(self, entry: _Entry | None) -> int | None:
-        """A single integer that stands in its entry."""
+        """Return the value of an entry that holds a single integer; else None."""
         if entry is None or entry.count != 1 or entry.type not in (_SHORT, _LONG):
             return None
         return self._read("H" if entry.type == _SHORT else "I", entry.place + 8)
 
     def normalize(self, *, turned: bool) -> None:
-        """Take out what is true of the gray file alone, and say what the colored photo is, turned or not."""
+        """Remove what is true of the gray file alone, set sRGB; swap sizes if the photo was turned by 90 degrees."""
         self._drop_thumbnail()
         places = {"root": self._root}
         if (place := self._value(self._entries(self._root).get(_EXIF_IFD))) is not None:
@@ -109,7 +109,7 @@ class ExifBlock:
             self._remove(place, _OF_THE_FILE[name] | self._wrong_interoperability(entries))
 
     def _wrong_interoperability(self, entries: dict[int, _Entry]) -> frozenset[int]:
-        """The link to the interoperability directory, where that says that the colors are Adobe RGB."""
+        """Return the tag of the interoperability directory, if that is missing or declares Adobe RGB; else nothing."""
         place = self._value(entries.get(_INTEROP_IFD))
         if place is None:
             return frozenset()
@@ -126,7 +126,7 @@ class ExifBlock:
         self._data[first], self._data[second] = self._data[second], self._data[first]
 
     def _remove(self, directory: int, tags: frozenset[int]) -> None:
-        """Take entries out of a directory; nothing outside the directory moves."""
+        """Remove entries from a directory; nothing outside the directory moves."""
         count = self._read("H", directory)
         start, end = directory + 2, directory + 2 + count * _ENTRY_BYTES
         places = range(start, end, _ENTRY_BYTES)
@@ -136,7 +136,7 @@ class ExifBlock:
         self._write("H", directory, len(kept))
 
     def _drop_thumbnail(self) -> None:
-        """Unlink the second directory, and take the picture that it shows out of the block."""
+        """Unlink the second directory, and remove or zero the thumbnail to which it points."""
         link = self._root + 2 + self._read("H", self._root) * _ENTRY_BYTES
         directory = self._read("I", link) if link + 4 <= len(self._data) else 0
         if not directory:

@@ -1,17 +1,17 @@
-"""IPTC records without what is true of the gray file alone (IPTC-NAA Information Interchange Model 4.2)."""
+"""Strip IPTC records of what is true of the gray file alone (IPTC-NAA Information Interchange Model 4.2)."""
 
 from __future__ import annotations
 
 import struct
 
 _MARK = b"\x1c"
-# The envelope's format of the file, its version; kind and orientation of the picture, a preview.
+# The file format in the envelope and its version; image type and orientation; the preview.
 _OF_THE_FILE = {(1, 20), (1, 22), (2, 130), (2, 131), (2, 200), (2, 201), (2, 202)}
-_OF_THE_PIXELS = (3, 7, 8, 9)  # whole records: of a digital newsphoto's samples, and of an object inside
+_OF_THE_PIXELS = (3, 7, 8, 9)  # whole records: the digital newsphoto parameters, and those of embedded object data
 
 
 def normalized(records: bytes) -> bytes:
-    """The records without these facts; what stands behind a damaged one stays as it is."""
+    """Return the records without these datasets; from the first damaged record on, bytes are kept as they are."""
     kept, place = b"", 0
     while records[place : place + 1] == _MARK and place + 5 <= len(records):
         record, dataset, length = struct.unpack_from(">BBH", records, place + 1)

@@ -1,4 +1,4 @@
-"""What a file says of its photo beside the pixels: taken from any format, kept for any other."""
+"""Read metadata from files of any format into `Metadata`, which can be written to any other."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from colorgan.images.metadata.iptc import normalized
 XMP_TAG, _PHOTOSHOP_IPTC = 700, 0x0404
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
 _PER_INCH = {_INCH: 1.0, 3: 2.54}
-# The tags of a TIFF that say something of the photo; most others describe the layout of the file that they stand in.
-_SAYING = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 36867, 36868, *range(40091, 40096))
+# The tags of a TIFF that describe the photo; most others describe the layout of the file.
+_DESCRIPTIVE = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 36867, 36868, *range(40091, 40096))
 _PNG_TITLES = ("Title", "Author", "Description", "Copyright", "Creation Time", "Disclaimer", "Source", "Warning")
-_OF_THE_PNG = ("comment", "software", "signature")  # one has a place of its own, two are true of the gray file
+_OF_THE_PNG = ("comment", "software", "signature")  # `Metadata.comment` has the first; two are of the gray file alone
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its photo that is kept.
+    """A photo's metadata, without what is true of the gray file alone.
 
     Attributes:
         exif: an EXIF block without orientation and thumbnail, or None.
         xmp: an XMP packet, or None.
-        iptc: IPTC records as they stand in Photoshop's resource 0x0404, or None.
+        iptc: IPTC records, as in Photoshop's resource 0x0404, or None.
         comment: of a JPEG, GIF or PNG, or None.
         titles: keywords and texts of a PNG.
         dpi: horizontal and vertical resolution of the upright photo, or None.
-        bit_depth: how many bits a channel its file had, 8 or 16.
+        bit_depth: bits a channel in its file, 8 or 16.
     """
 
     exif: bytes | None = None
@@ -48,42 +48,40 @@ class Metadata:
 
 
 def metadata_of(image: Image.Image, bit_depth: int, warnings: list[str]) -> tuple[int, Metadata]:
-    """The orientation of a decoded picture's pixels, 1..8, and what is kept; of damaged fields there is a warning."""
-    if image.format == "TIFF":  # which Pillow has turned upright while it decoded it
+    """Return the EXIF orientation of a decoded picture's pixels, 1..8, and its metadata; warn of damaged fields."""
+    if image.format == "TIFF":  # Pillow has turned it upright in decoding
         was_turned = image.info.get("orientation") in (5, 6, 7, 8)
         return 1, of_tags(image.getexif(), image.info.get("iptc"), bit_depth, swapped=was_turned, warnings=warnings)
     orientation = orientation_in(image)
     exif = None
     try:
-        exif = _true_block(_bytes(image.info.get("exif")), turned=orientation > 4)
+        exif = _normalized_exif(_bytes(image.info.get("exif")), turned=orientation > 4)
     except (ValueError, struct.error):
         warnings.append("damaged EXIF data, left out")
-    packet = packet_of(image)
+    packet = _normalized_xmp(packet_of(image), warnings)
     dpi = _dpi(image, swapped=orientation > 4)
     comment = _bytes(image.info.get("comment")) or _bytes(image.info.get("Comment"))
-    return orientation, Metadata(
-        exif, _true_packet(packet, warnings), _photoshop_iptc(image), comment, _titles(image), dpi, bit_depth
-    )
+    return orientation, Metadata(exif, packet, _photoshop_iptc(image), comment, _titles(image), dpi, bit_depth)
 
 
 def of_tags(tags: Image.Exif, iptc: bytes | None, bit_depth: int, *, swapped: bool, warnings: list[str]) -> Metadata:
-    """What is kept of a TIFF's tags, and of its IPTC records, which Pillow does not keep among them.
+    """Build metadata from a TIFF's tags and its IPTC records, which Pillow does not keep among the tags.
 
-    `swapped` says whether height and width were exchanged to turn it upright.
+    `swapped` is whether height and width were exchanged to turn the picture upright.
     """
     exif = packet = dpi = None
     try:
         packet = _bytes(tags.get(XMP_TAG))
         dpi = _tagged_resolution(tags, swapped=swapped)
-        exif = _true_block(_saying_tags(tags), turned=swapped)
-    except Exception:  # Pillow raises almost anything on damaged tags, and a photo is worth more than its tags
+        exif = _normalized_exif(_descriptive_exif(tags), turned=swapped)
+    except Exception:  # Pillow raises almost anything on damaged tags, which must not cost the photo
         warnings.append("damaged EXIF data, left out")
     records = iptc and normalized(iptc)
-    return Metadata(exif, _true_packet(packet, warnings), records, dpi=dpi, bit_depth=bit_depth)
+    return Metadata(exif, _normalized_xmp(packet, warnings), records, dpi=dpi, bit_depth=bit_depth)
 
 
-def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
-    """An XMP packet without what is true of the gray file alone; None where there is none, or a damaged one."""
+def _normalized_xmp(packet: bytes | None, warnings: list[str]) -> bytes | None:
+    """Strip an XMP packet of what is true of the gray file alone; None if there is none, or a damaged one."""
     if not packet:
         return None
     try:
@@ -96,24 +94,24 @@ def _true_packet(packet: bytes | None, warnings: list[str]) -> bytes | None:
 
 
 def orientation_of(tags: Callable[[], Image.Exif], packet: bytes | None = None) -> int:
-    """How the photo lies by EXIF, or a TIFF's tags, or else by XMP: 1..8 as EXIF has it; 1 where none says it.
+    """Return the EXIF orientation, 1..8, by EXIF or a TIFF's tags, or else by XMP; 1 if none declares it.
 
-    The packet of XMP is looked for among the tags where it is not given.
+    If no XMP packet is given, it is looked for among the tags.
     """
     try:
         found = tags()
         orientation = found.get(ExifTag.Orientation) or xmp.orientation_of(packet or _bytes(found.get(XMP_TAG))) or 1
-    except Exception:  # as above
+    except Exception:  # damaged tags, as in `of_tags`
         return 1
     return orientation if orientation in range(1, 9) else 1
 
 
 def orientation_in(image: Image.Image) -> int:
-    """How the pixels of a decoded picture lie, 1..8; Pillow has turned those of a TIFF upright."""
+    """Return the EXIF orientation, 1..8, of a decoded picture's pixels; Pillow has turned TIFFs upright already."""
     return 1 if image.format == "TIFF" else orientation_of(image.getexif, _bytes(image.info.get("xmp")))
 
 
-def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
+def _normalized_exif(data: bytes | None, *, turned: bool) -> bytes | None:
     if not data:
         return None
     block = ExifBlock(data)
@@ -121,23 +119,23 @@ def _true_block(data: bytes | None, *, turned: bool) -> bytes | None:
     return None if block.is_empty else block.tobytes()
 
 
-def _saying_tags(tags: Image.Exif) -> bytes | None:
-    """What a TIFF's tags say of its photo, as a block of EXIF data."""
+def _descriptive_exif(tags: Image.Exif) -> bytes | None:
+    """Build an EXIF block from those of a TIFF's tags that describe the photo."""
     kept = Image.Exif()
     if dpi := _tagged_resolution(tags, swapped=False):
         kept[_X_RESOLUTION], kept[_Y_RESOLUTION], kept[_RESOLUTION_UNIT] = *dpi, _INCH
-    for tag in _SAYING:
+    for tag in _DESCRIPTIVE:
         if tag in tags:
             kept[tag] = encoded(tags[tag])
     for tag in (IFD.Exif, IFD.GPSInfo):
         if directory := tags.get_ifd(tag):
-            # The names of interoperability rules stand deeper still, at a place in the old file.
+            # The interoperability directory is nested deeper, by an offset into the old file.
             kept[tag] = {key: encoded(value) for key, value in directory.items() if key != IFD.Interop}
     return kept.tobytes() if len(kept) else None
 
 
 def encoded(value: Any) -> Any:
-    """A tag's text as the bytes that it was: Pillow decodes all text as Latin-1, and writes what is not ASCII as ?."""
+    """Restore a text tag's bytes: Pillow decodes all text as Latin-1, and writes what is not ASCII as "?"."""
     return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
@@ -152,15 +150,15 @@ def _photoshop_iptc(image: Image.Image) -> bytes | None:
 
 
 def packet_of(image: Image.Image) -> bytes | None:
-    """Return the XMP packet of an open picture, which may stand among its EXIF data; None without one."""
+    """Return the XMP packet of an open picture, which may be inside its EXIF data; None if there is none."""
     try:
         return _bytes(image.info.get("xmp") or image.getexif().get(XMP_TAG))
-    except Exception:  # damaged EXIF data, of which there is a word already
+    except Exception:  # damaged EXIF data, which was warned of
         return None
 
 
 def _titles(image: Image.Image) -> dict[str, str]:
-    """The texts of a PNG, but for those that programs keep for themselves, as date:create and Raw profile type 8bim."""
+    """Return the texts of a PNG, without programs' internal ones, such as date:create and Raw profile type 8bim."""
     found = ((name, image.info.get(name)) for name in (*_PNG_TITLES, *getattr(image, "text", ())))
     return {
         name: str(text)
@@ -171,11 +169,11 @@ def _titles(image: Image.Image) -> dict[str, str]:
 
 
 def _dpi(image: Image.Image, *, swapped: bool) -> tuple[float, float] | None:
-    """The resolution as the format itself says, or else as EXIF does."""
-    if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):  # Pillow would take one for both
+    """Return the resolution declared by the format itself, or else by EXIF."""
+    if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):  # Pillow takes EXIF's x for x and y
         try:
             return _tagged_resolution(image.getexif(), swapped=swapped)
-        except Exception:  # damaged EXIF data, of which there is a word already
+        except Exception:  # damaged EXIF data, which was warned of
             return None
     return _resolution(image.info.get("dpi"), swapped=swapped)
 

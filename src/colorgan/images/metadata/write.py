@@ -1,4 +1,4 @@
-"""What each format has a place for of a photo's metadata, as arguments of Pillow's encoders."""
+"""Convert a photo's metadata to arguments of Pillow's encoders, as far as each format can hold it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from colorgan.images.metadata.read import Metadata, encoded
 
 _XMP_TAG, _IPTC_TAG = 700, 33723
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
-_WIDTH, _HEIGHT = 256, 257  # which the encoder says itself
+_WIDTH, _HEIGHT = 256, 257  # which the encoder sets itself
 _MOST_SEGMENT_BYTES = 65533  # of a JPEG, with its identifier
 _XMP_IDENTIFIER_BYTES = 29
 
 _NAMES = {"exif": "EXIF data", "xmp": "XMP data", "iptc": "IPTC data", "comment": "a comment", "titles": "PNG texts"}
 
 
-def described(format_name: str, metadata: Metadata, model: str | None) -> tuple[dict[str, Any], list[str]]:
-    """Put what is to be said of a picture into arguments of an encoder.
+def encoder_arguments(format_name: str, metadata: Metadata, model: str | None) -> tuple[dict[str, Any], list[str]]:
+    """Convert metadata to keyword arguments of Pillow's encoder.
 
     Args:
         format_name: a key of `FORMATS`.
-        metadata: what its photo's file said.
-        model: the name of the model that colored it, where the result is to say so.
+        metadata: of the photo's file.
+        model: name of the model that colored it, to be recorded in XMP; None to record nothing.
 
     Returns:
-        The arguments, with a TIFF's directories as `nested`, and words about what the format has no place for.
+        The arguments, with a TIFF's nested directories as `nested`, and warnings about what the format cannot hold.
     """
     warnings: list[str] = []
     fields = {name: value for name in _NAMES if (value := getattr(metadata, name))}
@@ -65,7 +65,7 @@ Resolution = tuple[float, float] | None
 
 
 def _is_too_long(name: str, value: bytes) -> bool:
-    """Whether a field does not fit into a segment of a JPEG."""
+    """Whether a field exceeds a segment of a JPEG."""
     size = len(_photoshop(value)) if name == "iptc" else len(value) + (_XMP_IDENTIFIER_BYTES if name == "xmp" else 0)
     return size > _MOST_SEGMENT_BYTES
 
@@ -79,7 +79,7 @@ def _for_jpeg(fields: Fields, dpi: Resolution) -> Fields:
 
 
 def _photoshop(iptc: bytes) -> bytes:
-    """IPTC records as Photoshop's resource of a JPEG's segment APP13."""
+    """Wrap IPTC records into the Photoshop resource of a JPEG's segment APP13."""
     return b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
 
 
@@ -96,7 +96,7 @@ def _for_png(fields: Fields, dpi: Resolution) -> Fields:
 
 
 def _for_container(fields: Fields, dpi: Resolution) -> Fields:
-    """For WebP and AVIF, where the resolution stands in the EXIF data."""
+    """Return the arguments for WebP and AVIF, which hold the resolution in EXIF data."""
     if dpi and "exif" not in fields:
         exif = Image.Exif()
         exif[_X_RESOLUTION], exif[_Y_RESOLUTION], exif[_RESOLUTION_UNIT] = *dpi, _INCH
@@ -123,7 +123,7 @@ def _resolution(dpi: Resolution) -> Fields:
     return {"dpi": dpi} if dpi else {}
 
 
-# By format the fields of `Metadata` that it has a place for, and what makes arguments of its encoder of them.
+# By format, the fields of `Metadata` that it can hold, and the function that converts them to encoder arguments.
 _PLACES: dict[str, tuple[tuple[str, ...], Callable[[Fields, Resolution], Fields]]] = {
     "JPEG": (("exif", "xmp", "iptc", "comment"), _for_jpeg),
     "PNG": (("exif", "xmp", "comment", "titles"), _for_png),

@@ -1,1 +1,1 @@
-"""Pillow's readers, mended where they misread a file: a module for each format. TIFF's is `tiff/reader.py`."""
+"""Pillow's readers, fixed where they misread a file: a module for each format. TIFF's is `tiff/reader.py`."""

@@ -1,4 +1,4 @@
-"""GIFs whose first picture is smaller than their screen."""
+"""A reader of GIFs whose first frame is smaller than their logical screen."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from PIL import GifImagePlugin, Image
 
 
 class GifFile(GifImagePlugin.GifImageFile):
-    """A GIF that is transparent where its first picture does not cover its screen, as browsers show it."""
+    """A GIF that is transparent where its first frame does not cover the screen, as browsers show it."""
 
     def load_prepare(self) -> None:
-        """Remember which part of the screen the picture covers."""
+        """Record which part of the screen the frame covers."""
         super().load_prepare()
         self._covered = self.tile[0].extents
 

@@ -1,4 +1,4 @@
-"""HEIC and AVIF photos: whose colors may be told by code points where others have a profile."""
+"""Readers of HEIC and AVIF photos, which may declare their color space by code points in place of a profile."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from colorgan.images.formats import A_PHOTO
 from colorgan.images.profiles import GRAY_MODES
 
 _META_BYTES = 1 << 16
-_TELEVISION = (1, 2, 5, 6)  # primaries that are sRGB's, or so near that no still picture means the difference
+_TELEVISION = (1, 2, 5, 6)  # primaries that are sRGB's, or so near that in still pictures the difference is a mistake
 
 
 def open_heif(file: BinaryIO) -> ImageFile:
-    """Open a HEIC photo, by what `heif_reader` gives."""
-    return _with_code_points(heif_reader(), file)
-
-
-def heif_reader() -> Any:
-    """What opens HEIC photos.
+    """Open a HEIC photo.
 
     Raises:
         MissingExtraError: pillow-heif is not installed.
     """
+    return _with_code_points(heif_reader(), file)
+
+
+def heif_reader() -> Any:
+    """Return pillow-heif's image class; a `MissingExtraError` if the package is not installed."""
     try:
         from pillow_heif import HeifImageFile
     except ImportError as error:
@@ -43,7 +43,7 @@ def open_avif(file: BinaryIO) -> ImageFile:
 
 
 def _with_code_points(reader: Callable[[Any], ImageFile], file: BinaryIO) -> ImageFile:
-    """Open a picture whose box `colr` may say in code points what its profile does elsewhere."""
+    """Open a picture, and if it has no profile, apply the code points in its box `colr`."""
     image = reader(file)
     if image.info.get("icc_profile"):
         return image

@@ -1,4 +1,4 @@
-"""JPEGs: what cameras say of their colors, and files without their last bytes."""
+"""A reader of JPEGs: color spaces that only EXIF declares, and files that lack their last bytes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from PIL.ExifTags import IFD
 from PIL.ImageFile import ImageFile
 
 from colorgan.images import profiles
-from colorgan.images.profiles import Meaning
+from colorgan.images.profiles import DeclaredColors
 
 _END = b"\xff\xd9"
 _MOST_NOISE_BYTES = 1 << 24
 _MOST_MISSING = 0.01  # share of the samples that may depend on what is missing ...
-_FAINT = 24  # ... by more than these levels: the last scan of a progressive JPEG only refines, and its end all of it
+_FAINT = 24  # ... by more than these levels: the last scan of a progressive JPEG, which touches all, only refines
 WITHOUT_END = "its last bytes are missing; what was left of it was read"
 
 
 def open_jpeg(file: BinaryIO) -> ImageFile:
-    """Open a JPEG; cameras say by EXIF data alone that its colors are Adobe RGB (DCF 2.0)."""
+    """Open a JPEG, with the profile of Adobe RGB if EXIF alone declares it, as cameras do (DCF 2.0)."""
     image: ImageFile = JpegImagePlugin.jpeg_factory(file)  # type: ignore[no-untyped-call, unused-ignore]
     if image.mode == "CMYK" and "adobe" not in image.info:
-        Meaning(warnings=("no word on whether its inks are inverted; taken so, as Adobe does",)).apply_to(image)
+        DeclaredColors(warnings=("no word on whether its inks are inverted; taken so, as Adobe does",)).apply_to(image)
     if "icc_profile" not in image.info and image.mode in ("L", "RGB") and b"R03\0" in image.info.get("exif", b""):
         try:
             index = image.getexif().get_ifd(IFD.Interop).get(1)
-        except Exception:  # damaged EXIF data, of which there is a word later
+        except Exception:  # damaged EXIF data, of which `metadata_of` warns
             return image
         if index == "R03":
             image.info["icc_profile"] = profiles.adobe_rgb(is_gray=image.mode == "L")
@@ -37,20 +37,20 @@ def open_jpeg(file: BinaryIO) -> ImageFile:
 
 
 def completed(file: BinaryIO) -> io.BytesIO | None:
-    """A JPEG with the end that it lacks; None where pixels are missing too.
+    """Append the end marker that a JPEG lacks; return None if pixels are missing too.
 
-    It is decoded with two ends: nothing, and noise in place of what may be missing. Where the pictures are alike, every
-    pixel stood in the file.
+    The file is decoded twice: as it is, and with noise appended in place of what may be missing. If the pictures are
+    alike, the file holds every pixel.
     """
     file.seek(0)
     data = file.read()
     if not data.startswith(b"\xff\xd8\xff"):
         return None
-    # No byte of it is 0xFF, which would begin a marker.
+    # No byte of the noise is 0xFF, which would begin a marker.
     noise = np.random.default_rng(0).integers(0, 255, min(len(data), _MOST_NOISE_BYTES), np.uint8).tobytes()
     try:
         plain, noisy = _pixels(data + _END), _pixels(data + noise + _END)
-    except Exception:  # damaged in another way, as the first try to decode it says
+    except Exception:  # damaged in another way, of which the first decoding's error informs
         return None
     differs = np.abs(plain.astype(np.int16) - noisy) > _FAINT
     missing = np.count_nonzero(differs) / differs.size

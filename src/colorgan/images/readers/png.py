@@ -1,4 +1,4 @@
-"""PNGs: what their chunks say of their colors, texts that are no texts, and chunks that are damaged."""
+"""A reader of PNGs: color spaces declared by chunks, ImageMagick's raw profiles in texts, and damaged chunks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import PngImagePlugin
 from PIL.ImageFile import ImageFile
 
 from colorgan.images import profiles
-from colorgan.images.profiles import GRAY_MODES, Meaning
+from colorgan.images.profiles import GRAY_MODES, DeclaredColors
 
-_MOST_CHUNKS = 10_000  # that are looked at before the pixels
+_MOST_CHUNKS = 10_000  # that are scanned
 _PHOTOSHOP_IPTC = 0x0404
 
 
 class PngFile(PngImagePlugin.PngImageFile):
-    """A PNG whose colors and texts mean what its specification, or ImageMagick, says.
+    """A PNG with its declared color space, and the profiles that ImageMagick writes as texts.
 
     Attributes:
         warnings: what a user should know about it.
@@ -36,31 +36,31 @@ class PngFile(PngImagePlugin.PngImageFile):
         if _PILLOWS_OWN & self.png.im_text.keys():
             raise SyntaxError("texts in the place of what Pillow keeps under their names")
         self._scale_transparency()
-        self._meaning(code_points).apply_to(self)
+        self._declared_colors(code_points).apply_to(self)
 
     def _scale_transparency(self) -> None:
-        """Give the transparent gray as Pillow gives samples of 2 and 4 bits: from 0 to 255."""
+        """Scale the transparent gray level of 2- and 4-bit pictures to 0..255, as Pillow does with the samples."""
         transparent, raw = self.info.get("transparency"), self.tile[0].args if self.tile else ""
         highest = {"L;2": 3, "L;4": 15}.get(str(raw))
         if highest and isinstance(transparent, int):
             self.info["transparency"] = (transparent & highest) * 255 // highest
 
-    def _meaning(self, code_points: bytes) -> Meaning:
-        """Of cICP, iCCP, sRGB and gAMA with cHRM, the first that is there counts (PNG, third edition, 4.3)."""
+    def _declared_colors(self, code_points: bytes) -> DeclaredColors:
+        """Return the color space of the first chunk there is of cICP, iCCP, sRGB, gAMA with cHRM (PNG 3rd ed., 4.3)."""
         is_gray = self.mode in GRAY_MODES
         if len(code_points) == 4:
             self.info.pop("icc_profile", None)
             primaries, transfer, _, is_full_range = code_points
             return profiles.of_code_points(primaries, transfer, is_full_range=bool(is_full_range), is_gray=is_gray)
         if self.info.get("icc_profile") or "srgb" in self.info:
-            return Meaning()
+            return DeclaredColors()
         return profiles.of_gamma(self.info.get("gamma"), self.info.get("chromaticity"), is_gray=is_gray)
 
     def load_end(self) -> None:
-        """Take what ImageMagick wrote as texts for what it is, once all chunks are read."""
+        """Once all chunks are read, decode the profiles that ImageMagick wrote as texts."""
         own = {key: value for key, value in self.info.items() if key in _PILLOWS_OWN}
         super().load_end()
-        for key in _PILLOWS_OWN & self.text.keys():  # of texts behind the pixels
+        for key in _PILLOWS_OWN & self.text.keys():  # from texts that follow the pixels
             del self.info[key]
         self.info.update(own)
         for name, text in list(self.info.items()):
@@ -90,7 +90,7 @@ class PngFile(PngImagePlugin.PngImageFile):
 
 
 def open_png(file: BinaryIO) -> ImageFile:
-    """Open a PNG, as other readers do without what is no part of the picture where that is damaged."""
+    """Open a PNG; ancillary chunks that are damaged are skipped with a warning, as other readers do."""
     try:
         return PngFile(file)
     except (SyntaxError, ValueError) as error:
@@ -104,7 +104,10 @@ def open_png(file: BinaryIO) -> ImageFile:
 
 
 def _sound_chunks(file: BinaryIO, left_out: list[str], has_large_texts: bool) -> Iterator[bytes]:
-    """A PNG's bytes without the parts that need not be there and are damaged, or are texts; these are named."""
+    """Yield a PNG's bytes without ancillary chunks that are damaged or misnamed, or, if too large, compressed texts.
+
+    The types of the chunks left out are appended to `left_out`.
+    """
     file.seek(0)
     yield file.read(8)
     for _ in range(_MOST_CHUNKS):
@@ -126,7 +129,7 @@ def _sound_chunks(file: BinaryIO, left_out: list[str], has_large_texts: bool) ->
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COMPRESSED = (*_TEXTS, b"iCCP")
-# Under which Pillow keeps what chunks say, beside all texts by their names; one called "gamma" would be taken for it.
+# Keys of `info` that Pillow sets from chunks. It stores texts in the same dict: one named "gamma" would pass for gAMA.
 _PILLOWS_OWN = {
     *("gamma", "chromaticity", "srgb", "icc_profile", "transparency", "interlace", "dpi", "aspect", "xmp", "photoshop"),
     *("background", "default_image", "loop", "duration", "bbox", "disposal", "blend"),
@@ -135,7 +138,7 @@ _XMP_IDENTIFIER = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def _code_points_of_png(file: Any) -> bytes:
-    """The content of the chunk cICP, which Pillow does not know; empty without one."""
+    """Return the content of the chunk cICP, which Pillow ignores; empty if there is none."""
     file.seek(8)
     for _ in range(_MOST_CHUNKS):
         head = file.read(8)
@@ -149,7 +152,7 @@ def _code_points_of_png(file: Any) -> bytes:
 
 
 def _iptc_of(resources: bytes) -> bytes:
-    """IPTC records among Photoshop's resources, or as they are; empty where there are none."""
+    """Extract IPTC records from Photoshop's resources, or return plain ones; empty if there are none."""
     if resources.startswith(b"\x1c"):
         return resources
     resources = resources.removeprefix(b"Photoshop 3.0\0")

@@ -1,1 +1,1 @@
-"""TIFFs of kinds that Pillow does not know, and which of a file's pages are photos."""
+"""TIFFs of kinds that Pillow cannot read, and the detection of which pages are photos."""

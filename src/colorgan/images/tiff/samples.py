@@ -1,4 +1,4 @@
-"""TIFFs beyond Pillow: 16-bit colors and rare samples by tifffile, and directories of EXIF and GPS fields."""
+"""TIFFs beyond Pillow: reading and writing by tifffile of 16-bit colors and rare samples; EXIF and GPS directories."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DESCRIPTION, _SOFTWARE = 270, 305
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _NO_UNIT, _INCH = 282, 283, 296, 1, 2
 _BYTE, _ASCII = 1, 2
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _SEPARATE = 0, 1, 2, 2
-# What the pixels of other TIFFs are (TIFF 6.0 and its supplements, DNG).
+# PhotometricInterpretation in messages (TIFF 6.0 and its supplements, DNG).
 _KINDS = {
     0: "gray",
     1: "gray",
@@ -42,9 +42,7 @@ _KINDS = {
     34892: "linear raw data of a camera",
     51177: "a depth map",
 }
-
-
-_NEEDED = (256, 257, 258, 262)  # without width, height, bits and meaning, tifffile would go on with guesses
+_NEEDED = (256, 257, 258, 262)  # width, height, bits, photometric: without them, tifffile would guess
 
 _INSTALL = 'To read and write deep and rare TIFFs: pip install "colorgan[tiff]"'
 
@@ -55,7 +53,7 @@ def _library() -> Any:
     except ImportError as error:
         found = "needs tifffile, which is not installed"
         raise MissingExtraError("a TIFF of this kind", found, _INSTALL) from error
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of odd files, reasons say here
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # our errors and warnings cover what it logs
     return tifffile
 
 
@@ -66,17 +64,17 @@ def write(buffer: io.BytesIO, rgb: NDArray[np.uint16], alpha: Plane | None, argu
     """Write a picture with 16 bits a channel.
 
     Args:
-        buffer: empty.
+        buffer: empty, written to.
         rgb: (H, W, 3), sRGB.
         alpha: (H, W), or None.
-        arguments: as they would go to Pillow's encoder: dpi, and tags as exif.
+        arguments: as for Pillow's encoder: `dpi`, and the tags as `exif`.
 
     Raises:
         OutputError: tifffile is not installed.
     """
     try:
         tifffile = _library()
-    except PhotoError as error:  # it would fail each photo alike
+    except PhotoError as error:  # every photo would fail alike
         raise OutputError("to write 16 bits a channel", error.found, error.advice) from error
     tags = arguments.get("exif") or Image.Exif()
     in_tags = tuple(float(tags.get(tag, 1)) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
@@ -106,7 +104,7 @@ def _text(tags: Image.Exif, tag: int) -> bytes | None:
 
 def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] | None:
     value = _text(tags, tag)
-    if value is None or tag in (_DESCRIPTION, _SOFTWARE):  # as arguments of their own; a time in bytes would be now's
+    if value is None or tag in (_DESCRIPTION, _SOFTWARE):  # which are passed as arguments of their own
         return None
     is_text = TiffTags.lookup(tag).type == _ASCII
     content = value + b"\0" if is_text else value
@@ -117,12 +115,12 @@ def _extra_tag(tags: Image.Exif, tag: int) -> tuple[int, int, int, bytes, bool] 
 
 
 def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None], warnings: list[str]) -> Raster:
-    """Decode a TIFF of a kind that Pillow does not know: deeper or separate channels of gray or RGB.
+    """Decode a TIFF of a kind that Pillow cannot read: deeper or separate channels of gray or RGB.
 
-    Width and height are checked before pixels are decoded.
+    `check_size` is called with width and height before pixels are decoded.
 
     Raises:
-        PhotoError: tifffile is not installed, or the picture is of a kind that is no photo.
+        PhotoError: tifffile is not installed, or the picture is neither gray nor RGB.
     """
     with _library().TiffFile(file) as tiff:
         page = tiff.pages[page_number]
@@ -153,7 +151,7 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
 
 
 def _decoded(page: Any) -> NDArray[Any]:
-    """The samples of a page; a `MissingExtraError` where the package that decodes them is not installed."""
+    """Decode the samples of a page; a `MissingExtraError` if that needs imagecodecs, which is not installed."""
     try:
         values: NDArray[Any] = page.asarray()
     except Exception as error:
@@ -166,7 +164,7 @@ def _decoded(page: Any) -> NDArray[Any]:
 
 
 def tags_at(file: BinaryIO, directory: int | None, warnings: list[str]) -> Image.Exif:
-    """The tags of the directory at a place in a TIFF, or of the first; a warning says what of them cannot be read."""
+    """Read the tags of the directory at a byte offset, or of the first; a warning names those that cannot be read."""
     file.seek(0)
     tags = Image.Exif()
     if directory is None:
@@ -181,7 +179,7 @@ def tags_at(file: BinaryIO, directory: int | None, warnings: list[str]) -> Image
 
 
 def _of_big_endian(file: BinaryIO, tags: Image.Exif, directory: int, warnings: list[str]) -> Image.Exif:
-    """The same of a big-endian BigTIFF, which Pillow takes for a TIFF of 32 bits; without deeper directories."""
+    """Read the tags of a big-endian BigTIFF, which Pillow takes for a 32-bit one; without EXIF and GPS directories."""
     found = ImageFileDirectory_v2(b"MM\0*" + bytes(4))
     found._bigtiff = True
     file.seek(directory)
@@ -196,7 +194,6 @@ def _of_big_endian(file: BinaryIO, tags: Image.Exif, directory: int, warnings: l
 
 
 def _scale(values: NDArray[Any], bits: int, warnings: list[str]) -> Scale:
-    """The values that stand for black and white."""
     if values.dtype.kind == "u" and bits <= 16:
         return Scale(0.0, float((1 << bits) - 1))
     return scale_of(*extremes([values], warnings), values.dtype.kind, bits, warnings)
@@ -221,9 +218,9 @@ _LONG = 4
 
 
 def append_directories(buffer: io.BytesIO, directories: Mapping[int, Mapping[int, Any]]) -> None:
-    """Add directories to the first picture of a little-endian TIFF, whose own is written anew at the end of the file.
+    """Add directories to the first picture of a little-endian TIFF, whose own one is rewritten at the end of the file.
 
-    They are fields by the tag under which they hang, `IFD.Exif` or `IFD.GPSInfo`.
+    `directories` maps the tag of each, `IFD.Exif` or `IFD.GPSInfo`, to its fields.
     """
     data = buffer.getbuffer()
     if not directories or bytes(data[:4]) != _HEADER:
@@ -233,7 +230,7 @@ def append_directories(buffer: io.BytesIO, directories: Mapping[int, Mapping[int
     end = start + 2 + count * _ENTRY_BYTES
     entries = [bytes(data[place : place + _ENTRY_BYTES]) for place in range(start + 2, end, _ENTRY_BYTES)]
     following = bytes(data[end : end + 4])
-    del data  # a buffer that is looked at cannot grow
+    del data  # a BytesIO with an exported buffer cannot grow
     for tag, fields in directories.items():
         entries.append(struct.pack("<HHII", tag, _LONG, 1, _append_directory(buffer, tag, fields)))
     place = _end(buffer)
@@ -244,10 +241,10 @@ def append_directories(buffer: io.BytesIO, directories: Mapping[int, Mapping[int
 
 
 def _append_directory(buffer: io.BytesIO, tag: int, fields: Mapping[int, Any]) -> int:
-    """Write a directory behind everything else, and return its place."""
+    """Append a directory to the file, and return its byte offset."""
     directory = ImageFileDirectory_v2(ifh=_HEADER + bytes(4), group=tag)
     for key, value in fields.items():
-        # What is deeper still (the names of interoperability rules) has no place here.
+        # Directories nested deeper (interoperability) are dropped.
         if not isinstance(value, dict) and key != IFD.Interop:
             directory[key] = encoded(value)
     place = _end(buffer)
@@ -256,7 +253,7 @@ def _append_directory(buffer: io.BytesIO, tag: int, fields: Mapping[int, Any]) -
 
 
 def _end(buffer: io.BytesIO) -> int:
-    """The end of the file, at an even place as the format asks for."""
+    """Pad the file to an even size, as the format requires of offsets, and return that."""
     if buffer.seek(0, io.SEEK_END) % 2:
         buffer.write(b"\0")
     return buffer.tell()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from colorgan.color.lab import lab_to_rgb
 from colorgan.files import atomic_write
-from colorgan.html import embedded
+from colorgan.html import data_uri
 
 SHEET_PHOTOS = 8
 HEAD_PX = 42
@@ -95,4 +95,4 @@ def _column(path: Path, name: str, modified_ns: int) -> str:
     small = column.resize((round(width * scale), round(column.height * scale)), Image.Resampling.BOX)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=85)
-    return embedded(buffer.getvalue())
+    return data_uri(buffer.getvalue())
