@@ -19,13 +19,13 @@ from colorgan.data.plan import WINDOW_SHARDS
 from colorgan.data.shards import SET_FILE, parse_description
 from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import atomic_write, remove_leftovers, sha256_of
-from colorgan.locks import locked
+from colorgan.locks import locked_in_turn
 from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
 from colorgan.stores.answers import converting_store_errors
 
 _LEAST = WINDOW_SHARDS + 2  # beside a window, one being fetched, and one for validation
 _CHUNK_BYTES = 16 << 20
-_WAIT_S = 0.1  # between two tries to get what another process holds
+_WAIT_S = 0.1  # between two tries to make room, while other processes' unfinished shards take too much
 _DONE_NS = 10 * 365 * 86400 * 10**9  # a released shard's time of use is set back by this, so that it is evicted first
 _ADVICE = "Copy the set there again, whole."
 _UNFINISHED = ".colorgan-*"
@@ -145,7 +145,7 @@ class ShardCache:
         path = self.folder / name
         if self._touch(name):
             return
-        with self._writing(), _exclusive(path.with_suffix(".lock"), check), ExitStack() as held:
+        with self._writing(), locked_in_turn(path.with_suffix(".lock"), check), ExitStack() as held:
             if os.path.exists(path):  # another process fetched it meanwhile
                 return
             while not (file := self._reserve(path, held)):
@@ -169,7 +169,7 @@ class ShardCache:
     def _reserve(self, path: Path, held: ExitStack) -> IO[bytes] | None:
         """Reserve room for a shard by an unfinished file of its size; return None while others' take too much."""
         size = self.sizes[path.name]
-        with _exclusive(self.folder.parent / "room.lock"):
+        with locked_in_turn(self.folder.parent / "room.lock"):
             if not _make_room(self.folder.parent, self.limit_bytes - size):
                 return None
             file = held.enter_context(atomic_write(path))
@@ -202,20 +202,6 @@ def _shard_sizes(address: str) -> dict[str, int]:
         entries = file_system(address).ls(object_name(address), detail=True)
     sizes = {entry["name"].rpartition("/")[2]: int(entry["size"] or 0) for entry in entries}
     return {name: size for name, size in sizes.items() if name.endswith(".tar")}
-
-
-@contextmanager
-def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
-    """Wait for a lock file that another process holds, and hold it."""
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(locked(lock))
-                break
-            except BlockingIOError:
-                check()
-                time.sleep(_WAIT_S)
-        yield
 
 
 def _make_room(kept: Path, limit_bytes: int) -> bool:
