@@ -208,7 +208,7 @@ def _start_of(answer: http.client.HTTPResponse) -> int:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to addresses that `_check_address` allows, and never from https to http."""
+    """A handler that follows redirects to addresses that `_check_address` allows, and never from https to http."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -228,7 +228,7 @@ def _check_address(address: str) -> None:
 
 @contextmanager
 def _converting_network_errors() -> Iterator[None]:
-    """Convert network errors, which are so distinguished from those of the disk."""
+    """Convert errors of the network, unlike those of the disk, to _PermanentError or _TransientError."""
     try:
         yield
     except urllib.error.HTTPError as error:

@@ -157,7 +157,7 @@ class Loop:
         return bool(self.options.max_minutes) and self.position.elapsed_s >= 60 * self.options.max_minutes
 
     def ended(self) -> str:
-        """Return why the run ends here, a key of `_ENDINGS`; empty if it goes on."""
+        """Return why the run ends here, a key of `_ENDINGS`, or an empty string if it does not."""
         if not self.position.validated:
             return ""
         if self._out_of_epochs():

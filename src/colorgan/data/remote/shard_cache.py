@@ -72,7 +72,7 @@ class ShardCache:
             found = f"{shown_address(address)}: a web server lists none"
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
-        sizes = _shard_sizes(address)  # first, as a store's answer to this tells best why it refuses
+        sizes = _shard_sizes(address)  # first: its error explains best why a store refuses
         text = read_bytes(f"{address}/{SET_FILE}")
         description = parse_description(text, shown_address(address))
         hashes = description.get("sha256")

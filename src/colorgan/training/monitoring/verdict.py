@@ -15,7 +15,7 @@ from colorgan.metrics.bootstrap import Interval, Values, paired_difference
 from colorgan.metrics.registry import METRICS
 from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, is_dead
 
-# The metrics that a run is judged by: hits, also of rare colors, colorfulness, and color difference.
+# The metrics that a run is judged by: accuracy, also of rare colors, colorfulness, and color difference.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
 
 FEWEST_PHOTOS = 10  # with fewer, intervals of resampled photos are too narrow, and no outcome is reported
