@@ -185,7 +185,7 @@ class PhotoSet:
     ) -> PhotoSet:
         """Open a set at an address such as s3://bucket/data; a shard is fetched when one of its photos is read.
 
-        The other arguments and the errors are as for `ShardCache`.
+        The other arguments and the errors are as for `ShardCache.connect`.
         """
         cache = ShardCache.connect(address, cache_root, limit_bytes, processes)
         for name in SPLITS:

@@ -75,7 +75,7 @@ def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.
         weights: by source, with or without its suffix; a source that is missing has 1.
 
     Returns:
-        (photos,).
+        (photos,), draws in an epoch, 0 up.
 
     Raises:
         UsageError: a name is no source's, or the weights leave no photo.
