@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -11,7 +12,7 @@ import pytest
 from processes import running
 
 from colorgan import locks
-from colorgan.locks import locked
+from colorgan.locks import locked, locked_in_turn
 
 
 def test_a_lock_is_held_by_one_and_removed_at_the_end(tmp_path: Path) -> None:
@@ -21,6 +22,23 @@ def test_a_lock_is_held_by_one_and_removed_at_the_end(tmp_path: Path) -> None:
             pytest.fail("two hold it")
         assert (tmp_path / "lock").exists()
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_lock_that_is_held_is_waited_for(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as holder:
+        holder.enter_context(locked(tmp_path / "lock"))
+        with locked_in_turn(tmp_path / "lock", while_waiting=holder.close):
+            assert (tmp_path / "lock").exists()
+        assert not (tmp_path / "lock").exists()
+
+
+def test_waiting_for_a_lock_can_be_stopped(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    lock = tmp_path / "lock"
+    with locked(lock), pytest.raises(KeyboardInterrupt), locked_in_turn(lock, while_waiting=stop):
+        pytest.fail("two hold it")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

@@ -1,4 +1,4 @@
-"""Lock files, which a process holds as long as it lives; a second one that wants the lock gets an error at once."""
+"""Lock files, which a process holds as long as it lives; a second one that wants the lock gets an error or waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,7 @@ else:
     import fcntl
 
 _HELD_BY_ANOTHER = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+_POLL_S = 0.1  # between two tries for a lock that another process holds
 _held: set[IO[bytes]] = set()
 
 
@@ -64,6 +66,28 @@ def locked_alone(path: Path, expected: str, found: str, advice: str) -> Iterator
         except BlockingIOError as error:
             raise UsageError(expected, found, advice) from error
         yield has_locks
+
+
+@contextlib.contextmanager
+def locked_in_turn(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file like `locked`, but wait while another process holds it.
+
+    Args:
+        path: the lock file, in an existing folder.
+        while_waiting: called between two tries; may raise to stop waiting.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(path))
+                break
+            except BlockingIOError:
+                while_waiting()
+                time.sleep(_POLL_S)
+        yield
 
 
 def _lock_file(path: Path) -> tuple[IO[bytes], bool]:

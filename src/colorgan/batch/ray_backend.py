@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from colorgan.addresses import is_address
 from colorgan.batch.jobs import Job
@@ -31,17 +31,12 @@ _START_TIMEOUT_S = 120.0  # for an actor to start, or for a replacement of the l
 _POLL_S = 0.2
 _GROUP_ON_GPU = 16
 _MAX_CORES = 256  # of an actor: the maximum of `BatchOptions.workers`
+# Outcomes by position, warnings for the user, and an error that the next photo would meet too, or None.
+_Answer: TypeAlias = "tuple[dict[int, PhotoOutcome], list[str], ColorganError | None]"
 
 
 class ColorizeActor:
-    """Colors photos in an actor's process.
-
-    Args:
-        options: options of each photo.
-        batch: options of the run, with the device and number of cores of this actor.
-        name: file name of the weights.
-        weights: content of their file.
-    """
+    """Colors photos in an actor's process: `batch` has this actor's device and cores, `weights` a file's content."""
 
     def __init__(self, options: ColorizeOptions, batch: BatchOptions, name: str, weights: bytes) -> None:
         from colorgan.batch.worker import PhotoWorker
@@ -59,12 +54,8 @@ class ColorizeActor:
     def ready(self) -> None:
         """Do nothing: the call returns once the model is loaded."""
 
-    def color(self, jobs: Sequence[Job]) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None]:
-        """Color photos and write them.
-
-        Returns:
-            Outcomes by position, warnings for the user, and an error that the next photo would meet too, or None.
-        """
+    def color(self, jobs: Sequence[Job]) -> _Answer:
+        """Color photos and write them."""
         outcomes: dict[int, PhotoOutcome] = {}
         error = None
         try:
@@ -160,17 +151,13 @@ class RayCrew:
         for position, job in enumerate(jobs):  # alone: one of them may have caused it
             self([job], lambda _, outcome, position=position: put(position, outcome))  # type: ignore[misc]
 
-    def _color_on_actor(
-        self, jobs: Sequence[Job]
-    ) -> tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] | None:
+    def _color_on_actor(self, jobs: Sequence[Job]) -> _Answer | None:
         """Return what `ColorizeActor.color` returns; None if the actor died."""
         import ray
 
         actor = self._take_actor()
         try:
-            answer: tuple[dict[int, PhotoOutcome], list[str], ColorganError | None] = ray.get(
-                actor.color.remote([_with_absolute_paths(job) for job in jobs])
-            )
+            answer: _Answer = ray.get(actor.color.remote([_with_absolute_paths(job) for job in jobs]))
         except ray.exceptions.RayError:
             with self._changing:
                 is_first_report = actor in self._actors

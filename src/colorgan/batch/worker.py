@@ -74,16 +74,6 @@ class PixelBudget:
 
 
 @dataclass(frozen=True, eq=False)
-class _Opened:
-    """A photo that is to be read: its source and size in megapixels, and its position among the jobs."""
-
-    position: int
-    job: Job
-    source: Path | BinaryIO
-    megapixels: float
-
-
-@dataclass(frozen=True, eq=False)
 class _ReadPhoto:
     """A photo that was read and waits for its colors, with the network's input L as `Colorizer.shrink` returns it."""
 
@@ -147,7 +137,7 @@ class PhotoWorker:
                 if not self._budget.take(megapixels, wait=not held):
                     self._finish(held, report)
                     self._budget.take(megapixels, wait=True)
-                self._read(_Opened(position, job, source, megapixels), held, report)
+                self._read(position, job, source, megapixels, held, report)
             self._finish(held, report)
         finally:
             for photo in held:
@@ -172,14 +162,21 @@ class PhotoWorker:
                 with self._counting:
                     self._busy -= 1
 
-    def _read(self, opened: _Opened, held: list[_ReadPhoto], put: Callable[[int, PhotoOutcome], None]) -> None:
+    def _read(
+        self,
+        position: int,
+        job: Job,
+        source: Path | BinaryIO,
+        megapixels: float,
+        held: list[_ReadPhoto],
+        put: Callable[[int, PhotoOutcome], None],
+    ) -> None:
         """Read a photo and append it to `held`; if it is skipped or fails, report that and release its megapixels."""
-        position, job, megapixels = opened.position, opened.job, opened.megapixels
         is_held = False
         try:
             with _errors_as_outcomes(position, job, put), self._computing():
                 reading = decode.ReadOptions(self._options.max_megapixels, job.page, self._batch.all_pages)
-                photo = decode.read(opened.source, reading, name=Path(shown_address(job.source)).name)
+                photo = decode.read(source, reading, name=Path(shown_address(job.source)).name)
                 photo = with_hints(photo, self._options, job.hints, partial(_hints_bytes, job))
                 if not job.is_named and is_marked(photo.metadata.xmp):
                     put(position, job.outcome(PhotoStatus.own))

@@ -76,10 +76,7 @@ class Console:
         print(on_one_line(text).encode(encoding, "replace").decode(encoding), flush=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table: the first column has the names of the rows, others are right-aligned numbers.
-
-        A row of one cell is a heading.
-        """
+        """Print a table: row names in the first column, numbers to the right; a row of one cell is a heading."""
         table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for number, name in enumerate(header):
             table.add_column(escape(name), justify="right" if number else "left", overflow="fold")

@@ -55,7 +55,7 @@ Json = Annotated[bool, Option("Print JSON Lines for other programs, as the docs 
 
 
 def command(*kinds: type, first: str) -> Callable[[_Function], _Function]:
-    """Declare the options of a command; `with_options` makes its parameters when the command is called.
+    """Declare the options of a command; `with_options` makes its parameters when the command is loaded.
 
     Args:
         kinds: dataclasses of options; the given values are passed as the function's first argument, as `Given`.

@@ -20,7 +20,7 @@ from colorgan.data.plan import EpochPlan
 from colorgan.data.reading import Piped, read_batches
 from colorgan.data.remote.read_ahead import ReadAhead
 
-_REDUCING_GAP = 3.0  # Pillow reduces by a whole factor first, down to so many times the size that is wanted
+_REDUCING_GAP = 3.0  # Pillow first reduces by a whole factor, to at least this many times the target size
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Batch(Piped):
         Returns:
             L (B, 1, S, S), 0..100, and ab (B, 2, S, S), Lab units.
         """
-        aged = self.aged and self.aged.to(device)
+        aged = self.aged.to(device) if self.aged else None
         linear = linear_from_bytes(self.rgb.to(device, non_blocking=True))
         lab = linear_to_lab(linear)
         L = lab[:, :1]
@@ -77,7 +77,7 @@ class Batch(Piped):
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory; the data loader calls this."""
-        aged = self.aged and Aged(*(tensor.pin_memory() for tensor in vars(self.aged).values()))
+        aged = Aged(*(tensor.pin_memory() for tensor in vars(self.aged).values())) if self.aged else None
         return Batch(self.rgb.pin_memory(), self.light.pin_memory(), aged)
 
 

@@ -30,7 +30,7 @@ _COUNTED = slice(None, None, 2)  # the rows and columns of the thumb whose bins 
 
 
 class Reason(str, Enum):
-    """Why a photo is not in a set."""
+    """The reason why a photo is left out of a set."""
 
     UNREADABLE = "unreadable"
     TINY = "tiny"

@@ -58,7 +58,7 @@ class _ErrorsAsItems(Dataset[Any]):
 
 
 def _with_error_as_item(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    """Yield the batches, and an error of theirs as an item, since the loader keeps its processes if it fails itself."""
+    """Yield the batches, and an error of theirs as an item: the loader keeps its processes if it fails itself."""
     try:
         yield from batches
     except ColorganError as error:

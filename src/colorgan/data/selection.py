@@ -62,7 +62,7 @@ class Kept:
 
 
 class Selection:
-    """Decides about each entry, and spools the photos that are kept.
+    """The choice of the photos to keep, which are written to a spool file.
 
     Args:
         entries: all photos of all sources.

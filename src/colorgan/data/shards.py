@@ -22,7 +22,7 @@ from colorgan.files import sync, why_missing
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a set's photos are encoded.
+    """The encoding of a set's photos.
 
     Attributes:
         suffix: the suffix of their names in the shards.
@@ -96,7 +96,7 @@ def _member(name: str, data: bytes) -> bytes:
 
 
 class ShardWriter:
-    """Writes one split's photos into shards, and records their positions in an index.
+    """A writer of one split's photos into shards, with an index of their positions.
 
     A context manager; leaving it closes the last shard and writes the index.
 
@@ -197,7 +197,7 @@ def _expected(place: str | Path) -> str:
 
 
 def parse_description(text: bytes, place: str | Path) -> dict[str, Any]:
-    """Parse the bytes of a `set.json`; `place` is the set's, for messages.
+    """Parse the bytes of a `set.json`; `place` names the set in messages.
 
     Raises:
         SetError: it is damaged or of another version.

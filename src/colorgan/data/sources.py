@@ -92,7 +92,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, entry: Entry, limit_bytes: int) -> bytes:
-        """Read one of this source's entries, at most so many bytes of it."""
+        """Read at most `limit_bytes` of one of this source's entries."""
 
     def close(self) -> None:  # noqa: B027 (only a zip holds anything open)
         """Close what is open; nothing can be read afterwards."""

@@ -82,7 +82,7 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def _remove_unused(staging: Path) -> None:
-    """Remove an emptied folder, and a lock file that a run left which was interrupted while taking the lock."""
+    """Remove an emptied folder, and a lock file of a run that was interrupted while taking the lock."""
     with contextlib.suppress(OSError):  # another process may be at work in it
         lock = staging / _LOCK_FILE
         if os.path.exists(lock):

@@ -11,7 +11,7 @@ WITHIN = 10.0  # Lab units: confidence is the probability that ab is within this
 
 
 class Reliability:
-    """Counts pixels by a network's confidence in them; its memory does not grow with the photos."""
+    """Statistics of pixels by a network's confidence in them; their memory does not grow with the photos."""
 
     def __init__(self) -> None:
         self._sums = torch.zeros(3, BINS, dtype=torch.float64)  # pixels, their confidence, and how many were right

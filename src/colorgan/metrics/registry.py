@@ -40,27 +40,27 @@ class ImageBatch:
 
     @cached_property
     def lab(self) -> Tensor:
-        """(B, 3, H, W)."""
+        """L and ab together, (B, 3, H, W)."""
         return torch.cat([self.L, self.ab], 1)
 
     @cached_property
     def rgb(self) -> Tensor:
-        """(B, 3, H, W), sRGB, 0..1."""
+        """The photos in sRGB, (B, 3, H, W), 0..1, clipped."""
         return lab_to_rgb(self.lab)
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Two of (B, 3, H', W'), for SSIM."""
+        """The `local_moments` of `rgb`, for SSIM: two of (B, 3, H', W')."""
         return local_moments(self.rgb)
 
     @cached_property
     def rarity(self) -> Tensor:
-        """(B, H, W), for rebalanced metrics."""
+        """The weight of each pixel in rebalanced metrics, (B, H, W)."""
         return rarity_weights(self.ab)
 
     @cached_property
     def colorfulness(self) -> tuple[Tensor, Tensor]:
-        """cf_hs and cf, (B,) each."""
+        """Both kinds of colorfulness, cf_hs and cf, (B,) each."""
         return colorfulness(self.rgb)
 
 
@@ -208,7 +208,7 @@ class MetricValues:
 
 
 class MetricAccumulator:
-    """Collects the metrics of photos, batch by batch."""
+    """The metrics of photos, collected batch by batch."""
 
     def __init__(self) -> None:
         self.photos = 0

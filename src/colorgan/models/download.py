@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +21,7 @@ import truststore
 from colorgan import __version__
 from colorgan.errors import OutputError, WeightsError, reason_of
 from colorgan.files import sha256_of
-from colorgan.locks import locked
+from colorgan.locks import locked_in_turn
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -30,7 +30,6 @@ _LARGEST_BYTES = 2 << 30  # the largest published file is VGG19 with 0.55 GB: an
 _STALL_S = 10.0  # without a byte for this long, the connection counts as lost; a signal waits no longer either
 _TRIES, _PAUSE_S = 3, 0.5  # of one address without progress; the pause doubles
 _FURTHER_BYTES = 1 << 16  # the least that counts as progress
-_LOCK_POLL_S = 0.5
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -97,7 +96,7 @@ def fetch(
     progress = progress or (lambda received, total: None)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _exclusive(target, part, progress):
+        with locked_in_turn(target.with_name(f"{target.name}.lock"), lambda: progress(_size(part), None)):
             if os.path.isfile(target):  # another process fetched it meanwhile
                 return
             if not _is_whole(part, file.sha256):
@@ -107,20 +106,6 @@ def fetch(
     except OSError as error:
         elsewhere = "set COLORGAN_CACHE to another folder; the same command goes on where it stopped"
         raise OutputError.of(str(target), error, elsewhere) from error
-
-
-@contextmanager
-def _exclusive(target: Path, part: Path, progress: Progress) -> Iterator[None]:
-    """Wait for the target's lock and hold it; the lock is released when its process ends."""
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(locked(target.with_name(f"{target.name}.lock")))
-                break
-            except BlockingIOError:
-                progress(_size(part), None)
-                time.sleep(_LOCK_POLL_S)
-        yield
 
 
 def _download(file: RemoteFile, part: Path, progress: Progress) -> None:
@@ -223,7 +208,7 @@ def _start_of(answer: http.client.HTTPResponse) -> int:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to addresses that `_check_address` allows, and never from https to http."""
+    """A handler that follows redirects to addresses that `_check_address` allows, and never from https to http."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -243,7 +228,7 @@ def _check_address(address: str) -> None:
 
 @contextmanager
 def _converting_network_errors() -> Iterator[None]:
-    """Convert network errors, which are so distinguished from those of the disk."""
+    """Convert errors of the network, unlike those of the disk, to _PermanentError or _TransientError."""
     try:
         yield
     except urllib.error.HTTPError as error:

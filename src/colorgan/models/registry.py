@@ -151,7 +151,7 @@ def model_digest(name_or_path: str) -> str:
         return ""
     try:
         return sha256_of(path)
-    except OSError:  # loading it says what is wrong with it
+    except OSError:  # loading it reports what is wrong with it
         return ""
 
 

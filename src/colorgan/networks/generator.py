@@ -38,7 +38,7 @@ class Generator(nn.Module, ABC):
     Attributes:
         network: the name of this class in files and in `models/loading.py`.
         multiple: the inner computation sees heights and widths divisible by this, and at least twice as large.
-        float32_parts: the submodules that compute in float32 also where the others run in half precision.
+        float32_parts: the submodules that compute in float32 even if the others run in half precision.
         can_fold: whether modules are registered in the order in which they are applied, as `folding.py` needs.
         unused: tensors of its published file that do not affect the colors.
         takes_hints: whether hints change its prediction; otherwise `forward` must be given none.

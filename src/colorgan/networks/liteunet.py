@@ -36,7 +36,7 @@ class Residual(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales and shifts each channel by statistics of the whole photo (squeeze and excitation, Hu et al. 2018)."""
+    """Squeeze and excitation (Hu et al. 2018): scales and shifts each channel by statistics of the whole photo."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class SqueezeExcite(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Doubles the resolution, adds the encoder's features, and refines the sum by residual blocks."""
+    """A level that doubles the resolution, adds the encoder's features, and refines the sum by residual blocks."""
 
     def __init__(self, coarse: int, features: int, channels: int, blocks: int) -> None:
         super().__init__()

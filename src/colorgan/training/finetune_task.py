@@ -80,11 +80,10 @@ def _make_stage(options: FinetuneOptions, context: StageContext) -> FinetuneStag
     if options.loss == "bins":
         check_bins(context.generator, "loss=bins")
     optimizer = OptimizerOptions.of(options, context.bf16)
+    loss = make_loss("bins" if options.hint_branch else options.loss, context.photos.prior, options.rebalance)
     if options.hint_branch:
         assert isinstance(context.generator, LiteUNet)
-        bins_loss = make_loss("bins", context.photos.prior, options.rebalance)
-        return HintStage(context.generator, bins_loss, optimizer, context.temperature, context.group)
-    loss = make_loss(options.loss, context.photos.prior, options.rebalance)
+        return HintStage(context.generator, loss, optimizer, context.temperature, context.group)
     return FinetuneStage(context.generator, loss, optimizer, context.temperature, context.group)
 
 

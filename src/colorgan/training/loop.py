@@ -157,7 +157,7 @@ class Loop:
         return bool(self.options.max_minutes) and self.position.elapsed_s >= 60 * self.options.max_minutes
 
     def ended(self) -> str:
-        """Return why the run ends here, a key of `_ENDINGS`; empty if it goes on."""
+        """Return why the run ends here, a key of `_ENDINGS`, or an empty string if it does not."""
         if not self.position.validated:
             return ""
         if self._out_of_epochs():
@@ -186,7 +186,7 @@ class Loop:
     def _saving_on_read_errors(self) -> Iterator[None]:
         """Save a checkpoint if photos can no longer be read.
 
-        Not with several processes, of which the others do not see the error: all resume from the previous checkpoint.
+        Several processes save none, as the others do not see the error: all resume from the previous checkpoint.
         """
         try:
             yield
@@ -261,11 +261,10 @@ class Loop:
             step=self.position.step + 1,
             seen_photos=self.position.seen_photos + self.plan.photos_in(self.position.batch),
         )
-        where, share = self.position, self._progress()
-        step = TrainingStep(
-            where.epoch, where.batch, self.batches, where.seen_photos, where.elapsed_s, share, self._losses
+        at, share = self.position, self._progress()
+        self.callbacks.on_step(
+            TrainingStep(at.epoch, at.batch, self.batches, at.seen_photos, at.elapsed_s, share, self._losses)
         )
-        self.callbacks.on_step(step)
         return received, due
 
     def _sync_clock(self) -> tuple[int, bool]:
@@ -327,7 +326,7 @@ class Loop:
             measured = validate(generator, temperature, self.photos.val, self.options, sheet, epoch, self.callbacks)
             if measured:
                 self.monitor.measured(epoch, measured.photos)
-        summary = measured and [measured.figures.known(), measured.spread]
+        summary = [measured.figures.known(), measured.spread] if measured else None
         received, summary = self.group.broadcast([self.callbacks.should_stop(), summary])
         if summary is None:
             self._stop(received)

@@ -60,7 +60,7 @@ def validate(
 ) -> Validation | None:
     """Measure a generator, in evaluation mode, on held-out photos, and write a sample sheet of the first.
 
-    `options` give the number and the size of the photos. `callbacks` can stop it between batches.
+    `options` set the number and the size of the photos. `callbacks` can stop it between batches.
 
     Returns:
         The results, or None if it was stopped.

@@ -94,20 +94,20 @@ class Journal:
         if self._is_left_in_color(stamp, target):
             return ResultState.in_color, target
         stamps = list(_stamps(stamp, target, others))
-        found = [self._file_status(*each) for each in stamps]
-        if found[0] is _FileStatus.current:
+        statuses = [self._file_status(*each) for each in stamps]
+        if statuses[0] is _FileStatus.current:
             # Earlier versions did not record sidecars; the settings of the result imply that colorgan wrote them.
-            found = [
+            statuses = [
                 _FileStatus.current if status is _FileStatus.foreign and self._store.get(each.name) is None else status
-                for status, (each, _) in zip(found, stamps, strict=True)
+                for status, (each, _) in zip(statuses, stamps, strict=True)
             ]
         for status, state in (
             (_FileStatus.foreign, ResultState.in_the_way),
             (_FileStatus.changed, ResultState.changed),
         ):
-            if status in found:
-                return state, stamps[found.index(status)][1]
-        is_done = all(status is _FileStatus.current for status in found)
+            if status in statuses:
+                return state, stamps[statuses.index(status)][1]
+        is_done = all(status is _FileStatus.current for status in statuses)
         return (ResultState.done if is_done else ResultState.to_do), target
 
     def has_made(self, name: bytes, path: str) -> bool:

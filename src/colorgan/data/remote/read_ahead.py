@@ -14,7 +14,7 @@ _MOST_WAIT_S = 3.0  # on closing, for the piece of a shard in transfer
 
 
 class ReadAhead:
-    """Fetches shards in the order in which they are needed; to be used as a context manager.
+    """A context manager that fetches shards in the order in which they are needed.
 
     The thread starts with the first batch, after the processes that read were forked.
 

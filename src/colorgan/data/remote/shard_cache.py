@@ -19,13 +19,13 @@ from colorgan.data.plan import WINDOW_SHARDS
 from colorgan.data.shards import SET_FILE, parse_description
 from colorgan.errors import OutputError, SetError, UsageError
 from colorgan.files import atomic_write, remove_leftovers, sha256_of
-from colorgan.locks import locked
+from colorgan.locks import locked_in_turn
 from colorgan.stores.access import WEB, check_address, file_system, object_name, read_bytes
 from colorgan.stores.answers import converting_store_errors
 
 _LEAST = WINDOW_SHARDS + 2  # beside a window, one being fetched, and one for validation
 _CHUNK_BYTES = 16 << 20
-_WAIT_S = 0.1  # between two tries to get what another process holds
+_WAIT_S = 0.1  # between two tries to make room, while other processes' unfinished shards take too much
 _DONE_NS = 10 * 365 * 86400 * 10**9  # a released shard's time of use is set back by this, so that it is evicted first
 _ADVICE = "Copy the set there again, whole."
 _UNFINISHED = ".colorgan-*"
@@ -61,8 +61,8 @@ class ShardCache:
     processes: int = 1
 
     @classmethod
-    def connect(cls, address: str, kept: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
-        """Read a set's description, and write it to the set's folder in `kept`, the cache folder of all sets.
+    def connect(cls, address: str, cache_root: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
+        """Read a set's description, and write it to the set's folder in `cache_root`, the cache folder of all sets.
 
         Raises:
             UsageError: the address is no set's, connections are not allowed, or the limit is too low; and as above.
@@ -72,14 +72,14 @@ class ShardCache:
             found = f"{shown_address(address)}: a web server lists none"
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
-        sizes = _shard_sizes(address)  # first, as a store's answer to this tells best why it refuses
+        sizes = _shard_sizes(address)  # first: its error explains best why a store refuses
         text = read_bytes(f"{address}/{SET_FILE}")
         description = parse_description(text, shown_address(address))
         hashes = description.get("sha256")
         identity = str(description.get("identity"))
         if not isinstance(hashes, dict) or not identity.isalnum():
             raise SetError(f"a description of the set in {shown_address(address)}/{SET_FILE}", "it is damaged", _ADVICE)
-        cache = cls(address, kept / identity, hashes, sizes, limit_bytes, processes)
+        cache = cls(address, cache_root / identity, hashes, sizes, limit_bytes, processes)
         cache._check_limit()
         with cache._writing(), atomic_write(cache.folder / SET_FILE) as file:
             file.write(text)
@@ -145,7 +145,7 @@ class ShardCache:
         path = self.folder / name
         if self._touch(name):
             return
-        with self._writing(), _exclusive(path.with_suffix(".lock"), check), ExitStack() as held:
+        with self._writing(), locked_in_turn(path.with_suffix(".lock"), check), ExitStack() as held:
             if os.path.exists(path):  # another process fetched it meanwhile
                 return
             while not (file := self._reserve(path, held)):
@@ -169,7 +169,7 @@ class ShardCache:
     def _reserve(self, path: Path, held: ExitStack) -> IO[bytes] | None:
         """Reserve room for a shard by an unfinished file of its size; return None while others' take too much."""
         size = self.sizes[path.name]
-        with _exclusive(self.folder.parent / "room.lock"):
+        with locked_in_turn(self.folder.parent / "room.lock"):
             if not _make_room(self.folder.parent, self.limit_bytes - size):
                 return None
             file = held.enter_context(atomic_write(path))
@@ -204,30 +204,16 @@ def _shard_sizes(address: str) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if name.endswith(".tar")}
 
 
-@contextmanager
-def _exclusive(lock: Path, check: Check = lambda: None) -> Iterator[None]:
-    """Wait for a lock file that another process holds, and hold it."""
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(locked(lock))
-                break
-            except BlockingIOError:
-                check()
-                time.sleep(_WAIT_S)
-        yield
-
-
-def _make_room(kept: Path, limit_bytes: int) -> bool:
+def _make_room(cache_root: Path, limit_bytes: int) -> bool:
     """Evict the least recently used shards; return whether the rest is within a limit.
 
     Unfinished ones of other processes are kept.
     """
-    for folder in kept.iterdir():
+    for folder in cache_root.iterdir():
         remove_leftovers(folder)
     stats = []
     for pattern in ("*/*.tar", f"*/{_UNFINISHED}"):
-        for path in kept.glob(pattern):
+        for path in cache_root.glob(pattern):
             with suppress(FileNotFoundError):  # its process has just renamed it
                 stat = path.stat()
                 stats.append((stat.st_mtime_ns, stat.st_size, path))

@@ -133,7 +133,7 @@ def _level(level: Level, y: Axis) -> Markup:
     at = y(level.value)
     line = Markup('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDTH - RIGHT, at, at)
     word = Markup('<text class="word" x="{}" y="{}" text-anchor="end">{}</text>')
-    # Above its line, but for one at the top of the panel.
+    # Above its line, except at the top of the panel.
     return line + word.format(WIDTH - RIGHT - 2, at + (12 if at < TOP + 16 else -4), level.name)
 
 

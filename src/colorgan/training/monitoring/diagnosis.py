@@ -182,7 +182,7 @@ def _d_loss(epoch: Epoch) -> float | None:
 
 
 def _d_learns_alone(epoch: Epoch) -> bool:
-    """Whether it did in most of the epoch's steps, in which case it may well be right about everything."""
+    """Whether the discriminator trained alone in most of the epoch's steps; it may then be right about everything."""
     return epoch.terms.get("d_alone", 0.0) > 0.5
 
 

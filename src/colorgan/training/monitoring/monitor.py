@@ -25,7 +25,7 @@ from colorgan.training.train_options import TrainOptions
 
 
 class Monitor:
-    """Receives the events of a run from the loop, and writes log, report and verdict; `warn` gets each new trouble.
+    """The observer of a run, called by the loop: it writes log, report and verdict, and passes troubles to `warn`.
 
     Raises:
         CheckpointError: the run's log is damaged.

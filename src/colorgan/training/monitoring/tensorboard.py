@@ -28,7 +28,7 @@ def check_tensorboard(folder: Path) -> None:
 
 
 class Events:
-    """Writes each line of a run's log as events into `tensorboard/`, beginning with the given lines.
+    """A writer of a run's log lines as TensorBoard events into `tensorboard/`, beginning with `lines`.
 
     Events of an earlier sitting are replaced: a killed one lacks some, and writing a whole log takes a second.
     """

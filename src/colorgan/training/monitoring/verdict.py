@@ -15,7 +15,7 @@ from colorgan.metrics.bootstrap import Interval, Values, paired_difference
 from colorgan.metrics.registry import METRICS
 from colorgan.training.monitoring.diagnosis import Epoch, Objective, accuracy, epochs_of, is_dead
 
-# The metrics that a run is judged by: hits, also of rare colors, colorfulness, and color difference.
+# The metrics that a run is judged by: accuracy, also of rare colors, colorfulness, and color difference.
 JUDGED = ("auc", "auc_rebalanced", "cf_hs_error", "ciede2000", "ab_l1")
 
 FEWEST_PHOTOS = 10  # with fewer, intervals of resampled photos are too narrow, and no outcome is reported
@@ -86,12 +86,10 @@ def _judge_metrics(differences: Mapping[str, Interval], what: str) -> tuple[str,
             "unknown",
             f"Whether the {what} helped cannot be told: the metrics of its start are not in the run folder.",
         )
-    better: list[str] = []
-    worse: list[str] = []
-    level: list[str] = []
-    for name, difference in differences.items():
-        good = difference.value > 0 if METRICS[name].better == "higher" else difference.value < 0
-        (level if not _is_visible(name, difference) else better if good else worse).append(name)
+    visible = [name for name, difference in differences.items() if _is_visible(name, difference)]
+    better = [name for name in visible if (differences[name].value > 0) == (METRICS[name].better == "higher")]
+    worse = [name for name in visible if name not in better]
+    level = [name for name in differences if name not in visible]
     photos = next(iter(differences.values())).photos
     if photos < FEWEST_PHOTOS:
         found = f"{photos} validation photo{'s' * (photos > 1)}"
@@ -165,9 +163,9 @@ def _describe_choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
         return f"Epoch {best_epoch} was kept."
     rank = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
     others = {"the last epoch's": scores[max(scores)] if max(scores) != best_epoch else None, "the start's": start}
-    told = ", ".join(f"{whose} {score:.2f}" for whose, score in others.items() if score is not None)
+    compared = ", ".join(f"{whose} {score:.2f}" for whose, score in others.items() if score is not None)
     words = f"Epoch {best_epoch} was kept: its sum of AuC and rebalanced AuC is {rank}{scores[best_epoch]:.2f}"
-    return f"{words} ({told})." if told else f"{words}."
+    return f"{words} ({compared})." if compared else f"{words}."
 
 
 # --- files ---------------------------------------------------------------------------------------------------
@@ -199,7 +197,7 @@ def read_photo_figures(path: Path) -> PhotoFigures | None:
 
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
-    """Write `verdict.json`; the ends of an interval, which a single photo does not give, are then null."""
+    """Write `verdict.json`; the ends of an interval are null if they are not finite, as for a single photo."""
     entry = asdict(verdict)
     entry["kept"] = entry.pop("best_epoch")  # the key in files since the first version
     for difference in entry["differences"].values():

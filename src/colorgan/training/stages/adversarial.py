@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,8 +38,8 @@ class GanNetworks:
     Attributes:
         generator: the network to train.
         discriminator: its adversary.
-        perceptual: the loss on a frozen network's features, or None where its weight is 0.
-        bins: the cross-entropy over the bins, or None where its weight is 0.
+        perceptual: the loss on a frozen network's features, or None if its weight is 0.
+        bins: the cross-entropy over the bins, or None if its weight is 0.
     """
 
     generator: Generator
@@ -135,16 +134,16 @@ class GanStage(Stage):
         # A gradient of a gradient loses too much in bfloat16.
         with self.autocast(L, enabled=not (r1 or r2)):
             real_logits, fake_logits = self._logits_of_both(*self._augmented(L, truth, fake))
-        learned_from = self.adversarial.discriminator_loss(real_logits, fake_logits, self.options.real_label)
+        adversarial = self.adversarial.discriminator_loss(real_logits, fake_logits, self.options.real_label)
         penalties = self._penalties((real_logits, fake_logits), (truth, fake))
-        loss = learned_from.loss
+        loss = adversarial.loss
         for weight, penalty in penalties.values():
             loss = loss + weight * penalty
         with self.d_optimized.last_backward():
             loss.backward()
-        taught = self._maybe_update(list(learned_from.accuracies.values()))
+        updates = self._maybe_update(list(adversarial.accuracies.values()))
         logged = {name: penalty.detach() for name, (_, penalty) in penalties.items()}
-        return {"d_loss": loss.detach()} | learned_from.parts | learned_from.accuracies | logged | taught
+        return {"d_loss": loss.detach()} | adversarial.parts | adversarial.accuracies | logged | updates
 
     def _augmented(self, L: Tensor, *colors: Tensor) -> tuple[Tensor, ...]:
         """Return L and the colors as the discriminator sees them: translated and cut alike with `d_augment`."""
@@ -154,13 +153,12 @@ class GanStage(Stage):
         self, logits: tuple[Tensor, Tensor], colors: tuple[Tensor, Tensor]
     ) -> dict[str, tuple[float, Tensor]]:
         """Return R1 and R2, if their weights are not 0, as (weight, penalty) by name in the log."""
-        kinds = zip(("d_r1", "d_r2"), (self.options.r1, self.options.r2), logits, colors, strict=True)
-        counted = [kind for kind in kinds if kind[1]]
+        names, weights = ("d_r1", "d_r2"), (self.options.r1, self.options.r2)
+        counted = [index for index, weight in enumerate(weights) if weight]
         if not counted:
             return {}
-        names, weights, judged, seen = zip(*counted, strict=True)
-        penalties = gradient_penalties(judged, seen)
-        return dict(zip(names, zip(weights, penalties, strict=True), strict=True))
+        penalties = gradient_penalties([logits[i] for i in counted], [colors[i] for i in counted])
+        return {names[i]: (weights[i], penalty) for i, penalty in zip(counted, penalties, strict=True)}
 
     def _logits_of_both(self, L: Tensor, truth: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.discriminator.mixes_the_batch:
@@ -170,12 +168,12 @@ class GanStage(Stage):
         real_logits, fake_logits = both.float().chunk(2)
         return real_logits, fake_logits
 
-    def _maybe_update(self, accuracies: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _maybe_update(self, accuracies: list[Tensor]) -> dict[str, Tensor]:
         """Step the discriminator unless its running accuracy is above target, as decided on the device."""
         if self.options.d_target_accuracy == 1.0:
             self.d_optimized.step()
             return {}
-        accuracy = torch.stack(list(accuracies)).mean()
+        accuracy = torch.stack(accuracies).mean()
         self.group.all_reduce_mean([accuracy])
         self.accuracy.value.lerp_(accuracy, 1 - ACCURACY_DECAY)
         rests = (self.accuracy.value > self.options.d_target_accuracy).float()

@@ -171,5 +171,5 @@ class Stage(ABC):
         return network
 
     def autocast(self, L: Tensor, enabled: bool = True) -> torch.autocast:
-        """Return the autocast context of the networks, on the device of L."""
+        """Return the autocast context of the networks on the device of L: bfloat16, or none."""
         return torch.autocast(L.device.type, torch.bfloat16, enabled=self.optimized.options.bf16 and enabled)

@@ -41,7 +41,7 @@ class DiffAugment:
         """
         photos, sides = len(L) * group.size, L.shape[-2:]
         most = [int(side * MOST_MOVED + 0.5) for side in sides]
-        # As published: where the square has no middle pixel, its place may also be one beyond the last.
+        # As published: if the square has no middle pixel, its place may also be one beyond the last.
         places = [side + 1 - _side_of_cut(side) % 2 for side in sides]
         moved = torch.stack([torch.randint(-m, m + 1, (photos,)) for m in most], 1)
         cut = torch.stack([torch.randint(0, p, (photos,)) for p in places], 1)

@@ -20,17 +20,17 @@ HUBER_DELTA = 10.0  # Lab units: within one bin the error counts squared, beyond
 
 
 def mse(prediction: Prediction, ab: Tensor) -> Tensor:
-    """Mean squared ab difference, Lab units squared."""
+    """Return the mean squared ab difference, Lab units squared."""
     return F.mse_loss(prediction.ab, ab)
 
 
 def l1(prediction: Prediction, ab: Tensor) -> Tensor:
-    """Mean absolute ab difference, Lab units."""
+    """Return the mean absolute ab difference, Lab units."""
     return F.l1_loss(prediction.ab, ab)
 
 
 def huber(prediction: Prediction, ab: Tensor) -> Tensor:
-    """Mean Huber loss of the ab difference."""
+    """Return the mean Huber loss of the ab difference."""
     return F.huber_loss(prediction.ab, ab, delta=HUBER_DELTA)
 
 
@@ -74,7 +74,7 @@ def make_loss(name: str, prior: Tensor, rebalance: float) -> Loss:
 
 
 class FinetuneStage(Stage):
-    """Stage 1: trains the generator on the true colors by one of the losses above.
+    """Stage 1: supervised training on the true colors by one of the losses above.
 
     The other arguments are as for `Stage`.
     """
