@@ -66,5 +66,5 @@ def refuse_addresses(paths: Iterable[str | os.PathLike[str]], doing: str) -> Non
     """
     for path in paths:
         if is_address(path):
-            advice = "Bring the photos to a disk first, for example with `aws s3 sync`."
+            advice = "Copy the photos to a disk first, for example with `aws s3 sync`."
             raise UsageError(f"photos on a disk for {doing}", f"the address {shown_address(os.fspath(path))}", advice)

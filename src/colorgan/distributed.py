@@ -63,7 +63,7 @@ class ProcessGroup:
             is_possible = False
         if not is_possible:
             found = ", ".join(f"{name}={text}" for name, text in zip(names, texts, strict=True))
-            raise UsageError("a rank below the number of ranks", found, "Start it with torchrun, or unset them.")
+            raise UsageError("a rank below the number of processes", found, "Start it with torchrun, or unset them.")
         return cls(rank, size, local_rank, local_size)
 
     @property
@@ -145,7 +145,7 @@ def process_group(device: torch.device, check: Callable[[], None]) -> Iterator[P
         yield SINGLE
         return
     if not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
-        found = f"WORLD_SIZE={group.size} alone in the environment"
+        found = f"only WORLD_SIZE={group.size} in the environment"
         raise UsageError("processes that torchrun started", found, "Start them with torchrun, or unset WORLD_SIZE.")
     store = _rendezvous(group, check)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
@@ -164,8 +164,8 @@ def _rendezvous(group: ProcessGroup, check: Callable[[], None]) -> Store:
     while arrived < group.size:
         check()
         if time.monotonic() > end:
-            advice = "See why the others did not start, or give torchrun fewer of them."
-            raise TrainingError(f"{group.size} processes to train together", f"{arrived} of them came", advice)
+            advice = "Check why the others did not start, or start fewer with torchrun."
+            raise TrainingError(f"{group.size} processes to train together", f"only {arrived} started", advice)
         if store is None and (shared := _connect(group)) is not None:
             # Under the restart's number: torchrun reuses its store, which still has the addresses of lost processes.
             store = PrefixStore(f"start-{restarts()}", shared)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 
 _SIGNALS = {
-    1: "by the end of its terminal (SIGHUP)",
+    1: "by its terminal closing (SIGHUP)",
     2: "by Ctrl-C",
-    15: "by a request to end (SIGTERM)",
+    15: "by a request to stop (SIGTERM)",
 }
 
 EXIT_BUG = 1
@@ -123,10 +123,10 @@ class OutputError(ColorganError):
 
 
 # Clearer reasons than the system's own messages.
-_REASONS = {errno.EEXIST: "a file stands in its place", errno.ENOTDIR: "a file stands in place of a folder above it"}
+_REASONS = {errno.EEXIST: "a file has that name", errno.ENOTDIR: "a folder above it is a file"}
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "Get the right to write there"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Get permission to write there"),
     errno.EROFS: "Make that disk writable",
     errno.EFBIG: "Allow larger files (ulimit -f)",
 }
@@ -174,19 +174,19 @@ def limit_reached(error: BaseException) -> DeviceError | None:
     """Return a DeviceError for an exception caused by a limit of the system or container; None for any other."""
     words, number = str(error).lower(), getattr(error, "errno", None)
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(each in words for each in _NO_MEMORY):
-        advice = "Allow more of it (ulimit -v, the container's limit), or take fewer workers and a smaller batch."
-        return DeviceError("memory to work in", "the system gives no more", advice)
+        advice = "Allow more (ulimit -v, the container's limit), or use fewer workers and a smaller batch."
+        return DeviceError("enough memory", "the system has no more", advice)
     if number in (errno.EMFILE, errno.ENFILE):
         return DeviceError(
-            "files to open", "the system opens no more", "Allow more (ulimit -n), or take fewer workers."
+            "more open files", "the system allows no more", "Allow more (ulimit -n), or use fewer workers."
         )
     if isinstance(error, RuntimeError) and _READER_GONE in words:
-        found = "one of them was killed, as the system does where memory is short"
+        found = "one was killed, probably because memory ran out"
         advice = (
-            "Allow more memory (the container's limit), or take fewer workers; `resume` goes on from what is saved."
+            "Allow more memory (the container's limit), or use fewer workers; `resume` continues from what is saved."
         )
         return DeviceError("processes that read photos", found, advice, parameter="workers")
     if isinstance(error, RuntimeError | OSError) and any(each in words for each in _NO_THREADS):
-        advice = "Allow more (ulimit -u, the container's limit of processes), or take one worker."
-        return DeviceError("threads to work in", "the system starts no more", advice)
+        advice = "Allow more (ulimit -u, the container's limit of processes), or use one worker."
+        return DeviceError("more threads", "the system starts no more", advice)
     return None

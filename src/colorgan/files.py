@@ -64,7 +64,7 @@ def _warning_if_unsupported() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
-        text = "This disk cannot be told to flush: after a power cut, what was written last may be missing there."
+        text = "This disk does not support flushing: a power failure may lose what was written last."
         warnings.warn(text, DiskWarning, stacklevel=1)
 
 
@@ -219,7 +219,7 @@ def read_file(path: Path) -> bytes:
         OSError: it cannot be read, or is no regular file.
     """
     if not (os.path.isdir(path) or stat.S_ISREG(path.stat().st_mode)):  # reading a folder raises a clear error itself
-        raise OSError(errno.EINVAL, "no regular file (a pipe, socket or device)", str(path))
+        raise OSError(errno.EINVAL, "not a regular file (a pipe, socket or device)", str(path))
     return path.read_bytes()
 
 

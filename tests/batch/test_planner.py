@@ -182,7 +182,7 @@ def test_listed_photos_keep_the_folders_of_their_paths(tmp_path: Path, monkeypat
 def test_listed_photos_in_the_output_folder_are_a_problem(tmp_path: Path) -> None:
     touch(tmp_path, "out/a.jpg")
     (job,) = plan([], tmp_path / "out", [str(tmp_path / "out" / "a.jpg")])
-    assert "lies in the output folder" in job.problem
+    assert "is in the output folder" in job.problem
 
 
 def test_a_listed_result_beside_its_photo_is_no_photo(tmp_path: Path) -> None:
@@ -311,5 +311,5 @@ def test_a_result_of_a_kind_that_is_not_written_gets_another_suffix(tmp_path: Pa
 
 def test_an_output_of_a_kind_that_is_not_written_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
-    with pytest.raises(UsageError, match=r"\.heic is only read"):
+    with pytest.raises(UsageError, match=r"\.heic can only be read"):
         plan([tmp_path / "a.jpg"], tmp_path / "b.heic")

@@ -440,8 +440,8 @@ def test_what_was_odd_is_told(tmp_path: Path, tiny_model: Path) -> None:
         pytest.skip("a disk that knows no capitals")
     outcomes = run(tiny_model, tmp_path / "in", tmp_path / "out")
     assert outcomes[1].words == (
-        "named a-2.jpg, since another photo has the place of a.jpg",
-        "a PNG picture in spite of its name",
+        "named a-2.jpg, since another photo's result is a.jpg",
+        "a PNG picture, despite its name",
         "JPEG has no transparency; it was dropped",
     )
 

@@ -47,10 +47,10 @@ def test_a_shard_is_what_the_option_or_the_array_says(text: str, variables: dict
         ("3", {}, "'3'"),
         ("3/", {}, "'3/'"),
         ("-1/4", {}, "'-1/4'"),
-        ("/16", {}, "no JOB_COMPLETION_INDEX"),
+        ("/16", {}, "JOB_COMPLETION_INDEX is not set"),
         ("/16", {"JOB_COMPLETION_INDEX": "16"}, "17 of 16 by JOB_COMPLETION_INDEX=16"),
         ("", slurm(5, 1, 9, 5), "5 tasks from 1 to 9"),
-        ("", {"SLURM_ARRAY_TASK_ID": "5"}, "no SLURM_ARRAY_TASK_MIN"),
+        ("", {"SLURM_ARRAY_TASK_ID": "5"}, "SLURM_ARRAY_TASK_MIN is not set"),
     ],
 )
 def test_a_shard_that_cannot_be_is_wrong_usage(text: str, variables: dict[str, str], found: str) -> None:

@@ -98,7 +98,7 @@ def test_the_version_says_what_a_bug_report_needs(monkeypatch, tmp_path, capsys)
     assert done.value.code == 0
     assert f"torch {torch.__version__}" in lines
     assert f"cache: {tmp_path / '[cache]'}" in lines
-    assert any(line.startswith("models at hand: compact") for line in lines)
+    assert any(line.startswith("available models: compact") for line in lines)
     assert any(line.startswith("device: ") for line in lines)
     assert any(line.startswith(f"Python {platform.python_version()} on ") for line in lines)
 

@@ -139,7 +139,7 @@ def test_a_name_that_is_not_utf8_is_colored_and_printed(tiny_model: Path, tmp_pa
         (["--from-file", "no-list"], "no-list: no such file"),
         (["empty folder"], "none in empty folder"),
         (["a.jpg", "-o", "a.jpg"], "is the input itself"),
-        (["a.jpg", "-o", "."], "output folder apart"),
+        (["a.jpg", "-o", "."], "output folder that is not an input"),
         (["a.jpg", "empty folder", "-o", "b.jpg"], "several photos"),
         (["a.jpg", "-o", "x.xyz"], "end the name in a slash"),
         (["a.jpg", "--saturation", "-1"], "--saturation to be 0 to 4"),
@@ -238,7 +238,7 @@ def test_a_signal_ends_it_with_whole_results_and_a_word_on_how_to_go_on(
     process.send_signal(number)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == code
-    assert "the same command again goes on" in err
+    assert "run the same command again to continue" in err
     assert "Traceback" not in err
     written = tree(tmp_path / "out")
     assert 1 <= len(written) < 200
@@ -256,7 +256,7 @@ def test_a_signal_while_the_model_is_loaded_ends_it_at_once(
     process.send_signal(number)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (code, "")
-    assert "the same command again goes on" in err
+    assert "run the same command again to continue" in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
 
@@ -272,7 +272,7 @@ def test_a_second_interrupt_drops_the_photo_under_way(tmp_path: Path, begin: Sta
         time.sleep(0.2)
     _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, err
-    assert "the same command again goes on" in err
+    assert "run the same command again to continue" in err
     assert tree(tmp_path / "out") == ["000.png"]
 
 

@@ -73,11 +73,11 @@ def test_a_photo_that_comes_later_takes_the_palette_and_the_others_stay_until_a_
     (photos / "c.png").write_bytes((photos / "a.png").read_bytes())
     _, printed, err = call(*command)
     assert printed.startswith("1 written, 2 skipped")
-    assert "take it as it is: 1. Overwriting colors all of the album anew." in err
+    assert "which use it unchanged: 1. Overwriting recolors the whole album." in err
     assert before.items() <= results(tmp_path / "out").items()
     _, printed, err = call(*command, "--overwrite")
     assert printed.startswith("3 written, 0 skipped")
-    assert "take it as it is" not in err
+    assert "which use it unchanged" not in err
 
 
 def test_a_run_that_was_stopped_between_the_passes_goes_on_with_what_was_kept(
@@ -100,7 +100,7 @@ def test_a_second_command_on_an_album_is_refused_and_one_that_writes_nothing_lea
     with Album(tmp_path / "out", b"").locked():
         code, _, words = call(*command)
     assert (code, tree(tmp_path / "out")) == (2, [])
-    assert "another is at work on it" in words
+    assert "another command is using it" in words
     assert call(*command)[0] == 0
     kept = tmp_path / "out" / FOLDER_NAME / PREDICTIONS / "of-the-first-pass"
     kept.parent.mkdir()
@@ -122,7 +122,7 @@ def test_a_bad_photo_is_left_out_of_the_album(photos: Path, tiny_model: Path, tm
     (photos / "bad.jpg").write_text("no photo")
     command = (photos, "-o", tmp_path / "out", "--model", tiny_model, "--album")
     assert call(*command)[:2] == (3, f"2 written, 0 skipped, 1 failed. Results: {tmp_path / 'out'}\n")
-    assert "take it as it is" not in call(*command)[2]
+    assert "which use it unchanged" not in call(*command)[2]
 
 
 @pytest.mark.parametrize(

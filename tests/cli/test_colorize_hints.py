@@ -114,13 +114,13 @@ def test_what_is_painted_over_a_large_photo_is_not_held_to_pillows_own_limit(
         (("--hint", "80,10=red"), 3, "the hint at 80,10 lies outside of its 80 x 60 pixels"),
         (("--hint", "1,1=reddish"), 2, "a color for a hint: 'reddish'"),
         (("--hint", "red"), 2, "a hint as X,Y=COLOR: 'red'"),
-        (("--hints", "small.png"), 3, "small.png: 40 x 30 pixels, where the photo has 80 x 60"),
+        (("--hints", "small.png"), 3, "small.png: 40 x 30 pixels, but the photo has 80 x 60"),
         (("--hints", "opaque.png"), 3, "opaque.png: nothing in it is transparent"),
         (("--hints", "text.png"), 3, "its hints text.png: not a JPEG"),
-        (("--hints", "jpeg.png"), 3, "jpeg.png: a JPEG picture, where a PNG is read"),
+        (("--hints", "jpeg.png"), 3, "jpeg.png: a JPEG picture, not a PNG"),
         (("--hints", "missing.png"), 3, "missing.png: no such file"),
-        (("--hints", "bad.json"), 3, "bad.json: no list of places"),
-        (("--hints", "torn.json"), 3, "torn.json: no list of places (JSONDecodeError"),
+        (("--hints", "bad.json"), 3, "bad.json: not a list of places"),
+        (("--hints", "torn.json"), 3, "torn.json: not a list of places (JSONDecodeError"),
         (("--hints", "far.json"), 3, "the hint at 900,3 lies outside"),
         (("--hints", "odd.json"), 3, "'reddish' is not a color for a hint"),
     ],
@@ -156,7 +156,7 @@ def test_a_process_says_what_is_wrong_with_hints_in_three_parts_and_writes_nothi
     done = run(photo, "-o", tmp_path / "out.png", "--model", tiny_model, "--hint", "1,1=reddish")
     assert done.returncode == 2
     assert "expected a color for a hint: 'reddish'" in done.stderr
-    assert "keep for what is to stay gray" in done.stderr
+    assert "or keep to leave it gray" in done.stderr
     outside = run(photo, "-o", tmp_path / "out.png", "--model", tiny_model, "--hint", "80,10=red", "--quiet")
     assert outside.returncode == 3
     assert "the hint at 80,10 lies outside of its 80 x 60 pixels" in outside.stderr

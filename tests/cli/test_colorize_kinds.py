@@ -60,9 +60,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 if os.name != "nt":
     BAD |= {
-        "dangling.jpg": (lambda path: path.symlink_to("nowhere"), "a link to nothing"),
+        "dangling.jpg": (lambda path: path.symlink_to("nowhere"), "a broken link"),
         "loop.jpg": (lambda path: path.symlink_to(path), "symbolic links"),
-        "pipe.jpg": (lambda path: os.mkfifo(path), "no regular file"),
+        "pipe.jpg": (lambda path: os.mkfifo(path), "not a regular file"),
     }
 
 
@@ -100,8 +100,8 @@ def test_of_a_folder_with_everything_each_photo_is_accounted_for(
         assert MARK in (result.metadata.xmp or b"") or name.endswith(".bmp")
     for _, reason in BAD.values():
         assert reason in printed
-    assert "a PNG picture in spite of its name" in printed
-    assert "more than one picture inside" in printed
+    assert "a PNG picture, despite its name" in printed
+    assert "several pictures inside" in printed
 
 
 def test_results_say_nothing_of_it_where_they_are_not_to(
@@ -132,5 +132,5 @@ def test_each_page_of_a_tiff_becomes_a_photo(tmp_path: Path, colorize: Callable[
     code, printed = colorize(tmp_path / "in", "-o", tmp_path / "out", "--all-pages")
     assert code == 0
     assert "3 written" in printed
-    assert "more than one" not in printed
+    assert "several pictures" not in printed
     assert sorted(read(path).size for path in (tmp_path / "out").glob("*.tif")) == [(9, 5), (9, 6), (9, 7)]

@@ -34,7 +34,7 @@ def test_a_format_is_that_of_every_result(photos: Path, tiny_model: Path, tmp_pa
     make_photos(photos, "a.png")
     code, _, err = call(photos, "-o", tmp_path / "out", "--model", tiny_model, "--format", "webp")
     assert (code, tree(tmp_path / "out")) == (0, ["a-2.webp", "a.webp", "b.webp", "sub/c.webp"])
-    assert "named a-2.webp, since another photo has the place of a.webp" in err
+    assert "named a-2.webp, since another photo's result is a.webp" in err
     for name in tree(tmp_path / "out"):
         with Image.open(tmp_path / "out" / name) as image:
             assert image.format == "WEBP"
@@ -150,7 +150,7 @@ def test_toned_photos_are_colored_and_those_in_color_are_counted_where_they_are_
     assert (code, tree(tmp_path / "left")) == (0, ["sepia.png"])
     code, out, err = call(tmp_path / "in", "-o", tmp_path / "all", "--model", tiny_model)
     assert out.startswith("2 written")
-    assert "In color already, and colored anew: 1; --skip-color leaves such out." in err
+    assert "Already in color, and recolored: 1; --skip-color skips these." in err
     code, out, _ = call(tmp_path / "in", "-o", tmp_path / "json", "--model", tiny_model, "--json")
     assert json.loads(out.splitlines()[-1])["had_color"] == 1
 
@@ -201,10 +201,10 @@ def test_a_photo_goes_through_pipes(photos: Path, tiny_model: Path) -> None:
     ("arguments", "said"),
     [
         (["-", "in"], "several inputs"),
-        (["-", "-o", "out"], "no photo's suffix"),
+        (["-", "-o", "out"], "no photo suffix"),
         (["-", "--json"], "--json"),
         (["in", "-o", "-"], "is a folder"),
-        (["-", "-o", "there.jpg"], "stands there already"),
+        (["-", "-o", "there.jpg"], "already exists"),
     ],
 )
 def test_pipes_that_cannot_be_meant_are_refused(
@@ -234,5 +234,5 @@ def test_a_reader_that_goes_away_ends_the_work_with_a_word(tiny_model: Path, tmp
     process = start("colorize", tmp_path / "in", "-o", tmp_path / "out", *options)
     process.stdout.readline()
     process.stdout.close()
-    assert process.stderr.read().startswith("colorgan: expected to print results: whoever read them has gone")
+    assert process.stderr.read().startswith("colorgan: expected to print results: their reader has closed the pipe")
     assert process.wait(DEADLINE_S) == 4

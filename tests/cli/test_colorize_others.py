@@ -27,7 +27,7 @@ def test_files_of_other_kinds_are_counted_in_one_line(tiny_model: Path, tmp_path
         (tmp_path / "in" / name).write_bytes(PDF)
     _, out, err = call(tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model)
     assert out.startswith("1 written")
-    assert "Files of other kinds, left out: 2 .pdf, 1 without a suffix, 1 .cr2, 1 .mov, 1 .zip." in err
+    assert "Files of other types, ignored: 2 .pdf, 1 without a suffix, 1 .cr2, 1 .mov, 1 .zip." in err
     _, out, _ = call(tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_model, "--json")
     assert json.loads(out.splitlines()[-1])["other_files"] == {".pdf": 2, "": 1, ".cr2": 1, ".mov": 1, ".zip": 1}
 
@@ -37,7 +37,7 @@ def test_files_of_other_kinds_are_counted_in_one_line(tiny_model: Path, tmp_path
     [
         ("a.pdf", PDF, ("a PDF document", "pdfimages")),
         ("a.zip", ZIP, ("a zip archive", "unpack it")),
-        ("a.NEF", RAW, ("a raw photo of a camera", "darktable")),
+        ("a.NEF", RAW, ("a camera's raw photo", "darktable")),
         ("a.jpg", PDF, ("a PDF document", "pdfimages")),
         ("a.jpg", ZIP, ("a zip archive", "unpack it")),
     ],
@@ -121,7 +121,7 @@ def test_own_results_are_colored_again_only_where_they_are_named(tiny_model: Pat
     for folder in ("moved", "plain"):  # known by their mark, and by the journal
         code, out, err = call(tmp_path / folder, "-o", tmp_path / "again", "--model", tiny_model)
         assert (code, out.startswith("0 written, 0 skipped, 2 own results, 0 failed.")) == (0, True), out
-        assert "only where they are named" in err
+        assert "only if you name the files themselves" in err
     assert tree(tmp_path / "again") == []
     _, out, _ = call(tmp_path / "plain", "-o", tmp_path / "again", "--model", tiny_model, "--json")
     assert json.loads(out.splitlines()[-1])["own_results"] == 2

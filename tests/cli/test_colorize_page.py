@@ -125,7 +125,7 @@ def test_a_page_of_somebody_elses_is_only_replaced_to_overwrite(photos: Path, ti
     out = photos.parent / "out"
     out.mkdir()
     (out / "index.html").write_text("<p>my own</p>")
-    with pytest.raises(UsageError, match="did not make"):
+    with pytest.raises(UsageError, match="no page of another program"):
         color(photos, tiny_model)
     assert (out / "index.html").read_text() == "<p>my own</p>"
     assert not (out / "a.jpg").exists()
@@ -142,7 +142,7 @@ def test_without_an_output_folder_there_is_no_place_for_it(photos: Path, tiny_mo
 
 
 def test_a_page_and_a_cluster_are_refused_together(photos: Path) -> None:
-    with pytest.raises(UsageError, match="`page` without a Ray cluster: one is named"):
+    with pytest.raises(UsageError, match="`page` without a Ray cluster: one is given"):
         colorize_files(photos, photos.parent / "out", batch=PAGE, ray="auto")
 
 
@@ -161,7 +161,7 @@ def test_a_photo_of_an_album_says_that_its_album_is_made_again(photos: Path, tin
 def test_the_command_says_where_it_is_and_json_too(photos: Path, tiny_model: Path, call: Call) -> None:
     out = photos.parent / "out"
     _, _, err = call(photos, "-o", out, "--model", tiny_model, "--page")
-    assert f"The page to look at: {out / 'index.html'}" in err
+    assert f"Page: {out / 'index.html'}" in err
     _, printed, _ = call(photos, "-o", out, "--model", tiny_model, "--page", "--json")
     assert json.loads(printed.splitlines()[-1])["page"] == str(out / "index.html")
 

@@ -78,7 +78,7 @@ def test_a_refusal_is_printed_in_three_parts_and_without_keys(server: str, tiny_
         ("GET /bucket/photos/", "SlowDown", 503, 4, "the store is too busy"),
         ("GET /bucket/photos/", "slow", 200, 4, "does not answer"),
         ("PUT /bucket/out/", "QuotaExceeded", 403, 4, "its quota is reached"),
-        ("GET /bucket/photos/a", "changes", 200, 3, "it was changed while it was read"),
+        ("GET /bucket/photos/a", "changes", 200, 3, "it changed while it was read"),
     ],
 )
 def test_what_a_store_answers_ends_the_command_with_its_code_and_nothing_half_written(

@@ -30,8 +30,8 @@ def test_each_task_of_an_array_does_its_shard_and_says_so_in_its_first_line(
         own = [name for name in NAMES if Shard(task + 1, 2).has(f"in/{name}")]
         code, printed, err = call(photos, "-o", out, "--model", tiny_model, "--quiet")
         assert (code, printed) == (0, f"{len(own)} written, 0 skipped, 0 failed. Results: {out}\n")
-        why = f"since the environment has SLURM_ARRAY_TASK_ID={task}"
-        assert err.startswith(f"Shard {task + 1}/2 of the photos alone, {why}.")
+        why = f"since SLURM_ARRAY_TASK_ID={task} is set"
+        assert err.startswith(f"Coloring shard {task + 1}/2 only, {why}.")
     assert tree(out) == NAMES
     code, printed, _ = call(photos, "-o", out, "--model", tiny_model, "--shard", "1/1")
     assert (code, printed) == (0, f"0 written, 20 skipped, 0 failed. Results: {out}\n")

@@ -23,7 +23,7 @@ def test_a_download_shows_in_words_what_is_fetched(capsys: pytest.CaptureFixture
         bar.show("eccv16", 40, 40)
         bar.show("siggraph17", 1, 2)
     words = capsys.readouterr().err
-    assert words == "Fetching eccv16, once for all ...\nFetching siggraph17, once for all ...\n"
+    assert words == "Downloading eccv16, only once ...\nDownloading siggraph17, only once ...\n"
 
 
 def test_quiet_is_quiet_of_downloads_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def test_the_chain_from_photos_to_a_colored_photo(place, colorgan):
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {"run.json", "metrics.jsonl", "report.html", "samples/epoch-002.jpg", "weights/last.safetensors"} <= names
     assert "colorgan colorize PHOTOS -o out --model runs/finetune/weights/best.safetensors" in done.stderr
-    assert "The run ended after epoch 2, the last that was asked for.\nWhether the training helped" in done.stderr
+    assert "The run ended after epoch 2, as requested.\nWhether the training helped" in done.stderr
     for model in ("finetuned", "runs/finetune/weights/best.safetensors"):
         colored = colorgan("colorize", "photos/class0/0.png", "-o", f"{Path(model).name}-out/", "--model", model)
         assert colored.returncode == 0, colored.stderr
@@ -155,7 +155,7 @@ def test_a_second_training_in_a_run_folder_is_refused_and_harms_nothing(place, c
     for more in ((), ("--overwrite",)):
         second = colorgan(*finetune("--epochs", "100000", "--run", "run", *more))
         assert second.returncode == 2, second.stderr
-        assert "another is at work in it" in second.stderr
+        assert "another is using it" in second.stderr
     process.terminate()
     process.communicate(timeout=DEADLINE_S)
     epochs = [line["epoch"] for line in log(place / "run") if line["kind"] == "validation"]

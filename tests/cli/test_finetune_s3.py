@@ -160,7 +160,7 @@ def test_a_shard_that_changes_during_the_run_ends_it_and_the_last_checkpoint_sta
         path.unlink()
     changed = finetune(1, tiny_model, "--epochs", "2", "--workers", "1")
     assert changed.returncode == 4
-    assert "its SHA-256 is another: it was changed, or damaged\n  Copy the set there again, whole.\n" in changed.stderr
+    assert "its SHA-256 differs: it was changed or damaged\n  Copy the set there again, whole.\n" in changed.stderr
     assert "Traceback" not in changed.stderr
     assert [path.name for path in Path("runs/finetune/checkpoints").iterdir()] == ["epoch-001"]
 

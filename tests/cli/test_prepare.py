@@ -106,7 +106,7 @@ def test_interrupted_it_leaves_nothing_that_looks_whole(
     assert "Traceback" not in words
     assert not output.exists()
     if number != signal.SIGKILL:
-        assert "the same command starts anew" in words
+        assert "run the same command to start over" in words
         assert list(tmp_path.glob(".*")) == []
         return
     assert run(photos, "-o", output).returncode == 0
@@ -137,7 +137,7 @@ def test_a_second_ctrl_c_waits_for_no_photo_and_the_next_run_cleans_up(photos: P
             time.sleep(0.05)
         _, words = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
-    assert "the same command starts anew" in words
+    assert "run the same command to start over" in words
     assert "Traceback" not in words
     assert not output.exists()
     assert run(photos, "-o", output).returncode == 0
@@ -169,7 +169,7 @@ def test_a_signal_at_any_moment_is_answered_and_leaves_nothing(
             else:
                 assert code == 128 + number, words
                 assert "sent" in words
-                assert "the same command starts anew" in words
+                assert "run the same command to start over" in words
             assert "Traceback" not in words
             assert [path.name for path in tmp_path.iterdir()] == ["log"]
     assert codes[0] < moments / 4, codes

@@ -138,7 +138,7 @@ def test_a_value_out_of_range_is_refused(tiny: Colorizer) -> None:
 def test_a_network_without_finite_colors_is_refused(tiny_model: Path) -> None:
     info = replace(load_model(str(tiny_model), CPU).info, name="ruined")
     ruined = Colorizer.of(Model(Painter(a=float("nan")), info))
-    with pytest.raises(PhotoError, match="no numbers"):
+    with pytest.raises(PhotoError, match="no finite colors"):
         ruined.colorize(half_and_half())
 
 

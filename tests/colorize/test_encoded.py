@@ -64,7 +64,7 @@ def test_without_a_name_the_result_is_of_the_kind_that_the_photo_is(colorizer: C
     assert (result.suffix, result.data[:4], result.had_color) == (".png", b"\x89PNG", False)
     odd = colorizer.colorize_bytes(lying("PNG"), name="a.jpg")
     assert (odd.suffix, odd.data[:2]) == (".jpg", b"\xff\xd8")
-    assert any("in spite of its name" in word for word in odd.warnings)
+    assert any("despite its name" in word for word in odd.warnings)
 
 
 def test_bytes_that_are_no_photo_are_refused_with_the_reason(colorizer: Colorizer) -> None:

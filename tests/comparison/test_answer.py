@@ -70,7 +70,7 @@ def test_where_leaving_photos_gray_would_be_better_it_says_so() -> None:
 
 def test_of_nine_photos_nothing_is_called_better() -> None:
     rows, differences = compared(9, compact=COMPACT, traded=TRADED)
-    assert answer(rows, differences, 9) == "9 photos are too few to call a model better: take 30 or more."
+    assert answer(rows, differences, 9) == "9 photos are too few to call a model better: use 30 or more."
     assert not any(each.significant or each.better for each in differences)
     assert pairs_in_words(rows, differences, 9) == notes_on_gray(rows, differences) == []
     assert answer(*compared(10, compact=COMPACT, traded=TRADED), 10).startswith("On these 10 photos: compact is best")

@@ -294,7 +294,7 @@ def test_a_second_comparison_in_a_folder_is_refused_and_harms_nothing(
 
     class Beginning(Callbacks):
         def on_progress(self, done: int, total: int) -> None:
-            with pytest.raises(UsageError, match="another is at work in it") as caught:
+            with pytest.raises(UsageError, match="another is using it") as caught:
                 compare([photos], tmp_path / "out", replace(options, overwrite=True))
             refused.append(caught.value)
 
@@ -319,7 +319,7 @@ def test_a_signal_ends_it_and_leaves_no_results(
     photos: Path, tmp_path: Path, options: CompareOptions, watching: Any
 ) -> None:
     watching.signal = 2
-    with pytest.raises(Interrupted, match="starts anew"):
+    with pytest.raises(Interrupted, match="start over"):
         compare([photos], tmp_path / "out", options, callbacks=watching)
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -14,7 +14,7 @@ from colorgan.metrics.bootstrap import Interval
         ("ciede2000", (0.52, 0.31, 0.74), "eccv16 is better than gan in CIEDE2000 by 0.52 [0.31, 0.74]"),
         ("auc", (1.5, 1.0, 2.0), "gan is better than eccv16 in AuC by 1.50 points [1.00, 2.00]"),
         ("psnr", (-0.5, -0.75, -0.25), "eccv16 is better than gan in PSNR by 0.50 dB [0.25, 0.75]"),
-        ("ciede2000", (0.1, -0.2, 0.4), "no difference in CIEDE2000 between gan and eccv16 can be told from 40 photos"),
+        ("ciede2000", (0.1, -0.2, 0.4), "no certain difference in CIEDE2000 between gan and eccv16 on 40 photos"),
     ],
 )
 def test_a_difference_is_said_of_the_row_that_is_ahead(
@@ -25,11 +25,11 @@ def test_a_difference_is_said_of_the_row_that_is_ahead(
 
 def test_under_ten_photos_tell_no_difference() -> None:
     words = difference_in_words("psnr", "a", "b", Interval(3.0, 2.0, 4.0, photos=9))
-    assert words == "no difference in PSNR between a and b can be told from 9 photos"
+    assert words == "no certain difference in PSNR between a and b on 9 photos"
     assert difference_in_words("psnr", "a", "b", Interval(3.0, 2.0, 4.0, photos=10)).startswith("a is better")
 
 
 def test_one_photo_tells_no_difference() -> None:
     nan = float("nan")
     words = difference_in_words("psnr", "a", "b", Interval(3.0, nan, nan, photos=1))
-    assert words == "no difference in PSNR between a and b can be told from 1 photo"
+    assert words == "no certain difference in PSNR between a and b on 1 photo"

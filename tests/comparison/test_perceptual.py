@@ -106,7 +106,7 @@ def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
     assert set(found.row("first").perceptual) == {"fid", "kid", "kid_std", "lpips"}
     assert found.row("gray").perceptual["fid"] > 0
     assert found.row("original").perceptual == {}
-    assert any("take 2000" in note for note in found.notes)
+    assert any("use 2000" in note for note in found.notes)
     assert not any(crops.iterdir())
     for seed in range(3):
         colored(seed).convert("L").save(photos / f"{seed}.png")

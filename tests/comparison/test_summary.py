@@ -21,7 +21,7 @@ def test_a_photo_that_decides_a_figure_is_named_with_its_share_and_what_the_othe
     rows = [row(GRAY, weights, [50.0] * 41), row("good", weights, [60.0] * 30 + [10.0] + [60.0, 80.0] * 5)]
     (note,) = notes_on_weights(rows, names(41))
     # 35 photos of weight 1 have 60, and 5 of weight 3 have 80: 66 together.
-    assert note == "30.jpg alone holds 17% of the weight of rebalanced AuC. Without it: gray 50.00, good 66.00."
+    assert note == "30.jpg alone has 17% of the weight of rebalanced AuC. Without it: gray 50.00, good 66.00."
 
 
 @pytest.mark.parametrize("weights", [[1.0] * 40, [0.0] * 40, [1.0, 9.0]])
@@ -32,9 +32,9 @@ def test_even_weights_none_and_a_handful_of_photos_are_not_worth_a_word(weights:
 def test_few_small_and_doubled_photos_are_said() -> None:
     assert notes_on_photos(40, 0) == notes_on_copies(0) == []
     assert notes_on_photos(0, 0) == ["No photo has true colors to compare with: there are no metrics."]
-    assert notes_on_photos(9, 1) == ["1 photo is smaller than the square that is measured, and was enlarged."]
+    assert notes_on_photos(9, 1) == ["1 photo is smaller than the measured square, and was enlarged."]
     assert notes_on_photos(10, 2) == [
-        "With 10 photos the intervals come out too narrow: take 30 or more.",
-        "2 photos are smaller than the square that is measured, and were enlarged.",
+        "With 10 photos the intervals are too narrow: use 30 or more.",
+        "2 photos are smaller than the measured square, and were enlarged.",
     ]
     assert notes_on_copies(1) == ["1 photo is a copy of another, pixel by pixel, and counted once."]

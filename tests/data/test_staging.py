@@ -81,7 +81,7 @@ def test_a_run_that_is_interrupted_while_it_takes_its_lock_leaves_nothing(
 def test_a_crash_between_the_two_renames_is_put_right(tmp_path: Path) -> None:
     write_set(tmp_path / "data", "old")
     (tmp_path / "data").rename(tmp_path / ".data.replaced")
-    with pytest.raises(UsageError, match="a whole set is there already"):
+    with pytest.raises(UsageError, match="a set already exists there"):
         write_set(tmp_path / "data", "new")
     assert (tmp_path / "data" / "set.json").read_text() == "old"
     write_set(tmp_path / "data", "new", overwrite=True)
@@ -100,7 +100,7 @@ def test_two_runs_never_fill_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize(
     ("files", "found"),
-    [(["holiday.jpg"], "no set, and not empty"), (["set.json", "train-00000.tar", "notes.txt"], "notes.txt")],
+    [(["holiday.jpg"], "neither a set nor empty"), (["set.json", "train-00000.tar", "notes.txt"], "notes.txt")],
 )
 def test_a_folder_with_files_of_somebody_elses_is_never_replaced(
     files: list[str], found: str, overwrite: bool, tmp_path: Path

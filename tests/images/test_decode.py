@@ -67,13 +67,13 @@ def test_a_missing_file_and_a_link_to_nothing_are_told_apart(tmp_path: Path) -> 
         (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
     except OSError:
         pytest.skip("no links here")
-    assert reason(tmp_path / "b.jpg") == "a link to nothing"
+    assert reason(tmp_path / "b.jpg") == "a broken link"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no fifos there")
 def test_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
-    assert "no regular file" in reason(tmp_path / "a.jpg")
+    assert "not a regular file" in reason(tmp_path / "a.jpg")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
@@ -164,7 +164,7 @@ def test_each_page_of_a_deep_tiff_is_read_by_its_number(tmp_path: Path) -> None:
 def test_an_animation_is_one_photo(tmp_path: Path, suffix: str) -> None:
     path = pages(tmp_path / f"a{suffix}")
     assert count_pages(path) == 1
-    assert "more than one picture" in read(path).warnings[0]
+    assert "several pictures" in read(path).warnings[0]
     assert "all pages" not in read(path).warnings[0]
 
 

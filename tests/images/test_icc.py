@@ -164,7 +164,7 @@ def test_a_useless_profile_is_left_aside_with_a_word(tmp_path: Path, mode: str, 
     photo = read(saved(tmp_path / "a.png", Image.fromarray(RAMP).convert(mode), icc_profile=profile))
     assert np.abs(lightness_of(photo) - lab_lightness(RAMP / 255)).max() < 1e-3
     assert word in photo.warnings[0]
-    assert "taken for sRGB" in photo.warnings[0]
+    assert "sRGB is assumed" in photo.warnings[0]
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])

@@ -162,14 +162,14 @@ def test_float_values_that_are_no_numbers_are_black_or_white(tmp_path: Path) -> 
     photo = read(saved(tmp_path / "a.tif", Image.fromarray(values)))
     assert lightness_of(photo)[0, :5].tolist() == [0.0, 100.0, 0.0, 0.0, 100.0]
     assert 0 < lightness_of(photo)[0, 5] < 100
-    assert photo.warnings == ("values that are no numbers, read as 0", "float values, read with 1 as white")
+    assert photo.warnings == ("values that are not numbers, read as 0", "float values, read with 1 as white")
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3)], ids=["gray", "RGB"])
 def test_a_picture_without_any_number_comes_with_a_word(tmp_path: Path, shape: tuple[int, ...]) -> None:
     photometric = "rgb" if len(shape) == 3 else "minisblack"
     tifffile.imwrite(tmp_path / "a.tif", np.full(shape, np.nan, np.float32), photometric=photometric)
-    assert read(tmp_path / "a.tif").warnings[0] == "values that are no numbers, read as 0"
+    assert read(tmp_path / "a.tif").warnings[0] == "values that are not numbers, read as 0"
 
 
 @pytest.mark.parametrize("white", [65535, 2**30])
@@ -278,7 +278,7 @@ def test_a_tiff_of_many_channels_is_no_photo(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif", np.zeros((4, 5, 9), np.uint16), photometric="minisblack", planarconfig="contig"
     )
-    with pytest.raises(PhotoError, match="a kind that is not read"):
+    with pytest.raises(PhotoError, match="an unsupported kind"):
         read(tmp_path / "a.tif")
 
 
@@ -363,10 +363,10 @@ def test_of_several_pictures_the_first_is_taken_with_a_word(tmp_path: Path) -> N
     for name in ("a.tif", "a.png", "a.webp"):
         photo = read(saved(tmp_path / name, first, save_all=True, append_images=[second]))
         assert lightness_of(photo).max() < 1
-        assert photo.warnings[0].startswith("more than one picture inside; the first was taken")
+        assert photo.warnings[0].startswith("several pictures inside; only the first was used")
 
 
 def test_a_name_that_says_another_format_is_told(tmp_path: Path) -> None:
     photo = read(saved(tmp_path / "a.jpg", Image.fromarray(RAMP), format="PNG"))
     assert photo.format == "PNG"
-    assert photo.warnings == ("a PNG picture in spite of its name",)
+    assert photo.warnings == ("a PNG picture, despite its name",)

@@ -126,7 +126,7 @@ def test_the_cache_is_where_the_variable_says(tmp_path, cache, monkeypatch):
 @pytest.mark.parametrize("name", ["finetuned", "gan"])
 def test_a_remembered_run_can_be_named(name, small_file, small_network):
     assert name not in available_models()
-    with pytest.raises(WeightsError, match=r"no file .*\. A finished training run puts it there"):
+    with pytest.raises(WeightsError, match=r"no file .*\. Finish a training run, which puts it there"):
         load_model(name, CPU)
     install_model(name, small_file)
     assert name in available_models()
@@ -142,7 +142,7 @@ def test_a_newer_run_replaces_the_remembered_one(tmp_path, small_file, small_net
 
 def test_a_missing_bundled_file_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_ASSETS", tmp_path)
-    with pytest.raises(WeightsError, match=r"weights of compact: no file .* install colorgan again"):
+    with pytest.raises(WeightsError, match=r"weights of compact: no file .* Install colorgan again"):
         load_model("compact", CPU)
 
 
@@ -155,7 +155,7 @@ def test_a_misspelt_name_is_wrong_usage_and_names_the_likely_one():
 def test_a_name_like_no_other_gets_the_list_of_names():
     with pytest.raises(UsageError) as caught:
         load_model("zzzz", CPU)
-    assert caught.value.advice.startswith("Names are compact, compact-gan, eccv16, siggraph17, finetuned, gan;")
+    assert caught.value.advice.startswith("Give compact, compact-gan, eccv16, siggraph17, finetuned, gan, or")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 5000, "\0", "no/such/folder"])
@@ -165,7 +165,7 @@ def test_odd_names_are_wrong_usage_too(name):
 
 
 def test_an_unknown_network_is_wrong_usage():
-    with pytest.raises(UsageError, match=r"'resnet'\. Known are eccv16, siggraph17, liteunet"):
+    with pytest.raises(UsageError, match=r"'resnet'\. Choose eccv16, siggraph17, liteunet"):
         build_network("resnet", {})
 
 
@@ -238,11 +238,11 @@ def test_a_published_encoder_comes_with_what_is_to_be_said_of_it(tmp_path, name)
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ({"model_out.weight": torch.zeros(2, 313, 1, 1)}, "other tensors than lite0, lite1, lite2 have"),
-        (standin_lite() | {"_blocks.2._bn2.running_var": torch.full((24,), torch.inf)}, "no numbers"),
-        (standin_lite() | {"_blocks.2._bn2.running_var": torch.zeros(25)}, "other tensors"),
-        (standin_lite() | {"epoch": 3}, "no table of tensors"),
-        ({"weights": Hostile()}, "no file of plain tensors"),
+        ({"model_out.weight": torch.zeros(2, 313, 1, 1)}, "its tensors are not those of lite0, lite1, lite2"),
+        (standin_lite() | {"_blocks.2._bn2.running_var": torch.full((24,), torch.inf)}, "NaN or infinity"),
+        (standin_lite() | {"_blocks.2._bn2.running_var": torch.zeros(25)}, "are not those of"),
+        (standin_lite() | {"epoch": 3}, "not a dict of tensors"),
+        ({"weights": Hostile()}, "not a torch.save file of plain tensors"),
         (None, "no such file"),
     ],
 )

@@ -211,7 +211,7 @@ def test_when_every_checkpoint_is_damaged_that_is_an_error_and_not_a_fresh_start
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, stage(), Position(epoch=1, validated=True), {})
     other = FinetuneStage(small_liteunet(channels=[8, 6, 10]), l1, OptimizerOptions(ema=0.9))
-    with pytest.raises(CheckpointError, match="this very network"):
+    with pytest.raises(CheckpointError, match="the same network"):
         load_checkpoint(tmp_path, other, never)
 
 

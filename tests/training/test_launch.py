@@ -59,7 +59,7 @@ def run(task: TrainingTask, data: Path, options: RunOptions, folder: str = "run"
         ({"size": 20, "size_min": 16}, 2, "`size` of at least 24"),
         ({"size_min": 16}, 2, "`size_min` of at least 24"),
         ({"start_discriminator": "small.safetensors"}, 4, "discriminator"),
-        ({"lambda_perceptual": 10.0}, 4, "at a weight of 0"),
+        ({"lambda_perceptual": 10.0}, 4, "lambda_perceptual=0"),
         ({"lambda_perceptual": 10.0, "vgg_weights": "small.safetensors"}, 4, "small.safetensors"),
     ],
 )
@@ -196,9 +196,9 @@ def test_without_a_better_epoch_the_run_ends_early_where_asked_to(place: Path, s
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"epochs": 1}, "The run ended after epoch 1, the last that was asked for."),
-        ({"epochs": 9, "patience": 1, "lr": 1e-30, "ema": 0.9}, "The run ended after epoch 2: none was better"),
-        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its time of 0.0001 min was over."),
+        ({"epochs": 1}, "The run ended after epoch 1, as requested."),
+        ({"epochs": 9, "patience": 1, "lr": 1e-30, "ema": 0.9}, "The run ended after epoch 2: no improvement"),
+        ({"max_minutes": 1e-4, "epochs": 0}, "The run ended in epoch 1: its time limit of 0.0001 min was reached."),
     ],
 )
 def test_why_a_run_ended_is_told_and_stands_in_its_report(
@@ -345,7 +345,7 @@ def test_a_network_without_a_place_for_hints_gets_no_branch_of_them(
     monkeypatch.setitem(NETWORKS, "plain", Plain)
     save_model(place / "plain.safetensors", Plain(), model_info)
     given = {"start": "plain.safetensors", "hint_branch": True}
-    with pytest.raises(UsageError, match="a network with a place for hints"):
+    with pytest.raises(UsageError, match="a network that can take hints"):
         run(FINETUNE, set_folder, FinetuneOptions(**SMALL | given))
     assert not (place / "run").exists()
 

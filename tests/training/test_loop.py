@@ -171,7 +171,7 @@ def test_a_stopped_run_goes_on_to_the_same_networks_and_the_same_log(
     options = replace(OPTIONS, **changes)
     ended, begun = make(), make()
     straight = loop(ended, photo_set, tmp_path / "straight", options).run()
-    with pytest.raises(Interrupted, match="goes on with the run") as stopped:
+    with pytest.raises(Interrupted, match="to continue the run") as stopped:
         loop(make(stop_at=stop_at), photo_set, tmp_path / "stopped", options).run()
     assert stopped.value.exit_code == 130
     resumed = loop(begun, photo_set, tmp_path / "stopped", options).run()

@@ -66,7 +66,7 @@ def test_overwriting_removes_a_run_and_nothing_that_is_none(run: Path, tmp_path:
     assert [path.name for path in run.iterdir()] == ["notes.txt"]
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("dear")
-    with pytest.raises(UsageError, match="other things"):
+    with pytest.raises(UsageError, match="other files"):
         open_run(tmp_path / "letters", "finetune", OPTIONS, "set-1", overwrite=True)
     assert (tmp_path / "letters" / "dear.txt").exists()
 
@@ -75,7 +75,7 @@ def test_a_folder_is_held_by_one_training_and_stays_so_while_it_is_emptied(run: 
     with hold_run(run, pytest.fail):
         assert not open_run(run, "finetune", OPTIONS | {"lr": 0.2}, "set-1", overwrite=True)
         assert [path.name for path in run.iterdir()] == ["lock"]
-        with pytest.raises(UsageError, match="another is at work"), hold_run(run, pytest.fail):
+        with pytest.raises(UsageError, match="another is using it"), hold_run(run, pytest.fail):
             pytest.fail("two hold it")
         describe_run(run, "finetune", OPTIONS, "set-1", "cpu", MODEL)
     assert [path.name for path in run.iterdir()] == ["run.json"]
@@ -87,7 +87,7 @@ def test_a_folder_that_was_held_for_nothing_is_gone_and_a_file_is_no_folder(tmp_
     assert not (tmp_path / "runs").exists()
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(UsageError, match="a file in its place"), hold_run(place, pytest.fail):
+        with pytest.raises(UsageError, match="it is a file"), hold_run(place, pytest.fail):
             pytest.fail("it was held")
 
 

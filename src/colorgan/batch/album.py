@@ -74,8 +74,8 @@ class Album:
         with ExitStack() as held:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                expected, advice = f"the album in {self.output} for this command", "Wait for it, or end it."
-                held.enter_context(locked_alone(self.folder / "lock", expected, "another is at work on it", advice))
+                expected, advice = f"the album in {self.output} for this command", "Wait for it, or stop it."
+                held.enter_context(locked_alone(self.folder / "lock", expected, "another command is using it", advice))
             except OSError as error:
                 raise OutputError.of(str(self.folder), error, _ELSEWHERE, parameter="output") from error
             yield

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from colorgan.batch.worker import PhotoWorker
 
 _MAX_HELD_S = 1.0  # how long photos wait for others to be journaled together with them
-_IN_THE_WAY = "at {}, {} stands that was not made by colorgan; overwriting replaces it"
-_CHANGED = "{} was changed since it was written, and is left alone; overwriting makes it anew"
+_IN_THE_WAY = "{} is {} that was not made by colorgan; overwriting replaces it"
+_CHANGED = "{} was changed after it was written, and is kept; overwriting replaces it"
 
 
 @dataclass(eq=False)
@@ -142,7 +142,7 @@ def _kind(path: str) -> str:
     """Name the kind of an existing path for a message."""
     if os.path.isdir(path):
         return "a folder"
-    return "a link to nothing" if os.path.islink(path) and not os.path.exists(path) else "a file"
+    return "a broken link" if os.path.islink(path) and not os.path.exists(path) else "a file"
 
 
 def color_all(

@@ -201,8 +201,8 @@ def check_index(output: Path) -> None:
     except OSError:  # it is a folder, or may not be read
         is_own = False
     if not is_own:
-        advice = "Move it away, name another output folder, or overwrite it."
-        raise UsageError(f"no other page at {index}", "one that colorgan did not make", advice, parameter="overwrite")
+        advice = "Move it, name another output folder, or overwrite it."
+        raise UsageError(f"no page of another program at {index}", "one is there", advice, parameter="overwrite")
 
 
 def command_of(job: Job, options: ColorizeOptions, model: str) -> str:

@@ -12,7 +12,7 @@ from colorgan.errors import Interrupted
 if TYPE_CHECKING:
     from colorgan.colorize.colorizer import Colorizer
 
-RESUME_ADVICE = "Every result so far is whole; the same command again goes on with the rest."
+RESUME_ADVICE = "All results so far are complete; run the same command again to continue."
 _LOOK_UP_S = 0.1
 
 

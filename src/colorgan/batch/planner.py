@@ -89,14 +89,14 @@ def count_photos(inputs: Sequence[Path], output: Path | None) -> Iterator[int]:
 def _file_job(inputs: Sequence[Path], rules: OutputRules) -> Job:
     output = rules.output or Path()
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
-        raise UsageError("one photo for one output file", f"{output} and several photos", "Name a folder as output.")
+        raise UsageError("one photo for one output file", f"several photos for {output}", "Name a folder as output.")
     source = inputs[0]
     if _place(source) == _place(output) or (
         os.path.exists(output) and os.path.exists(source) and output.samefile(source)
     ):
-        raise UsageError("an output beside its input", f"{output} is the input itself", "Name another file as output.")
+        raise UsageError("a new output file", f"{output} is the input itself", "Name another file as output.")
     if (suffix := written_suffix(output.suffix)) != output.suffix:
-        raise UsageError("an output that can be written", f"{output.suffix} is only read", f"Name it {suffix}.")
+        raise UsageError("an output that can be written", f"{output.suffix} can only be read", f"Name it {suffix}.")
     hints = hints_beside(str(source)) if rules.hints is None else rules.hints
     problem = _other_kind(str(source), source.suffix)
     return Job(str(source), _identity(source), str(output.parent), output.name, hints=hints, problem=problem)
@@ -114,7 +114,7 @@ def _other_kind(source: str, suffix: str) -> str:
         except OSError:  # reported when the file is decoded
             return ""
     advice = advice_for(kind)
-    return f"{kind}, and no photo that is read here{advice and f'; {advice}'}" if kind else ""
+    return f"{kind}, not a supported photo{advice and f'; {advice}'}" if kind else ""
 
 
 def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
@@ -123,9 +123,9 @@ def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
     place = os.path.realpath(output)
     for path in inputs:
         if os.path.realpath(path if os.path.isdir(path) else path.parent) == place:
-            advice = "Name another folder, or none: the results then go beside the photos as NAME-color."
-            found = "it is an input itself" if os.path.isdir(path) else f"{path.name} lies in it"
-            raise UsageError(f"an output folder apart from the inputs, not {output}", found, advice)
+            advice = "Name another folder, or leave `output` out to write NAME-color beside each photo."
+            found = "it is an input itself" if os.path.isdir(path) else f"{path.name} is in it"
+            raise UsageError(f"an output folder that is not an input, not {output}", found, advice)
 
 
 def _unknown_suffix(output: Path) -> UsageError:
@@ -261,7 +261,7 @@ class _Planner:
         folder = self._target_folder(os.path.dirname(path), os.path.join("", *parts))
         identity = "/".join([*parts, os.path.basename(path)])
         if self._output_place is not None and _is_below(place, self._output_place):
-            yield Job(path, identity, folder.path, os.path.basename(path), problem="it lies in the output folder")
+            yield Job(path, identity, folder.path, os.path.basename(path), problem="it is in the output folder")
         else:
             yield from self._photo(path, identity, folder)
 
@@ -272,7 +272,7 @@ class _Planner:
         if self._target is None or path != self._target.path:
             place = os.path.realpath(path)
             among = any(_is_below(place, folder) for folder in self._inner)
-            problem = f"its result would stand among the inputs, in {path}; name another output folder" if among else ""
+            problem = f"its result would be among the inputs, in {path}; name another output folder" if among else ""
             self._target = _TargetFolder(path, collision_key(os.path.join(place, "")), problem)
         return self._target
 
@@ -312,7 +312,7 @@ class _Planner:
             number += 1
             name = f"{stem}-{number}{suffix}"
         self._numbers[first] = number
-        note = f"named {name}, since another photo has the place of {job.name}"
+        note = f"named {name}, since another photo's result is {job.name}"
         return replace(job, name=name, note=note)
 
     def _reserve(self, folder: _TargetFolder, name: str) -> bool:

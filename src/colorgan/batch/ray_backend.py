@@ -145,7 +145,7 @@ class RayCrew:
                     raise error
                 return
         if len(jobs) == 1:
-            words = f"{_ATTEMPTS} processes died of it, of a lack of memory or a fault in a decoder"
+            words = f"{_ATTEMPTS} processes crashed on it: out of memory, or a fault in a decoder"
             put(0, jobs[0].outcome(PhotoStatus.failed, (words,)))
             return
         for position, job in enumerate(jobs):  # alone: one of them may have caused it
@@ -183,9 +183,9 @@ class RayCrew:
                 continue
             if actor in self._actors:
                 return actor
-        found = self._failure or f"the cluster has had no room for one in {_START_TIMEOUT_S:.0f} seconds"
-        advice = "See that colorgan is installed on its machines in this version, and what else runs there."
-        raise DeviceError("actors of Ray that color photos", found, advice, parameter="ray")
+        found = self._failure or f"the cluster started none in {_START_TIMEOUT_S:.0f} seconds"
+        advice = "Check that its machines have this version of colorgan, and what else runs there."
+        raise DeviceError("Ray actors that color photos", found, advice, parameter="ray")
 
     def close(self) -> None:
         """End the actors."""

@@ -69,7 +69,7 @@ def _join(ray: Any, address: str) -> None:
             ray.init(address="local", include_dashboard=False, object_store_memory=_MEMORY_BYTES, **quiet)
     except Exception as error:
         found = last_line_of(error)
-        advice = "Check the address, and that Ray there has this machine's version; or `auto` to start one here."
+        advice = "Check the address, and that Ray has the same version there; or give `auto` to start one here."
         raise DeviceError(f"a Ray cluster at {where or 'this machine'}", found, advice, parameter="ray") from error
 
 

@@ -160,8 +160,8 @@ class _Run:
     def _log_shard(self) -> None:
         """Log that this process skips photos: the environment variable may be stale or meant for something else."""
         part, variable = f"{self._shard.number}/{self._shard.count}", self._shard.variable
-        why = f"since the environment has {variable}" if variable else "as asked for"
-        self._callbacks.on_log("sharing", f"Shard {part} of the photos alone, {why}.", shard=part, variable=variable)
+        why = f"since {variable} is set" if variable else "as requested"
+        self._callbacks.on_log("sharing", f"Coloring shard {part} only, {why}.", shard=part, variable=variable)
 
     def _settings(self) -> bytes:
         """Return the digest of options, model, precision and reference under which results are journaled."""
@@ -189,8 +189,8 @@ class _Run:
             later = [job for job in photos if stable_hash(job.identity) not in album.numbers]
             if later:
                 self._callbacks.on_warning(
-                    f"Photos that came after the album's palette was made, and take it as it is: {len(later)}. "
-                    "Overwriting colors all of the album anew."
+                    f"Photos added after the album's palette was made, which use it unchanged: {len(later)}. "
+                    "Overwriting recolors the whole album."
                 )
         elif self._batch.dry_run or not self._first_pass(album, photos):
             return settings
@@ -201,7 +201,7 @@ class _Run:
         """Run the network on all photos, and return whether a palette could be made from its predictions."""
         from colorgan.batch.worker import PredictionKeeper
 
-        self._callbacks.on_log("looking", f"Looking at {len(photos)} photos for one palette ...")
+        self._callbacks.on_log("looking", f"Computing one palette from {len(photos)} photos ...")
         states = [(job, file_state(job.source)) for job in photos]
         worker = self._worker(PredictionKeeper, album)
         with Workers(worker.threads, worker) as started:
@@ -244,11 +244,11 @@ class _Run:
         from colorgan.batch.ray_backend import ray_crew
         from colorgan.models.registry import model_path
 
-        self._callbacks.on_log("loading", f"Starting actors of Ray with {self._model} ...", model=self._model)
+        self._callbacks.on_log("loading", f"Starting Ray actors with {self._model} ...", model=self._model)
         notify, check = self._callbacks.on_warning, self._check
         weights = model_path(self._model)
         with ray_crew(self._ray, self._options, self._batch, weights, notify=notify, check=check) as self._crew:
-            self._callbacks.on_log("computing", f"Computing on {self._crew.count} actors of Ray.", device="ray")
+            self._callbacks.on_log("computing", f"Computing on {self._crew.count} Ray actors.", device="ray")
             yield self._crew
 
     def _group_size(self) -> int:

@@ -80,10 +80,10 @@ def plan_run(
     """
     check_is_alone()
     if ray:
-        advice = "Leave one of the two out."
-        _refuse("`{}` without a Ray cluster", "one is named", advice, page=batch.page, album=batch.album)
+        advice = "Leave out one of the two."
+        _refuse("`{}` without a Ray cluster", "one is given", advice, page=batch.page, album=batch.album)
     if options.like and not os.path.isfile(options.like):
-        found = "it is no file" if os.path.exists(options.like) else why_missing(options.like)
+        found = "it is not a file" if os.path.exists(options.like) else why_missing(options.like)
         raise UsageError(f"a reference in color at {options.like}", found, "Check the name.", parameter="like")
     first: list[str] = []
     if listed is not None:
@@ -93,7 +93,7 @@ def plan_run(
     passed_over = PassedOver()
     if any(is_address(each) for each in (*inputs, *first, *filter(None, [output]))):
         _refuse(
-            "photos and results on disks for this",
+            "photos and results on disks for `{}`",
             "an address",
             "Leave it out, or name folders.",
             all_pages=batch.all_pages,
@@ -141,7 +141,7 @@ def _refuse(expected: str, found: str, advice: str, **wanted: bool) -> None:
 def _check_folder(output: Path | None, is_file: bool, batch: BatchOptions) -> None:
     """Raise UsageError for a page or album without a folder, a page over a foreign one, or a shard of an album."""
     if batch.album and Shard.resolve(batch.shard).count > 1:
-        advice = "Color it in one process; the others could not know its palette."
+        advice = "Color it in one process: processes cannot share its palette."
         raise UsageError("an album in one process", "a shard of it", advice, parameter="shard")
     if output is None or is_file:
         found, advice = "one photo's file" if is_file else "results beside their photos", "Name a folder as `output`."
@@ -168,7 +168,7 @@ def _at_least_one(jobs: Iterator[Job], inputs: Sequence[str]) -> Iterator[Job]:
     if first is None:
         named = ", ".join(printable(shown_address(path)) for path in inputs[:3])
         found = f"none in {named or 'the list'}" + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
-        advice = f"Photos are told by their suffix: {' '.join(PHOTO_SUFFIXES)}."
+        advice = f"Photos are recognized by suffix: {' '.join(PHOTO_SUFFIXES)}."
         raise UsageError("photos to color", found, advice, parameter="inputs")
     return itertools.chain([first], jobs)
 

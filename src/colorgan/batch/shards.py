@@ -59,8 +59,8 @@ class Shard:
         if number:
             return cls(int(number), count)
         if _KUBERNETES not in variables:
-            found = f"{text} alone, and no {_KUBERNETES}, as an indexed job of Kubernetes has it"
-            raise UsageError("the number of a shard", found, f"Give it: 1{text}.", parameter="shard")
+            found = f"{text}, and {_KUBERNETES} is not set, as in an indexed Kubernetes job"
+            raise UsageError("the number of a shard", found, f"Give it, as in 1{text}.", parameter="shard")
         index = _number(variables, _KUBERNETES)
         return cls(index + 1, count, f"{_KUBERNETES}={index}")
 
@@ -72,10 +72,8 @@ class Shard:
         last = int(variables.get("SLURM_ARRAY_TASK_MAX", first + count - 1))
         if last - first + 1 != count or not first <= number <= last:
             found = f"{count} tasks from {first} to {last}, of which this is {number}"
-            advice = (
-                "Start the array without gaps, as 1-16; or say which part this is: `shard=3/16`, `shard=1/1` for all."
-            )
-            raise UsageError("an array of Slurm without gaps", found, advice, parameter="shard")
+            advice = "Start the array without gaps, as 1-16; or give `shard=3/16`, or `shard=1/1` for all photos."
+            raise UsageError("a Slurm array without gaps", found, advice, parameter="shard")
         return cls(number - first + 1, count, f"{_SLURM}={number}")
 
     def has(self, identity: str) -> bool:
@@ -86,8 +84,8 @@ class Shard:
 def _number(variables: Mapping[str, str], name: str) -> int:
     text = variables.get(name, "")
     if not text.isdecimal():
-        found = f"{name}={text}" if text else f"no {name}"
-        advice = "Say which part this is: `shard=3/16`, or `shard=1/1` for all."
+        found = f"{name}={text}" if text else f"{name} is not set"
+        advice = "Give `shard=3/16`, or `shard=1/1` for all photos."
         raise UsageError("a job array's variables", found, advice, parameter="shard")
     return int(text)
 
@@ -100,9 +98,9 @@ def check_is_alone(variables: Mapping[str, str] = os.environ) -> None:
     """
     launched = {name: variables[name] for name in ("RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID") if name in variables}
     if "TORCHELASTIC_RUN_ID" in launched or ("RANK" in launched and launched.get("WORLD_SIZE", "1") != "1"):
-        found = f"a launcher's variables ({' '.join(f'{name}={value}' for name, value in launched.items())})"
+        found = f"its variables are set ({' '.join(f'{name}={value}' for name, value in launched.items())})"
         advice = (
-            "Photos need no training's launcher: start it alone, with `shard=3/16`, in a job array, or by Ray; "
-            "unset these variables where they are left over."
+            "Start it on its own, with `shard=3/16`, in a job array, or by Ray; "
+            "unset these variables if they are left over."
         )
-        raise UsageError("colorize as a process of its own", found, advice)
+        raise UsageError("colorize without a launcher such as torchrun", found, advice)

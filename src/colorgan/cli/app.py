@@ -148,7 +148,7 @@ def _check_folder() -> None:
         os.getcwd()  # noqa: PTH109 (Path.cwd calls it)
     except FileNotFoundError as error:
         found = "the current folder was removed"
-        raise OutputError("a folder to work in", found, "Go to another one: cd PATH.") from error
+        raise OutputError("a folder to work in", found, "Change to another one: cd PATH.") from error
 
 
 def _run(results: Results) -> int:

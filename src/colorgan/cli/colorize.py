@@ -141,7 +141,7 @@ def _colorize(request: Request, watch: SignalWatch) -> int:
         raise
     reporter.summary(summary, request.where, summary.exit_code)
     if console.is_terminal and summary.counts.get(PhotoStatus.written) and request.may_have_page:
-        console.note("To look at them before and after, in a browser, add --page.")
+        console.note("To compare before and after in a browser, add --page.")
     return summary.exit_code
 
 

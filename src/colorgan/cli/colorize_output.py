@@ -64,24 +64,22 @@ class PlainReporter:
         counts, column = summary.counts, 2 if summary.dry_run else 1
         listed = [status for status in PhotoStatus if counts.get(status) or status not in _HIDDEN_IF_ZERO]
         sums = ", ".join(f"{counts.get(status, 0)} {_WORDS[status][column]}" for status in listed)
-        self.console.result(f"{sums}. {'They would be in' if summary.dry_run else 'Results'}: {where}")
+        self.console.result(f"{sums}. {'Results would go to' if summary.dry_run else 'Results'}: {where}")
         if counts.get(PhotoStatus.skipped):
-            self.console.note("Skipped were those done before with these settings; --overwrite does them again.")
+            self.console.note("Skipped photos were done before with these settings; --overwrite redoes them.")
         if summary.dry_run and counts.get(PhotoStatus.written):
-            self.console.note("Of what is to do, sizes and first bytes were looked at; nothing was decoded.")
+            self.console.note("This dry run checked sizes and first bytes only; nothing was decoded.")
         if counts.get(PhotoStatus.own):
-            self.console.note("Colorgan's own results are colored again only where they are named themselves.")
+            self.console.note("Colorgan's own results are recolored only if you name the files themselves.")
         if summary.had_color:
-            self.console.note(f"In color already, and colored anew: {summary.had_color}; --skip-color leaves such out.")
+            self.console.note(f"Already in color, and recolored: {summary.had_color}; --skip-color skips these.")
         if summary.left_out_folders:
             left_out = summary.left_out_folders
-            self.console.note(
-                f"Folders that are searched only when named (hidden, housekeeping, pictures of reports): {left_out}."
-            )
+            self.console.note(f"Folders searched only if named (hidden, system, pictures of reports): {left_out}.")
         if summary.other_files:
-            self.console.note(f"Files of other kinds, left out: {_by_suffix(summary.other_files)}.")
+            self.console.note(f"Files of other types, ignored: {_by_suffix(summary.other_files)}.")
         if summary.page:
-            self.console.note(f"The page to look at: {printable(summary.page)}")
+            self.console.note(f"Page: {printable(summary.page)}")
 
 
 @dataclass(frozen=True)

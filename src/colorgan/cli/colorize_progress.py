@@ -86,7 +86,7 @@ class ReportingCallbacks(CommandCallbacks):
 
         own = [name for name in available_models() if name in _OWN_MODELS]
         if own:
-            self.console.note(f"A model of your own is at hand: --model {own[-1]}")
+            self.console.note(f"You have trained your own model: --model {own[-1]}")
 
     def on_photo(self, outcome: PhotoOutcome) -> None:
         """Count and report the outcome, and advance the bar."""

@@ -75,11 +75,11 @@ def compare(
 
 def _serve(console: Console, inputs: list[Path] | None, options: CompareOptions, port: int | None) -> NoReturn:
     if inputs:
-        raise UsageError("--app without photos", f"{inputs[0]}", "Give photos to the app in the browser.")
+        raise UsageError("--app without photos", f"{inputs[0]}", "Leave them out, and choose photos in the browser.")
     check_app()
     _check_models(console, options)
     app_options = AppOptions(options.models, options.device, options.size)
-    console.note("Starting the app; Ctrl-C ends it.")
+    console.note("Starting the app; Ctrl-C stops it.")
     # A second Ctrl-C must not exit at once: the server has to be ended first.
     with SignalWatch() as watch:
         serve(app_options, port, lambda address: console.result(f"App: {address}"), CommandCallbacks(console, watch))

@@ -125,7 +125,7 @@ class DownloadBar:
         """Update the bar of a download, or start one if `name` is new; the total is None if unknown."""
         if self._bar is None or name != self._name:
             self.close()
-            self._console.note(f"Fetching {name}, once for all ...")
+            self._console.note(f"Downloading {name}, only once ...")
             columns = (
                 "{task.description}",
                 BarColumn(),

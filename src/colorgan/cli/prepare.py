@@ -47,6 +47,6 @@ def prepare(
     for reason, count in report.left_out.items():
         console.result(f"left out, {reason}: {count}")
     if report.ignored:
-        console.result(f"no photos, and so not counted: {report.ignored} other files, links or devices")
-    console.note(f"The set is in {output}; its manifest.jsonl says what became of each photo.")
+        console.result(f"ignored: {report.ignored} other files, links or devices")
+    console.note(f"The set is in {output}; its manifest.jsonl lists the outcome of each photo.")
     console.note(f"Next: colorgan finetune --data {shlex.quote(str(output))}")

@@ -86,12 +86,12 @@ def _check(request: Request) -> None:
         raise UsageError("one photo for standard output", f"{source} is a folder", "Name a folder as output.")
     if target == STREAM:
         if sys.stdout.isatty():
-            advice = "Send it on: > color.jpg, | another program, or name a file with --output."
-            raise UsageError("standard output that can take a picture", "a terminal", advice)
+            advice = "Redirect it (> color.jpg, | program), or name a file with --output."
+            raise UsageError("a file or pipe for the picture", "a terminal", advice)
     elif target.suffix.lower() not in PHOTO_SUFFIXES:
-        raise UsageError("an output file", f"{target} has no photo's suffix", f"Known are {' '.join(PHOTO_SUFFIXES)}.")
+        raise UsageError("an output file", f"{target} has no photo suffix", f"Use one of {' '.join(PHOTO_SUFFIXES)}.")
     elif os.path.lexists(target) and not request.batch.overwrite:
-        raise UsageError("a new output file", f"{target} stands there already", "--overwrite replaces it.")
+        raise UsageError("a new output file", f"{target} already exists", "Give --overwrite to replace it.")
 
 
 def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
@@ -129,5 +129,5 @@ def colorize_stream(request: Request, callbacks: CommandCallbacks) -> int:
 def _standard_input() -> BinaryIO:
     data = sys.stdin.buffer.read()
     if not data:
-        raise UsageError("a photo from standard input", "nothing came", "See what the program before the pipe says.")
+        raise UsageError("a photo from standard input", "it was empty", "Check the program before the pipe.")
     return io.BytesIO(data)

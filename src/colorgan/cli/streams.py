@@ -75,7 +75,7 @@ class Stream:
             number = received()
             if number is not None and waited_s >= _TIMEOUT_AFTER_SIGNAL_S:
                 self._has_timed_out = True
-                advice = "Whoever reads what is printed takes nothing; the same command again goes on with the rest."
+                advice = "The reader of standard output has stalled; run the same command again to continue."
                 raise Interrupted(number, advice)
             waited_s = waited_s + _POLL_S if number is not None else 0.0
 
@@ -122,8 +122,8 @@ class ReaderGoneError(OutputError):
     """
 
     def __init__(self) -> None:
-        advice = "Give the command again: it goes on with the rest."
-        super().__init__("to print results", "whoever read them has gone", advice)
+        advice = "Run the same command again to continue."
+        super().__init__("to print results", "their reader has closed the pipe", advice)
 
     def of_work(self) -> OutputError:
         """Return the error for a command that does more than print."""
@@ -171,7 +171,7 @@ class Results(Stream):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._original.fileno())
             if isinstance(error, BrokenPipeError):
                 raise ReaderGoneError from error
-            elsewhere = "send them elsewhere; the same command again goes on with the rest"
+            elsewhere = "send them elsewhere, and run the same command again to continue"
             raise OutputError.of("results to standard output", error, elsewhere) from error
 
 

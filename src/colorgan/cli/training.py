@@ -151,7 +151,7 @@ def _run_with_bar(
     named = whole_address(data.as_posix()) if is_address(data.as_posix()) else str(data)
     console = Console(quiet or not _is_primary())
     console.note(f"Training on the set {shown_address(named)}, with the run folder {run} ...")
-    resume = f"Go on with: colorgan {verb} --resume --data {shlex.quote(shown_address(named))} --run {_quoted(run)}"
+    resume = f"Continue with: colorgan {verb} --resume --data {shlex.quote(shown_address(named))} --run {_quoted(run)}"
     with watch_signals(resume) as watch:
         with watch.exiting_at_once():  # torch takes seconds to load, and nothing is written yet
             from colorgan.training import verbs
@@ -163,7 +163,7 @@ def _run_with_bar(
                 result = getattr(verbs, verb)(data, run, options, overwrite=overwrite, callbacks=bar)
         except Interrupted as error:
             saved = os.path.exists(run / "run.json")
-            advice = f"The run is saved. {resume}" if saved else "Nothing was saved; the same command begins anew."
+            advice = f"The run is saved. {resume}" if saved else "Nothing was saved; repeat the command to start over."
             raise Interrupted(error.exit_code - 128, advice) from error
     if _is_primary():
         _print_result(console, run, options.start, result)
@@ -174,7 +174,7 @@ def _print_result(console: Console, run: Path, start: str, result: TrainingResul
     console.note(f"The run is in {run}, with its report.html{named}.")
     console.result(str(result.weights))
     if result.verdict and result.verdict.outcome == "harmed":
-        console.note(f"Use what it started from: colorgan colorize PHOTOS -o out --model {shlex.quote(start)}")
+        console.note(f"Use the model it started from: colorgan colorize PHOTOS -o out --model {shlex.quote(start)}")
     else:
         console.note(f"Use these weights: colorgan colorize PHOTOS -o out --model {_quoted(result.weights)}")
 

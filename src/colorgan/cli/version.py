@@ -44,4 +44,4 @@ def _place_lines() -> list[str]:
         from colorgan.models.registry import available_models, cache_folder
     except (ImportError, OSError) as error:
         return [f"models: {type(error).__name__}: {str(error)[:200]}"]
-    return [f"cache: {cache_folder()}", f"models at hand: {', '.join(available_models())}"]
+    return [f"cache: {cache_folder()}", f"available models: {', '.join(available_models())}"]

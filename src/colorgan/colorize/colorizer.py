@@ -368,10 +368,10 @@ class Colorizer:
                 if not is_out_of_memory(error):
                     raise
             if device.type != "cpu":
-                self.engine.notify(f"Not enough memory on {device} for the result: going on with it on the CPU.")
+                self.engine.notify(f"Not enough memory on {device} for the result: continuing on the CPU.")
         width, height = photo.size
         found = f"not enough memory for a result of {width} x {height}"
-        raise PhotoError("enough memory", found, "Make the photo smaller, or end other programs.")
+        raise PhotoError("enough memory", found, "Make the photo smaller, or close other programs.")
 
 
 def _rendering(keywords: ColorKeywords, **more: Any) -> ColorizeOptions:

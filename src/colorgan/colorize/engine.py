@@ -124,7 +124,7 @@ class Engine:
             return [_checked(part) for part in zip(*results, strict=True)]
         height, width = L.shape[-2:]
         found = f"not enough memory to compute its colors at {width} x {height}"
-        return [PhotoError("enough memory", found, "Lower the render size, or end other programs.")]
+        return [PhotoError("enough memory", found, "Lower the render size, or close other programs.")]
 
     def _retried_if_not_finite(self, L: Tensor, part: Results, temperature: float, read: Read) -> Results | PhotoError:
         """Return a photo's results, recomputed in float32 if not finite: half precision has a narrow range."""
@@ -149,9 +149,9 @@ class Engine:
         """Record the size that did not fit, and notify how it goes on, if it can."""
         where = self.primary.device
         if len(L) > 1:
-            self.notify(f"Not enough memory on {where} for {len(L)} photos at once: going on with fewer.")
+            self.notify(f"Not enough memory on {where} for {len(L)} photos at once: continuing with fewer.")
         elif self.cpu_fallback:
-            self.notify(f"Not enough memory on {where} for a photo of this size: going on with it on the CPU.")
+            self.notify(f"Not enough memory on {where} for a photo of this size: continuing on the CPU.")
         else:
             return
         self._too_many_px = L.numel()
@@ -164,7 +164,5 @@ def _is_finite(part: Results) -> bool:
 def _checked(part: Results) -> Results | PhotoError:
     if _is_finite(part):
         return part
-    found = "the network made no numbers of it, in float32 either"
-    return PhotoError(
-        "finite colors", found, "Choose another model; where no photo comes out, its weights are damaged."
-    )
+    found = "the network gave no finite colors for it, even in float32"
+    return PhotoError("finite colors", found, "Choose another model; if every photo fails, its weights are damaged.")

@@ -57,7 +57,7 @@ def load_picture(picture: Picture, hints: Sequence[Hint] = ()) -> LoadedPicture:
     """
     for hint in hints:
         if not isinstance(hint, Hint):
-            raise TypeError(f"Hint(x, y, color): that is what a hint is, not {type(hint).__name__}")
+            raise TypeError(f"a hint must be a Hint(x, y, color), not {type(hint).__name__}")
     loaded = _load(picture)
     found = photo_hints(hints, (), loaded.photo.size)
     return replace(loaded, photo=replace(loaded.photo, hints=found)) if found else loaded
@@ -90,7 +90,7 @@ def _file(picture: str | os.PathLike[str] | bytes | BinaryIO) -> Path | BinaryIO
         return Path(picture)
     if hasattr(picture, "read") and hasattr(picture, "seek"):
         return picture
-    raise TypeError(f"{_TAKEN}: that is what is taken, not {type(picture).__name__}")
+    raise TypeError(f"a picture must be {_TAKEN}, not {type(picture).__name__}")
 
 
 def color_image(picture: Picture) -> Image.Image:
@@ -119,12 +119,12 @@ def _of_array(array: NDArray[Any]) -> LoadedPicture:
     is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))
     is_float = np.issubdtype(array.dtype, np.floating)
     if not is_picture or not (is_float or array.dtype in (np.uint8, np.uint16)):
-        raise TypeError(f"{_TAKEN}: that is what is taken, not an array of {array.shape} in {array.dtype}")
+        raise TypeError(f"a picture must be {_TAKEN}, not an array of {array.shape} in {array.dtype}")
     if not array.size:
         raise UsageError("an array with pixels", f"one of {array.shape}", "Give a picture.")
     if is_float and not bool(((array >= 0) & (array <= 1)).all()):
         found = f"values from {array.min()} to {array.max()}"
-        advice = "Divide them by the largest that there can be; none may be negative, or no number."
+        advice = "Divide them by the largest possible value; none may be negative or NaN."
         raise UsageError("floats of 0 to 1", found, advice)
     depth = 8 if array.dtype == np.uint8 else 16
     samples = np.rint(array * _MOST[16]).astype(np.uint16) if is_float else array

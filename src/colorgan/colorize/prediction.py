@@ -88,7 +88,7 @@ class PredictionReader:
     def _check(self, prediction: Prediction) -> None:
         if self.with_regions and not prediction.levels:
             found = f"{self.info.name} is of the network {self.info.network}"
-            raise UsageError("a model that tells regions apart, such as compact", found, "Choose another model.")
+            raise UsageError("a model with regions, such as compact", found, "Choose another model.")
         if prediction.logits is None:
             wanted = {
                 "temperature": self.rendering.temperature is not None,
@@ -97,7 +97,7 @@ class PredictionReader:
                 "variants": self.rendering.variants > 1,
             }
             for name in (name for name, is_wanted in wanted.items() if is_wanted):
-                found = f"{self.info.name} has no bins, and so no {name}"
+                found = f"{self.info.name} has no bins, and thus no {name}"
                 raise UsageError("a model that decodes bins", found, f"Leave {name} out, or choose another model.")
 
 

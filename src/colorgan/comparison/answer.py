@@ -32,7 +32,7 @@ def answer(rows: Sequence[Row], differences: Sequence[Difference], photos: int) 
         return ""
     if photos < FEWEST_TO_JUDGE:
         verb = "is" if photos == 1 else "are"
-        return f"{photos_in_words(photos)} {verb} too few to call a model better: take {FEW_PHOTOS} or more."
+        return f"{photos_in_words(photos)} {verb} too few to call a model better: use {FEW_PHOTOS} or more."
     clauses = _against_gray(models[0].name, differences) if len(models) == 1 else _among(models, wins_of(differences))
     return f"On these {photos_in_words(photos)}: {'; '.join(clauses)}."
 
@@ -84,7 +84,7 @@ def _pair(first: str, second: str, wins: Wins) -> str:
             than = "" if clauses else f" than {other}"
             by = ", ".join(f"{metric.label} by {amount(value, metric)}" for metric, value in ahead.items())
             clauses.append(f"{row} is better{than} in {by}")
-    return f"{'; '.join(clauses)}." if clauses else f"Between {first} and {second} no difference is certain."
+    return f"{'; '.join(clauses)}." if clauses else f"No difference between {first} and {second} is certain."
 
 
 def notes_on_gray(rows: Sequence[Row], differences: Sequence[Difference]) -> list[str]:

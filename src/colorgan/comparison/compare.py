@@ -94,7 +94,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     if taken and not overwrite:
         advice = "Name another output folder, or overwrite what is there."
         expected = f"a folder for the results in {folder}"
-        raise UsageError(expected, f"{', '.join(taken)} in it already", advice, parameter="overwrite")
+        raise UsageError(expected, f"it already contains {', '.join(taken)}", advice, parameter="overwrite")
     with _converting_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -108,7 +108,7 @@ def _staging_folder(folder: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         with _converting_errors(folder):
             expected, advice = f"the folder {folder} for this comparison", "Wait for it, or name another output folder."
-            stack.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice))
+            stack.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is using it", advice))
             staging = Path(stack.enter_context(TemporaryDirectory(prefix=".colorgan-", dir=folder)))
         yield staging
         files = [path.relative_to(staging) for path in staging.rglob("*") if os.path.isfile(path)]

@@ -40,7 +40,7 @@ def difference_in_words(name: str, first: str, second: str, interval: Interval) 
     metric = METRICS[name]
     if not is_significant(interval):
         photos = photos_in_words(interval.photos)
-        return f"no difference in {metric.label} between {first} and {second} can be told from {photos}"
+        return f"no certain difference in {metric.label} between {first} and {second} on {photos}"
     if interval.value < 0:  # the row with more comes first
         first, second = second, first
         interval = Interval(-interval.value, -interval.high, -interval.low, interval.photos)

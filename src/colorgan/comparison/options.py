@@ -9,7 +9,7 @@ from typing import Annotated
 from colorgan.errors import UsageError
 from colorgan.options import DEVICE, OVERWRITE, SEED, Checked, Option
 
-RESTART_ADVICE = "There are no results; the same command starts anew."
+RESTART_ADVICE = "There are no results; run the same command to start over."
 _WHAT = "What is compared"
 
 
@@ -23,7 +23,7 @@ def parse_models(given: Sequence[str]) -> tuple[str, ...]:
     for part in given:
         models += [part] if os.path.exists(part) else [name for piece in part.split(",") if (name := piece.strip())]
     if not models:
-        advice = "Give names or paths with commas between, or leave it out."
+        advice = "Give names or paths separated by commas, or leave it out."
         raise UsageError("`models` to name weights", repr(",".join(given)), advice, parameter="models")
     return tuple(models)
 

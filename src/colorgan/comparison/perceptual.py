@@ -25,7 +25,7 @@ from colorgan.models.download import is_offline
 FEWEST_PHOTOS, FEW_PHOTOS = 50, 2000
 _EXTRACTOR: str | None = None  # None: torch-fidelity's own Inception; tests set a small one
 _MOST_IN_SUBSET = 1000  # KID's subset size, as in its paper
-_ADVICE = "Connect to the network once, or do without FID, KID and LPIPS."
+_ADVICE = "Connect to the internet once, or do without FID, KID and LPIPS."
 
 Lpips = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,8 +37,8 @@ def check_perceptual(photos: int) -> None:
         UsageError: there are too few photos, or the extra is not installed.
     """
     if photos < FEWEST_PHOTOS:
-        found = f"{photos}, and under {FEWEST_PHOTOS} FID, KID and LPIPS say nothing"
-        raise UsageError("photos enough for FID and KID", found, "Give more, or leave it out.")
+        found = f"{photos}; under {FEWEST_PHOTOS}, FID, KID and LPIPS mean nothing"
+        raise UsageError("enough photos for FID and KID", found, "Give more, or leave it out.")
     if any(importlib.util.find_spec(name) is None for name in ("torch_fidelity", "torchmetrics")):
         raise missing_extra("what FID, KID and LPIPS need", "metrics")
 
@@ -46,11 +46,9 @@ def check_perceptual(photos: int) -> None:
 def notes_on_perceptual(photos: int) -> list[str]:
     """Return notes if there are too few photos for these metrics, or for precise ones."""
     if photos < FEWEST_PHOTOS:
-        return [f"FID, KID and LPIPS were refused: {photos} photos have true colors, and {FEWEST_PHOTOS} are needed."]
+        return [f"FID, KID and LPIPS were left out: {photos} photos have true colors; {FEWEST_PHOTOS} are needed."]
     if photos < FEW_PHOTOS:
-        return [
-            f"FID and KID of {photos} photos say little, and nothing beside those of other sets: take {FEW_PHOTOS}."
-        ]
+        return [f"FID and KID of {photos} photos mean little, and do not compare to other sets': use {FEW_PHOTOS}."]
     return []
 
 
@@ -76,7 +74,7 @@ def _check_offline(name: str, file: str) -> None:
     folder = Path(torch.hub.get_dir(), "checkpoints")
     if is_offline() and not os.path.isfile(Path(folder, file)):
         found = f"no {file} in {folder}, and COLORGAN_OFFLINE is set"
-        advice = "Unset it and connect to the network once, or do without FID, KID and LPIPS."
+        advice = "Unset it and connect to the internet once, or do without FID, KID and LPIPS."
         raise WeightsError(f"the {name} network", found, advice)
 
 

@@ -81,12 +81,12 @@ def read_previous(path: Path) -> PreviousResults:
         protocol = Protocol(**{_CURRENT_KEYS.get(key, key): value for key, value in found["protocol"].items()})
         photos = [PhotoName(**photo) for photo in found["photos"]]
         if protocol.photo_set != photo_set(photos):
-            raise ValueError("its photos are not those of its protocol")
+            raise ValueError("its photos do not match its protocol")
         rows = list(_previous_rows(found["rows"], len(photos)))
     except OSError as error:
         raise UsageError(expected, reason_of(error), _ADVICE) from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise UsageError(expected, f"something else, or a damaged file ({type(error).__name__})", _ADVICE) from error
+        raise UsageError(expected, f"another or a damaged file ({type(error).__name__})", _ADVICE) from error
     return PreviousResults(path, protocol, photos, rows)
 
 
@@ -126,7 +126,7 @@ def _interval(found: dict[str, Any]) -> Interval:
 
 def _numbers(found: list[float | None], count: int) -> list[float]:
     if len(found) != count:
-        raise ValueError(f"{len(found)} numbers in place of {count}")
+        raise ValueError(f"{len(found)} numbers instead of {count}")
     return [math.nan if number is None else float(number) for number in found]
 
 

@@ -87,12 +87,10 @@ def notes_on_photos(photos: int, enlarged: int) -> list[str]:
     if not photos:
         notes.append("No photo has true colors to compare with: there are no metrics.")
     elif FEWEST_TO_JUDGE <= photos < FEW_PHOTOS:
-        notes.append(f"With {photos} photos the intervals come out too narrow: take {FEW_PHOTOS} or more.")
+        notes.append(f"With {photos} photos the intervals are too narrow: use {FEW_PHOTOS} or more.")
     if enlarged:
         are, were = ("is", "was") if enlarged == 1 else ("are", "were")
-        notes.append(
-            f"{photos_in_words(enlarged)} {are} smaller than the square that is measured, and {were} enlarged."
-        )
+        notes.append(f"{photos_in_words(enlarged)} {are} smaller than the measured square, and {were} enlarged.")
     return notes
 
 
@@ -112,7 +110,7 @@ def notes_on_weights(rows: Sequence[Row], photos: Sequence[PhotoName]) -> list[s
         if total and weights[heaviest] / total >= _HEAVY:
             share = f"{100 * weights[heaviest] / total:.0f}% of the weight of {METRICS[name].label}"
             others = ", ".join(_without(heaviest, name, row) for row in rows if name in row.weights)
-            notes.append(f"{photos[heaviest].name} alone holds {share}. Without it: {others}.")
+            notes.append(f"{photos[heaviest].name} alone has {share}. Without it: {others}.")
     return notes
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from colorgan.errors import UsageError
 from colorgan.options import FILES, RUNNING, SEED, Checked, Option
 
-RESTART_ADVICE = "Nothing was written; the same command starts anew."
+RESTART_ADVICE = "Nothing was written; run the same command to start over."
 _CHOICE = "Choice of photos"
 
 
@@ -20,7 +20,7 @@ def parse_classes(text: str) -> int | tuple[str, ...]:
         return int(text)
     names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not names:
-        advice = "Give a number, or names with commas between."
+        advice = "Give a number, or names separated by commas."
         raise UsageError("`classes` to be a number or names", repr(text), advice, parameter="classes")
     return names
 

@@ -69,7 +69,7 @@ class Split:
                     return index
         except (OSError, ValueError, EOFError) as error:
             raise SetError(f"an index at {path}", str(error), _ADVICE) from error
-        raise SetError(f"an index at {path}", f"it is damaged, or not the one {SET_FILE} was written with", _ADVICE)
+        raise SetError(f"an index at {path}", f"it is damaged, or does not belong to {SET_FILE}", _ADVICE)
 
     def shard_of(self, number: int) -> str:
         """Return the file name of a shard."""
@@ -96,7 +96,7 @@ class Split:
         except ColorganError:  # from a store
             raise
         except (OSError, ValueError, SyntaxError) as error:
-            advice = "Remove that file, so that it is fetched again." if self.cache else _ADVICE
+            advice = "Delete that file, so that it is downloaded again." if self.cache else _ADVICE
             raise SetError(f"a photo at byte {start} of {self._folder / name}", "it is damaged", advice) from error
 
     def sources(self) -> list[str]:
@@ -117,7 +117,7 @@ class Split:
         except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise SetError(f"a manifest at {path}", str(error), _ADVICE) from error
         if sources.keys() != set(range(len(self))):
-            raise SetError(f"a manifest at {path} of {len(self)} photos", f"it names {len(sources)}", _ADVICE)
+            raise SetError(f"a manifest at {path} of {len(self)} photos", f"it lists {len(sources)}", _ADVICE)
         return [source for _, source in sorted(sources.items())]
 
     def _check_shard(self, number: int, end: int) -> None:
@@ -132,7 +132,7 @@ class Split:
         except OSError as error:
             raise SetError(expected, reason_of(error), _ADVICE) from error
         if size_bytes < end:
-            raise SetError(expected, f"it has {size_bytes}", f"It was cut short. {_ADVICE}")
+            raise SetError(expected, f"it has only {size_bytes}", _ADVICE)
 
 
 @dataclass(frozen=True)

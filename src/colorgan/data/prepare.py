@@ -184,7 +184,7 @@ def _nothing_kept(sources: Sequence[Source], left_out: dict[str, int]) -> SetErr
     expected = f"photos in {', '.join(source.label for source in sources)}"
     if not reasons:
         suffixes = " ".join(sorted(PHOTO_SUFFIXES))
-        return SetError(expected, "there are none", f"Photos are told by their suffix: {suffixes}.")
+        return SetError(expected, "there are none", f"Photos are recognized by suffix: {suffixes}.")
     advice = "Give other sources, or lower `min_side` and `min_chroma`."
     return SetError(expected, f"all were left out: {reasons}", advice)
 

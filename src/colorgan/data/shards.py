@@ -210,6 +210,6 @@ def parse_description(text: bytes, place: str | Path) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SetError(expected, f"{SET_FILE} does not describe a set", "Give a folder that prepare wrote.")
     if description.get("version") != FORMAT_VERSION:
-        found = f"format version {description.get('version')!r}, where this colorgan reads {FORMAT_VERSION}"
+        found = f"format version {description.get('version')!r}, but this colorgan reads {FORMAT_VERSION}"
         raise SetError(expected, found, "Prepare the set again with this version.")
     return description

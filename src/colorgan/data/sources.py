@@ -177,7 +177,7 @@ class TarSource(Source):
                 self._check()
                 # A crafted size may lead back to members already listed.
                 if member.offset_data <= last or member.size < 0:
-                    raise tarfile.ReadError(f"the header of {member.name!r} leads backwards")
+                    raise tarfile.ReadError(f"the header of {member.name!r} points backwards")
                 last = member.offset_data
                 yield from self._member(archive, member, start, class_name)
             file.seek(archive.offset)
@@ -257,7 +257,7 @@ def open_source(path: Path, check: Check = lambda: None) -> Source:
         raise
     except Exception as error:  # tarfile and zipfile raise any kind of error on damaged files
         found = f"it is damaged ({error or type(error).__name__})"
-        raise UsageError(f"photos at {path}", found, "Fetch or make it again.") from error
+        raise UsageError(f"photos at {path}", found, "Download or create it again.") from error
 
 
 def _kind_of(path: Path) -> type[Source]:
@@ -271,7 +271,7 @@ def _kind_of(path: Path) -> type[Source]:
         start = file.read(max(map(len, _COMPRESSED)))
     for magic, compression in _COMPRESSED.items():
         if start.startswith(magic):
-            found = f"a file compressed with {compression}, whose photos cannot be reached one by one"
+            found = f"a file compressed with {compression}, whose photos cannot be read one by one"
             raise UsageError(f"photos at {path}", found, "Decompress it first, to a .tar.")
     kinds: dict[str, type[Source]] = {".tar": TarSource, ".zip": ZipSource}
     if path.suffix.lower() not in kinds:

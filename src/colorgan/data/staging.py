@@ -33,20 +33,20 @@ def check_place(output: Path, overwrite: bool) -> None:
     expected = f"a place for the set at {output}"
     dangling = [path for path in (output, *output.parents) if os.path.islink(path) and not os.path.exists(path)]
     if dangling or (os.path.exists(output) and not os.path.isdir(output)):
-        found = f"{dangling[0]} is a link to nothing" if dangling else "it is a file"
+        found = f"{dangling[0]} is a broken link" if dangling else "it is a file"
         raise UsageError(expected, found, "Name another `output`.")
     names = sorted(path.name for path in output.iterdir()) if os.path.isdir(output) else []
     if not names:
         return
     if SET_FILE not in names:
-        raise UsageError(expected, "a folder that is no set, and not empty", "Name another `output`.")
+        raise UsageError(expected, "it is neither a set nor empty", "Name another `output`.")
     foreign = [name for name in names if not is_set_file(name)]
     if foreign:
         advice = "Move it away, or name another `output`."
         raise UsageError(expected, f"a set with other files in it, such as {foreign[0]}", advice)
     if not overwrite:
-        advice = "Give `overwrite` to replace it once the new one is whole, or another `output`."
-        raise UsageError(expected, "a whole set is there already", advice)
+        advice = "Give `overwrite` to replace it once the new one is complete, or another `output`."
+        raise UsageError(expected, "a set already exists there", advice)
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def staged_folder(output: Path, overwrite: bool) -> Iterator[Path]:
     staging.mkdir(parents=True, exist_ok=True)
     try:
         expected, advice = f"a place for the set at {output}", "Wait for it, or name another `output`."
-        with locked_alone(staging / _LOCK_FILE, expected, "another prepare is writing there", advice):
+        with locked_alone(staging / _LOCK_FILE, expected, "another prepare is writing to it", advice):
             _recover(output)
             check_place(output, overwrite)
             _empty(staging)

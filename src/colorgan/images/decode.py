@@ -177,7 +177,7 @@ def _converting_errors() -> Iterator[None]:
         raise PhotoError(A_PHOTO, "not enough memory to decode it", "Make it smaller first.") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
-            raise PhotoError(A_PHOTO, reason_of(error), "Copy it again from where it came from.") from error
+            raise PhotoError(A_PHOTO, reason_of(error), "Copy it again from its source.") from error
         raise openers.reason(error) from error
 
 
@@ -196,13 +196,13 @@ def _check_is_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        found = "a link to nothing" if os.path.islink(path) else "no such file"
+        found = "a broken link" if os.path.islink(path) else "no such file"
         raise PhotoError(A_PHOTO, found, "Check the name.") from error
-    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
+    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file (a pipe, socket or device)"
     if not stat.S_ISREG(status.st_mode):
         raise PhotoError(A_PHOTO, kind, "Give a photo file.")
     if status.st_size == 0:
-        raise PhotoError(A_PHOTO, "the file is empty", "Copy it again from where it came from.")
+        raise PhotoError(A_PHOTO, "the file is empty", "Copy it again from its source.")
 
 
 _Decoded = TypeVar("_Decoded")
@@ -250,7 +250,7 @@ class _PhotoLocation:
             try:
                 image.seek(self.index)
             except SyntaxError as error:
-                raise UnknownTiffError("a page of a kind that Pillow does not know") from error
+                raise UnknownTiffError("a kind of page that Pillow cannot read") from error
         return image
 
 
@@ -266,7 +266,7 @@ def _locate_photo(file: BinaryIO, options: ReadOptions) -> _PhotoLocation:
     if not options.every_page and len(photos) > 1:
         page = page if options.page else largest_instead(photos)
         which = "first" if page is photos[0] else "largest"
-        warnings = (f"more than one picture inside; the {which} was taken, not all pages",)
+        warnings = (f"several pictures inside; only the {which} was used, not all pages",)
     size = (page.width, page.height)
     before = photos[options.page - 1] if options.every_page and options.page else page
     if page.is_gray and not before.is_gray and size == (before.width, before.height):
@@ -283,7 +283,7 @@ def _decode(file: BinaryIO, options: ReadOptions) -> Photo:
             _check_size(options.max_megapixels, *image.size)
             photo = from_image(image, location.open)
             if not options.every_page and _is_animation(image):
-                location = replace(location, warnings=("more than one picture inside; the first was taken",))
+                location = replace(location, warnings=("several pictures inside; only the first was used",))
     except UnknownTiffError:
         photo = _decode_unknown_tiff(location, options)
     return replace(photo, warnings=(*photo.warnings, *location.warnings))
@@ -325,4 +325,4 @@ def _warned_of_suffix(photo: Photo, name: str) -> Photo:
     """Return the photo, with a warning if its file's suffix belongs to another format."""
     if PHOTO_SUFFIXES.get(Path(name).suffix.lower(), photo.format) == photo.format:
         return photo
-    return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture in spite of its name"))
+    return replace(photo, warnings=(*photo.warnings, f"a {photo.format} picture, despite its name"))

@@ -83,9 +83,9 @@ def encode(
     target = FORMATS[format_name]
     if target.written_as:
         advice = f"Choose another, such as {target.written_as}."
-        raise UsageError("a format that is written", f"{format_name} is only read", advice)
+        raise UsageError("a format that can be written", f"{format_name} can only be read", advice)
     if max(rgb.shape) > target.most_side_px:
-        found = f"too large for {format_name}, which ends at {target.most_side_px} pixels a side"
+        found = f"too large for {format_name}, which allows {target.most_side_px} pixels a side"
         raise PhotoError("a picture that fits its format", found, "Name it .png or .tif.")
     warnings = _depth_warnings(format_name, metadata, options.bit_depth)
     if alpha is not None and not target.keeps_alpha:
@@ -98,7 +98,7 @@ def encode(
     except (OutputError, MemoryError):
         raise
     except Exception:  # encoders raise almost anything on damaged EXIF fields
-        warnings.append("EXIF data that cannot be written anew, left out")
+        warnings.append("EXIF data that cannot be rewritten, left out")
         data, lost = _encoded(target, rgb, alpha, replace(kept, exif=None), options)
     return data, (*warnings, *lost)
 
@@ -125,15 +125,15 @@ def write_bytes(data: bytes, target: Path | BinaryIO) -> None:
             found = f"cannot write {name}: {reason_of(error)}"
             raise PhotoError("a name that can be written", found, "Rename.") from error
         what = str(target) if isinstance(target, Path) else name
-        elsewhere = "name another output folder; then do the same again"
+        elsewhere = "name another output folder, and run the same command again"
         raise OutputError.of(what, error, elsewhere, parameter="output") from error
 
 
 def _depth_warnings(format_name: str, metadata: Metadata | None, bit_depth: int) -> list[str]:
     if bit_depth == 16:
-        return [] if format_name == "TIFF" else [f"{format_name} is written with 8 bits a channel; TIFF has 16"]
+        return [] if format_name == "TIFF" else [f"{format_name} has 8 bits a channel; TIFF has 16"]
     had_more = metadata is not None and metadata.bit_depth > 8
-    return ["16 bits a channel, written with 8; in a TIFF `bit_depth=16` keeps them"] if had_more else []
+    return ["16 bits a channel, reduced to 8; `bit_depth=16` keeps them in a TIFF"] if had_more else []
 
 
 def _encoded(

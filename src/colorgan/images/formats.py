@@ -62,7 +62,7 @@ _OTHER_KINDS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "a PDF document": ((0, b"%PDF"),),
     "a PostScript document": ((0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")),
     "a DjVu document": ((0, b"AT&TFORM"),),
-    "a raw photo of a camera": (
+    "a camera's raw photo": (
         *((4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"IIRS")),
         *((0, b"IIU\0"), (0, b"\0MRM"), (0, b"FOVb"), (8, b"CR\2\0")),
     ),
@@ -85,15 +85,15 @@ _OTHER_KINDS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "a RAR archive": ((0, b"Rar!"),),
     "a 7-Zip archive": ((0, b"7z\xbc\xaf"),),
     "a gzip archive": ((0, b"\x1f\x8b"),),
-    "what macOS keeps beside a file": ((0, b"\0\5\x16\7"),),
-    "a pointer of Git LFS, not the file itself": ((0, b"version https://git-lfs"),),
+    "a macOS metadata file": ((0, b"\0\5\x16\7"),),
+    "a Git LFS pointer, not the file itself": ((0, b"version https://git-lfs"),),
 }
 # How to get photos out of such files.
 _ADVICE = (
-    (("a PDF document", "a DjVu document"), "take its pictures out first, such as with `pdfimages -all`"),
+    (("a PDF document", "a DjVu document"), "extract its pictures first, as with `pdfimages -all`"),
     (("a zip archive", "a RAR archive", "a 7-Zip archive", "a gzip archive"), "unpack it first, and name the folder"),
-    (("a raw photo of a camera",), "develop it into a TIFF first, such as with darktable or RawTherapee"),
-    (("a video", "a video, or a picture of an unknown kind,"), "take pictures out of it first, such as with ffmpeg"),
+    (("a camera's raw photo",), "develop it to a TIFF first, as with darktable or RawTherapee"),
+    (("a video", "a video, or a picture of an unknown kind,"), "extract pictures from it first, as with ffmpeg"),
     (
         ("a JPEG 2000 picture", "a JPEG XL picture", "a Photoshop document", "a GIMP document"),
         "save it as a TIFF first",
@@ -113,7 +113,7 @@ def advice_for(kind: str) -> str:
 
 def kind_by_suffix(suffix: str) -> str:
     """Return the kind of a file that begins like a TIFF but is none by its suffix (raw photos); empty for others."""
-    return "a raw photo of a camera" if suffix.lower() in _RAW_SUFFIXES else ""
+    return "a camera's raw photo" if suffix.lower() in _RAW_SUFFIXES else ""
 
 
 def kind_of(start: bytes) -> str:

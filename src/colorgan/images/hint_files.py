@@ -123,19 +123,19 @@ def _hints_error(name: str, found: str) -> PhotoError:
 
 def _places_of(name: str, data: bytes) -> list[Hint]:
     if len(data) > _MOST_BYTES:
-        raise _hints_error(name, f"{len(data)} bytes, where {_MOST_BYTES} are read")
+        raise _hints_error(name, f"{len(data)} bytes, of {_MOST_BYTES} at most")
     try:
         described = json.loads(data)
         if described["format"] != HINTS_FORMAT or described["version"] != 1:
             raise ValueError("of another format or version")
         rows = described["hints"]
         if len(rows) > MOST_HINTS:
-            raise ValueError(f"{len(rows)} places, where {MOST_HINTS} are read")
+            raise ValueError(f"{len(rows)} places, of {MOST_HINTS} at most")
         return [_hint_of(row) for row in rows]
     except UsageError as error:
         raise _hints_error(name, f"{error.found} is not {error.expected}") from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _hints_error(name, f"no list of places ({type(error).__name__}: {error})"[:200]) from error
+        raise _hints_error(name, f"not a list of places ({type(error).__name__}: {error})"[:200]) from error
 
 
 def _hint_of(row: Any) -> Hint:
@@ -152,13 +152,13 @@ def _painted_of(name: str, data: bytes, size: tuple[int, int]) -> NDArray[np.uin
     except PhotoError as error:
         raise error if error.parameter else _hints_error(name, error.found) from error
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        raise _hints_error(name, f"no PNG that can be read ({error})") from error
+        raise _hints_error(name, f"not a readable PNG ({error})") from error
 
 
 def _overlay_problem(image: ImageFile, size: tuple[int, int]) -> str:
     """Return why a picture is no overlay for a photo of that size (width, height); empty if it is one."""
     if image.format != "PNG":
-        return f"a {image.format} picture, where a PNG is read"
+        return f"a {image.format} picture, not a PNG"
     if image.size != size:
-        return f"{image.width} x {image.height} pixels, where the photo has {size[0]} x {size[1]}"
+        return f"{image.width} x {image.height} pixels, but the photo has {size[0]} x {size[1]}"
     return "" if image.has_transparency_data else "nothing in it is transparent"

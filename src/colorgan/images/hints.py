@@ -15,7 +15,7 @@ HINTS_FORMAT = "colorgan-hints"
 _GRAY = (128, 128, 128)
 _PLACE = re.compile(r"\s*(\d+)\s*,\s*(\d+)\s*=\s*(.+?)\s*")
 COUNT_FROM = "Count from the top left of the upright photo, as in 120,340=#8b1a1a."
-_NAME_COLORS = "Give a color as #8b1a1a, or a name of CSS such as navy; keep for what is to stay gray."
+_NAME_COLORS = "Give a color such as #8b1a1a, or a CSS name such as navy, or keep to leave it gray."
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,10 +147,10 @@ def colors_of(icc: bytes | None, space: str, depth: int, warnings: list[str]) ->
     try:
         found = _colors(icc, space, depth)
     except Exception:  # a damaged profile; LittleCMS and Pillow raise several kinds of errors
-        warnings.append("a damaged color profile, taken for sRGB")
+        warnings.append("a damaged color profile; sRGB is assumed")
         return plain
     if found is None:
-        warnings.append("a color profile for another kind of pixels, taken for sRGB")
+        warnings.append("a color profile for another kind of pixels; sRGB is assumed")
     return found or plain
 
 

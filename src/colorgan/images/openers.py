@@ -19,7 +19,7 @@ from colorgan.images.readers.png import open_png
 from colorgan.images.tiff.reader import TiffFile
 
 _KNOWN = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture"
-_ELSEWHERE = "See whether another program opens it, and save it from there."
+_ELSEWHERE = "Open it with another program, and save it as PNG there."
 MAGIC_BYTES = 256
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _PLUGIN_ERRORS = (SyntaxError, IndexError, TypeError, KeyError, struct.error)  # by which plugins reject a file
@@ -66,10 +66,10 @@ def open_image(file: BinaryIO) -> ImageFile:
         try:
             return opener(file)
         except Image.DecompressionBombError as error:
-            raise PhotoError(A_PHOTO, "more pixels than are ever read", "Make it smaller first.") from error
+            raise PhotoError(A_PHOTO, "too many pixels", "Make it smaller first.") from error
         except _PLUGIN_ERRORS as error:
             if opener is TiffFile:
-                raise UnknownTiffError("a kind of TIFF that Pillow does not know") from error
+                raise UnknownTiffError("a kind of TIFF that Pillow cannot read") from error
             found = error
     raise reason(found) if found else _unknown(start)
 
@@ -91,13 +91,13 @@ def reason(error: Exception) -> PhotoError:
     """Convert a reader's error to a `PhotoError`: the file is damaged, or of an unsupported kind."""
     words = _PILLOWS_COUNT.sub("", " ".join((str(error) or type(error).__name__).split()))
     if any(each in words.lower() for each in _UNSUPPORTED):
-        return PhotoError(A_PHOTO, f"of a kind that is not read ({words})", _ELSEWHERE)
-    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", "Copy it again from where it came from.")
+        return PhotoError(A_PHOTO, f"of an unsupported kind ({words})", _ELSEWHERE)
+    return DamagedPhotoError(A_PHOTO, f"damaged or incomplete ({words})", "Copy it again from its source.")
 
 
 def _unknown(start: bytes) -> PhotoError:
     kind = kind_of(start)
     if not kind:
-        return DamagedPhotoError(A_PHOTO, f"not {_KNOWN}, or damaged from its start", _ELSEWHERE)
+        return DamagedPhotoError(A_PHOTO, f"not {_KNOWN}, or damaged at its start", _ELSEWHERE)
     advice = advice_for(kind)
     return PhotoError(A_PHOTO, f"{kind}, not {_KNOWN}{advice and f'; {advice}'}", _ELSEWHERE)

@@ -98,7 +98,7 @@ def from_image(image: Image.Image, reopen: Callable[[], Image.Image] | None = No
         PhotoError: it has no pixels, or an unknown mode.
     """
     if not image.width or not image.height:
-        raise PhotoError("a picture", "no pixels in it", "Copy it again from where it came from.")
+        raise PhotoError("a picture", "no pixels in it", "Copy it again from its source.")
     warnings: list[str] = []
     raster, colors, is_cut = _raster_of(image, reopen, warnings)
     warnings[:0] = getattr(image, "warnings", ())

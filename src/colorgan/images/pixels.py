@@ -104,7 +104,7 @@ DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of Pillow
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # TIFF tags, and values of the last two
 _MIN_IS_WHITE, _SEPARATE = 0, 2
-UNNAMED_CHANNEL = "a channel beside the colors that the file does not explain (infrared?), left out"
+UNNAMED_CHANNEL = "an unexplained extra channel (infrared?), left out"
 _TWO_BYTES = ("RGB;16", "RGBX;16", "RGBA;16")
 
 _MOST_OF = 0.75  # of the bits' range: a picture with values above it is taken to use the whole range
@@ -161,7 +161,7 @@ def extremes(parts: Iterable[NDArray[Any]], warnings: list[str]) -> tuple[float,
         if finite.size:
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
     if has_nan:
-        warnings.append("values that are no numbers, read as 0")
+        warnings.append("values that are not numbers, read as 0")
     return lowest, highest
 
 

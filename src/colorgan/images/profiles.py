@@ -103,13 +103,13 @@ def of_code_points(
     primaries, transfer = (1 if primaries == _UNSPECIFIED else primaries, 13 if transfer == _UNSPECIFIED else transfer)
     curve, corners = _CURVES.get(transfer), _PRIMARIES.get(primaries)
     if curve is None or corners is None:
-        return DeclaredColors(warnings=(f"a color space of unknown kind ({primaries}/{transfer}), taken for sRGB",))
+        return DeclaredColors(warnings=(f"an unknown color space ({primaries}/{transfer}); sRGB is assumed",))
     if curve is linear_from_srgb and is_full_range and (is_gray or corners == _SRGB):
         return DeclaredColors()
     signal = np.linspace(0, 1, _CURVE_STEPS)
     if not is_full_range:
         signal = ((signal * 255 - 16) / 219).clip(0, 1)
-    warnings = (f"HDR ({_HDR[transfer]}): what is brighter than a white page is cut off",) if transfer in _HDR else ()
+    warnings = (f"HDR ({_HDR[transfer]}): what is brighter than white paper is clipped",) if transfer in _HDR else ()
     return DeclaredColors(_profile(_table(curve(signal)), corners, is_gray=is_gray), warnings)
 
 
@@ -127,14 +127,14 @@ def of_gamma(gamma: float | None, chromaticities: Chromaticities | None, *, is_g
     if is_plain and (is_gray or is_srgb):
         return DeclaredColors()
     if gamma is not None and not 0.01 <= gamma <= 10:
-        return DeclaredColors(warnings=(f"an impossible gamma ({gamma:g}), taken for sRGB",))
+        return DeclaredColors(warnings=(f"an impossible gamma ({gamma:g}); sRGB is assumed",))
     curve = (
         _table(linear_from_srgb(np.linspace(0, 1, _CURVE_STEPS))) if is_plain or gamma is None else _power(1 / gamma)
     )
     try:
         return DeclaredColors(_profile(curve, corners, is_gray=is_gray))
     except (np.linalg.LinAlgError, ValueError, struct.error, ZeroDivisionError):
-        return DeclaredColors(warnings=("impossible primary colors, taken for sRGB",))
+        return DeclaredColors(warnings=("impossible primary colors; sRGB is assumed",))
 
 
 def adobe_rgb(*, is_gray: bool) -> bytes:

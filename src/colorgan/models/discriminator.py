@@ -43,7 +43,7 @@ def load_discriminator(path: Path, device: torch.device) -> PatchGAN:
     metadata, tensors = read_tensors(path)
     info = info_from(path, metadata)
     if info is None or info.network != PatchGAN.network:
-        raise bad_weights(path, "no discriminator of colorgan's", _ADVICE)
+        raise bad_weights(path, "not a colorgan discriminator", _ADVICE)
     check_digest(path, metadata, tensors)
     try:
         # On the meta device nothing is allocated, whatever a foreign file claims.

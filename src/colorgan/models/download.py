@@ -90,7 +90,7 @@ def fetch(
     if os.path.isfile(target):
         return
     if is_offline():
-        found = f"not at hand ({target}), and COLORGAN_OFFLINE is set, so that nothing is fetched"
+        found = f"not downloaded yet ({target}), and COLORGAN_OFFLINE forbids it"
         raise WeightsError(file.what, found, file.without_network)
     part = target.with_name(f"{target.name}.{file.sha256[:8]}.part")
     progress = progress or (lambda received, total: None)
@@ -104,7 +104,7 @@ def fetch(
             convert(part, target)
             part.unlink(missing_ok=True)
     except OSError as error:
-        elsewhere = "set COLORGAN_CACHE to another folder; the same command goes on where it stopped"
+        elsewhere = "set COLORGAN_CACHE to another folder; the same command then resumes"
         raise OutputError.of(str(target), error, elsewhere) from error
 
 
@@ -119,7 +119,7 @@ def _download(file: RemoteFile, part: Path, progress: Progress) -> None:
             if _size(part) > _LARGEST_BYTES:
                 part.unlink()
             failures.append(f"{urlsplit(address).hostname}: {failure}")
-    raise WeightsError(file.what, f"not to be had ({'; '.join(failures)})", file.without_network)
+    raise WeightsError(file.what, f"the download failed ({'; '.join(failures)})", file.without_network)
 
 
 def _download_from(address: str, sha256: str, part: Path, progress: Progress) -> None:
@@ -144,9 +144,7 @@ def _check(part: Path, sha256: str, resumed: bool) -> None:
         return
     part.unlink()
     # What was resumed may have been of another file, or damaged: once more, from the start.
-    raise (_TransientError if resumed else _PermanentError)(
-        "it gives another file than the published one: the SHA-256 differs"
-    )
+    raise (_TransientError if resumed else _PermanentError)("its file is not the published one: the SHA-256 differs")
 
 
 def _receive(address: str, part: Path, progress: Progress) -> None:
@@ -161,7 +159,7 @@ def _receive(address: str, part: Path, progress: Progress) -> None:
         start = _start_of(answer)
         if start not in (0, have):
             part.unlink()
-            raise _TransientError("it answers with another part of the file than asked for")
+            raise _TransientError("it sent another part of the file than requested")
         length = answer.headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
         with part.open("ab" if start else "wb") as file:
@@ -182,7 +180,7 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], start: int) -> Iter
         file.write(chunk)
         received += len(chunk)
         if received > _LARGEST_BYTES:
-            raise _PermanentError("it sends more than any published file has")
+            raise _PermanentError("it sends more data than any published file has")
         yield received
 
 
@@ -215,7 +213,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         _check_address(newurl)
         if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise _PermanentError(f"it sends on to {newurl[:80]!r}, which is not https")
+            raise _PermanentError(f"it redirects to {newurl[:80]!r}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -253,7 +251,7 @@ def _reason(error: BaseException | str) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer for {_STALL_S:g} seconds"
     if isinstance(error, http.client.HTTPException):
-        return f"no proper HTTP ({type(error).__name__})"  # its message can be the server's
+        return f"invalid HTTP ({type(error).__name__})"  # its message can be the server's
     return error if isinstance(error, str) else reason_of(error)
 
 

@@ -24,7 +24,7 @@ from colorgan.metrics.registry import with_current_names
 from colorgan.models.info import SAFETENSORS_SUFFIXES, TORCH_SUFFIXES, ModelInfo
 
 FORMAT_VERSION = "1"
-COPY_AGAIN = "The file is damaged or incomplete: copy or download it again."
+COPY_AGAIN = "Copy or download it again: it is damaged or incomplete."
 
 _FORMAT_KEY, _DIGEST_KEY = "colorgan_format", "sha256"
 _ZIP_START, _PICKLE_START = b"PK\x03\x04", b"\x80"  # how files of torch.save begin, new and old
@@ -130,7 +130,7 @@ def info_from(path: Path, metadata: Mapping[str, str]) -> ModelInfo | None:
         return None
     version = metadata.get(_FORMAT_KEY, "")
     if version != FORMAT_VERSION:
-        raise bad_weights(path, f"format {version!r}, where this colorgan knows {FORMAT_VERSION}", "Update colorgan.")
+        raise bad_weights(path, f"format {version!r}, but this colorgan reads {FORMAT_VERSION}", "Update colorgan.")
     values = {}
     for field in fields(ModelInfo):
         key = _KEYS.get(field.name, field.name)
@@ -200,9 +200,9 @@ def _read_safetensors(path: Path, start: bytes) -> tuple[dict[str, str], dict[st
             return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in keys}
     except Exception as error:  # a foreign file can make the reader fail in any way
         if start.startswith((_ZIP_START, _PICKLE_START)):
-            found, advice = "a pickle by torch.save, not safetensors", "Only where you trust it, rename it to .pth."
+            found, advice = "a pickle by torch.save, not safetensors", "Rename it to .pth, but only if you trust it."
             raise bad_weights(path, found, advice) from error
-        raise bad_weights(path, f"no readable safetensors file ({error})", COPY_AGAIN) from error
+        raise bad_weights(path, f"not a readable safetensors file ({error})", COPY_AGAIN) from error
 
 
 def read_torch(path: Path) -> dict[str, Tensor]:
@@ -216,11 +216,11 @@ def read_torch(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # whatever torch thinks of old files, the checks that follow decide
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file can make the reader fail in any way
-        found = f"no file of plain tensors by torch.save ({type(error).__name__})"
+        found = f"not a torch.save file of plain tensors ({type(error).__name__})"
         raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.") from error
     state = _unwrapped(state)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        found = f"a {type(state).__name__} that is no table of tensors"
+        found = f"a {type(state).__name__} that is not a dict of tensors"
         raise bad_weights(path, found, "Give the published .pth, or a .safetensors file.")
     return {str(name): tensor.detach() for name, tensor in state.items()}
 
@@ -240,7 +240,7 @@ def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found:
     Raises:
         WeightsError: a tensor is missing, foreign, of another shape or kind, or not finite.
     """
-    advice = f"Give a file of colorgan's own, or the published weights; these are not of the network {network}."
+    advice = f"Give a colorgan file or the published weights; these do not fit the network {network}."
     missing, foreign = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
     if missing or foreign:
         parts = [
@@ -248,10 +248,10 @@ def check_tensors(path: Path, network: str, wanted: Mapping[str, Tensor], found:
             for names, word in ((missing, "missing"), (foreign, "foreign"))
             if names
         ]
-        raise bad_weights(path, f"other tensors than {network} has: {' and '.join(parts)}", advice)
+        raise bad_weights(path, f"its tensors differ from those of {network}: {' and '.join(parts)}", advice)
     for name, tensor in found.items():
         if tensor.shape != wanted[name].shape or not tensor.numel():
-            shapes = f"{tuple(tensor.shape)}, where {network} has {tuple(wanted[name].shape)}"
+            shapes = f"{tuple(tensor.shape)}, but {network} has {tuple(wanted[name].shape)}"
             raise bad_weights(path, f"{name} of the shape {shapes}", advice)
         if tensor.is_floating_point() != wanted[name].is_floating_point():
             raise bad_weights(path, f"{name} as {tensor.dtype}", advice)
@@ -268,7 +268,7 @@ def check_values(path: Path, name: str, tensor: Tensor, advice: str) -> None:
         raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)
     # In one pass: the extremes are not finite if any value is not.
     if tensor.numel() and not all(math.isfinite(extreme) for extreme in tensor.aminmax()):
-        raise bad_weights(path, f"{name} holds values that are no numbers", "Take weights from an earlier state.")
+        raise bad_weights(path, f"{name} contains NaN or infinity", "Use weights from an earlier state.")
 
 
 def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ def build_network(name: str, options: Mapping[str, Any]) -> Generator:
         UsageError: there is no such network, or it has no such options.
     """
     if name not in NETWORKS:
-        raise UsageError("a network", repr(name[:80]), f"Known are {', '.join(NETWORKS)}.")
+        raise UsageError("a network", repr(name[:80]), f"Choose {', '.join(NETWORKS)}.")
     try:
         for value in options.values():
             _check_option(value)
@@ -89,7 +89,7 @@ def build_network(name: str, options: Mapping[str, Any]) -> Generator:
             return NETWORKS[name](**options)
     except (TypeError, ValueError, RuntimeError, UserWarning) as error:
         found = f"{str(dict(options))[:200]} ({error})"
-        raise UsageError(f"options of the network {name}", found, "Leave them out to get the usual ones.") from error
+        raise UsageError(f"options of the network {name}", found, "Leave them out to use the defaults.") from error
 
 
 def _check_option(value: object) -> None:
@@ -161,7 +161,7 @@ def _published_model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor])
 def _model(path: Path, info: ModelInfo, tensors: Mapping[str, Tensor]) -> Model:
     """Build the network that a file describes, and check that the file's tensors fit it exactly."""
     if info.network not in NETWORKS:
-        raise bad_weights(path, f"a network {info.network[:80]!r}, which is not known here", "Update colorgan.")
+        raise bad_weights(path, f"an unknown network, {info.network[:80]!r}", "Update colorgan.")
     try:
         # On the meta device nothing is allocated or drawn: whatever a file claims, it costs no more than its size.
         with torch.device("meta"):

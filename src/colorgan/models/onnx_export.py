@@ -62,7 +62,7 @@ def export_onnx(
         WeightsError: the model cannot be loaded.
     """
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        raise missing_extra("what an ONNX file is written with", "onnx")
+        raise missing_extra("what ONNX export needs", "onnx")
     if isinstance(model, str):
         model = load_model(model, torch.device("cpu"))
     for name, side in (("height", height), ("width", width)):
@@ -80,7 +80,7 @@ def export_onnx(
 def _check_side(name: str, side: int | None, multiple: int) -> None:
     if side is not None and (side % multiple or not SMALLEST_PX <= side <= LARGEST_PX):
         expected = f"a {name} from {SMALLEST_PX} to {LARGEST_PX} that {multiple} divides"
-        raise UsageError(expected, str(side), f"Give one, or leave it out to let the {name} be free.", parameter=name)
+        raise UsageError(expected, str(side), f"Give one, or leave it out for any {name}.", parameter=name)
 
 
 def _exported(model: Model, height: int | None, width: int | None) -> bytes:

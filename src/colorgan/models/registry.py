@@ -46,8 +46,8 @@ def _by_zhang(name: str, authors: str, file: str, mirrored: str, sha256: str, si
     address = f"https://colorizers.s3.us-east-2.amazonaws.com/{file}"
     mirror = f"https://github.com/clibdev/colorization/releases/latest/download/{mirrored}"
     advice = (
-        f"Without a network: bring {address} ({size}) from elsewhere and give its path in place of the name; "
-        "or take compact, which needs none."
+        f"Offline, copy {address} ({size}) to this machine and give its path instead of the name; "
+        "or use compact, which is bundled."
     )
     info = ModelInfo(
         name=name,
@@ -83,8 +83,8 @@ SIGGRAPH17 = _by_zhang(
 )
 
 _ASSETS = Path(__file__).parents[1] / "assets"
-_OWN = "A finished training run puts it there; or give the path of a .safetensors file in place of the name."
-_BUNDLED = "It comes with the package: install colorgan again."
+_OWN = "Finish a training run, which puts it there, or give the path of a .safetensors file instead."
+_BUNDLED = "Install colorgan again: it comes with the package."
 NAMED_MODELS = {
     "compact": NamedModel(_BUNDLED, bundled=True),
     "compact-gan": NamedModel(_BUNDLED, bundled=True),
@@ -114,8 +114,8 @@ def published_vgg19() -> RemoteFile:
 
     address: str = VGG19_Weights.IMAGENET1K_V1.url
     advice = (
-        f"Without a network: bring {address} (548 MB) from elsewhere and give its path as VGG weights; or train "
-        "without the perceptual term, at a weight of 0."
+        f"Offline, copy {address} (548 MB) to this machine and give its path as `vgg_weights`; or train "
+        "with `lambda_perceptual=0`."
     )
     sha256 = address.rpartition("-")[2].removesuffix(".pth")
     return RemoteFile("weights of VGG19, for the perceptual term", (address,), sha256, advice)
@@ -159,7 +159,7 @@ def name_advice(name: str) -> str:
     """Return the advice for an unknown model name."""
     near = difflib.get_close_matches(name, NAMED_MODELS, n=1)
     meant = f"Did you mean {near[0]}? " if near else ""
-    return f"{meant}Names are {', '.join(NAMED_MODELS)}; anything else is the path of a .safetensors or .pth file."
+    return f"{meant}Give {', '.join(NAMED_MODELS)}, or the path of a .safetensors or .pth file."
 
 
 def install_model(name: str, path: Path) -> None:

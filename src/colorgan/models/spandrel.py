@@ -20,7 +20,7 @@ from colorgan.networks.generator import Generator, Prediction
 # Limits on the shapes and names in a file, from which a network is built before they are compared with it: DDColor's
 # largest has 6,144 channels and 27 blocks in a row.
 _LARGEST_SIDE, _MOST_IN_A_ROW = 16384, 64
-_ADVICE = "Give a file of colorgan's own, or the published weights of ECCV16, SIGGRAPH17 or DDColor."
+_ADVICE = "Give a colorgan file, or the published weights of ECCV16, SIGGRAPH17 or DDColor."
 
 
 class DDColor(Generator):
@@ -53,7 +53,7 @@ def load_peer(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Generator, Mod
     Raises:
         WeightsError: the extra is missing, spandrel knows no such colorization network, or the file is damaged.
     """
-    found = f"tensors of no network that is known here (such as {next(iter(tensors), '')[:80]!r})"
+    found = f"tensors of no known network (such as {next(iter(tensors), '')[:80]!r})"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about what their code uses
         try:
@@ -70,7 +70,7 @@ def load_peer(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Generator, Mod
                 network = architecture.architecture.load(own_copies(tensors)).model
             except Exception as error:  # their code can fail in any way over a foreign file
                 reason = str(error).partition("\n")[0]
-                raise bad_weights(path, f"no DDColor that spandrel can load ({reason})", _ADVICE) from error
+                raise bad_weights(path, f"not a DDColor that spandrel can load ({reason})", _ADVICE) from error
         _simplify(network)
     return DDColor(network).eval(), _info(path)
 

@@ -197,7 +197,7 @@ def encoder_from_published(tensors: Mapping[str, Tensor]) -> LiteEncoder:
         if found is not None:
             encoder.load_state_dict(found, strict=True, assign=True)
             return encoder
-    raise ValueError(f"other tensors than {', '.join(LITE_SHAPES)} have")
+    raise ValueError(f"its tensors are not those of {', '.join(LITE_SHAPES)}")
 
 
 def _renamed(tensors: Mapping[str, Tensor], encoder: LiteEncoder) -> dict[str, Tensor] | None:

@@ -25,7 +25,7 @@ def check_address(address: str, what: str = "photos") -> None:
     """
     scheme, rest = split_address(address)
     if ":" in rest.partition("/")[0].rpartition("@")[0]:
-        advice = "Leave it out: credentials are taken from the environment."
+        advice = "Leave it out: credentials come from the environment."
         raise UsageError("an address without a password", shown_address(address), advice)
     if scheme != "memory" and os.environ.get("COLORGAN_OFFLINE", "") not in ("", "0"):
         found = f"{shown_address(address)}, and COLORGAN_OFFLINE is set"
@@ -51,8 +51,8 @@ def file_system(address: str) -> Any:
             raise missing_extra(needed, "cloud") from None
         raise UsageError(needed, f"a package for {scheme}:// is missing", f"{error}.") from None
     except ValueError:
-        advice = "Known are s3://, https://, and what fsspec knows: gs:// with gcsfs, abfs:// with adlfs."
-        raise UsageError("a kind of address that is known", f"{scheme}://", advice) from None
+        advice = "Use s3://, https://, or what fsspec supports: gs:// with gcsfs, abfs:// with adlfs."
+        raise UsageError("a supported kind of address", f"{scheme}://", advice) from None
 
 
 @cache

@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from colorgan.addresses import shown_address
 from colorgan.errors import ColorganError, PhotoError, StorageError, UsageError
 
-_GO_ON = "The same command again goes on with the rest."
+_GO_ON = "Run the same command again to continue."
 # Parts of our messages (what was found, advice) for the error codes and HTTP statuses of stores.
 _EXPIRED = ("the credentials have expired", f"Get new ones. {_GO_ON}")
 _REFUSED = (
     "the credentials are refused",
     "Check those of the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID and the like).",
 )
-_BUSY = ("the store is too busy, or does not answer", f"Take fewer workers, or wait. {_GO_ON}")
-_FULL = ("the store takes no more: its quota is reached", f"Make room there. {_GO_ON}")
+_BUSY = ("the store is too busy, or does not answer", f"Use fewer workers, or wait. {_GO_ON}")
+_FULL = ("the store is full: its quota is reached", f"Make room there. {_GO_ON}")
 _UNTRUSTED = (
     "its certificate is not trusted here",
-    "Add the authority that signed it to those of the system; for s3:// name its file in AWS_CA_BUNDLE.",
+    "Add its certificate authority to the system's; for s3:// name its file in AWS_CA_BUNDLE.",
 )
-_FORBIDDEN = ("no permission", "Allow it to the credentials of the environment, or take others.")
+_FORBIDDEN = ("no permission", "Grant it to the credentials of the environment, or use others.")
 _ANSWERS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), _EXPIRED),
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure", "401"), _REFUSED),

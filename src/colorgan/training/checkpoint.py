@@ -125,8 +125,8 @@ def _check_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raise TrainingError if training has diverged, which the loss shows only when it is logged next."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            advice = "The checkpoint before is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`."
-            raise TrainingError("a training state of numbers", f"others in {name}", advice)
+            advice = "Try a lower `lr`, `clip_norm=1`, or `precision=fp32`, from the checkpoint before, which is good."
+            raise TrainingError("a finite training state", f"NaN or infinity in {name}", advice)
 
 
 def _digest(payload: bytes, state: Mapping[str, Any]) -> str:
@@ -147,15 +147,15 @@ def _read(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str, Tensor]]:
         state = json.loads((path / _STATE).read_bytes())
         payload = (path / _TENSORS).read_bytes()
         if state.pop("sha256") != _digest(payload, state):
-            raise ValueError("it is not what was written")
+            raise ValueError("it has changed since it was written")
         tensors = safetensors.torch.load(payload)
         if state["format"] != FORMAT or state["stage"] != stage.name:
             raise ValueError(f"it is of format {state['format']}, stage {state['stage']}")
         Position(**state["position"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         found = f"it cannot be read ({type(error).__name__}: {error})"
-        advice = "Remove that folder to go on from the one before it."
-        raise CheckpointError(f"a whole checkpoint in {path}", found, advice) from error
+        advice = "Delete that folder to continue from the one before it."
+        raise CheckpointError(f"a complete checkpoint in {path}", found, advice) from error
     return state, tensors
 
 
@@ -231,8 +231,8 @@ def load_checkpoint(folder: Path, stage: Stage, warn: Callable[[str], None]) -> 
         try:
             _restore(stage, tensors)
         except (RuntimeError, ValueError, KeyError) as error:
-            found, advice = str(error).splitlines()[0], "Give the run's own options, or another `run`."
-            raise CheckpointError(f"a checkpoint of this very network in {path}", found, advice) from error
+            found, advice = str(error).splitlines()[0], "Give the run's own options, or name another `run`."
+            raise CheckpointError(f"a checkpoint of the same network in {path}", found, advice) from error
         return Position(**state["position"]), state["extra"]
     if damaged:
         raise damaged

@@ -21,15 +21,15 @@ from colorgan.training.task import Downloaded, StageContext, TrainingTask
 
 def _load(options: FinetuneOptions, device: torch.device, downloaded: Downloaded) -> tuple[Generator, ModelInfo | None]:
     if options.start == SCRATCH and options.hint_branch:
-        advice = "Start from a model that was trained, or leave `hint_branch` out."
-        raise UsageError("a model whose answers the hints change, for `hint_branch`", f"`start={SCRATCH}`", advice)
+        advice = "Start from a trained model, or leave `hint_branch` out."
+        raise UsageError("a trained model for `hint_branch`", f"`start={SCRATCH}`", advice)
     if options.encoder:
         return _on_encoder(options, device)
     if options.start == SCRATCH:
         fresh = build_network(options.network, {})
         if options.freeze_encoder and fresh.pretrained_encoder() is not None:
-            advice = "Give the `encoder` that they are to come from, or leave `freeze_encoder` out."
-            expected = f"blocks that were trained, for `freeze_encoder` with `start={SCRATCH}`"
+            advice = "Give the `encoder` to take them from, or leave `freeze_encoder` out."
+            expected = f"pretrained blocks for `freeze_encoder` with `start={SCRATCH}`"
             raise UsageError(expected, "random ones", advice, parameter="freeze_encoder")
         return fresh.to(device), None
     model = load_model(options.start, device, partial(downloaded, options.start))
@@ -44,7 +44,7 @@ def _with_hints(generator: Generator) -> Generator:
     """
     if not isinstance(generator, LiteUNet):
         advice = f"Start from a model whose network is {LiteUNet.network}, or leave `hint_branch` out."
-        raise UsageError("a network with a place for hints", generator.network, advice)
+        raise UsageError("a network that can take hints", generator.network, advice)
     return generator if generator.takes_hints else generator.with_hints(HINT_HEADS)
 
 

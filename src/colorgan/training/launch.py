@@ -73,8 +73,8 @@ def _initial_network(
     """Load the network that a new run starts from; return it and the model's entry for `run.json`."""
     generator, info = task.load(options, device, check.downloaded)
     if generator.network not in NETWORKS:
-        advice = "Its weights can be used and compared; start from another model."
-        raise UsageError("a network that is trained here", f"{options.start} is of {generator.network}", advice)
+        advice = "Start from another model; this one can only be used and compared."
+        raise UsageError("a network that can be trained", f"{options.start} is of {generator.network}", advice)
     trained_on, terms = f"{len(photos.train)} photos of one's own (set {photos.identity[:12]})", OWN_PHOTOS
     if info:
         trained_on = f"{info.trained_on}; then {trained_on}"
@@ -154,7 +154,7 @@ def launch(
     """
     if options.tensorboard:
         check_tensorboard(folder)
-    check = StopCheck(callbacks, "The same call begins anew.")
+    check = StopCheck(callbacks, "Repeat the call to start over.")
     photos = _open_set(data, options, check)
     device = _own_device(options.device)
     with process_group(device, check) as group:
@@ -316,7 +316,7 @@ def _check_outputs(task: TrainingTask[Options], folder: Path, callbacks: Callbac
             check_writable(cache_folder())
     except OutputError as error:
         callbacks.on_warning(
-            f"The weights will be in {_weights(folder, BEST)} alone, and not in the cache as `{task.result}`, which "
+            f"The weights will be in {_weights(folder, BEST)} only, and not in the cache as `{task.result}`, which "
             f"cannot be written: {error.found}."
         )
 

@@ -38,9 +38,9 @@ from colorgan.training.validation import Validation, validate
 BEST, LAST = "best", "last"
 # The message for each reason to end a run.
 _ENDINGS = {
-    "epochs": "The run ended after epoch {epoch}, the last that was asked for.",
-    "time": "The run ended in epoch {epoch}: its time of {options.max_minutes:g} min was over.",
-    "patience": "The run ended after epoch {epoch}: none was better in the last {options.patience}.",
+    "epochs": "The run ended after epoch {epoch}, as requested.",
+    "time": "The run ended in epoch {epoch}: its time limit of {options.max_minutes:g} min was reached.",
+    "patience": "The run ended after epoch {epoch}: no improvement in the last {options.patience}.",
 }
 SaveWeights = Callable[[str, Generator, MetricValues], None]
 
@@ -81,7 +81,7 @@ class Loop:
         self.position = Position()
         self.best: dict[str, Any] = {}
         self._losses: dict[str, float] = {}
-        self._advice = f"The same call goes on with the run in {folder}."
+        self._advice = f"Repeat the call to continue the run in {folder}."
         weights = source_weights(photos.train.sources(), options.weights) if options.weights else None
         order = PhotoOrder(len(photos.train), weights)
         sides = Sides(options.size, options.size_min)
@@ -283,8 +283,8 @@ class Loop:
         values = dict(zip(terms, read.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             found = ", ".join(f"{name} {value}" for name, value in values.items())
-            advice = "The last checkpoint is good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`."
-            raise TrainingError(f"a loss that is a number at step {self.position.step}", found, advice)
+            advice = "Try a lower `lr`, `clip_norm=1`, or `precision=fp32`, from the last checkpoint, which is good."
+            raise TrainingError(f"a finite loss at step {self.position.step}", found, advice)
         if self.monitor:
             where = {name: getattr(self.position, name) for name in ("epoch", "seen_photos", "elapsed_s")}
             self.monitor.log.write("train", self.position.step, where | values)
@@ -332,8 +332,8 @@ class Loop:
             self._stop(received)
         figures, spread = MetricValues.from_known(summary[0]), summary[1]
         if not math.isfinite(figures["ab_l1"]):
-            advice = "The last checkpoint is good. Try a lower `lr`, or `precision=fp32`."
-            raise TrainingError("validation metrics that are numbers", f"ab L1 {figures['ab_l1']}", advice)
+            advice = "Try a lower `lr`, or `precision=fp32`, from the last checkpoint, which is good."
+            raise TrainingError("finite validation metrics", f"ab L1 {figures['ab_l1']}", advice)
         return figures, spread
 
     def _report_metrics(self, epoch: int, figures: MetricValues, spread: dict[str, float]) -> None:

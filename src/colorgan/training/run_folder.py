@@ -49,7 +49,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
             raise ValueError(f"format {run['format']}")
         needed = {"network", "options", "trained_on", "licence"}  # old spelling
         if not isinstance(run["options"], dict) or not needed <= set(run["model"]):
-            raise TypeError("its options or its model are no tables")
+            raise TypeError("its options or its model are not JSON objects")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -76,16 +76,14 @@ def hold_run(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             expected = f"the run folder {folder} for this training"
-            advice = "Wait for it or end it, or name another `run`."
-            has_locks = held.enter_context(
-                locked_alone(folder / _LOCK_FILE, expected, "another is at work in it", advice)
-            )
+            advice = "Wait for it or stop it, or name another `run`."
+            has_locks = held.enter_context(locked_alone(folder / _LOCK_FILE, expected, "another is using it", advice))
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"a run folder at {folder}", "a file in its place", "Name another `run`.") from error
+            raise UsageError(f"a run folder at {folder}", "it is a file", "Name another `run`.") from error
         except OSError as error:
             raise OutputError.of(f"the run folder {folder}", error, "name another `run`") from error
         if not has_locks:
-            warn(f"The disk of {folder} has no locks: see that no other training is started there.")
+            warn(f"The disk of {folder} has no file locks: make sure that no other training uses it.")
         with _converting_disk_errors(folder):
             yield
 
@@ -98,7 +96,7 @@ def _converting_disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if limit_reached(error) or isinstance(error, ConnectionError):  # from a reader process, for instance
             raise
-        advice = "name another `run`; the same call goes on from the last checkpoint"
+        advice = "name another `run`; repeat the call to continue from the last checkpoint"
         raise OutputError.of(f"in the run folder {folder}", error, advice) from error
 
 
@@ -143,22 +141,22 @@ def open_run(
     run = read_run(folder)
     if run is None:
         if os.path.exists(folder) and any(path.name != _LOCK_FILE for path in folder.iterdir()):
-            found = "a folder with other things"
+            found = "a folder with other files"
             raise UsageError(f"a run folder, or a new one, at {folder}", found, "Name another `run`.")
         return False
     if run["command"] != command:
-        found, advice = f"one of `colorgan {run['command']}`", "Name another `run`, or start afresh by `overwrite`."
+        found, advice = f"one of `colorgan {run['command']}`", "Name another `run`, or start over with `overwrite`."
         raise UsageError(f"a run of `colorgan {command}` in {folder}", found, advice)
     wanted = dict(options) | {"set": identity[:12]}
     held = _recorded(run["options"], options) | {"set": run["set"][:12]}
     differing = [name for name in wanted if name not in _MAY_CHANGE and wanted[name] != held.get(name)]
     if differing:
         found = ", ".join(f"{name} {held.get(name)!s} there, {wanted[name]!s} here" for name in differing)
-        advice = "Go on with its own options by `resume`, start afresh by `overwrite`, or name another `run`."
+        advice = "Continue with its own options by `resume`, start over with `overwrite`, or name another `run`."
         raise UsageError(f"the run in {folder} with these options", found, advice)
     if (before := run.get("read_by", 0)) != read_by:
         found = f"{_reading(before)} there, {_reading(read_by)} here"
-        advice = "Go on as it was begun, start afresh by `overwrite`, or name another `run`."
+        advice = "Continue as it began, start over with `overwrite`, or name another `run`."
         raise UsageError(f"the run in {folder} with its photos in the same order", found, advice)
     return True
 
@@ -207,10 +205,10 @@ def resumable_options(command: str, kind: type[Options], folder: Path, given: Ma
     """
     run = read_run(folder)
     if run is None:
-        raise UsageError(f"a run to go on with in {folder}", "none", "Leave `resume` out to start one.")
+        raise UsageError(f"a run to resume in {folder}", "none", "Leave `resume` out to start one.")
     if run["command"] != command:
         found = f"one of `colorgan {run['command']}`"
-        raise UsageError(f"a run of `colorgan {command}` in {folder}", found, "Give that command, or another `run`.")
+        raise UsageError(f"a run of `colorgan {command}` in {folder}", found, "Use that, or name another `run`.")
     try:
         recorded = _recorded(run["options"], (option.name for option in fields(kind)))
         return kind(**(recorded | dict(given)))

@@ -32,7 +32,7 @@ def _load(options: TrainOptions, device: torch.device, downloaded: Downloaded) -
     for option, side in (("size", options.size), ("size_min", options.size_min or options.size)):
         if side < SMALLEST_PX:
             expected = f"a `{option}` of at least {SMALLEST_PX}"
-            advice = "Give more: the discriminator has no patch in less."
+            advice = "Give more: the discriminator has no patches below that."
             raise UsageError(expected, str(side), advice, parameter=option)
     if options.start == _FINETUNED and _FINETUNED not in available_models():
         advice = "Run colorgan finetune first, or name another start: `start=compact`, `start=eccv16`, or a path."
@@ -43,7 +43,7 @@ def _load(options: TrainOptions, device: torch.device, downloaded: Downloaded) -
 
 def _check_losses(options: TrainOptions) -> None:
     if options.adversarial == "relativistic" and options.real_label not in (1.0, TrainOptions.real_label):
-        advice = "True patches are judged beside generated ones, by no label: leave `real_label` out."
+        advice = "Leave `real_label` out: patches are compared in pairs, without labels."
         expected = "a `real_label` of 1 with `adversarial=relativistic`"
         raise UsageError(expected, f"{options.real_label:g}", advice, parameter="real_label")
     by_encoder = options.perceptual_network == "encoder"
@@ -51,7 +51,7 @@ def _check_losses(options: TrainOptions) -> None:
         advice = "Give the path of a published EfficientNet-Lite .pth."
         raise UsageError("`encoder` with `perceptual_network=encoder`", "none", advice, parameter="encoder")
     if options.encoder and not by_encoder:
-        advice = "Give both, or neither: a start of its own has an encoder by colorgan finetune."
+        advice = "Give both, or neither; to start on another encoder, use colorgan finetune."
         expected = "`perceptual_network=encoder` with `encoder`"
         raise UsageError(expected, options.perceptual_network, advice, parameter="encoder")
 

@@ -188,7 +188,7 @@ def test_what_a_user_put_in_a_results_place_stays(store: Store, tiny_model: Path
     store.put("out/a.png", b"mine")
     summary, told = run(tiny_model)
     assert summary.counts == Counter({PhotoStatus.written: 2, PhotoStatus.failed: 1})
-    assert "at s3://bucket/out/a.png stands an object that was not made by colorgan" in told.words
+    assert "s3://bucket/out/a.png is an object that colorgan did not make" in told.words
     assert store.get("out/a.png") == b"mine"
     store.put("out/x/b.png", b"retouched")
     summary, _ = run(tiny_model, options=ColorizeOptions(saturation=2.0))
@@ -332,8 +332,8 @@ def test_without_a_network_an_address_is_refused(
     ("source", "output", "found"),
     [
         ("s3://key:word@bucket/photos", "out", "an address without a password"),
-        ("nothing://bucket/photos", "out", "a kind of address that is known"),
-        ("https://example.com/photos/", "out", "a web server lists none"),
+        ("nothing://bucket/photos", "out", "a supported kind of address"),
+        ("https://example.com/photos/", "out", "web servers do not list files"),
         ("s3://bucket/photos", None, "an output for photos at addresses"),
     ],
 )

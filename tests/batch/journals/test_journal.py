@@ -376,7 +376,7 @@ def test_a_damaged_journal_is_moved_aside_with_a_word(tmp_path: Path, spoil: obj
     assert again.state(stamp(), str(target))[0] is ResultState.in_the_way
     made(again, target, stamp())
     again.close()
-    assert "to overwrite" in words[0]
+    assert "only overwriting replaces them" in words[0]
     assert (tmp_path / f"{JOURNAL_NAME}.damaged-1").read_bytes() == damaged
     assert verdict_of(tmp_path, target) is ResultState.done
 

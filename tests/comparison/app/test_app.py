@@ -166,7 +166,7 @@ def test_a_place_is_clicked_its_color_spreads_and_is_undone_and_saved(
     app: tuple[Process, str], browser: Browser, colored: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
     page = with_photo(app, browser, colored(5), tmp_path)
-    page.open_tab("Say what color something has")
+    page.open_tab("Place color hints")
 
     def picture() -> str:
         return str(browser.run(f"{_INSIDE} return image?.naturalWidth ? image.src : ''"))
@@ -216,17 +216,17 @@ def test_of_variants_side_by_side_one_is_chosen_to_go_on_with(
     first = page.until(variants)
     assert len(set(first)) == 4
     assert [rule for rule, _ in browser.barriers() if rule == "image-alt"] == []
-    page.until_it_says("--variants 4 --seed 0", "Going on with: As predicted")
-    pressed("Go on with: Variant 3")
-    page.until_it_says("Going on with: Variant 3", "Go on with: As predicted")
-    page.open_tab("Say what color something has")
+    page.until_it_says("--variants 4 --seed 0", "In use: As predicted")
+    pressed("Use: Variant 3")
+    page.until_it_says("In use: Variant 3", "Use: As predicted")
+    page.open_tab("Place color hints")
     page.until(lambda: steered() == first[2])
     browser.run(_INSIDE + _CLICK, 0.26, 0.51)
     page.until(lambda: steered() != first[2])
     page.open_tab("Variants")
     page.until(lambda: variants() and variants()[2] == steered())
     pressed("Show others")
-    page.until_it_says("--variants 4 --seed 1", "Go on with: Variant 3")
+    page.until_it_says("--variants 4 --seed 1", "Use: Variant 3")
     assert steered() not in page.until(variants)
     pressed("Save first")
     saved = page.until(lambda: [path for path in (tmp_path / "saved").glob("*.png") if path.stat().st_size])[0]

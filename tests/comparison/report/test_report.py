@@ -225,7 +225,7 @@ def test_one_photo_has_a_page_without_intervals(
     assert "first, second on 1 photo<" in text
     assert 'id="pairs"' not in text
     assert "nan" not in text
-    assert "more lie beside" not in text
+    assert "more are in the folder" not in text
     colored(3).convert("L").save(tmp_path / "gray.png")
     compare([tmp_path / "gray.png"], tmp_path / "old", replace(options, models=models[:1]))
     text = (tmp_path / "old" / HTML_NAME).read_text("utf-8")
@@ -254,7 +254,7 @@ def test_a_page_holds_so_many_photos_and_says_where_the_others_are(
     write_report(written[1].parent, written[0])
     assert "photo 1" in text
     assert "photo 2" not in text
-    assert "3 more lie beside this page" in text
+    assert "3 more are in the folder sheets" in text
 
 
 def test_a_value_is_marked_where_its_model_is_certainly_better_than_every_other(

@@ -104,10 +104,10 @@ def earlier_set(address: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "kind", "words"),
     [
-        (other_shard, SetError, r"train-00001\.tar at .*: its SHA-256 is another: it was changed, or damaged"),
+        (other_shard, SetError, r"train-00001\.tar at .*: its SHA-256 differs: it was changed or damaged"),
         (no_shard, SetError, r"a shard of at least \d+ bytes at .*train-00001\.tar: there is none"),
-        (short_shard, SetError, r"train-00001\.tar: it has 2000. It was cut short"),
-        (other_index, SetError, r"train\.index\.npy at .*: its SHA-256 is another"),
+        (short_shard, SetError, r"train-00001\.tar: it has only 2000"),
+        (other_index, SetError, r"train\.index\.npy at .*: its SHA-256 differs"),
         (no_set, UsageError, r"to read .*/set\.json: there is no such object or folder"),
         (earlier_set, SetError, r"the SHA-256 of train-00000\.tar in set\.json: none, as earlier versions wrote it"),
     ],
@@ -139,7 +139,7 @@ def test_a_damaged_copy_on_this_machine_is_fetched_again_or_named(address: str, 
     folder = split.cache.folder
     split.read(0)
     (folder / "train-00000.tar").write_bytes(b"x" * 16_000)
-    with pytest.raises(SetError, match=r"it is damaged\. Remove that file, so that it is fetched again"):
+    with pytest.raises(SetError, match=r"it is damaged\. Delete that file, so that it is downloaded again"):
         split.read(0)
     (folder / "train.index.npy").write_bytes(b"x")
     (folder / "train-00000.tar").unlink()
@@ -156,10 +156,10 @@ def test_too_little_room_is_refused_with_what_is_needed(address: str, many_shard
 
 def test_a_place_where_nothing_can_be_kept_is_named(address: str, tmp_path: Path) -> None:
     (tmp_path / "sets").write_bytes(b"")
-    with pytest.raises(OutputError, match="what is kept of the set"):
+    with pytest.raises(OutputError, match="the set's cache"):
         PhotoSet.open_remote(address, tmp_path / "sets", PLENTY)
 
 
 def test_a_web_server_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"https://example\.org/data: a web server lists none"):
+    with pytest.raises(UsageError, match=r"https://example\.org/data: web servers do not list files"):
         PhotoSet.open_remote("https://example.org/data", tmp_path, PLENTY)

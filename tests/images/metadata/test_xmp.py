@@ -178,7 +178,7 @@ def described(attributes: str, content: bytes = b"", **prefixes: str) -> bytes:
         ("Container:Directory", "parts of the file"),
         ("Item:Semantic", "parts of the file"),
         ("hdrgm:Version", "gain map"),
-        ("xmpNote:HasExtendedXMP", "extension of the XMP"),
+        ("xmpNote:HasExtendedXMP", "extended XMP"),
     ],
 )
 @pytest.mark.parametrize("style", ["attribute", "element", "prefix"])

@@ -72,7 +72,7 @@ def test_a_white_page_in_hdr_is_white_and_what_is_brighter_is_cut_off_with_a_wor
 
 
 def test_code_points_that_nobody_knows_are_told_of() -> None:
-    assert "unknown kind" in photo_of(png16(RAMP16, cICP=bytes([1, 99, 0, 1]))).warnings[0]
+    assert "unknown color space" in photo_of(png16(RAMP16, cICP=bytes([1, 99, 0, 1]))).warnings[0]
 
 
 @pytest.mark.parametrize("kind", [b"tEXt", b"iCCP", b"pHYs"])

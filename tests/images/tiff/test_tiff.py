@@ -128,7 +128,7 @@ def test_a_tiff_that_does_not_say_what_its_samples_mean_is_no_negative() -> None
     data[place : place + 2] = struct.pack("<H", 65000)
     photo = photo_of(bytes(data))
     assert np.abs(lightness_of(photo) - lab_lightness(RAMP / 255)).max() < 0.01
-    assert "0 was taken for black" in photo.warnings[0]
+    assert "0 was read as black" in photo.warnings[0]
 
 
 _TURNED = (
@@ -174,4 +174,4 @@ def test_a_page_that_may_be_a_scanners_infrared_channel_is_read_with_a_word_wher
         pages.write(255 - _WIDE, photometric="minisblack")
     words = [read(file, ReadOptions(page=page, every_page=True)).warnings for page in range(3)]
     assert ["infrared" in " ".join(each) for each in words] == [False, True, False]
-    assert read(file).warnings == ("more than one picture inside; the first was taken, not all pages",)
+    assert read(file).warnings == ("several pictures inside; only the first was used, not all pages",)

@@ -134,7 +134,7 @@ def test_a_figure_that_is_no_number_is_named_at_once(value: Any) -> None:
     (trouble,) = diagnose(lines, SMOOTHED)
     assert (trouble.name, trouble.epoch) == (NAN, 2)
     assert "g_adversarial" in trouble.found
-    assert "checkpoints" in trouble.advice
+    assert "from a checkpoint before it" in trouble.advice
 
 
 def test_several_troubles_at_once_are_all_named() -> None:
@@ -144,8 +144,8 @@ def test_several_troubles_at_once_are_all_named() -> None:
 
 
 def test_a_divergence_says_what_the_error_said() -> None:
-    trouble = divergence(3, TrainingError("a loss that is a number at step 7", "d_loss nan", "Try a lower `lr`."))
-    assert str(trouble) == f"epoch 3: {NAN}. Not a loss that is a number at step 7: d_loss nan. Try a lower `lr`."
+    trouble = divergence(3, TrainingError("a finite loss at step 7", "d_loss nan", "Try a lower `lr`."))
+    assert str(trouble) == f"epoch 3: {NAN}. Not a finite loss at step 7: d_loss nan. Try a lower `lr`."
 
 
 def test_a_discriminator_is_lifeless_while_it_is_saturated_or_blind() -> None:

@@ -169,7 +169,7 @@ def test_a_discriminator_that_learns_alone_may_be_right_about_everything(photo_s
     run.run()
     assert log(tmp_path, "epoch")[-1]["d_accuracy_real"] > 0.95
     assert listener.warnings == named(tmp_path) == []
-    assert "no epoch was finished in which the generator learned" in listener.verdict[1]
+    assert "the generator learned in no finished epoch" in listener.verdict[1]
 
 
 def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoSet, tmp_path: Path) -> None:
@@ -223,11 +223,11 @@ def test_a_supervised_run_has_the_same_report_and_a_verdict(photo_set: PhotoSet,
     stage = FinetuneStage(Tint(), l1, OptimizerOptions(lr=1e-2))
     options = RunOptions(epochs=2, batch_size=6, size=32)
     Loop(stage, photo_set, tmp_path, options, torch.device("cpu"), lambda *_: None, listener).run()
-    assert listener.verdict[0].startswith("Whether the training helped cannot be told by 6 validation photos")
+    assert listener.verdict[0].startswith("Whether the training helped cannot be judged from 6 validation photos")
     assert len(listener.verdict) == 2
     page = (tmp_path / "report.html").read_text()
     assert "Discriminator" not in page
-    assert "How it went" in page
+    assert '<h2 id="verdict">Result' in page
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the extra tensorboard is not installed")

@@ -142,8 +142,8 @@ def test_a_supervised_run_has_the_same_page_without_a_discriminator(tmp_path: Pa
     page = report(folder, None, epoch=2, best_epoch=2)
     assert "Discriminator" not in page.text
     assert [svg.get("aria-label") for svg in page.all("svg") if svg.get("role") == "img"] == [
-        "AuC, %. predicted: from 88 to 88, least 88, most 88",
-        "Loss. loss: from 1 to 0.5, least 0.5, most 1",
+        "AuC, %. predicted: from 88 to 88, lowest 88, highest 88",
+        "Loss. loss: from 1 to 0.5, lowest 0.5, highest 1",
     ]
 
 

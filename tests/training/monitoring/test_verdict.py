@@ -74,7 +74,7 @@ def test_under_ten_photos_nothing_is_called_better() -> None:
     )
     verdict = judge(few, better, LOG, BCE, best_epoch=2)
     assert verdict.outcome == "unknown"
-    assert "cannot be told by 9 validation photos: prepare a set with 10 or more" in verdict.lines[0]
+    assert "cannot be judged from 9 validation photos: prepare a set with 10 or more" in verdict.lines[0]
 
 
 def test_a_difference_too_small_to_print_is_none() -> None:
@@ -96,7 +96,7 @@ def test_of_a_single_epoch_nothing_is_said_of_the_discriminators_life() -> None:
     verdict = judge(photos(), photos(), log([148.0] * 2, [0.996]), BCE, best_epoch=1)
     assert verdict.alive_share is None
     assert verdict.lines[1] == (
-        "Whether the discriminator was alive cannot be told of a single epoch; in that it was right about 100% of the "
+        "A single epoch cannot show whether the discriminator was alive; in this one it was right about 100% of the "
         "patches."
     )
 
@@ -127,7 +127,7 @@ def test_a_run_ends_with_one_judgment_and_an_advice_that_fits_it() -> None:
     assert "helped" in judgment
     assert kept.endswith("149.00 (the last epoch's 148.00, the start's 152.00).")  # a figure, and no second judgment
     judgment, _, _ = judge(photos(), photos(auc=-2.0), history, BCE, best_epoch=1).lines
-    assert judgment.endswith(". Go on with the model that it started from.")
+    assert judgment.endswith(". Keep using the model that it started from.")
 
 
 def test_a_supervised_run_has_no_line_about_a_discriminator() -> None:
@@ -157,7 +157,7 @@ def test_without_readable_figures_of_the_start_the_rest_is_said(tmp_path: Path, 
         (tmp_path / "start.json").write_text(text)
     verdict = judge(read_photo_figures(tmp_path / "start.json"), photos(), LOG, BCE, best_epoch=2)
     assert verdict.outcome == "unknown"
-    assert "cannot be told" in verdict.lines[0]
+    assert "is unknown" in verdict.lines[0]
     assert len(verdict.lines) == 3
 
 

@@ -61,7 +61,7 @@ def plan_addresses(
         check_address(address)
     if output.rstrip("/") in {each.rstrip("/") for each in inputs}:
         found = f"{shown_address(output)} is an input itself"
-        raise UsageError("an output apart from the inputs", found, "Name another output.", parameter="output")
+        raise UsageError("an output that is not an input", found, "Name another output.", parameter="output")
     for path in inputs:
         if not is_address(path) and not os.path.lexists(path):
             raise UsageError(f"a photo or a folder at {path}", "it does not exist", "Check the name.")

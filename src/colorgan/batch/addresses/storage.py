@@ -66,7 +66,7 @@ def list_photos(address: str, left_out: Callable[[str], None]) -> Iterator[Remot
     scheme, path = split_address(address)
     if scheme in WEB:
         raise UsageError(
-            "the address of one photo", f"{shown_address(address)}: a web server lists none", "Name a photo."
+            "the address of one photo", f"{shown_address(address)}: web servers do not list files", "Name a photo."
         )
     root = path.rstrip("/") + "/"
     with converting_store_errors("to list", address, is_place=True):
@@ -210,8 +210,8 @@ def _read_of_s3(store: Any, name: str, expected: FileState) -> bytes:
 
 
 def _changed_error() -> PhotoError:
-    found = "it was changed while it was read; the same command again takes it as it is now"
-    return PhotoError("an object that stays as it is", found, "Do the same again.")
+    found = "it changed while it was read; run the same command again to use the new version"
+    return PhotoError("an unchanged object", found, "Run the same command again.")
 
 
 def open_photo(source: str, expected: FileState | None) -> Path | io.BytesIO:
@@ -259,8 +259,8 @@ def put_object(address: str, data: bytes, *, overwrite: bool) -> None:
         except FileExistsError:
             is_ours, is_same = _inspect_existing(store, name, data, has_marks=bool(facts))
             if not is_ours:
-                what = "an object that was not made by colorgan, or was changed since"
-                found = f"at {shown_address(address)} stands {what}; overwriting replaces it"
+                what = "an object that colorgan did not make, or that was changed since"
+                found = f"{shown_address(address)} is {what}; overwriting replaces it"
                 raise PhotoError("a place for a result", found, "Overwrite it.", parameter="overwrite") from None
             if not is_same:
                 store.pipe_file(name, data, **facts)

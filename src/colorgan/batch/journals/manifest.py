@@ -35,7 +35,7 @@ _VERSION = 1
 _MAX_BYTES = 1 << 28  # of a part, unpacked; ours have a thousandth of it
 _REMOTE_RESULT = FileState(0, 0)  # of a result at an address, which is not looked up
 _DAMAGE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, ArithmeticError, RecursionError)
-_DAMAGED = "{} of the manifest {} is damaged, and left out: what it noted is made again, unless it stands in the way."
+_DAMAGED = "{} of the manifest {} is damaged and ignored: its photos are colored again, unless their results exist."
 
 
 class ManifestStore:
@@ -210,7 +210,7 @@ def _read_parts(folder: str) -> Iterator[tuple[str, bytes]]:
         for path in paths:
             yield path.name, path.read_bytes()
     except OSError as error:
-        advice = "Name another output folder; then do the same again."
+        advice = "Name another output folder, and run the same command again."
         raise OutputError(f"to read the manifest {folder}", reason_of(error), advice, parameter="output") from error
 
 
@@ -222,5 +222,5 @@ def _write_file(path: str, data: bytes) -> None:
         with atomic_write(Path(path)) as file:
             file.write(data)
     except OSError as error:
-        elsewhere = "name another output folder; then do the same again"
+        elsewhere = "name another output folder, and run the same command again"
         raise OutputError.of(f"the manifest {path}", error, elsewhere, parameter="output") from error

@@ -36,9 +36,7 @@ SELECT = f"SELECT {_COLUMNS} FROM results WHERE name = ?"
 _SELECT_FROM_1 = f"SELECT {_COLUMNS.replace('photo_digest, digest', 'NULL, NULL')} FROM results WHERE name = ?"
 _INSERT = f"INSERT OR REPLACE INTO results (name, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM results WHERE name = ?"
-_DAMAGED = (
-    "The journal {} is damaged ({}): what stands there already is not known, and is only replaced to overwrite it."
-)
+_DAMAGED = "The journal {} is damaged ({}): it is unknown which results exist; only overwriting replaces them."
 
 Result = TypeVar("Result")
 
@@ -102,14 +100,16 @@ class SqliteStore:
             raise OutputError.of(what, error, "name another output folder", parameter="output") from error
         disk = Disk.of(self._path.parent)
         if not disk.has_locks:  # the folder is new: on such a disk an existing folder gets a manifest instead
-            self._notify(f"The disk of {self._path.parent} has no locks: see that no other colorgan writes there.")
+            self._notify(
+                f"The disk of {self._path.parent} has no file locks: make sure that no other colorgan writes there."
+            )
         try:
             return self._retry_while_locked(lambda: self._create(disk))
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise self._error(error) from error
             aside = self._move_aside()
-            self._notify(f"{_DAMAGED.format(self._path, error)} It is now {aside}.")
+            self._notify(f"{_DAMAGED.format(self._path, error)} It was renamed to {aside}.")
             with self._converting_errors():
                 return self._create(disk)
 
@@ -186,9 +186,9 @@ class SqliteStore:
     def _error(self, error: Exception) -> OutputError:
         if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
             found = f"another process has it locked for {_LOCK_TIMEOUT_S:.0f} seconds, or the disk's locks do not work"
-            advice = "Wait for that process or end it; or name another output folder, on a disk of this machine."
+            advice = "Wait for that process or stop it; or name an output folder on a local disk."
             return OutputError(f"to write the journal {self._path}", found, advice, parameter="output")
-        elsewhere = "name another output folder; then do the same again"
+        elsewhere = "name another output folder, and run the same command again"
         if str(error) == _DISK_FAILED:
             error = self._disk_error() or error
         return OutputError.of(f"the journal {self._path}", error, elsewhere, parameter="output")

@@ -75,7 +75,7 @@ def main() -> None:
     st.title("Color a photo")
     options = AppOptions.from_environment()
     models = _models(options)
-    st.text("The colors are plausible, not true: what they were, no model can know.")
+    st.text("The colors are plausible, not true: no model can know the real ones.")
     label = f"A photo, in gray or in color, of at most {MOST_MB} MB and {session.MOST_MEGAPIXELS:g} megapixels"
     file = st.file_uploader(label, type=list(PHOTO_SUFFIXES))
     saturation = st.sidebar.slider("Saturation", 0.0, 2.0, 1.0, 0.05, help="Multiplies the colors; 1 is as predicted.")
@@ -156,7 +156,7 @@ def _show(visit: _Visit, models: list[ComparedModel], saturation: float, render_
         st.error("This photo cannot be colored.")
         st.text(str(error))
         return
-    titles = ["Compare", "Say what color something has", "Variants"]
+    titles = ["Compare", "Place color hints", "Variants"]
     compared, steer, vary = st.tabs(titles, key="tab", on_change="rerun")
     with compared:
         _show_slider(uploaded.name, shown, opening.name)
@@ -189,7 +189,7 @@ def _show_variants(visit: _Visit, model: ComparedModel, saturation: float, rende
     try:
         made = _variants(visit, model, render_size, visit.seed)
     except UsageError:
-        st.text(f"{model.name} has no variants: its network gives one color for a place, and no others.")
+        st.text(f"{model.name} has no variants: its network predicts a single color for each pixel.")
         return
     seed, number = visit.chosen
     variant_picker(
@@ -242,13 +242,13 @@ def _show_downloads(visit: _Visit, outputs: dict[str, ModelOutput], saturation: 
                 session.hints_name(visit.uploaded),
                 "application/json",
                 on_click="ignore",
-                help="Beside the photo, `colorgan colorize` takes them.",
+                help="`colorgan colorize` uses them if they are next to the photo.",
             )
 
 
 def _show_metrics(rows: dict[str, dict[str, float]]) -> None:
     if not rows:
-        st.text("The photo has no colors of its own to compare with: there are no metrics.")
+        st.text("No metrics: the photo has no colors of its own to compare with.")
         return
     better = {"higher": "higher", "lower": "lower", "neither": "-"}
     table = {"metric": [metric.title for metric in METRICS.values()]}

@@ -17,7 +17,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   const choose = (color, called) => {
     wheel.value = color;
     press(keep, false);
-    say(`${called || color}: click what has this color.`);
+    say(`${called || color}: click something of this color.`);
   };
   const place = (across, down) => {
     if (isPressed(pick)) {
@@ -25,7 +25,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
       choose(colorAt(image, across, down));
       return;
     }
-    say("The color spreads ...");
+    say("Spreading the color ...");
     setTriggerValue("placed", { across, down, color: isPressed(keep) ? GRAY : wheel.value });
   };
 
@@ -38,7 +38,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     photo.append(mark);
   }
   undo.disabled = !data.marks.length;
-  say(data.marks.length ? `${data.marks.length} placed.` : "Choose a color, then click what has it.");
+  say(data.marks.length ? `${data.marks.length} placed.` : "Choose a color, then click something of that color.");
 
   find(".palette").replaceChildren(...Object.entries(PALETTE).map(([called, color]) => {
     const swatch = document.createElement("button");
@@ -51,15 +51,15 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   name.onchange = () => {
     const color = hexOf(name.value.trim());
     if (color) choose(color, name.value.trim());
-    else say(`No color is called ${name.value}.`);
+    else say(`Unknown color: ${name.value}.`);
   };
   keep.onclick = () => {
     press(keep, !isPressed(keep));
-    say(isPressed(keep) ? "Click what is to stay gray." : "");
+    say(isPressed(keep) ? "Click what should stay gray." : "");
   };
   pick.onclick = () => {
     press(pick, !isPressed(pick));
-    say(isPressed(pick) ? "Click a place whose color is to be taken." : "");
+    say(isPressed(pick) ? "Click the color to take." : "");
   };
   undo.onclick = () => setTriggerValue("undone", true);
 

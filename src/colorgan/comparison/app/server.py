@@ -20,7 +20,7 @@ from colorgan.errors import OutputError, missing_extra
 
 ADDRESS = "127.0.0.1"
 MOST_MB = 25
-STOPPED = "The app has ended; it kept nothing."
+STOPPED = "The app has stopped; it kept nothing."
 _VARIABLE = "COLORGAN_APP"
 _GRACE_S = 5.0  # between SIGTERM and SIGKILL
 _POLL_S = 0.1
@@ -111,7 +111,7 @@ def serve(options: AppOptions, port: int | None, started: Callable[[str], None],
         _end(server)
     StopCheck(callbacks, STOPPED)()
     where = f"port {port}" if port else "a free port"
-    advice = "Choose another port; what it printed above may say more."
+    advice = "Choose another port, or see what it printed above."
     raise OutputError(f"an app on {where}", f"it ended with exit code {server.returncode}", advice)
 
 

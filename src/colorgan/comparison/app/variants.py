@@ -26,7 +26,7 @@ def variant_picker(
         choose: called with the index of the one that was chosen.
         others: called when others are wanted.
     """
-    st.text("All are plausible. The one that you choose is what hints are placed in, and what is compared and saved.")
+    st.text("All are plausible. Hints, comparisons and saved pictures use the one that you choose.")
     for start in range(0, len(pictures), _IN_A_ROW):
         for number, column in enumerate(st.columns(_IN_A_ROW), start):
             with column:
@@ -39,5 +39,5 @@ def _show(picture: str, number: int, is_chosen: bool, choose: Callable[[int], No
     name = f"Variant {number + 1}" if number else "As predicted"
     # Not `st.image`, which has no alt text.
     st.html(f'<img src="{picture}" alt="{name}" style="width: 100%">')
-    label = f"Going on with: {name}" if is_chosen else f"Go on with: {name}"
+    label = f"In use: {name}" if is_chosen else f"Use: {name}"
     st.button(label, key=f"variant-{number}", disabled=is_chosen, on_click=choose, args=(number,))

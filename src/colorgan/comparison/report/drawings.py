@@ -76,7 +76,7 @@ def _reliability_diagram(row: Row) -> Drawing:
     sure = sum(share * confidence for share, confidence, _ in row.reliability)
     came_true = sum(share * hits for share, _, hits in row.reliability)
     words = (
-        f"{row.name} was {100 * sure:.0f}% sure on average, and {100 * came_true:.0f}% came true; "
+        f"{row.name} was {100 * sure:.0f}% confident on average, and {100 * came_true:.0f}% right; "
         f"calibration error (ECE) {row.ece:.1f} points."
     )
     # Twice the margin, since half of the label "100%" lies to the right of the last line.

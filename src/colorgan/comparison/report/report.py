@@ -17,7 +17,7 @@ from colorgan.metrics.registry import METRICS
 HTML_NAME = "report.html"
 MOST_SHOWN = 20  # photos under one heading: with five rows some 20 MB, which a phone still opens
 _WITHOUT_COLORS = "Photos without true colors"
-_HEADINGS = {"best": "Best photos", "between": "Photos between", "worst": "Worst photos"}
+_HEADINGS = {"best": "Best photos", "between": "Other photos", "worst": "Worst photos"}
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither better nor worse"}
 
 

@@ -69,7 +69,7 @@ class ShardCache:
         """
         address = whole_address(address).rstrip("/")
         if address.partition(":")[0] in WEB:
-            found = f"{shown_address(address)}: a web server lists none"
+            found = f"{shown_address(address)}: web servers do not list files"
             raise UsageError("the address of a set in a bucket, or a folder", found, "Copy the set to one of these.")
         check_address(address, "a set")
         sizes = _shard_sizes(address)  # first: its error explains best why a store refuses
@@ -95,7 +95,7 @@ class ShardCache:
         if name not in self.sizes:
             raise SetError(expected, "there is none", _ADVICE)
         if self.sizes[name] < end:
-            raise SetError(expected, f"it has {self.sizes[name]}", f"It was cut short. {_ADVICE}")
+            raise SetError(expected, f"it has only {self.sizes[name]}", _ADVICE)
         if name not in self.hashes:
             found = "none, as earlier versions wrote it"
             raise SetError(f"the SHA-256 of {name} in {SET_FILE}", found, "Prepare the set again with this version.")
@@ -185,7 +185,7 @@ class ShardCache:
             file.write(data)
         if digest.hexdigest() != self.hashes.get(name):
             expected = f"{name} at {shown_address(self.address)} as {SET_FILE} describes it"
-            raise SetError(expected, "its SHA-256 is another: it was changed, or damaged", _ADVICE)
+            raise SetError(expected, "its SHA-256 differs: it was changed or damaged", _ADVICE)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -194,7 +194,7 @@ class ShardCache:
             yield
         except OSError as error:
             elsewhere = "set COLORGAN_CACHE to another folder, or lower `data_cache_gb`"
-            raise OutputError.of(f"what is kept of the set, in {self.folder}", error, elsewhere) from error
+            raise OutputError.of(f"the set's cache in {self.folder}", error, elsewhere) from error
 
 
 def _shard_sizes(address: str) -> dict[str, int]:

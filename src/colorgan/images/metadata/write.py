@@ -47,7 +47,7 @@ def encoder_arguments(format_name: str, metadata: Metadata, model: str | None) -
         left_out = " and ".join(_NAMES[name] for name in too_long)
         warnings.append(f"more {left_out} than a {format_name} can hold, left out")
     if no_place := [_NAMES[name] for name in fields if name not in names]:
-        warnings.append(f"the result is without {' and '.join(no_place)}, for which {format_name} has no place")
+        warnings.append(f"{' and '.join(no_place)} left out, which {format_name} cannot hold")
     return arguments_of(placed, metadata.dpi), warnings
 
 

@@ -40,7 +40,7 @@ class _StaleProperties:
     loss: str = ""
 
 
-_EDITOR, _PARTS = "settings of a raw editor", "what tells of a motion photo, gain map or other parts of the file"
+_EDITOR, _PARTS = "settings of a raw editor", "references to a motion photo, gain map or other parts of the file"
 _STALE = (
     # The pixels of the file that was read: XMP specification part 2, 3.2 and 3.3.
     _StaleProperties(
@@ -85,7 +85,7 @@ _STALE = (
     _StaleProperties("http://ns.apple.com/ImageIO/1.0/", ("hasXMP",)),
     _StaleProperties("http://ns.xiaomi.com/photos/1.0/camera/", loss=_PARTS),
     _StaleProperties("http://ns.oplus.com/photos/1.0/camera/", loss=_PARTS),
-    _StaleProperties("http://ns.adobe.com/xmp/note/", ("HasExtendedXMP",), "the extension of the XMP data"),
+    _StaleProperties("http://ns.adobe.com/xmp/note/", ("HasExtendedXMP",), "extended XMP data"),
 )
 
 

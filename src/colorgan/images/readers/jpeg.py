@@ -18,14 +18,14 @@ _END = b"\xff\xd9"
 _MOST_NOISE_BYTES = 1 << 24
 _MOST_MISSING = 0.01  # share of the samples that may depend on what is missing ...
 _FAINT = 24  # ... by more than these levels: the last scan of a progressive JPEG, which touches all, only refines
-WITHOUT_END = "its last bytes are missing; what was left of it was read"
+WITHOUT_END = "its last bytes are missing; the rest was read"
 
 
 def open_jpeg(file: BinaryIO) -> ImageFile:
     """Open a JPEG, with the profile of Adobe RGB if EXIF alone declares it, as cameras do (DCF 2.0)."""
     image: ImageFile = JpegImagePlugin.jpeg_factory(file)  # type: ignore[no-untyped-call, unused-ignore]
     if image.mode == "CMYK" and "adobe" not in image.info:
-        DeclaredColors(warnings=("no word on whether its inks are inverted; taken so, as Adobe does",)).apply_to(image)
+        DeclaredColors(warnings=("its inks are assumed inverted, as Adobe's are; it does not say",)).apply_to(image)
     if "icc_profile" not in image.info and image.mode in ("L", "RGB") and b"R03\0" in image.info.get("exif", b""):
         try:
             index = image.getexif().get_ifd(IFD.Interop).get(1)

@@ -99,7 +99,7 @@ def open_png(file: BinaryIO) -> ImageFile:
         if not left_out:
             raise
         image = PngFile(io.BytesIO(sound))
-        image.warnings += (f"damaged, too large or misnamed, left out: {', '.join(left_out)}",)
+        image.warnings += (f"left out, as damaged, too large or misnamed: {', '.join(left_out)}",)
         return image
 
 

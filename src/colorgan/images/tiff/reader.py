@@ -54,7 +54,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         self.has_unnamed_channel = tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES, 1) > 3 and unexplained
         self.warnings = (UNNAMED_CHANNEL,) if self.has_unnamed_channel else ()
         if is_unsaid:
-            self.warnings += ("no word on what its samples mean; 0 was taken for black",)
+            self.warnings += ("0 was read as black; it does not say what its samples mean",)
         levels = tags.get(_COLOR_MAP, ())
         if self.mode in ("P", "PA") and levels and max(levels) < 256:
             # Old scanners wrote palettes of 8 bits in place of 16; libtiff detects them by the same rule.

@@ -36,10 +36,10 @@ _KINDS = {
     8: "CIE Lab",
     9: "ICC Lab",
     10: "ITU Lab",
-    32803: "raw data of a camera's sensor",
+    32803: "raw camera sensor data",
     32844: "LogL",
     32845: "LogLuv",
-    34892: "linear raw data of a camera",
+    34892: "linear raw camera data",
     51177: "a depth map",
 }
 _NEEDED = (256, 257, 258, 262)  # width, height, bits, photometric: without them, tifffile would guess
@@ -133,13 +133,13 @@ def read(file: BinaryIO, page_number: int, check_size: Callable[[int, int], None
         if not page.size or colors is None or not colors <= page.samplesperpixel <= colors + 2 or page.imagedepth != 1:
             raise PhotoError(
                 "a photo",
-                f"a TIFF of a kind that is not read ({kind}, {page.samplesperpixel} channels)",
+                f"a TIFF of an unsupported kind ({kind}, {page.samplesperpixel} channels)",
                 "Save it as RGB or gray.",
             )
         check_size(page.imagewidth, page.imagelength)
         values = _decoded(page)
         if values.dtype.kind == "c":
-            raise PhotoError("a photo", "a TIFF of complex numbers, as of radar or a transform", "Save what it shows.")
+            raise PhotoError("a photo", "a TIFF of complex numbers, as of radar or a transform", "Save it as gray.")
         if page.planarconfig == _SEPARATE and page.samplesperpixel > 1:
             values = np.moveaxis(values, 0, -1)
         values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)

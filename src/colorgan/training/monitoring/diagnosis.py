@@ -214,7 +214,7 @@ def _shows_blindness(epoch: Epoch, objective: Objective) -> bool | None:
 def _blindness_words(epochs: Sequence[Epoch], objective: Objective) -> str:
     return (
         f"It is {_accuracy_words(epochs[-1], digits=0)}, and its loss is "
-        f"{_d_loss(epochs[-1]):.3g}, where one that answers the same to all has {objective.blind:.3g}."
+        f"{_d_loss(epochs[-1]):.3g}, where constant answers give {objective.blind:.3g}."
     )
 
 
@@ -228,8 +228,8 @@ def _shows_collapse(epoch: Epoch, objective: Objective) -> bool | None:
 def _collapse_words(epochs: Sequence[Epoch], objective: Objective) -> str:
     spread, truth = (epochs[-1].terms[name] for name in ("ab_spread", "ab_spread_truth"))
     return (
-        f"The mean colors of different validation photos lie {spread:.2f} Lab units from their common mean, "
-        f"where the true ones lie {truth:.2f}: every photo gets much the same colors."
+        f"The mean colors of different validation photos are {spread:.2f} Lab units from their common mean, "
+        f"the true ones {truth:.2f}: every photo gets nearly the same colors."
     )
 
 
@@ -253,13 +253,13 @@ _SYMPTOMS = (
         "the generator has collapsed",
         _shows_collapse,
         _collapse_words,
-        "Go back to a checkpoint from before it, with a lower `lr` or a higher `lambda_l1`.",
+        "Go back to a checkpoint before it, with a lower `lr` or a higher `lambda_l1`.",
     ),
     _Symptom(
         NAN,
         lambda epoch, objective: bool(epoch.broken),
-        lambda epochs, objective: f"No numbers: {', '.join(epochs[-1].broken)}.",
-        "The checkpoints from before it are good. Try a lower `lr`, `clip_norm=1`, or `precision=fp32`.",
+        lambda epochs, objective: f"NaN or infinite: {', '.join(epochs[-1].broken)}.",
+        "Try a lower `lr`, `clip_norm=1`, or `precision=fp32`, from a checkpoint before it, which is good.",
         patience_epochs=1,
     ),
 )

@@ -73,8 +73,8 @@ class MetricsLog:
         try:
             entry = json.loads(line)
             if not isinstance(entry["kind"], str) or not isinstance(entry["step"], int):
-                raise TypeError("its kind is no word or its step no number")
+                raise TypeError("its kind is not a string or its step not a number")
         except (ValueError, KeyError, TypeError) as error:
             found = f"line {number} cannot be read ({type(error).__name__}: {error})"
-            raise CheckpointError(f"the log of a run in {self.path}", found, "Remove that line.") from error
+            raise CheckpointError(f"the log of a run in {self.path}", found, "Delete that line.") from error
         return with_current_names(entry)

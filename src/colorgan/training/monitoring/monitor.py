@@ -61,7 +61,7 @@ class Monitor:
     def diverged(self, position: Position, best_epoch: int, error: TrainingError) -> None:
         """Record that a loss or weight became NaN or infinite, which ends the run; `best_epoch` is 0 for none."""
         self.log.write("trouble", position.step, asdict(divergence(position.epoch, error)))
-        ended = "The run was stopped: see its troubles."
+        ended = "The run was stopped: see its problems."
         self._report(RunStatus(position.epoch - 1, self.options.most_epochs, best_epoch, ended))
 
     def finished(self, position: Position, best_epoch: int, ended: str) -> Verdict:

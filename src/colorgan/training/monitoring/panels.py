@@ -26,30 +26,30 @@ VALIDATION = (
     Panel(
         "AuC, %",
         {"auc": "predicted"},
-        "Rises, or holds its level while the rebalanced one rises; a fall of both means that the run does harm.",
+        "Rises, or holds its level while the rebalanced one rises; if both fall, the run does harm.",
     ),
     Panel(
         "Rebalanced AuC, %",
         {"auc_rebalanced": "predicted"},
-        "Rises: rare colors are met more often. With plain AuC falling as far, it only trades one for the other.",
+        "Rises: rare colors are right more often. If plain AuC falls as much, one is only traded for the other.",
     ),
     Panel(
         "Colorfulness",
         {"cf_hs": "predicted", "cf_hs_truth": "true"},
-        "Comes near the true photos' and stays there; far above them the colors are oversaturated, far below timid.",
+        "Comes near the true photos' and stays there; far above, the colors are oversaturated; far below, too pale.",
     ),
     Panel(
         "Colorfulness error",
         {"cf_hs_error": "of a photo"},
-        "Falls: each photo comes near its own colorfulness, not only their mean near the true one.",
+        "Falls: each photo nears its own colorfulness, not only their mean the true one.",
     ),
     Panel("CIEDE2000", {"ciede2000": "predicted"}, "Falls, then levels off; about 1 is the least that an eye can see."),
     Panel(
         "ab L1, Lab units",
         {"ab_l1": "predicted"},
-        "Falls, then levels off; an adversarial stage may hold it a little higher, the price of bolder colors.",
+        "Falls, then levels off; an adversarial stage may hold it a little higher, as the price of bolder colors.",
     ),
-    Panel("PSNR, dB", {"psnr": "predicted"}, "Rises, then levels off; it rewards caution, so a small fall is no harm."),
+    Panel("PSNR, dB", {"psnr": "predicted"}, "Rises, then levels off; it rewards caution: a small fall is harmless."),
     Panel("SSIM", {"ssim": "predicted"}, "Stays where it is: lightness is given, so there is little to win or lose."),
     Panel(
         "Spread of mean colors, Lab units",
@@ -64,7 +64,7 @@ VALIDATION = (
     Panel(
         "Chroma on gray, Lab units",
         {"gray_chroma": "predicted"},
-        "Falls, or stays low: what is truly gray stays gray. It climbs where the model paints for the sake of color.",
+        "Falls, or stays low: what is truly gray stays gray. It climbs if the model adds color where none belongs.",
     ),
     Panel(
         "Out of gamut, %",
@@ -82,18 +82,18 @@ DISCRIMINATOR = (
     Panel(
         "Loss of D",
         {"d_loss": "loss"},
-        "Stays between the dotted lines: at the lower D is right about every patch and teaches nothing, at the upper "
-        "it cannot tell.",
+        "Stays between the dotted lines: at the lower, D is right about every patch and teaches nothing; at the upper, "
+        "it is guessing.",
     ),
     Panel(
         "Loss of D by kind of patch",
         {"d_real": "real", "d_fake": "generated"},
-        "Both waver at much the same height; one that goes down alone means that D answers the same to everything.",
+        "Both stay at about the same level; if only one falls, D gives the same answer to everything.",
     ),
     Panel(
         "Loss of D on pairs",
         {"d_pairs": "real beside generated"},
-        "Stays between the dotted lines; what the gradient penalties add to the loss is left out here.",
+        "Stays between the dotted lines; gradient penalties are not included.",
     ),
     Panel(
         "Accuracy of D",
@@ -108,17 +108,17 @@ DISCRIMINATOR = (
     Panel(
         "Gradient penalties of D",
         {"d_r1": "R1, real photos", "d_r2": "R2, generated photos"},
-        "Rise while D learns and level off; a steady climb means that D grows steep, and wants a higher `r1` and `r2`.",
+        "Rise while D learns and level off; a steady climb means that D grows too steep: raise `r1` and `r2`.",
     ),
     Panel(
         "Share of steps in which D learns",
         {"d_updates": "share"},
-        "Wavers below 1 where D is let rest while it is too good; at 0 G has stopped answering.",
+        "Varies below 1 if D is paused while it is too good; at 0, G has stopped responding.",
     ),
     Panel(
         "Share of steps in which D learns alone",
         {"d_alone": "share"},
-        "Is 1 while D is warmed up, and 0 from then on.",
+        "Is 1 while D warms up, and 0 from then on.",
     ),
 )
 
@@ -126,12 +126,12 @@ GENERATOR = (
     Panel(
         "Loss of G",
         {"g_loss": "loss"},
-        "The weighted sum of its terms: it may rise while D gets better, so the terms say more than their sum.",
+        "The weighted sum of its terms; it may rise as D gets better, so the terms say more than the sum.",
     ),
     Panel(
         "GAN term of G",
         {"g_adversarial": "term"},
-        "Wavers about a level; a steady climb means that D wins and G has no answer.",
+        "Stays around a level; a steady climb means that D wins and G cannot respond.",
     ),
     Panel("L1 term of G, Lab units", {"g_l1": "term"}, "Falls slowly, or stays where the model it started from was."),
     Panel("Perceptual term of G", {"g_perceptual": "term"}, "Falls slowly and levels off."),
@@ -153,7 +153,7 @@ GENERATOR = (
             "grad_perceptual": "perceptual",
             "grad_saturation": "saturation",
         },
-        "Of one order of magnitude: a term far above the others rules, and one that falls to nothing counts no more.",
+        "Of one order of magnitude: a term far above the others dominates, and one near 0 has no effect.",
     ),
 )
 
@@ -161,7 +161,7 @@ SUPERVISED = (
     Panel(
         "Loss",
         {"loss": "loss"},
-        "Falls fast at first, then slowly; with the validation metrics getting worse, photos are learned by heart.",
+        "Falls fast at first, then slowly; if validation metrics worsen meanwhile, the model is overfitting.",
     ),
 )
 

@@ -117,7 +117,7 @@ def _in_words(word: str, curve: Curve) -> str:
     values = [value for _, value in curve.epochs or curve.steps]
     if len(values) == 1:
         return f"{word}: {values[0]:.4g}"
-    return f"{word}: from {values[0]:.4g} to {values[-1]:.4g}, least {min(values):.4g}, most {max(values):.4g}"
+    return f"{word}: from {values[0]:.4g} to {values[-1]:.4g}, lowest {min(values):.4g}, highest {max(values):.4g}"
 
 
 def _table(curves: Mapping[str, Curve]) -> tuple[list[str], list[tuple[int, list[float | None]]]]:

@@ -84,7 +84,7 @@ def _judge_metrics(differences: Mapping[str, Interval], what: str) -> tuple[str,
     if not differences:
         return (
             "unknown",
-            f"Whether the {what} helped cannot be told: the metrics of its start are not in the run folder.",
+            f"Whether the {what} helped is unknown: the run folder lacks the metrics of its start.",
         )
     visible = [name for name, difference in differences.items() if _is_visible(name, difference)]
     better = [name for name in visible if (differences[name].value > 0) == (METRICS[name].better == "higher")]
@@ -94,7 +94,7 @@ def _judge_metrics(differences: Mapping[str, Interval], what: str) -> tuple[str,
     if photos < FEWEST_PHOTOS:
         found = f"{photos} validation photo{'s' * (photos > 1)}"
         advice = f"prepare a set with {FEWEST_PHOTOS} or more of them"
-        return "unknown", f"Whether the {what} helped cannot be told by {found}: {advice}."
+        return "unknown", f"Whether the {what} helped cannot be judged from {found}: {advice}."
     outcomes = {
         (True, False): ("helped", f"The {what} helped"),
         (False, True): ("harmed", f"The {what} did harm"),
@@ -105,11 +105,11 @@ def _judge_metrics(differences: Mapping[str, Interval], what: str) -> tuple[str,
     changed = (("better", better), ("worse", worse))
     parts = [f"{title} in {_listed(names, differences)}" for title, names in changed if names]
     if level and (better or worse):
-        parts.append(f"no difference in {', '.join(METRICS[name].label for name in level)} can be told")
+        parts.append(f"no certain difference in {', '.join(METRICS[name].label for name in level)}")
     if not parts:
         return outcome, f"{words}."
     against = f"against the model that it started from, on {photos} validation photos with 95% intervals"
-    advice = " Go on with the model that it started from." if outcome == "harmed" else ""
+    advice = " Keep using the model that it started from." if outcome == "harmed" else ""
     return outcome, f"{words}, {against}: {'; '.join(parts)}.{advice}"
 
 
@@ -134,18 +134,18 @@ def _in_words(name: str, difference: Interval) -> str:
 def _judge_discriminator(epochs: Sequence[Epoch], objective: Objective) -> tuple[float | None, str]:
     judged = [(epoch, dead) for epoch in epochs if (dead := is_dead(epoch, objective)) is not None]
     if not judged:
-        return None, "Nothing is known of the discriminator: no epoch was finished in which the generator learned too."
+        return None, "The discriminator cannot be judged: the generator learned in no finished epoch."
     alive = sum(not dead for _, dead in judged)
     is_single = len(judged) == 1  # which may be chance
     words = f"The discriminator was alive in {alive} of {len(judged)} epochs ({alive / len(judged):.0%})"
-    words = "Whether the discriminator was alive cannot be told of a single epoch" if is_single else words
+    words = "A single epoch cannot show whether the discriminator was alive" if is_single else words
     later = [accuracy(epoch) for epoch, _ in judged[len(judged) // 2 :]]
     accuracies = [right for right in later if right is not None]
     if accuracies:
         low, high = f"{min(accuracies):.0%}", f"{max(accuracies):.0%}"
         shares = low if low == high else f"{low} to {high}"
         of = "pairs of patches" if objective.kind == "relativistic" else "patches"
-        words += f"; {'in that' if is_single else 'over the second half'} it was right about {shares} of the {of}"
+        words += f"; {'in this one' if is_single else 'over the second half'} it was right about {shares} of the {of}"
     return None if is_single else alive / len(judged), f"{words}."
 
 
