@@ -14,7 +14,7 @@ SOURCES = ["coco.tar"] * 4 + ["slides"] * 6 + ["voc.zip"] * 2
 
 def times(order: PhotoOrder, epoch: int, seed: int = 0) -> list[int]:
     """How often each photo is drawn."""
-    drawn = Counter(order.drawn(seed, epoch).tolist())
+    drawn = Counter(order.draw(seed, epoch).tolist())
     assert sum(drawn.values()) == len(order)
     return [drawn[number] for number in range(12)]
 
@@ -26,7 +26,7 @@ def weighted(weights: dict[str, float]) -> PhotoOrder:
 def test_without_weights_each_photo_is_drawn_once() -> None:
     assert set(source_weights(SOURCES, {})) == {1.0}
     assert times(weighted({}), 0) == [1] * 12
-    assert weighted({}).drawn(0, 0).tolist() != weighted({}).drawn(0, 1).tolist()
+    assert weighted({}).draw(0, 0).tolist() != weighted({}).draw(0, 1).tolist()
 
 
 @pytest.mark.parametrize("name", ["voc.zip", "voc"])
@@ -49,12 +49,12 @@ def test_a_fraction_draws_a_part_of_the_photos_once_more_and_others_in_each_epoc
 
 def test_a_weighted_epoch_follows_from_the_seed_and_its_number() -> None:
     one, other = weighted({"slides": 2.5}), weighted({"slides": 2.5})
-    assert one.drawn(3, 7).tolist() == other.drawn(3, 7).tolist()
-    assert one.drawn(3, 7).tolist() != one.drawn(4, 7).tolist() != one.drawn(3, 8).tolist()
+    assert one.draw(3, 7).tolist() == other.draw(3, 7).tolist()
+    assert one.draw(3, 7).tolist() != one.draw(4, 7).tolist() != one.draw(3, 8).tolist()
 
 
 def test_the_draws_of_a_photo_are_spread_over_the_epoch() -> None:
-    drawn = PhotoOrder(1000, np.full(1000, 3.0)).drawn(0, 0)
+    drawn = PhotoOrder(1000, np.full(1000, 3.0)).draw(0, 0)
     assert (np.diff(drawn) == 0).sum() < 20
     assert len(set(drawn[:1000].tolist())) < 1000
 
@@ -84,7 +84,7 @@ def test_the_shares_of_ranks_make_up_the_batches_of_one(batch_size: int, ranks: 
         for rank, part in enumerate(parts):
             assert part.numbers == whole.numbers[rank::ranks]
             assert part.positions == whole.positions[rank::ranks]
-    assert [number for batch in alone for number in batch.numbers] == order.drawn(0, 2).tolist()
+    assert [number for batch in alone for number in batch.numbers] == order.draw(0, 2).tolist()
     assert [position for batch in alone for position in batch.positions] == list(range(24))
 
 

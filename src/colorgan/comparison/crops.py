@@ -53,7 +53,7 @@ class Crop:
 
 
 def failure(entry: Entry, reason: str) -> Failure:
-    """Record a photo that could not be read or colored."""
+    """Return the record of a photo that could not be read or colored."""
     return Failure(entry.name, entry.source.label, reason)
 
 

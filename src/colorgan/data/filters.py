@@ -47,7 +47,7 @@ class Rejected:
     """A photo that is not in the set.
 
     Attributes:
-        reason: the kind of reason.
+        reason: its category.
         detail: the particulars, as a message; may be empty.
     """
 

@@ -181,13 +181,13 @@ class PhotoSet:
 
     @classmethod
     def open_remote(
-        cls, address: str, kept: Path, limit_bytes: int, processes: int = 1, check: Check = lambda: None
+        cls, address: str, cache_root: Path, limit_bytes: int, processes: int = 1, check: Check = lambda: None
     ) -> PhotoSet:
         """Open a set at an address such as s3://bucket/data; a shard is fetched when one of its photos is read.
 
-        The other arguments and the errors are as for `ShardCache`.
+        The other arguments and the errors are as for `ShardCache.connect`.
         """
-        cache = ShardCache.connect(address, kept, limit_bytes, processes)
+        cache = ShardCache.connect(address, cache_root, limit_bytes, processes)
         for name in SPLITS:
             cache.fetch_file(index_name(name), check)
         return cls.open(cache.folder, cache)

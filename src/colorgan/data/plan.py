@@ -29,8 +29,8 @@ class Sides:
     largest: int
     smallest: int = 0
 
-    def drawn(self, seed: int, epoch: int, batch: int) -> int:
-        """Return the side of a batch, which depends on the arguments alone."""
+    def draw(self, seed: int, epoch: int, batch: int) -> int:
+        """Draw the side of a batch, which depends on the arguments alone."""
         if not self.smallest:
             return self.largest
         sides = range(self.largest, self.smallest - 1, -SIZE_STEP_PX)
@@ -57,8 +57,8 @@ class PhotoOrder:
         """Return how many photos an epoch draws."""
         return sum(draws for _, draws in self._groups)
 
-    def drawn(self, seed: int, epoch: int) -> Numbers:
-        """Return the photos of an epoch, by their positions in the split."""
+    def draw(self, seed: int, epoch: int) -> Numbers:
+        """Draw the photos of an epoch, by their positions in the split."""
         random = np.random.default_rng((seed, epoch))
         drawn = []
         for members, draws in self._groups:
@@ -75,7 +75,7 @@ def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> npt.
         weights: by source, with or without its suffix; a source that is missing has 1.
 
     Returns:
-        (photos,).
+        (photos,), draws in an epoch, 0 up.
 
     Raises:
         UsageError: a name is no source's, or the weights leave no photo.
@@ -151,7 +151,7 @@ class EpochPlan:
         """Yield the batches of an epoch from `first_batch` on, each with this rank's share of its photos."""
         own = self.photos_of(epoch)
         for batch in range(first_batch, len(self)):
-            start, side = batch * self.batch_size, self.sides.drawn(self.seed, epoch, batch)
+            start, side = batch * self.batch_size, self.sides.draw(self.seed, epoch, batch)
             numbers = own[batch * self.share :][: self.share].tolist()
             positions = list(range(start, start + self.batch_size))[self.rank :: self.ranks][: len(numbers)]
             yield BatchPlan(epoch, batch, side, positions, numbers)
@@ -163,7 +163,7 @@ class EpochPlan:
 
     def photos_of(self, epoch: int) -> Numbers:
         """Return this rank's photos of an epoch in order, by their positions in the split."""
-        drawn = self.order.drawn(self.seed, epoch)
+        drawn = self.order.draw(self.seed, epoch)
         if self.shards is None:
             return drawn[self.rank :: self.ranks]
         return drawn[self._windowed(self.shards[drawn], epoch)]

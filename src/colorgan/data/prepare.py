@@ -104,16 +104,16 @@ def _choose_classes(names: Set[str], options: PrepareOptions) -> frozenset[str] 
     """Return the classes to keep, of those in the sources, or None for all of them."""
     if options.classes is None:
         return None
-    there = sorted(names - {""})
+    available = sorted(names - {""})
     if isinstance(options.classes, int):
-        if options.classes > len(there):
-            found = f"there are {len(there)} class folders"
+        if options.classes > len(available):
+            found = f"there are {len(available)} class folders"
             expected, advice = f"`classes={options.classes}`", "Ask for fewer, or leave the option out."
             raise UsageError(expected, found, advice, parameter="classes")
-        return frozenset(Random(f"{options.seed}/classes").sample(there, options.classes))
-    missing = sorted(set(options.classes) - set(there))
+        return frozenset(Random(f"{options.seed}/classes").sample(available, options.classes))
+    missing = sorted(set(options.classes) - set(available))
     if missing:
-        some = ", ".join(there[:5]) + (", ..." if len(there) > 5 else "")
+        some = ", ".join(available[:5]) + (", ..." if len(available) > 5 else "")
         expected, found = f"a class named {missing[0]}", f"the classes are {some or 'none'}"
         raise UsageError(expected, found, "Correct `classes`.", parameter="classes")
     return frozenset(options.classes)

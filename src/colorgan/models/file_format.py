@@ -262,7 +262,7 @@ def check_values(path: Path, name: str, tensor: Tensor, advice: str) -> None:
     """Check that a tensor is of a usual kind and finite.
 
     Raises:
-        WeightsError: it is not.
+        WeightsError: it is of another kind, or holds NaN or infinity.
     """
     if tensor.dtype not in (*_FLOATS, torch.int64) or tensor.layout is not torch.strided or tensor.device.type != "cpu":
         raise bad_weights(path, f"{name} as {tensor.layout} {tensor.dtype}", advice)

@@ -23,7 +23,7 @@ class ModelInfo:
         figures: its measured metrics, by name.
         render_size: the short side at which the network sees a photo, 8..4096 pixels.
         temperature: divides its logits before they are decoded, above 0.
-        edges: whether its colors are made to end at the photo's edges.
+        edges: whether its colors are aligned with the photo's edges.
         confidence_temperature: divides its logits when its confidence is computed, above 0; 1 if it was not fitted
             (`scripts/calibrate.py`).
     """

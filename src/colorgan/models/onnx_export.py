@@ -42,10 +42,10 @@ def export_onnx(
     """Write a model as one ONNX file.
 
     Its input `L` is (batch, 1, height, width), float32, lightness 0..100; its output `ab` is (batch, 2, height, width)
-    in Lab units, and for a network with bins `logits` is (batch, 313, height / 4, width / 4). The
-    temperature is applied inside. The batch size is dynamic; height and width are too unless they are given, from 64
-    pixels up in steps that the file's metadata names `multiple`. The metadata also has name, license, render size and
-    the scales of L and ab.
+    in Lab units, and for a network with bins `logits` is (batch, 313, height / 4, width / 4). The temperature
+    is applied inside. The batch size is dynamic; height and width are too unless they are given, from 64 pixels up in
+    steps that the file's metadata names `multiple`. The metadata also has name, license, render size and the scales of
+    L and ab.
 
     Args:
         model: a loaded model, or the name or path of one for `load_model`.

@@ -105,7 +105,7 @@ class Loop:
             The metrics of the best weights.
 
         Raises:
-            Interrupted: a stop was requested; a checkpoint was saved.
+            Interrupted: a stop was requested; a checkpoint was saved, unless several processes waited for a batch.
             TrainingError: the loss or the weights became NaN or infinite; the last checkpoint is good.
             CheckpointError: no checkpoint of the run can be read.
         """

@@ -54,7 +54,7 @@ class TrainingTask(Generic[Options]):
         options: the class of its options.
         load: returns the generator to start from, and its file's metadata, or None for fresh weights.
         make_stage: builds the stage.
-        save_beside: called with the folder of the best weights once they are written, to add files to it.
+        save_beside: called once the best weights are written, with their folder and metadata, to add files there.
     """
 
     command: str

@@ -41,10 +41,10 @@ def test_the_head_names_the_epoch_and_the_columns(tmp_path: Path) -> None:
 
 
 def test_the_sheets_of_a_run_are_embedded_in_the_order_of_the_epochs(tmp_path: Path) -> None:
-    assert embed_sheets(tmp_path, kept=1) is None
+    assert embed_sheets(tmp_path, best_epoch=1) is None
     for epoch in (0, 1, 2, 1000):
         sheet(tmp_path, epoch)
-    sheets = embed_sheets(tmp_path, kept=1)
+    sheets = embed_sheets(tmp_path, best_epoch=1)
     assert sheets is not None
     assert list(sheets.predicted) == [0, 1, 2, 1000]
     gray, predicted, true = (opened(address) for address in (sheets.gray, sheets.predicted[2], sheets.true))
@@ -55,11 +55,11 @@ def test_the_sheets_of_a_run_are_embedded_in_the_order_of_the_epochs(tmp_path: P
 
 
 def test_a_sheet_that_was_drawn_again_is_embedded_anew(tmp_path: Path) -> None:
-    before = embed_sheets(sheet(tmp_path, 1).parent, kept=1)
+    before = embed_sheets(sheet(tmp_path, 1).parent, best_epoch=1)
     L, gray = torch.full((4, 1, 16, 24), 60.0), torch.zeros(4, 2, 16, 24)
     write_sheet(tmp_path / "epoch-001.jpg", 1, L, gray, gray)
     os.utime(tmp_path / "epoch-001.jpg", ns=(1, 1))
-    after = embed_sheets(tmp_path, kept=1)
+    after = embed_sheets(tmp_path, best_epoch=1)
     assert before is not None
     assert after is not None
     assert before.predicted[1] != after.predicted[1]
@@ -68,7 +68,7 @@ def test_a_sheet_that_was_drawn_again_is_embedded_anew(tmp_path: Path) -> None:
 
 def test_large_photos_are_embedded_small(tmp_path: Path) -> None:
     sheet(tmp_path, 1, side=2 * EMBEDDED_PX)
-    sheets = embed_sheets(tmp_path, kept=1)
+    sheets = embed_sheets(tmp_path, best_epoch=1)
     assert sheets is not None
     assert opened(sheets.gray).size == (EMBEDDED_PX, 32)
 
@@ -78,7 +78,7 @@ def test_the_sheets_of_a_long_run_are_thinned_but_for_the_first_the_kept_and_the
     whole = sheet(tmp_path, 0).read_bytes()
     for epoch in range(1, count):
         (tmp_path / f"epoch-{epoch:03d}.jpg").write_bytes(whole)
-    sheets = embed_sheets(tmp_path, kept=101)
+    sheets = embed_sheets(tmp_path, best_epoch=101)
     assert sheets is not None
     epochs = list(sheets.predicted)
     assert len(epochs) <= MOST_EMBEDDED + 1

@@ -61,8 +61,8 @@ class ShardCache:
     processes: int = 1
 
     @classmethod
-    def connect(cls, address: str, kept: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
-        """Read a set's description, and write it to the set's folder in `kept`, the cache folder of all sets.
+    def connect(cls, address: str, cache_root: Path, limit_bytes: int, processes: int = 1) -> ShardCache:
+        """Read a set's description, and write it to the set's folder in `cache_root`, the cache folder of all sets.
 
         Raises:
             UsageError: the address is no set's, connections are not allowed, or the limit is too low; and as above.
@@ -79,7 +79,7 @@ class ShardCache:
         identity = str(description.get("identity"))
         if not isinstance(hashes, dict) or not identity.isalnum():
             raise SetError(f"a description of the set in {shown_address(address)}/{SET_FILE}", "it is damaged", _ADVICE)
-        cache = cls(address, kept / identity, hashes, sizes, limit_bytes, processes)
+        cache = cls(address, cache_root / identity, hashes, sizes, limit_bytes, processes)
         cache._check_limit()
         with cache._writing(), atomic_write(cache.folder / SET_FILE) as file:
             file.write(text)
@@ -204,16 +204,16 @@ def _shard_sizes(address: str) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if name.endswith(".tar")}
 
 
-def _make_room(kept: Path, limit_bytes: int) -> bool:
+def _make_room(cache_root: Path, limit_bytes: int) -> bool:
     """Evict the least recently used shards; return whether the rest is within a limit.
 
     Unfinished ones of other processes are kept.
     """
-    for folder in kept.iterdir():
+    for folder in cache_root.iterdir():
         remove_leftovers(folder)
     stats = []
     for pattern in ("*/*.tar", f"*/{_UNFINISHED}"):
-        for path in kept.glob(pattern):
+        for path in cache_root.glob(pattern):
             with suppress(FileNotFoundError):  # its process has just renamed it
                 stat = path.stat()
                 stats.append((stat.st_mtime_ns, stat.st_size, path))

@@ -64,10 +64,10 @@ class Sheets:
     true: str
 
 
-def embed_sheets(folder: Path, kept: int) -> Sheets | None:
+def embed_sheets(folder: Path, best_epoch: int) -> Sheets | None:
     """Read a run's sheets for its report; None if there are none.
 
-    Of more than `MOST_EMBEDDED`, evenly spaced ones are taken, and always that of the `kept` epoch.
+    Of more than `MOST_EMBEDDED`, evenly spaced ones are taken, and always that of the best epoch.
     """
     paths = {int(path.stem.removeprefix("epoch-")): path for path in folder.glob("epoch-*.jpg")}
     epochs = sorted(paths)
@@ -75,7 +75,7 @@ def embed_sheets(folder: Path, kept: int) -> Sheets | None:
         return None
     if len(epochs) > MOST_EMBEDDED:
         spaced = {epochs[round(i * (len(epochs) - 1) / (MOST_EMBEDDED - 1))] for i in range(MOST_EMBEDDED)}
-        epochs = sorted(spaced | ({kept} & set(epochs)))
+        epochs = sorted(spaced | ({best_epoch} & set(epochs)))
     first = paths[epochs[0]]  # its gray and true photos are the same as in all others
     return Sheets(
         gray=_column(first, "gray", first.stat().st_mtime_ns),

@@ -163,9 +163,9 @@ def _describe_choice(epochs: Sequence[Epoch], best_epoch: int) -> str:
         return f"Epoch {best_epoch} was kept."
     rank = f"the highest of {len(scores)}, " if len(scores) > 1 else ""
     others = {"the last epoch's": scores[max(scores)] if max(scores) != best_epoch else None, "the start's": start}
-    told = ", ".join(f"{whose} {score:.2f}" for whose, score in others.items() if score is not None)
+    compared = ", ".join(f"{whose} {score:.2f}" for whose, score in others.items() if score is not None)
     words = f"Epoch {best_epoch} was kept: its sum of AuC and rebalanced AuC is {rank}{scores[best_epoch]:.2f}"
-    return f"{words} ({told})." if told else f"{words}."
+    return f"{words} ({compared})." if compared else f"{words}."
 
 
 # --- files ---------------------------------------------------------------------------------------------------

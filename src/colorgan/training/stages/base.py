@@ -30,7 +30,7 @@ class OptimizerOptions:
         betas: Adam's decay rates.
         weight_decay: decoupled, as in AdamW; 0 is plain Adam.
         clip_norm: the maximum norm of the gradient; 0 does not clip.
-        ema: decay of the weights' moving average, which is validated and saved instead of them; 0 for none.
+        ema: decay, ramped up at first, of the weights' moving average, which is validated and saved; 0 for none.
         bf16: run the network under bfloat16 autocast; the loss stays in float32.
         encoder_lr: the learning rate of a pretrained encoder; 0 for `lr`.
     """
