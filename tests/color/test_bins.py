@@ -28,7 +28,7 @@ def test_the_nearest_bin_is_the_one_a_full_search_finds() -> None:
 
 
 def grid(step: float) -> torch.Tensor:
-    """Every ab that sRGB can come near, and more: (1, 2, N, 1)."""
+    """A grid of ab that covers the gamut of sRGB and more: (1, 2, N, 1)."""
     axis = torch.arange(-124.5, 125.0, step)
     return torch.cartesian_prod(axis, axis).T[None, :, :, None]
 

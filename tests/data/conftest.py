@@ -16,14 +16,14 @@ Paint = Callable[..., bytes]
 
 
 def picture(seed: int, width: int = 48, height: int = 40) -> Image.Image:
-    """Blocks and slopes of strong colors, no two seeds alike."""
+    """Draw blocks and gradients of strong colors, different for each seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture(scope="session")
 def paint() -> Paint:
-    """The bytes of a photo: `paint(seed, width, height, kind=..., ...)`; what else is given goes to Pillow."""
+    """Return a function for a photo's bytes: `paint(seed, width, height, kind=..., ...)`, with options for Pillow."""
 
     def paint(seed: int, width: int = 48, height: int = 40, kind: str = "PNG", **options: object) -> bytes:
         buffer = io.BytesIO()

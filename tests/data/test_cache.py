@@ -21,7 +21,7 @@ SHAPES = [(40, 60), (100, 51), (64, 64), (33, 34)]  # widths and heights
 
 
 class Photos(Split):
-    """Photos that are at hand."""
+    """A split of photos in memory."""
 
     def __init__(self, photos: Sequence[Image.Image]) -> None:
         self.photos = photos
@@ -39,7 +39,7 @@ class Photos(Split):
 
 
 def picture(seed: int, size: tuple[int, int]) -> Image.Image:
-    """Strong edges and slopes, but no overshoot that is cut off: which of its two passes Pillow makes first differs."""
+    """Draw strong edges and gradients without clipped overshoot: the order of Pillow's two passes differs."""
     coarse = np.random.default_rng(seed).integers(40, 216, (9, 9, 3), dtype=np.uint8)
     fine = Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST if seed % 2 else Image.Resampling.BICUBIC)
     fine.putpixel((size[0] // 2, size[1] // 2), (215, 40, 215))
@@ -136,7 +136,7 @@ def test_of_a_long_photo_the_middle_is_kept(turned: bool) -> None:
 
 
 def test_no_square_has_a_pixel_of_another_photo() -> None:
-    # Photos of one color each; in memory one follows the other, and in a batch all have the size of the largest.
+    # Photos of one color each, which are adjacent in memory, and padded to the largest in a batch.
     colors = [(index * 14, 255 - index * 14, 37 * index % 256) for index in range(18)]
     photos = [
         Image.new("RGB", (20 + 7 * index % 50, 20 + 11 * index % 60), color) for index, color in enumerate(colors)

@@ -73,8 +73,8 @@ def test_an_epoch_resumes_at_any_batch_bit_for_bit(photo_set: PhotoSet, first_ba
     assert bits(epoch_of(photo_set, epoch=2, first_batch=first_batch)) == whole[first_batch:]
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # where there is one core
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on the loader's way to start them
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a single core
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # by Python 3.12 about the loader's forks
 def test_any_number_of_workers_gives_the_same_bits(photo_set: PhotoSet) -> None:
     assert bits(epoch_of(photo_set, workers=2)) == bits(epoch_of(photo_set, workers=0))
 

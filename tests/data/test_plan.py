@@ -13,7 +13,7 @@ SOURCES = ["coco.tar"] * 4 + ["slides"] * 6 + ["voc.zip"] * 2
 
 
 def times(order: PhotoOrder, epoch: int, seed: int = 0) -> list[int]:
-    """How often each photo is drawn."""
+    """Count how often each photo is drawn."""
     drawn = Counter(order.draw(seed, epoch).tolist())
     assert sum(drawn.values()) == len(order)
     return [drawn[number] for number in range(12)]

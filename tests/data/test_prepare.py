@@ -209,7 +209,7 @@ def test_a_source_that_is_missing_costs_nothing_that_was_there(photos: Path, tmp
 
 
 class Counting(Callbacks):
-    """Counts how often it is asked whether to stop, and how far the work is then; says so at one of these moments."""
+    """Callbacks that record the progress at each call of `should_stop`, and stop at one of these calls."""
 
     def __init__(self, stop_at: int = 0) -> None:
         self.asked: list[int] = []

@@ -58,7 +58,7 @@ def test_an_error_in_what_is_to_be_read_comes_after_the_batches_before_it_and_le
 
     batches = read_batches(Doubled(), items, list, workers=workers, warn=pytest.fail)
     assert [next(batches) for _ in range(before)] == [[2 * number] for number in range(before)]
-    with pytest.raises(SetError, match="expected a shard: none") as raised:  # kept, as until the end of a command
+    with pytest.raises(SetError, match="expected a shard: none") as raised:  # keeps it, as a command does to its end
         next(batches)
     assert raised.value.advice == "Copy the set there again."
     assert not multiprocessing.active_children()
@@ -117,5 +117,5 @@ def test_a_batch_goes_between_processes_whole_and_without_shared_memory() -> Non
     assert again.aged is not None
     for one, other in ((batch.rgb, again.rgb), (batch.light, again.light), (aged.texture, again.aged.texture)):
         assert torch.equal(one, other)
-        other += 1  # its own memory, that may be written
+        other += 1  # it has its own, writable memory
     assert ForkingPickler.loads(bytes(ForkingPickler.dumps(Batch(batch.rgb, batch.light)))).aged is None

@@ -11,7 +11,7 @@ SIZE = 64
 
 
 def square(outside: float, inside: float) -> Tensor:
-    """A square of one value in the middle of another: (1, 1, 64, 64)."""
+    """Draw a square of one value in the middle of another: (1, 1, 64, 64)."""
     plane = torch.full((1, 1, SIZE, SIZE), float(outside))
     plane[..., 16:48, 16:48] = inside
     return plane
@@ -68,7 +68,7 @@ def test_photos_too_small_for_both_sides_have_no_figure() -> None:
 
 
 def halves(width: int, edge: int, left: float, right: float, height: int = 10) -> Tensor:
-    """Two values beside each other, the second from that column on: (1, 1, H, W)."""
+    """Draw two values side by side, the second from a column on: (1, 1, H, W)."""
     plane = torch.full((1, 1, height, width), float(left))
     plane[..., edge:] = right
     return plane

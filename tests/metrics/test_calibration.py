@@ -7,7 +7,7 @@ from colorgan.metrics.calibration import Reliability
 
 
 def photo(came_true: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Shown and true colors of 10 x 10 pixels, of which so many are alike; the others are 11 units apart."""
+    """Return predicted and true colors of 10 x 10 pixels, of which a number agrees; the others are 11 units apart."""
     truth = torch.zeros(2, 100)
     truth[0, round(100 * came_true) :] = 11.0
     return torch.zeros(2, 10, 10), truth.view(2, 10, 10)

@@ -25,7 +25,7 @@ def test_cf_hs_is_hasler_and_suesstrunks_formula_and_cf_its_absolute_variant() -
     absolute = np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
     cf_hs, cf = colorfulness(rgb)
     assert (float(cf_hs), float(cf)) == (pytest.approx(signed, rel=1e-4), pytest.approx(absolute, rel=1e-4))
-    assert absolute < signed - 10  # the two are not one figure
+    assert absolute < signed - 10  # the two are different metrics
 
 
 @given(st.floats(0, 1, width=32), st.integers(0, 5))

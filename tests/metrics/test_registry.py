@@ -117,7 +117,7 @@ def test_a_figure_that_nothing_could_be_measured_on_is_left_out_of_the_known() -
 
 def test_a_photo_with_nothing_to_measure_leaves_the_figure_to_the_others() -> None:
     L, truth = split(blocks(2))
-    truth[0] = 30.0  # nothing is gray in it
+    truth[0] = 30.0  # a photo without gray
     both, second = figures_of(L, truth + 5.0, truth), figures_of(L[1:], truth[1:] + 5.0, truth[1:])
     assert both["gray_chroma"] == pytest.approx(second["gray_chroma"])
     assert (both.photos, second.photos) == (2, 1)

@@ -42,7 +42,7 @@ def published(web):
 
 
 def refusal(published, target):
-    """What a user reads of a download that fails; nothing has the target's name then."""
+    """Return the message of a download that fails, and check that there is no target."""
     with pytest.raises(WeightsError) as caught:
         fetch(published, target, os.replace)
     assert not target.exists()
@@ -55,7 +55,7 @@ def refuses(status):
 
 
 def drops_after(count):
-    """Promises all that was asked for and goes away after some bytes."""
+    """Return a server behavior that announces the whole answer and disconnects after `count` bytes."""
 
     def behave(answer, content, start):
         named = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
@@ -323,7 +323,7 @@ def test_an_interrupted_download_goes_on_later(web, published, target):
 
 
 class FullDisk:
-    """A file of which the n-th write fails."""
+    """A file whose n-th write fails."""
 
     left = 0
 
@@ -384,7 +384,7 @@ def test_connections_are_opened_in_one_place_and_to_the_cluster_that_is_named():
                 names = [node.module or "", *(f"{node.module}.{name}" for name in names)]
             if any(name == known or name.startswith(f"{known}.") for name in names for known in CONNECTORS):
                 opening.add(path.name)
-    # Those of stores/ hand the system's trust to fsspec, and tell its refusal of a certificate.
+    # access.py and answers.py give fsspec the system's certificates, and recognize its errors about them.
     assert opening == {"download.py", "ray_cluster.py", "access.py", "answers.py"}
 
 
@@ -404,7 +404,7 @@ def start_process(published, target):
 
 
 def serves_when_released(answer, content, start):
-    """Sends a first part, and the rest when the test says so."""
+    """Send a first part, and the rest when the test releases it."""
     answer.head(200, Content_Length=len(content))
     answer.wfile.write(content[:400_000])
     answer.wfile.flush()
@@ -417,7 +417,7 @@ def test_two_processes_share_one_download(web, published, target):
     with start_process(published, target) as first:
         assert first.stdout.readline()  # it has the lock: bytes arrive
         with start_process(published, target) as second:
-            assert second.stdout.readline().endswith("None\n")  # it waits, and says so
+            assert second.stdout.readline().endswith("None\n")  # it reports that it waits
             assert len(web.requests) == 1
             web.released.set()
             second.stdout.read()

@@ -29,7 +29,7 @@ def small_file(tmp_path, small_network, model_info):
 
 
 def refusal(path):
-    """What a user reads of a file that must not load."""
+    """Return the message for a file that must not load."""
     with pytest.raises(WeightsError) as caught:
         load_model(str(path), CPU)
     assert str(path) in caught.value.expected
@@ -39,7 +39,7 @@ def refusal(path):
 
 
 def rewrite(path, change_metadata=None, change_tensors=None, signed=True):
-    """Write a file again with other content, and with the digest that belongs to it."""
+    """Rewrite a file with other content and the matching digest."""
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
@@ -109,7 +109,7 @@ def test_a_pickle_disguised_as_safetensors_is_refused(tmp_path, zipped):
 
 
 class Bomb:
-    """Pickles into a call that would leave a file behind."""
+    """An object whose unpickling would create a file."""
 
     def __init__(self, path):
         self.path = path
@@ -341,7 +341,7 @@ UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "m
 
 
 def loading_calls(tree):
-    """Every call that could run code from a file: (what is called, its keyword arguments)."""
+    """Yield every call that could run code from a file: (function name, keyword arguments)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)

@@ -219,7 +219,7 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path, small_file, s
 
 
 class Hostile:
-    """Makes a folder when it is unpickled."""
+    """An object that creates a folder when it is unpickled."""
 
     def __reduce__(self):
         return os.mkdir, ("made-by-the-file",)

@@ -33,14 +33,14 @@ def cache(tmp_path, monkeypatch):
 
 
 def saved(tensors):
-    """The bytes of a file that `torch.save` writes."""
+    """Return the bytes of a file by `torch.save`."""
     buffer = io.BytesIO()
     torch.save(dict(tensors), buffer)
     return buffer.getvalue()
 
 
 def publish(web, published, content):
-    """The same file, as published by the server of a test."""
+    """Return the published file with other content, served by the test's server."""
     web.files["/x.pth"] = content
     sha256 = hashlib.sha256(content).hexdigest()
     return dataclasses.replace(published, addresses=(web.address("/x.pth"),), sha256=sha256)
@@ -64,7 +64,7 @@ def siggraph17_online(web, standin_siggraph17, monkeypatch):
 
 @pytest.fixture
 def small_online(web, small_network, model_info, monkeypatch):
-    """A small network in the place of ECCV16."""
+    """A small published network in place of ECCV16."""
     row = registry.NAMED_MODELS["eccv16"]
     file = publish(web, row.published.file, saved(small_network.state_dict()))
     published = registry.PublishedModel(file, model_info)
@@ -73,7 +73,7 @@ def small_online(web, small_network, model_info, monkeypatch):
 
 @pytest.fixture(scope="module")
 def standin_vgg19():
-    """The tensors of a whole VGG19 under torchvision's names: random as far as they are used, small beyond."""
+    """The tensors of a whole VGG19 under torchvision's names: random if they are used, small otherwise."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         tensors = VGG19().state_dict()
@@ -173,7 +173,7 @@ def test_the_table_asks_the_publishers_for_the_published_files():
             assert first.startswith("https://colorizers.s3.us-east-2.amazonaws.com/")
             assert mirror.startswith("https://github.com/clibdev/colorization/releases/latest/download/")
             assert len(row.published.file.sha256) == 64
-            # The first digits of the hash stand in the name too.
+            # The name has the first digits of the hash too.
             assert first.endswith(f"-{row.published.file.sha256[:8]}.pth")
 
 
@@ -239,7 +239,7 @@ def test_offline_without_vgg19_the_error_names_the_ways_out(monkeypatch):
 
 
 def run(monkeypatch, *arguments):
-    """The exit code of a command, run in this process."""
+    """Run a command in this process; return its exit code."""
     monkeypatch.setattr(sys, "argv", ["colorgan", *map(str, arguments)])
     with pytest.raises(SystemExit) as left:
         main()

@@ -40,7 +40,7 @@ def tensors():
             encoder_name="convnext-t", num_output_channels=2, last_norm="Spectral", num_queries=4, dec_layers=1
         )
         with torch.no_grad():
-            for _ in range(10):  # until the norms of its weights have settled
+            for _ in range(10):  # until its spectral norms have converged
                 network.train()(torch.rand(1, 3, 64, 64))
             strength = 20 / network.eval().decoder().std()  # so that there are colors, and within reach
             for parameter in network.decoder.color_decoder.color_embed.layers[2].parameters():

@@ -52,7 +52,7 @@ def test_temperature_divides_the_logits_before_they_become_colors(network):
     with torch.inference_mode():
         plain, decided = network(L), network(L, temperature=0.01)
     assert torch.equal(plain.logits, decided.logits)
-    # So cold, each color is that of the likeliest bin.
+    # At this low temperature, each color is that of the likeliest bin.
     winners = network.model_out.weight[:, :, 0, 0].T[plain.logits.argmax(1)] * 110  # (1, 4, 4, 2)
     corner = decided.ab[0, :, 0, 0]  # beyond the outermost center, where nothing is interpolated
     assert torch.allclose(corner, winners[0, 0, 0], rtol=0.02, atol=0.5)

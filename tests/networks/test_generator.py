@@ -24,7 +24,7 @@ SMALL = {"liteunet": small_liteunet, "liteunet with hints": partial(small_liteun
 
 @cache
 def engine(name: str, dtype: torch.dtype) -> Engine:
-    """A network at work as `colorize` has it."""
+    """Return a network in the engine of `colorize`."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         generator: Generator = SMALL.get(name, NETWORKS.get(name))()
@@ -37,7 +37,7 @@ CASES += [(name, shape) for name in NETWORKS if name not in SMALL for shape in (
 
 
 def narrowest_reduced(network: nn.Module, run: Callable[[], object]) -> int:
-    """The shorter side of what the convolutions that reduce give; a network may have none."""
+    """Return the shortest side among the outputs of strided convolutions; 2 if there are none."""
     sides: list[int] = []
     reducing = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
     hooks = [m.register_forward_hook(lambda _, given, result: sides.append(min(result.shape[2:]))) for m in reducing]

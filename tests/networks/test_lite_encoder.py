@@ -21,7 +21,7 @@ STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 
 def same_padded(x, kernel, stride):
-    """TensorFlow's SAME: as many pixels as the last window lacks, the odd one at the end."""
+    """Pad as TensorFlow's SAME: by as many pixels as the last window lacks, the odd one at the end."""
     bottom_up = []
     for length in (x.shape[3], x.shape[2]):
         outputs = -(-length // stride)
@@ -41,7 +41,7 @@ def published_unit(tensors, x, conv, norm, stride=1, active=True):
 
 
 def published_features(tensors, rgb, repeats):
-    """Features at 1/2 to 1/32 of a published classifier, for (B, 3, H, W) of about -1..1."""
+    """Compute a published classifier's features at 1/2 to 1/32, for (B, 3, H, W) of about -1..1."""
     x = published_unit(tensors, rgb, "_conv_stem", "_bn0", stride=2)
     levels, number = [], 0
     for blocks, stage_stride in zip(repeats, STRIDES, strict=True):
@@ -121,7 +121,7 @@ def with_a_block_more(tensors):
 
 
 def with_squeeze_and_excitation(tensors):
-    """As EfficientNet-B0, which has all of lite0's tensors in their shapes."""
+    """Add a tensor as of EfficientNet-B0, which also has all of lite0's tensors in their shapes."""
     tensors["_blocks.0._se_reduce.weight"] = torch.zeros(8, 32, 1, 1)
 
 
@@ -154,7 +154,7 @@ def test_padding_is_tensorflows_with_its_odd_pixel_at_the_end(kernel, stride):
 
 
 def moved_statistics(encoder):
-    """The norms whose statistics a pass in training mode changes."""
+    """Return the norms whose statistics a pass in training mode changes."""
     before = {name: value.clone() for name, value in encoder.named_buffers()}
     encoder.train()
     encoder(torch.rand(2, 1, 64, 64) * 100)

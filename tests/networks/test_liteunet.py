@@ -13,7 +13,7 @@ from colorgan.training.stages.supervised import FinetuneStage, l1
 
 @pytest.fixture
 def tiny() -> LiteUNet:
-    """A tiny network whose norms are no identities."""
+    """A tiny network whose norms are not identities."""
     torch.manual_seed(0)
     network = small_liteunet()
     for module in network.modules():

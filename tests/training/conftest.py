@@ -10,7 +10,7 @@ from colorgan.data.prepare import prepare
 
 
 def paint(folder: Path, count: int) -> Path:
-    """Photos of colored blocks and slopes, no two alike."""
+    """Draw photos of colored blocks and gradients, all different."""
     random = np.random.default_rng(0)
     for index in range(count):
         coarse = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)

@@ -56,7 +56,7 @@ RELATIVISTIC = TrainOptions(
 
 
 def laid_out(kind: str, layout: torch.memory_format, bf16: bool, seed: int = 0) -> FinetuneStage | GanStage:
-    """A stage of either way of training, whose first layers are frozen."""
+    """Return a stage of one of the kinds, in a memory layout, with its first layers frozen."""
     torch.manual_seed(seed)
     generator = small_liteunet().to(memory_format=layout)
     generator.encoder.freeze(1)
@@ -76,7 +76,7 @@ def losses(stage: FinetuneStage | GanStage, count: int) -> list[dict[str, float]
 
 
 def states(stage: FinetuneStage | GanStage) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Each parameter that learns, with each of its moments."""
+    """Return each trainable parameter with each of its moments."""
     return [
         (parameter, optimizer.state[parameter][moment])
         for optimizer in stage.optimizers.values()

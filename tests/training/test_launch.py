@@ -143,7 +143,7 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(
 
 
 def _log(folder: str) -> list[dict[str, object]]:
-    """The log of a run, but for its times."""
+    """Return the log of a run without its times."""
     lines = [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "elapsed_s"} for line in lines]
 
@@ -151,7 +151,7 @@ def _log(folder: str) -> list[dict[str, object]]:
 def test_a_run_of_an_older_version_goes_on_as_that_version_did(place: Path, set_folder: Path) -> None:
     @dataclass(frozen=True)
     class Tomorrows(FinetuneOptions):
-        """Options whose defaults have changed."""
+        """Options with other defaults, as a later version might have."""
 
         size_min: int = 16
         aged: float = 0.5
@@ -161,7 +161,7 @@ def test_a_run_of_an_older_version_goes_on_as_that_version_did(place: Path, set_
     run(FINETUNE, set_folder, FinetuneOptions(**given))
     described = json.loads(Path("run/run.json").read_text())
     for name in BEFORE:
-        described["options"].pop(name, None)  # as it was before there was any of these
+        described["options"].pop(name, None)  # as in a version before these options
     Path("run/run.json").write_text(json.dumps(described))
     resumed = resumable_options("finetune", Tomorrows, Path("run"), {})
     assert (resumed.size_min, resumed.aged, resumed.ema) == (0, 0.0, 0.0)
@@ -209,7 +209,7 @@ def test_why_a_run_ended_is_told_and_stands_in_its_report(
     given: dict[str, object],
     why: str,
 ) -> None:
-    # It says the same of every photo, whatever the statistics of its norms have become in an epoch.
+    # It predicts the same for every photo, whatever the statistics of its norms become in an epoch.
     torch.nn.init.zeros_(small_network.head.bins.weight)
     save_model(place / "small.safetensors", small_network, model_info)
     told = run(FINETUNE, set_folder, FinetuneOptions(**{"start": "small.safetensors"} | SMALL | given))
@@ -376,7 +376,7 @@ def test_only_a_published_encoder_is_started_from(place: Path, set_folder: Path,
         "and the terms of the photos it was trained on"
     )
     assert model.info.trained_on.startswith("the encoder alone: ImageNet, 1.3 million photos with their classes; then")
-    # All of it was frozen, and its statistics stay anyway.
+    # All of the encoder was frozen, and its norm statistics are fixed anyway.
     expected = encoder_from_published(standin_lite()).state_dict()
     found = model.generator.pretrained_encoder().state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)

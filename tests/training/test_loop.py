@@ -45,7 +45,7 @@ OPTIONS = RunOptions(
 
 
 class Stopping:
-    """Is to be stopped, or spoils the loss, at a given step of its life; mixed into a stage."""
+    """A mixin for stages that asks to be stopped, or makes the loss NaN, at a given step."""
 
     stop_at = 0
     spoil_at = 0
@@ -89,7 +89,7 @@ def gan_stage(options: TrainOptions = HINGE, **changes: int) -> StoppingGanStage
     made = StoppingGanStage(
         networks, options, OptimizerOptions(lr=1e-3, ema=0.9), OptimizerOptions(lr=1e-2), temperature=0.5
     )
-    # It rests for some steps, which has to be gone on with too.
+    # The discriminator pauses in some steps: a state that a resumed run has to restore too.
     made.accuracy.value.fill_(0.6)
     for name, value in changes.items():
         setattr(made, name, value)
@@ -97,7 +97,7 @@ def gan_stage(options: TrainOptions = HINGE, **changes: int) -> StoppingGanStage
 
 
 def relativistic_stage(**changes: int) -> StoppingGanStage:
-    """With everything that has a state of its own: drawn moves and cuts, and six steps, of 4 + 2, of D alone."""
+    """Return a stage with all kinds of state: random augmentation, and six steps, 4 + 2, of D alone."""
     return gan_stage(RELATIVISTIC, **changes)
 
 
@@ -111,7 +111,7 @@ def stage(**changes: int) -> StoppingStage:
 
 
 class RatesStage(StoppingStage):
-    """Remembers the rates of each step: the encoder's, then the rest's."""
+    """A stage that records the rates of each step: the encoder's, then the others'."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

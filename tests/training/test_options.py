@@ -23,7 +23,7 @@ def test_finetuning_starts_from_the_bundled_model_and_by_recipe_as_the_report_di
     assert (options.flip, options.crop_min, options.precision, options.drop_last) == (False, 1.0, "fp32", False)
 
 
-# What no recipe of the report has, and with which value; and what decides nothing of the result, or where it stands.
+# Options that the report's recipes do not use, at their neutral values; and those that do not affect the result.
 NOT_THE_REPORTS = {
     **dict.fromkeys(("flip", "drop_last", "downsample_real", "d_augment", "hint_branch", "compile"), False),
     **dict.fromkeys(("weight_decay", "clip_norm", "ema", "warmup", "brightness", "contrast", "aged"), 0),

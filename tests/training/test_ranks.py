@@ -24,7 +24,7 @@ from colorgan.training.launch import launch
 from colorgan.training.train_options import TrainOptions
 from colorgan.training.train_task import TRAIN
 
-# Norms that do not depend on the batch, so that two halves of one give what the whole does.
+# Norms that do not depend on the batch, so that two halves of a batch give the same as the whole.
 GIVEN = {
     "start": "small.safetensors",
     "lambda_perceptual": 0.0,
@@ -42,8 +42,8 @@ GIVEN = {
     "precision": "fp32",
     "device": "cpu",
 }
-# What each rank draws for its share of a batch, and steps that all have to count alike. The penalties weigh little: in
-# a discriminator of kinks their gradient jumps, so that rounding alone makes another run of the same in twenty steps.
+# Random choices of each rank for its share of a batch, and a step count that must agree. The penalties weigh little: in
+# a piecewise linear discriminator their gradient jumps, so that rounding alone makes runs diverge within twenty steps.
 RELATIVISTIC = {
     "adversarial": "relativistic",
     "r1": 1e-5,
@@ -64,7 +64,7 @@ TERMS = (
 )
 
 
-# The command, which says when it begins to wait.
+# The command, which prints a line when it begins to wait.
 WAITING = """
 import sys
 from colorgan import distributed
@@ -155,7 +155,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_losses_of_one_process(
 
 def test_the_mean_over_ranks_meets_each_weight_whatever_the_memory_format(monkeypatch: pytest.MonkeyPatch) -> None:
     def add_the_other_rank(flat: torch.Tensor, async_op: bool) -> torch.futures.Future[None]:
-        # It holds the same tensors, but contiguous; collectives know of no strides.
+        # The other rank has the same tensors, but contiguous; collectives ignore strides.
         flat += torch.cat([tensor.flatten() for tensor in others])
         done = torch.futures.Future[None]()
         done.set_result(None)

@@ -154,8 +154,7 @@ class _Run:
             if self._album and not read_only:
                 self._album.forget_predictions()
         page = self._gallery.write() if self._gallery else None
-        passed_over = self._plan.passed_over
-        return Summary(counts, read_only, had_color, passed_over.folders, passed_over.files, page)
+        return Summary(counts, read_only, had_color, self._plan.passed_over.folders, self._plan.passed_over.files, page)
 
     def _log_shard(self) -> None:
         """Log that this process skips photos: the environment variable may be stale or meant for something else."""

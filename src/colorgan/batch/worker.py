@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from PIL import Image
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 # One thread reads, writes and flushes while another computes; object stores have a longer latency.
 THREADS_A_CORE, THREADS_A_CORE_FAR = 2, 4
 MOST_MEGAPIXELS_AT_ONCE = 100.0  # about a gigabyte while they are worked on
+_Put: TypeAlias = "Callable[[int, PhotoOutcome], None]"  # takes the outcome of the job at a position
 
 
 class PixelBudget:
@@ -115,7 +116,7 @@ class PhotoWorker:
         self._counting = threading.Lock()
         self._device_turn = threading.Lock()
 
-    def __call__(self, jobs: Sequence[Job], put: Callable[[int, PhotoOutcome], None]) -> None:
+    def __call__(self, jobs: Sequence[Job], put: _Put) -> None:
         """Color photos, those of like shape in a batch, and write them; `put` takes each one's position and outcome.
 
         Raises:
@@ -137,7 +138,8 @@ class PhotoWorker:
                 if not self._budget.take(megapixels, wait=not held):
                     self._finish(held, report)
                     self._budget.take(megapixels, wait=True)
-                self._read(position, job, source, megapixels, held, report)
+                if photo := self._read(position, job, source, megapixels, report):
+                    held.append(photo)
             self._finish(held, report)
         finally:
             for photo in held:
@@ -163,16 +165,10 @@ class PhotoWorker:
                     self._busy -= 1
 
     def _read(
-        self,
-        position: int,
-        job: Job,
-        source: Path | BinaryIO,
-        megapixels: float,
-        held: list[_ReadPhoto],
-        put: Callable[[int, PhotoOutcome], None],
-    ) -> None:
-        """Read a photo and append it to `held`; if it is skipped or fails, report that and release its megapixels."""
-        is_held = False
+        self, position: int, job: Job, source: Path | BinaryIO, megapixels: float, put: _Put
+    ) -> _ReadPhoto | None:
+        """Read a photo; if it is skipped or fails, report that, release its megapixels and return None."""
+        result = None
         try:
             with _errors_as_outcomes(position, job, put), self._computing():
                 reading = decode.ReadOptions(self._options.max_megapixels, job.page, self._batch.all_pages)
@@ -184,13 +180,13 @@ class PhotoWorker:
                     put(position, job.outcome(PhotoStatus.in_color))
                 else:
                     L = self._colorizer().shrink(photo, self._options)
-                    held.append(_ReadPhoto(position, job, megapixels, photo, L))
-                    is_held = True
+                    result = _ReadPhoto(position, job, megapixels, photo, L)
         finally:
-            if not is_held:
+            if result is None:
                 self._budget.give_back(megapixels)
+        return result
 
-    def _finish(self, held: list[_ReadPhoto], put: Callable[[int, PhotoOutcome], None]) -> None:
+    def _finish(self, held: list[_ReadPhoto], put: _Put) -> None:
         """Color and write the held photos, those of one size in a batch, removing each from `held` once written."""
         while held:
             alike = [photo for photo in held if photo.L.shape == held[0].L.shape]
@@ -297,7 +293,7 @@ def small_pictures(
 
 
 @contextmanager
-def _errors_as_outcomes(position: int, job: Job, put: Callable[[int, PhotoOutcome], None]) -> Iterator[None]:
+def _errors_as_outcomes(position: int, job: Job, put: _Put) -> Iterator[None]:
     """Report an error that concerns one photo as its outcome; let those that concern all photos through."""
     try:
         yield

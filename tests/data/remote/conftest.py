@@ -29,7 +29,7 @@ def many_shards(tmp_path_factory: pytest.TempPathFactory, paint) -> Path:
 
 @pytest.fixture
 def address(many_shards: Path) -> Iterator[str]:
-    """The address of a copy of that set, in a store of this process."""
+    """The address of a copy of that set, in an in-memory store."""
     fsspec = pytest.importorskip("fsspec")
     store = fsspec.filesystem("memory")
     for path in many_shards.iterdir():

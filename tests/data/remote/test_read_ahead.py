@@ -44,7 +44,7 @@ def threads() -> int:
 
 @pytest.fixture
 def narrow(address: str, many_shards: Path, tmp_path: Path) -> PhotoSet:
-    """The set, with as little room as there may be."""
+    """The remote set, with the smallest cache that is allowed."""
     largest = max(path.stat().st_size for path in many_shards.glob("*.tar"))
     return PhotoSet.open_remote(address, tmp_path, 6 * largest)
 

@@ -17,7 +17,7 @@ def test_figures_are_gathered_over_the_epochs_and_what_is_no_number_is_left_out(
     assert set(curves) == {"loss", "auc"}
     assert curves["auc"].epochs == [(0.0, 87.0), (1.0, 88.0)]
     assert curves["loss"].epochs == [(1.0, 0.5)]
-    # The second epoch is not over: its steps go on at the pace of the first.
+    # The second epoch is not over: its steps are placed at the rate of the first.
     assert [x for x, _ in curves["loss"].steps] == pytest.approx([step / 4 for step in range(1, 9)])
 
 

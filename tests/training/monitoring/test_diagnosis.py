@@ -16,7 +16,7 @@ SATURATED, BLIND, COLLAPSED = (
 
 
 def history(**columns: list[Any]) -> list[dict[str, Any]]:
-    """A log of one epoch and one validation line for each epoch, from 1, with a figure's values in a column."""
+    """Return a log with an epoch and a validation line for each epoch, from 1, given each figure's values."""
     lines: list[dict[str, Any]] = []
     for index in range(len(next(iter(columns.values())))):
         row = {name: values[index] for name, values in columns.items() if values[index] is not None}
@@ -167,7 +167,7 @@ def test_pairs_are_saturated_when_nearly_all_are_told_apart_with_a_loss_at_its_f
     assert named(history(**columns | {"d_pairs": [0.3] * 4}), PAIRED) == []
 
 
-@pytest.mark.parametrize("accuracy", [0.0, 0.5])  # all pairs level, or as a coin falls
+@pytest.mark.parametrize("accuracy", [0.0, 0.5])  # all pairs tied, or right by chance
 def test_pairs_that_cannot_be_told_apart_are_learning_nothing(accuracy: float) -> None:
     columns = {"d_loss": [0.7] * 3, "d_pairs": [0.692] * 3, "d_accuracy": [accuracy] * 3}
     assert named(history(**columns), PAIRED) == [(BLIND, 1, 2)]

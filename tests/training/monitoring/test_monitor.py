@@ -35,7 +35,7 @@ BETAS = (0.5, 0.999)
 
 
 def changed(**given: Any) -> TrainOptions:
-    """OPTIONS with others over them, of which some are beyond what a user may give."""
+    """Return OPTIONS with some replaced, unchecked, as some values are out of a user's range."""
     options = copy.copy(OPTIONS)
     for name, value in given.items():
         object.__setattr__(options, name, value)
@@ -43,7 +43,7 @@ def changed(**given: Any) -> TrainOptions:
 
 
 class Tint(Generator):
-    """A generator of twenty weights, which begins by giving each photo colors after its lightness."""
+    """A generator of twenty weights, whose initial colors follow the photo's lightness."""
 
     network = "tint"
     multiple = 1
@@ -188,7 +188,7 @@ def test_a_nan_is_named_at_once_and_the_good_checkpoint_stands(photo_set: PhotoS
 
 
 class StoppedOnceError(Exception):
-    """Stands for a kill."""
+    """An error in place of a kill."""
 
 
 def test_a_run_that_was_killed_says_at_its_end_what_an_uninterrupted_one_does(

@@ -30,7 +30,7 @@ TERMS = [
 
 
 class Page(HTMLParser):
-    """What a browser would see of a page: its elements, and its text without scripts and styles."""
+    """The content of a page as a browser parses it: its elements, and its text without scripts and styles."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 
 def run_folder(folder: Path, epochs: int = 4, saturated: bool = False, **names: str) -> Path:
-    """A run folder of a made-up adversarial run."""
+    """The folder of a made-up adversarial run."""
     model = {"network": "liteunet", "options": {}, "started_from": "small", "trained_on": "x", "licence": "MIT"}
     options = {"lr": 2e-4, "epochs": epochs, "recipe": "report"} | names
     describe_run(folder, "train", options, "0123456789abcdef", "cpu", model | names)
@@ -183,7 +183,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
 
 
 def dumped(path: Path) -> str:
-    """The page as a browser has it after its scripts ran."""
+    """Return the DOM of a page in a browser after its scripts ran."""
     plain = path.parent.parent / "page.html"
     plain.write_bytes(path.read_bytes())
     options = [

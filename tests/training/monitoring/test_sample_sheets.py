@@ -10,7 +10,7 @@ from colorgan.training.monitoring.sample_sheets import EMBEDDED_PX, HEAD_PX, MOS
 
 
 def sheet(folder: Path, epoch: int, side: int = 24) -> Path:
-    """Of four photos that are red, and predicted as green."""
+    """Write a sheet of four photos that are red, and predicted as green."""
     L = torch.full((4, 1, 16, side), 60.0)
     truth = torch.zeros(4, 2, 16, side)
     truth[:, 0] = 60.0
@@ -36,7 +36,7 @@ def test_the_head_names_the_epoch_and_the_columns(tmp_path: Path) -> None:
     with Image.open(sheet(tmp_path, 1, side=100)) as one, Image.open(sheet(tmp_path, 2, side=100)) as two:
         first, second = (image.crop((0, 0, 300, HEAD_PX)).convert("L") for image in (one, two))
     dark = [first.crop((left, 20, left + 100, HEAD_PX)).getextrema()[0] for left in (0, 100, 200)]
-    assert max(dark) < 100  # a word over each column
+    assert max(dark) < 100  # a title over each column
     assert first.crop((0, 0, 300, 20)).tobytes() != second.crop((0, 0, 300, 20)).tobytes()
 
 

@@ -15,7 +15,7 @@ Photos = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 def photos(**shifts: float) -> Photos:
-    """Figures of made-up photos: the same for each model but for what is shifted."""
+    """Return metrics of made-up photos: the same for each model except for those that are shifted."""
     random = np.random.default_rng(0)
     made = {}
     for name in JUDGED:
@@ -26,7 +26,7 @@ def photos(**shifts: float) -> Photos:
 
 
 def log(scores: list[float], accuracies: list[float]) -> list[dict[str, Any]]:
-    """Of a run whose epochs, from 0 for the start, have these sums of AuC, and from 1 these accuracies of D."""
+    """Return the log of a run with these sums of AuC by epoch, from 0, and these accuracies of D, from 1."""
     lines: list[dict[str, Any]] = [
         {"kind": "validation", "step": epoch, "epoch": epoch, "auc": 88.0, "auc_rebalanced": score - 88.0}
         for epoch, score in enumerate(scores)

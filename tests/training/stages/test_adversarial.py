@@ -20,7 +20,7 @@ def batch(number: int = 0, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def features() -> nn.Module:
-    """A stand-in for VGG19, frozen as that is."""
+    """A stand-in for VGG19, frozen like it."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 8, 3, 2, 1), nn.ReLU())
     return network.requires_grad_(False).eval()
 
@@ -67,7 +67,7 @@ GOLDEN = {
 def test_the_losses_of_four_steps_are_those_that_they_always_were(recipe: str) -> None:
     options, golden = GOLDEN[recipe]
     trained = stage(**options)
-    trained.accuracy.value.fill_(0.62)  # the discriminator rests in the first step, where it may
+    trained.accuracy.value.fill_(0.62)  # the discriminator pauses in the first step, if that is allowed
     losses = []
     for number in range(4):
         terms = trained.step(*batch(number))
@@ -108,7 +108,7 @@ def test_the_reports_two_steps_show_the_generators_batch_norms_each_batch_twice(
     once, twice = stage(), stage(g_twice=True)
     L, ab = batch()
     terms, same = (values(trained.step(L, ab)) for trained in (once, twice))
-    assert same == pytest.approx(terms)  # the weights stood still between the two
+    assert same == pytest.approx(terms)  # the weights did not change in between
     means = {}
     for trained in (once, twice):
         norms = [module for module in trained.generator.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -285,7 +285,7 @@ def test_a_gradient_penalty_flattens_the_discriminator_on_its_photos(kind: str) 
 
 
 class Seen(nn.Module):
-    """A discriminator that remembers what it is shown: L and ab of each pass."""
+    """A discriminator that records its inputs: L and ab of each pass."""
 
     norm, mixes_the_batch = "seen", True
 

@@ -16,7 +16,7 @@ from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 
 @dataclass(frozen=True)
 class Pair(ProcessGroup):
-    """Two ranks, of which the other one's gradients are three times this one's."""
+    """A group of two ranks, in which the other's gradients are three times this one's."""
 
     size: int = 2
     begun: list[int] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Pair(ProcessGroup):
         return torch.cat([4 * tensor.flatten() for tensor in tensors]), Sum(self.waited, self.begun[-1])
 
     def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
-        """Buffers, which are alike."""
+        """Do nothing, as the buffers are alike."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def network() -> nn.Sequential:
-    """Layers of 80, 146, 152 and 16 numbers: buckets of 168, 146 and 80."""
+    """Return layers of 80, 146, 152 and 16 numbers: buckets of 168, 146 and 80."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 8, 3), nn.Conv2d(8, 2, 3), nn.Conv2d(2, 8, 3), nn.Conv2d(8, 2, 1, bias=False)]
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)

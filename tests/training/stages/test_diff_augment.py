@@ -12,7 +12,7 @@ def photos(count: int, height: int, width: int) -> tuple[torch.Tensor, torch.Ten
 
 
 def by_hand(plane: torch.Tensor, moved: tuple[int, int], cut: tuple[int, int], neutral: float) -> torch.Tensor:
-    """One plane (H, W), moved and cut pixel by pixel; its square has half of its sides."""
+    """Translate and cut a plane (H, W) pixel by pixel; the square that is cut has half of its sides."""
     height, width = plane.shape
     shown = torch.full_like(plane, neutral)
     for row in range(height):
