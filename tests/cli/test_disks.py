@@ -124,7 +124,7 @@ def test_what_a_user_put_in_a_results_place_stays_there(tiny_model: Path, tmp_pa
     for _ in range(2):
         code, printed, words = call(*arguments)
         assert (code, printed.startswith("0 written, 0 skipped, 3 failed")) == (3, True)
-        assert f"at {out / 'a.jpg'}, a folder stands" in words
+        assert f"{out / 'a.jpg'} is a folder" in words
         assert f"{out / 'b.jpg'} is a broken link" in words
         assert f"{out / 'c-confidence.png'} is a file" in words
     assert (out / "a.jpg").is_dir()

@@ -48,7 +48,7 @@ def test_photos_are_colored_whatever_the_streams_are(line: str, code: int, tiny_
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
-        ("colorize - -o b.jpg <&-", 2, "nothing came"),
+        ("colorize - -o b.jpg <&-", 2, "it was empty"),
         pytest.param("colorize photos -o out --json >/dev/full", 4, "no space left", marks=full),
         pytest.param("--help >/dev/full", 4, "no space left", marks=full),
         pytest.param("--version >/dev/full", 4, "no space left", marks=full),

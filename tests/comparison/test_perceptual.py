@@ -112,7 +112,7 @@ def test_a_comparison_says_them_of_every_row_and_warns_of_few_photos(
         colored(seed).convert("L").save(photos / f"{seed}.png")
     again = compare([photos], tmp_path / "out", replace(options, overwrite=True), callbacks=watching)
     assert again.row("first").perceptual == {}
-    assert any("refused: 49 photos" in note for note in again.notes)
+    assert any("left out: 49 photos" in note for note in again.notes)
 
 
 def test_too_few_photos_are_refused_before_anything_is_computed(

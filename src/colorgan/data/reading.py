@@ -165,8 +165,8 @@ def read_batches(
         for begun in set(multiprocessing.active_children()) - others:
             begun.kill()  # they ignore other signals
         warn(
-            f"No processes to read photos could be started ({error}); the training reads them itself. Is /dev/shm full "
-            "(docker run --shm-size 1g), or a process limit reached? `workers=0` starts none."
+            f"No reader processes could be started ({error}); the training reads photos itself. Likely causes: a full "
+            "/dev/shm (docker run --shm-size 1g) or a process limit; `workers=0` starts none."
         )
     return start(0)
 

@@ -123,14 +123,14 @@ def _hints_error(name: str, found: str) -> PhotoError:
 
 def _places_of(name: str, data: bytes) -> list[Hint]:
     if len(data) > _MOST_BYTES:
-        raise _hints_error(name, f"{len(data)} bytes, of {_MOST_BYTES} at most")
+        raise _hints_error(name, f"{len(data)} bytes, more than {_MOST_BYTES}")
     try:
         described = json.loads(data)
         if described["format"] != HINTS_FORMAT or described["version"] != 1:
             raise ValueError("of another format or version")
         rows = described["hints"]
         if len(rows) > MOST_HINTS:
-            raise ValueError(f"{len(rows)} places, of {MOST_HINTS} at most")
+            raise ValueError(f"{len(rows)} places, more than {MOST_HINTS}")
         return [_hint_of(row) for row in rows]
     except UsageError as error:
         raise _hints_error(name, f"{error.found} is not {error.expected}") from error
