@@ -6,6 +6,7 @@ without the site, and a test fails if they are stale. mkdocs.yml uses the rest.
 
 from __future__ import annotations
 
+import ast
 import html
 import posixpath
 import re
@@ -29,6 +30,8 @@ BESIDE_DOCS = {
 }
 # Macros of mkdocstrings and snippets, in comments that are invisible to readers without the site.
 _HIDDEN_MACRO = re.compile(r"^<!-- ((?::::|--8<-- \").*) -->$", re.M)
+# Around the list of modules in docs/architecture.md.
+_MODULES = re.compile(r"(<!-- modules -->).*(<!-- /modules -->)", re.S)
 _NOT_RUN = "<!-- not run in the tests: a test of its own runs the example that ends the help -->"
 # Elements that a reader's browser would load from another server.
 _LOADS = re.compile(
@@ -65,6 +68,9 @@ def reference_pages() -> Iterator[tuple[Path, str]]:
     for name in _group().commands:
         yield CHECKOUT / "docs" / "reference" / f"{name}.md", command_page(name)
     yield CHECKOUT / "docs" / "reference" / "options.md", options_page()
+    architecture = CHECKOUT / "docs" / "architecture.md"
+    text = architecture.read_text(encoding="utf-8")
+    yield architecture, _MODULES.sub(lambda marks: f"{marks[1]}\n```\n{modules()}```\n{marks[2]}", text)
 
 
 def _group() -> Any:
@@ -105,6 +111,19 @@ def options_page() -> str:
         ]
         parts += [f"## {kind.__name__}", what, _table(rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def modules() -> str:
+    """List the package's modules, a line each by the first line of its docstring, folder by folder."""
+    package = CHECKOUT / "src" / "colorgan"
+    lines = []
+    for folder in sorted({path.parent for path in package.rglob("*.py")}):
+        indent = "  " * len(folder.relative_to(package).parts)
+        for path in sorted(folder.glob("*.py"), key=lambda path: (path.name != "__init__.py", path.name)):
+            name = f"{indent[2:]}{folder.name}/" if path.name == "__init__.py" else f"{indent}{path.name}"
+            what = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+            lines.append(f"{name:24}{what}\n")
+    return "".join(lines)
 
 
 def _is_argument(parameter: Any) -> bool:

@@ -1,1 +1,1 @@
-"""From one photo or a folder of them to color."""
+"""Coloring of one photo: predict its colors, and give them to it at full resolution."""
