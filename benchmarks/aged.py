@@ -1,4 +1,4 @@
-"""Figures of models on photos as they are, and on the same photos made to look old: how much a model loses.
+"""Measure how much models lose on photos made to look old: their metrics on those, and on the unchanged photos.
 
     python benchmarks/aged.py PHOTOS.tar --model compact --model runs/new/weights/best.safetensors
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from judged import colour_crops, contender, lab_of, photos_and_models, predict, rgb_of
+from judged import color_crops, lab_of, load_compared, photos_and_models, predict, rgb_of
 from torch import Tensor
 
 from colorgan.data.aging import draw_ages
@@ -22,7 +22,7 @@ SHOWN = ("auc", "auc_rebalanced", "ciede2000")
 
 
 def aged_batch(rgb: Tensor, number: int) -> Batch:
-    """One photo (1, 3, S, S), grown old."""
+    """Return one photo, (1, 3, S, S), made to look old."""
     aged = draw_ages(torch.Generator().manual_seed(number), 1, rgb.shape[-1])
     return Batch(rgb, torch.tensor([[1.0, 0.0]]), aged)
 
@@ -30,10 +30,10 @@ def aged_batch(rgb: Tensor, number: int) -> Batch:
 def main() -> None:
     """Print the table."""
     arguments = photos_and_models(__doc__)
-    crops = colour_crops(arguments.photos, CROP)
+    crops = color_crops(arguments.photos, CROP)
     print(f"{len(crops)} photos. Figures of new photos, of the same grown old, and their difference with its interval")
     for name in arguments.model:
-        model = contender(name)
+        model = load_compared(name)
         values: dict[str, list[tuple[float, float, float]]] = {figure: [] for figure in SHOWN}
         for number, crop in enumerate(crops):
             lab = lab_of(crop)

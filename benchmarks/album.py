@@ -1,11 +1,11 @@
-"""Whether the same things come out in the same colors: pairs of overlapping crops of one photo, as one album.
+"""Measure whether an album gives the same things the same colors, on pairs of overlapping crops of photos.
 
     python benchmarks/album.py coco-validation.tar            # 30 pairs
 
-Each photo gives two crops that share a part; one is made darker, the other lighter. All are colored by
-`colorize --album`, and each alone. Of the shared parts: the mean distance of the two crops' ab at the same places, and
-the chroma, without and with the album; the seconds of a core that both runs take in turn, each with a model loaded
-anew; and the bytes that the first pass keeps of a photo.
+Each photo gives two overlapping crops; one is made darker, the other lighter. All are colored as an album, and each
+alone. Printed are, for the overlaps without and with the album, the mean distance between the two crops' ab and the
+mean chroma; the CPU seconds of both runs, which alternate and each load the model again; and the bytes that the first
+pass stores for each photo.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from judged import colour_crops
+from judged import color_crops
 from PIL import Image
 from torch import Tensor
 
@@ -26,12 +26,12 @@ from colorgan.batch.album import FOLDER_NAME, PREDICTIONS
 from colorgan.callbacks import PhotoOutcome
 from colorgan.color.lab import lab_to_rgb, rgb_to_lab
 
-SIDE, SHIFT = 320, 80  # pixels: of a photo, and by which the crops differ down and across
+SIDE, SHIFT = 320, 80  # pixels: side of a photo, and offset between its crops
 GAMMAS = (0.75, 1.35)
 
 
 def crops_of(rgb: np.ndarray, turned: bool) -> list[tuple[Image.Image, tuple[slice, slice]]]:
-    """Two gray crops of a photo of (SIDE, SIDE, 3), and where each shows what both do."""
+    """Return two gray crops of a photo, (SIDE, SIDE, 3), each with the slices of the overlap in it."""
     L = rgb_to_lab(torch.tensor(rgb).movedim(-1, 0)[None].float() / 255)[:, :1]
     size, shared = SIDE - SHIFT, SIDE - 2 * SHIFT
     found = []
@@ -45,29 +45,29 @@ def crops_of(rgb: np.ndarray, turned: bool) -> list[tuple[Image.Image, tuple[sli
     return found
 
 
-class Weighing(Callbacks):
-    """Weighs what is kept between the passes, when the second begins."""
+class PredictionSizes(Callbacks):
+    """Records the sizes of the predictions stored between the passes, when the second begins."""
 
     def __init__(self, output: Path) -> None:
         self.kept = output / FOLDER_NAME / PREDICTIONS
         self.sizes: list[int] = []
 
     def on_photo(self, outcome: PhotoOutcome) -> None:
-        """Weigh it at the first photo."""
+        """Record the sizes at the first photo."""
         self.sizes = self.sizes or [path.stat().st_size for path in self.kept.glob("*")]
 
 
 def color(photos: Path, output: Path, *, as_album: bool) -> tuple[float, list[int]]:
-    """Color a folder, and give the seconds of a core that it took, and the bytes that were kept of each photo."""
+    """Color a folder; return its CPU seconds, and the bytes that were stored for each photo."""
     begun = time.process_time()
     batch = BatchOptions(album=as_album, overwrite=True, device="cpu", workers=1)
-    weighing = Weighing(output)
-    colorize_files([photos], output, ColorizeOptions(format="png"), batch=batch, callbacks=weighing)
-    return time.process_time() - begun, weighing.sizes
+    stored = PredictionSizes(output)
+    colorize_files([photos], output, ColorizeOptions(format="png"), batch=batch, callbacks=stored)
+    return time.process_time() - begun, stored.sizes
 
 
 def ab_of(path: Path, place: tuple[slice, slice]) -> Tensor:
-    """The colors of a result at a place, (2, h, w)."""
+    """Return ab of a result in `place`, (2, h, w)."""
     with Image.open(path) as image:
         rgb = torch.from_numpy(np.array(image)).movedim(-1, 0)[None].float() / 255
     return rgb_to_lab(rgb)[0, 1:, place[0], place[1]]
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--keep", type=Path, help="folder for the crops and both results, to look at")
     arguments = parser.parse_args()
-    crops = colour_crops(arguments.photos, SIDE)
+    crops = color_crops(arguments.photos, SIDE)
     step = max(1, len(crops) // arguments.pairs)
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)

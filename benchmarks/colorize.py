@@ -1,17 +1,17 @@
-"""What `colorgan colorize` costs, beside a plain rendering of the pipeline that ECCV16 was published with.
+"""Measure the time and memory of `colorgan colorize`, compared with a plain version of ECCV16's published pipeline.
 
     python benchmarks/colorize.py                      # every part, with small counts: some minutes
     python benchmarks/colorize.py --part folder --photos 300 --photos 3000
     python benchmarks/colorize.py --part skip --tiny 100000
 
-Every photo and all weights are made here: ECCV16 with random weights, photos of smooth noise as gray JPEGs. Each
-measurement is a process of its own, and both sides of a ratio run in the same minutes; where other programs run too,
-trust the ratios of the CPU's time. Peak memory is what lies above a process that only imports torch. The parts:
+All photos and weights are generated: ECCV16 with random weights, gray JPEGs of smooth noise. Each measurement is a
+separate process, and both sides of a ratio run shortly after each other; if other programs are running too, use the
+ratios of CPU time. Peak memory is in excess of that of a process that only imports torch. The parts:
 
 large    one photo of 12 megapixels, ECCV16, file to file, and whether the pixels agree with the reference's
 huge     one photo of 100 megapixels, compact
-folder   photos of one megapixel, compact, by the command; the reference is ECCV16, a photo at a time
-skip     tiny photos that were done before, by the command
+folder   photos of one megapixel, compact, by the command; the reference is ECCV16, one photo at a time
+skip     tiny photos that were already colored, by the command
 small    one small photo, by the command, the whole process
 """
 
@@ -53,14 +53,14 @@ save_model(Path(sys.argv[1]), network, replace(info, name="random", render_size=
 
 @dataclass(frozen=True)
 class Run:
-    """What a process cost.
+    """Time, memory and output of a process.
 
     Attributes:
         wall_s: from start to end.
         cpu_s: of all its threads.
-        peak_mb: of memory.
-        output: what it printed.
-        wanted: the share of the cores that its threads computed on or waited for; 0 where that is not known.
+        peak_mb: peak memory.
+        output: its standard output.
+        wanted: mean share of the cores that its threads computed on or waited for; 0 if unknown.
     """
 
     wall_s: float
@@ -71,9 +71,9 @@ class Run:
 
 
 def run(command: list[str]) -> Run:
-    """Run a command to its end; it has to succeed."""
+    """Run a command, which must succeed, and measure it."""
     begun = time.perf_counter()
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}  # as colorgan has it, for the reference too
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}  # colorgan's own setting, for the reference too
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, env=environment)
         samples = []
@@ -92,10 +92,10 @@ def run(command: list[str]) -> Run:
 
 
 def ready_threads(process: int) -> int:
-    """How many threads of a process compute, or wait for nothing but a core; 0 where the system does not say it."""
+    """Return the number of a process's threads that run or wait for a core; 0 on systems without `/proc`."""
     ready = 0
     for thread in Path(f"/proc/{process}/task").glob("*/stat"):
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the thread has just ended
             ready += thread.read_text().rpartition(")")[2].split()[0] == "R"
     return ready
 
@@ -126,7 +126,7 @@ def row(name: str, *figures: str) -> None:
 
 
 def beside(own: float, other: float, unit: str = "s") -> tuple[str, str, str]:
-    """Two durations and their ratio."""
+    """Format two durations and their ratio."""
     return f"{own:.3f} {unit}", f"{other:.3f} {unit}", f"{other / own:.1f} x"
 
 
@@ -134,7 +134,7 @@ def beside(own: float, other: float, unit: str = "s") -> tuple[str, str, str]:
 
 
 def large(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
-    """One photo of 12 megapixels."""
+    """Measure one photo of 12 megapixels."""
     weights = folder / "eccv16.safetensors"
     run([sys.executable, "-c", MAKE_WEIGHTS, str(weights)])
     photos = [photo(folder / "large.jpg", 4000, 3000)] * args.repeat
@@ -157,7 +157,7 @@ def large(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
 
 
 def huge(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
-    """One photo of 100 megapixels."""
+    """Measure one photo of 100 megapixels."""
     found = one_photo("colorgan", "compact", folder, photo(folder / "huge.jpg", 10000, 10000))
     memory = f"{found['peak_mb'] - torch_mb:.0f} MB"
     row("100 MP, compact, file to file", f"{found['seconds'][0]:.1f} s")
@@ -165,7 +165,7 @@ def huge(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
 
 
 def folder_of_photos(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
-    """Folders of one-megapixel photos."""
+    """Measure folders of one-megapixel photos."""
     different = [photo(folder / f"{seed}.jpg", 1152, 864, seed) for seed in range(20)]
     weights = folder / "eccv16.safetensors"
     if not weights.exists():
@@ -184,12 +184,12 @@ def folder_of_photos(folder: Path, args: argparse.Namespace, torch_mb: float) ->
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def command(folder: Path, photos: list[Path], name: str) -> Run:
-    """Color copies of photos with the command, each under a name of its own."""
+    """Color links to photos with the command, each under its own name."""
     inputs = folder / f"in-{name}"
     inputs.mkdir()
     for index, source in enumerate(photos):
@@ -198,12 +198,12 @@ def command(folder: Path, photos: list[Path], name: str) -> Run:
 
 
 def color(folder: Path, name: str) -> Run:
-    """Give the command for a folder, perhaps again."""
+    """Run the command on the folder `in-NAME`; the same again skips what is done."""
     return run([*COMMAND, str(folder / f"in-{name}"), "-o", str(folder / f"out-{name}"), "--quiet"])
 
 
 def skip(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
-    """Photos that were done before."""
+    """Measure photos that were already colored."""
     tiny = photo(folder / "tiny.jpg", 16, 12)
     for name, count in (("few", 10), ("many", args.tiny)):
         command(folder, [tiny] * count, name)
@@ -218,10 +218,10 @@ def skip(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
 
 
 def small(folder: Path, args: argparse.Namespace, torch_mb: float) -> None:
-    """One small photo, whole process."""
+    """Measure the whole process for one small photo."""
     source = photo(folder / "small.jpg", 640, 480)
     own, other = [], []
-    for _ in range(max(3, args.repeat)):  # by turns, so that both meet the same machine
+    for _ in range(max(3, args.repeat)):  # alternately, so that other load affects both
         own.append(run([*COMMAND, str(source), "-o", str(folder / "small-color.jpg"), "--overwrite", "--quiet"]))
         other.append(run([sys.executable, "-c", "import torch"]))
     wall = [min(found.wall_s for found in runs) for runs in (own, other)]
@@ -246,7 +246,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace, float], None]] = {
 
 
 def main() -> None:
-    """Read the options and run the parts."""
+    """Run the parts that the options name."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=PARTS, help="may be given again (default: every part)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of which the fastest counts (default: 3)")

@@ -1,8 +1,8 @@
-"""What a comparison costs beside the networks, and whether its memory grows with the photos.
+"""Measure the overhead of a comparison over its networks, and whether its memory grows with the number of photos.
 
-Two networks of the published size (ECCV16's, with made-up weights) see each photo; all core figures are taken. Printed:
-the networks' share of the whole time (loading, reading, figures and intervals are the rest; no examples are written),
-and the peak memory after a third of the photos and after all. On a machine that does nothing else.
+Two networks of ECCV16's size with random weights color each photo; all core metrics are computed. Printed are
+the networks' share of the total time (the rest is loading, reading, metrics and intervals; no examples are written),
+and the peak memory after a third of the photos and after all. Run it on an idle machine.
 
     python benchmarks/compare.py PHOTOS.tar --photos 300
 """
@@ -42,28 +42,28 @@ MADE_UP = ModelInfo(
 
 
 def peak_mb() -> float:
-    """The most memory that the process had, MB."""
+    """Return the peak memory of the process, MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
-class Watching(Callbacks):
-    """Notes the peak memory on the way."""
+class MemoryLog(Callbacks):
+    """Records the peak memory after each photo."""
 
     def __init__(self) -> None:
         self.peaks_mb: dict[int, float] = {}
 
     def on_progress(self, done: int, total: int) -> None:
-        """Look at the memory."""
+        """Record the peak memory."""
         self.peaks_mb[done] = peak_mb()
 
     def on_warning(self, text: str) -> None:
-        """Print it."""
+        """Print the warning."""
         print(text)
 
 
 def copied(photos: Path, folder: Path, count: int) -> None:
-    """Put so many photos of a source into a folder, some of them again where there are too few."""
+    """Copy `count` photos of a source into a folder, repeating them if there are too few."""
     entries = open_inputs([photos])[0].entries
     for number in range(count):
         entry = entries[number % len(entries)]
@@ -71,7 +71,7 @@ def copied(photos: Path, folder: Path, count: int) -> None:
 
 
 def made_up_models(folder: Path) -> tuple[str, ...]:
-    """Two files of networks of the published size."""
+    """Write the weights of two networks of the published size, and return their paths."""
     paths = []
     for seed in range(2):
         torch.manual_seed(seed)
@@ -82,25 +82,25 @@ def made_up_models(folder: Path) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Print both."""
+    """Compare, and print the shares of time and the peak memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="a folder, .tar or .zip of photos")
     parser.add_argument("--photos", type=int, default=300)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder, watching = Path(name), Watching()
+        folder, log = Path(name), MemoryLog()
         (folder / "photos").mkdir()
         copied(arguments.source, folder / "photos", arguments.photos)
         options = CompareOptions(models=made_up_models(folder), examples=0, device=arguments.device)
         start = time.perf_counter()
-        found = compare([folder / "photos"], folder / "out", options, callbacks=watching)
+        found = compare([folder / "photos"], folder / "out", options, callbacks=log)
         whole_s = time.perf_counter() - start
     network_s = sum(row.network_s for row in found.models)
     print(f"{len(found.photos)} photos, 2 x ECCV16 in fp32 on {describe_device(resolve_device(arguments.device))}")
     print(f"{whole_s:.1f} s, of which the networks {network_s:.1f} s: {100 * network_s / whole_s:.1f}%")
     third = arguments.photos // 3
-    print(f"peak memory after {third} photos {watching.peaks_mb[third]:.0f} MB, after all {peak_mb():.0f} MB")
+    print(f"peak memory after {third} photos {log.peaks_mb[third]:.0f} MB, after all {peak_mb():.0f} MB")
 
 
 if __name__ == "__main__":

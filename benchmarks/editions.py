@@ -1,10 +1,10 @@
-"""What a model costs beside another, and beside ECCV16.
+"""Compare the speed of a model with that of another, and of ECCV16.
 
 python benchmarks/editions.py compact old-compact.safetensors
 
-Times are medians of rounds in which the sides take turns, so that what else runs here falls on all alike:
+Times are medians over rounds in which the models alternate, so that other load affects all alike:
 
-load     from the file to a network that is ready
+load     from the file to a ready network
 photo    one photo through the network at its own render size (ECCV16: random weights, 256 x 256)
 folder   photos of one megapixel, by the command, whole processes
 """
@@ -29,26 +29,26 @@ from colorgan.models.loading import build_network, load_model
 
 
 def took_s(run: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Return the seconds that a call takes."""
     before = time.perf_counter()
     run()
     return time.perf_counter() - before
 
 
 def in_turns(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median seconds of each, after one round that does not count."""
+    """Return the median seconds of each call, which alternate; the first round is a warm-up."""
     times = [{name: took_s(run) for name, run in runs.items()} for _ in range(rounds + 1)][1:]
     return {name: statistics.median(row[name] for row in times) for name in runs}
 
 
 def show(part: str, seconds: dict[str, float], base: str) -> None:
-    """Print each side, as seconds and beside the base."""
+    """Print each time, and its ratio to that of `base`."""
     for name, value in seconds.items():
         print(f"{part:8} {name:40} {value * 1000:9.1f} ms   {value / seconds[base]:6.2f} x {base}", flush=True)
 
 
 def one_photo(model: str) -> Callable[[], object]:
-    """A call that takes one photo through a model at its render size."""
+    """Return a function that runs a model on one photo at its render size."""
     loaded = load_model(model, torch.device("cpu"))
     network, side = loaded.generator.eval(), loaded.info.render_size or 256
     return lambda: forward(network, side)
@@ -56,7 +56,7 @@ def one_photo(model: str) -> Callable[[], object]:
 
 @torch.inference_mode()
 def forward(network: torch.nn.Module, side: int) -> None:
-    """One photo of `side` x `side` pixels."""
+    """Run a network on one photo of `side` x `side` pixels."""
     network(torch.rand(1, 1, side, side) * 100)
 
 
@@ -81,7 +81,7 @@ def main() -> None:
     """Print the three parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a name or a path")
-    parser.add_argument("other", help="what it is put beside")
+    parser.add_argument("other", help="the name or path of the model to compare with")
     parser.add_argument("--photos", type=int, default=40, help="of the folder")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()

@@ -1,6 +1,6 @@
-"""Figures of models at other render sizes and temperatures than their own: for choosing those that a model ships with.
+"""Metrics of models at several render sizes and temperatures, to choose those that a model ships with.
 
-Measured as `colorgan compare` does, which see for anything else.
+They are measured as by `colorgan compare`; use that for anything else.
 
     python benchmarks/figures.py PHOTOS.tar --model compact --render-size 64 --render-size 96 --temperature 1.5
 """
@@ -27,17 +27,15 @@ SHOWN = ("auc", "auc_rebalanced", "psnr", "ciede2000", "cf_hs", "gray_chroma", "
 
 
 def variants(arguments: argparse.Namespace) -> list[ComparedModel]:
-    """Each model at each render size and temperature."""
-    contenders = []
+    """Return each model at each render size and temperature."""
+    models = []
     for name in arguments.model:
         colorizer = Colorizer.load(name, device=arguments.device, precision="fp32")
         for size, temperature in product(arguments.render_size or [None], arguments.temperature or [None]):
             info = colorizer.info
             label = f"{Path(name).name} at {size or info.render_size}, T {temperature or info.temperature:g}"
-            contenders.append(
-                ComparedModel(label, colorizer, ColorizeOptions(render_size=size, temperature=temperature))
-            )
-    return contenders
+            models.append(ComparedModel(label, colorizer, ColorizeOptions(render_size=size, temperature=temperature)))
+    return models
 
 
 def main() -> None:
@@ -49,12 +47,12 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, action="append", default=[], help="the model's own")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    contenders = variants(arguments)
-    accumulator = Accumulator([contender.name for contender in contenders], torch.device(arguments.device))
+    models = variants(arguments)
+    accumulator = Accumulator([model.name for model in models], torch.device(arguments.device))
     entries = [entry for source in open_inputs([arguments.photos]) for entry in source.entries]
-    seen = measure_all(entries, contenders, accumulator, 256, StopCheck(Callbacks(), ""))
+    seen = measure_all(entries, models, accumulator, 256, StopCheck(Callbacks(), ""))
     print(f"{len(seen.photos)} photos of {arguments.photos.name}, 256 x 256")
-    for row in rows_of(accumulator, contenders, seed=0):
+    for row in rows_of(accumulator, models, seed=0):
         print(row.name)
         for name in SHOWN:
             if name in row.metrics:

@@ -1,11 +1,11 @@
-"""One adversarial step, against the same step written as the published report's pseudo-code has it.
+"""Compare the speed of an adversarial step with that of the published report's pseudo-code.
 
     python benchmarks/gan_step.py            # on the CPU: both steps in turn, with equal losses
     python benchmarks/gan_step.py --device cuda    # photos per second too, and how long the report's run takes
 
-The pseudo-code runs the generator twice in a step, the discriminator on true and predicted colours apart, and lets the
-generator's half compute gradients of the discriminator's weights, which nobody uses. The perceptual network has random
-weights here: its time does not depend on them.
+The pseudo-code runs the generator twice in a step, the discriminator on true and predicted colors separately, and
+computes unused gradients of the discriminator's weights in the generator's half. The perceptual network has random
+weights here, since its time does not depend on them.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from colorgan.training.stages.base import OptimizerOptions
 from colorgan.training.stages.gan_losses import Perceptual
 from colorgan.training.train_options import TrainOptions
 
-REPORT_PHOTOS = 50 * 50 * 1300  # epochs, classes, photos of each: its 18 to 20 hours
+REPORT_PHOTOS = 50 * 50 * 1300  # epochs x classes x photos of each, for which it names 18 to 20 hours
 BATCHES = (16, 32, 64, 128, 256)
 
 
 class PseudoCodeStage(GanStage):
-    """The same losses and optimizers, in the report's steps."""
+    """The same losses and optimizers in the order of the report's pseudo-code."""
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch."""
@@ -60,13 +60,13 @@ class PseudoCodeStage(GanStage):
 
 
 def make_stage(kind: type[GanStage], network: str, device: torch.device, bf16: bool) -> GanStage:
-    """The report's losses, from the same random weights each time."""
+    """Return a stage with the report's losses, and with the same random weights each time."""
     torch.manual_seed(0)
     kept = torch.channels_last if bf16 else torch.contiguous_format
     generator = build_network(network, {}).to(device, memory_format=kept)
     discriminator = PatchGAN("batch").to(device, memory_format=kept)
     features = VGG19().requires_grad_(False).eval().to(device, memory_format=kept)
-    # A hundredth of the report's rates: random weights at its own would turn rounding into other losses in a few steps.
+    # A hundredth of the report's rates: at those, rounding errors would soon change the losses of random weights.
     g_optimizer, d_optimizer = (OptimizerOptions(lr, betas=(0.5, 0.999), bf16=bf16) for lr in (2e-6, 1e-6))
     return kind(
         GanNetworks(generator, discriminator, Perceptual(features, bf16)),
@@ -77,14 +77,14 @@ def make_stage(kind: type[GanStage], network: str, device: torch.device, bf16: b
 
 
 def batch_of(count: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Random L and ab."""
+    """Return random L and ab."""
     random = torch.Generator().manual_seed(1)
     L = torch.rand(count, 1, size, size, generator=random) * 100
     return L.to(device), (25 * torch.randn(count, 2, size, size, generator=random)).to(device)
 
 
 def seconds_of(stage: GanStage, batch: tuple[Tensor, Tensor]) -> tuple[float, dict[str, Tensor]]:
-    """How long a step takes, to its very end."""
+    """Return the seconds of a step, including pending work on the GPU, and its losses."""
     begun = time.perf_counter()
     terms = stage.step(*batch)
     if batch[0].is_cuda:
@@ -94,7 +94,7 @@ def seconds_of(stage: GanStage, batch: tuple[Tensor, Tensor]) -> tuple[float, di
 
 @torch.inference_mode()
 def gflop_of(stage: GanStage, batch: tuple[Tensor, Tensor]) -> tuple[float, float]:
-    """The operations of a step and of the pseudo-code's, 1e9; a backward pass costs a forward one for each gradient."""
+    """Return the GFLOP of our step and of the pseudo-code's; each gradient is counted like a forward pass."""
     L, ab = batch
     assert stage.perceptual
 
@@ -106,13 +106,13 @@ def gflop_of(stage: GanStage, batch: tuple[Tensor, Tensor]) -> tuple[float, floa
     g = forward(lambda: stage.generator(L))
     d = forward(lambda: stage.discriminator(L, ab))
     v = forward(lambda: stage.perceptual.features(torch.cat([L, ab], 1)))
-    # Forward and both gradients of each pass; of the discriminator in the generator's half the input's alone; of the
-    # perceptual network two passes forward and the input's gradient of one.
+    # Forward and both gradients of each pass; for the discriminator in the generator's half, only the input's; for the
+    # perceptual network, two forward passes and one gradient of the input.
     return 3 * g + (3 + 3 + 2) * d + 3 * v, (1 + 3) * g + (3 + 3 + 3) * d + 3 * v
 
 
 def compare(network: str, args: argparse.Namespace, device: torch.device) -> None:
-    """Time both steps in turn, in float32, so that whatever else the machine does falls on both."""
+    """Time both steps alternately, in float32, so that other load affects both."""
     stages = {kind: make_stage(kind, network, device, bf16=False) for kind in (GanStage, PseudoCodeStage)}
     batch = batch_of(args.batch_size, args.size, device)
     times: dict[type[GanStage], list[float]] = {kind: [] for kind in stages}
@@ -132,7 +132,7 @@ def compare(network: str, args: argparse.Namespace, device: torch.device) -> Non
 
 
 def throughput(network: str, batch_size: int, args: argparse.Namespace, device: torch.device) -> tuple[float, float]:
-    """Photos per second at 256 x 256, and TFLOP/s."""
+    """Return photos per second at 256 x 256, and TFLOP/s."""
     stage = make_stage(GanStage, network, device, has_fast_bf16(device))
     if args.compile:
         for part in stage.networks.values():
@@ -151,7 +151,7 @@ def throughput(network: str, batch_size: int, args: argparse.Namespace, device: 
 
 
 def peak_tflops(device: torch.device) -> float:
-    """What the device's own matrix product reaches in bfloat16."""
+    """Return the TFLOP/s of a matrix product in bfloat16 on the device."""
     left, right = (torch.randn(8192, 8192, device=device, dtype=torch.bfloat16) for _ in range(2))
     for _ in range(5):
         left @ right

@@ -1,12 +1,12 @@
-"""What share of a step two ranks spend on each other's gradients, with and without overlap, over a slowed transport.
+"""Measure the share of a step that two ranks wait for each other's gradients, with and without overlap.
 
     python benchmarks/gradient_buckets.py                    # 32M parameters, 1 GB/s
     python benchmarks/gradient_buckets.py --rate 0.25
 
-Both ranks are processes of this machine that meet over gloo, with one thread each. A sum counts as done when its bytes
-would have gone over a wire of that rate, one bucket after the other. Waiting is all that lies between the end of the
-backward pass and the optimizer's step: sums that are not done, and copies.
-The two ways take turns, step by step, so that whatever else the machine does meets both.
+Both ranks are processes on this machine, connected by gloo, with one thread each. The network is simulated: a sum is
+done once its bytes would have been transferred at the given rate, one bucket after the other. The waiting time is that
+between the end of the backward pass and the optimizer's step: unfinished sums, and copies.
+Steps with and without overlap alternate, so that other load affects both.
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ from colorgan.distributed import ProcessGroup, Work
 from colorgan.training.stages.base import OptimizedNetwork, OptimizerOptions
 
 RANKS = 2
-CHANNELS = 512  # 14 convolutions of 3 x 3 between so many are 33M parameters
+CHANNELS = 512  # with 14 convolutions of 3 x 3, 33M parameters
 
 
 class SlowGroup(ProcessGroup):
-    """Ranks behind a slow wire, whose rate is in bytes a second."""
+    """A process group with a simulated transfer rate, bytes per second."""
 
     rate = 1e9
     free_at = 0.0
 
     def start_sum(self, tensors: Sequence[Tensor]) -> tuple[Tensor, Work]:
-        """Begin to sum, and note when the wire would be done."""
+        """Start a sum, and compute when its transfer would end."""
         flat, work = super().start_sum(tensors)
         SlowGroup.free_at = max(SlowGroup.free_at, time.perf_counter()) + flat.nbytes / SlowGroup.rate
         return flat, SlowWork(work, SlowGroup.free_at)
 
 
 class SlowWork:
-    """A sum that is not done before its time."""
+    """A sum that is not done before the end of its simulated transfer."""
 
     def __init__(self, work: Work, done_at: float) -> None:
         self.work, self.done_at = work, done_at
 
     def wait(self) -> None:
-        """Wait for the sum itself, and for the wire."""
+        """Wait for the sum itself, and for the end of its transfer."""
         self.work.wait()
         time.sleep(max(0.0, self.done_at - time.perf_counter()))
 
 
 def network() -> nn.Module:
-    """Convolutions alone, all alike."""
+    """Return a network of equal convolutions."""
     return nn.Sequential(*(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(14)))
 
 
 def step(optimized: OptimizedNetwork, batch: Tensor, overlaps: bool) -> tuple[float, float]:
-    """Take a step; gives its seconds, and those of them that were waited."""
+    """Make a training step; return its seconds, and how many of them were spent waiting."""
     averaged_at: list[float] = []
     hook = optimized.optimizer.register_step_pre_hook(lambda *_: averaged_at.append(time.perf_counter()))
     dist.barrier()
@@ -77,7 +77,7 @@ def step(optimized: OptimizedNetwork, batch: Tensor, overlaps: bool) -> tuple[fl
 
 
 def measure(rank: int, port: int, arguments: argparse.Namespace) -> None:
-    """What one rank does; the first one prints."""
+    """Measure in one rank; the first one prints the results."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=RANKS)
@@ -90,7 +90,7 @@ def measure(rank: int, port: int, arguments: argparse.Namespace) -> None:
     for number in range(2 + 2 * arguments.steps):
         overlaps = bool(number % 2)
         step_s, waited_s = step(optimized, batch, overlaps)
-        if number > 1:  # the first of each kind is slower
+        if number > 1:  # the first step of each kind is slower
             shares[overlaps].append(waited_s / step_s)
             seconds[overlaps].append(step_s)
     dist.destroy_process_group()
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.0, help="GB/s of the wire")
     parser.add_argument("--steps", type=int, default=5, help="of each kind")
     parser.add_argument("--batch", type=int, default=4, help="photos of a rank")
-    parser.add_argument("--side", type=int, default=8, help="of what is convolved, pixels")
+    parser.add_argument("--side", type=int, default=8, help="of the convolutions' input, pixels")
     arguments = parser.parse_args()
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

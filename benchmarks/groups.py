@@ -1,10 +1,10 @@
-"""How well faces of each group are coloured, where a photo's folder is its group.
+"""Measure how well the faces of each group are colored; a photo's folder is its group.
 
     python benchmarks/groups.py faces-validation.tar --model compact
 
-Of each group: the mean ab error (the distance of predicted from true ab, Lab units) with its 95% interval, and the mean
-chroma of the predicted and of the true colours; of the whole photo, and of its middle, half of each side, which is
-mostly skin.
+Printed for each group: the mean ab error (distance between predicted and true ab, Lab units) with its 95% interval, and
+the mean chroma of the predicted and of the true colors; for the whole photo, and for its middle, half of each side,
+which is mostly skin.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 
 import numpy as np
-from judged import colour_crops, contender, lab_of, photos_and_models, predict
+from judged import color_crops, lab_of, load_compared, photos_and_models, predict
 from torch import Tensor
 
 from colorgan.metrics.bootstrap import interval
@@ -22,22 +22,22 @@ CROP = 192
 
 
 def middle(ab: Tensor) -> Tensor:
-    """The middle of (2, S, S): half of each side."""
+    """Return the middle of (2, S, S), half of each side."""
     quarter = ab.shape[-1] // 4
     return ab[:, quarter:-quarter, quarter:-quarter]
 
 
 def numbers(ab: Tensor, truth: Tensor) -> list[float]:
-    """Mean error, chroma and true chroma of (2, S, S)."""
+    """Return mean error, chroma and true chroma of (2, S, S)."""
     return [float(part.norm(dim=0).mean()) for part in (ab - truth, ab, truth)]
 
 
 def main() -> None:
     """Print the table."""
     arguments = photos_and_models(__doc__)
-    crops = colour_crops(arguments.photos, CROP)
+    crops = color_crops(arguments.photos, CROP)
     for name in arguments.model:
-        model = contender(name)
+        model = load_compared(name)
         groups: dict[str, list[list[float]]] = defaultdict(list)
         for crop in crops:
             lab = lab_of(crop)

@@ -1,10 +1,9 @@
-"""What hints do: the error with 1, 5 and 20 true ones against none, how far a wrong one goes astray, and their time.
+"""Measure hints: the error with 0, 1, 5 and 20 true ones, how far the effect of wrong ones reaches, and their time.
 
     python benchmarks/hints.py PHOTOS.tar --count 300
 
-A true hint is a random place with the mean color of the 5 x 5 pixels around it. A wrong one is a random place with a
-color of chroma 50 at the hue opposite to the true one. The region that it stands in is its superpixel, with those
-around it that have the same true color.
+A true hint is a random place with the mean color of the 5 x 5 pixels around it. A wrong one has the
+opposite hue and a chroma of 50. The region of a hint is its superpixel and the connected ones of the same true color.
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ from colorgan.images.photo import from_image
 from colorgan.metrics.fidelity import ciede2000, psnr
 
 COUNTS = (1, 5, 20)
-MOVED = 5.0  # Lab units, from which on a color counts as changed
-SAME_COLOR = 8.0  # Lab units between superpixels that are one region
+MOVED = 5.0  # Lab units by which a changed color differs
+SAME_COLOR = 8.0  # Lab units between superpixels of one region
 WRONG_CHROMA = 50.0
-ROUNDS = 7  # of a time
+ROUNDS = 7  # of each timing
 
 
 def eyedropper(rgb: Pixels, x: int, y: int) -> tuple[int, int, int]:
-    """The mean color around a place."""
+    """Return the mean color of the 5 x 5 pixels around a place."""
     around = rgb[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].reshape(-1, 3)
     red, green, blue = around.mean(0).round().astype(int).tolist()
     return red, green, blue
 
 
 def true_hints(rgb: Pixels, count: int, random: np.random.Generator) -> tuple[Hint, ...]:
-    """Random places with their true colors."""
+    """Return hints at random places with their true colors."""
     places = random.integers(0, (rgb.shape[1], rgb.shape[0]), (count, 2)).tolist()
     return tuple(Hint(x, y, eyedropper(rgb, x, y)) for x, y in places)
 
 
 def wrong_hint(rgb: Pixels, random: np.random.Generator) -> Hint:
-    """A random place with the opposite of its hue."""
+    """Return a hint at a random place with the opposite of its hue."""
     (true,) = true_hints(rgb, 1, random)
     lab = rgb_to_lab(torch.tensor(true.rgb, dtype=torch.float32)[:, None, None] / 255)
     away = -lab[1:] / lab[1:].norm().clamp(min=1e-3) * WRONG_CHROMA
@@ -60,7 +59,7 @@ def wrong_hint(rgb: Pixels, random: np.random.Generator) -> Hint:
 
 
 def region(rgb: Pixels, x: int, y: int) -> np.ndarray:
-    """What a place belongs to, (H, W) of bool."""
+    """Return the mask of the region of a place, (H, W) of bool."""
     lab = rgb_to_lab(torch.from_numpy(rgb.copy()).movedim(-1, 0) / 255).movedim(0, -1).numpy()
     superpixels = slic(rgb, n_segments=150, compactness=10, start_label=0)
     merged = graph.cut_threshold(superpixels, graph.rag_mean_color(lab, superpixels), SAME_COLOR)
@@ -68,7 +67,7 @@ def region(rgb: Pixels, x: int, y: int) -> np.ndarray:
 
 
 def colored(colorizer: Colorizer, rgb: Pixels, hints: tuple[Hint, ...]) -> torch.Tensor:
-    """A photo's result, (3, H, W) of 0..1."""
+    """Return a photo's result, (3, H, W), 0..1."""
     photo = from_image(Image.fromarray(rgb))
     photo = replace(photo, hints=photo_hints(hints, (), photo.size))
     options = ColorizeOptions()
@@ -76,7 +75,7 @@ def colored(colorizer: Colorizer, rgb: Pixels, hints: tuple[Hint, ...]) -> torch
 
 
 def time_ratio(colorizer: Colorizer, rgb: Pixels, megapixels: float) -> float:
-    """The time of a photo from file to file, with five hints, over its time without."""
+    """Return the CPU time of a photo from bytes to bytes with five hints, divided by that without."""
     scale = (megapixels * 1e6 / (rgb.shape[0] * rgb.shape[1])) ** 0.5
     height, width = (round(side * scale) for side in rgb.shape[:2])
     file = io.BytesIO()

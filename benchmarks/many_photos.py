@@ -1,12 +1,12 @@
-"""What many photos cost: the plain command and Ray on the same cores, an S3 server here, and names by the million.
+"""Measure the speed and memory of many photos: the plain command, Ray on the same cores, a local S3 server, many names.
 
     python benchmarks/many_photos.py files    # 20,000 small photos: the plain command, and --ray auto
-    python benchmarks/many_photos.py s3       # the same from and to a bucket of moto's server, which takes a core
-    python benchmarks/many_photos.py memory   # the plain command at 2,000 and 20,000 photos, in bytes a name more
-    python benchmarks/many_photos.py names    # 100,000 and 1,000,000 names of a generated listing, all done before
+        python benchmarks/many_photos.py s3       # the same with a bucket of moto's server, which uses a core itself
+    python benchmarks/many_photos.py memory   # the plain command with 2,000 and 20,000 photos: bytes per added name
+    python benchmarks/many_photos.py names    # 100,000 and 1,000,000 names of a generated listing, all already done
 
-`--photos` and `--names` take other numbers. With `--render-size 16` the network is quick, and what is measured is what
-many photos cost beside it.
+`--photos` and `--names` set other numbers. With `--render-size 16` the network is fast, and the overhead per photo is
+measured.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-MORE: list[str] = []  # options of the command
+MORE: list[str] = []  # further options for the command
 
 _NAMES = """
 import resource, sys, time
@@ -69,7 +69,7 @@ print(time.perf_counter() - begun, peak())
 
 
 def make_photos(folder: Path, count: int) -> None:
-    """Write small photos, a thousand a folder."""
+    """Write small photos, a thousand per folder."""
     noise = np.random.default_rng(0)
     for number in range(count):
         path = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
@@ -78,7 +78,7 @@ def make_photos(folder: Path, count: int) -> None:
 
 
 def colorize(*arguments: object, **variables: str) -> tuple[float, int]:
-    """Run the command; seconds that it took, and bytes of memory that its largest process had."""
+    """Run the command; return its seconds, and the peak memory of its largest process, bytes."""
     command = [sys.executable, "-m", "colorgan", "colorize", *map(str, arguments), "--quiet", *MORE]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | variables)
@@ -88,7 +88,7 @@ def colorize(*arguments: object, **variables: str) -> tuple[float, int]:
 
 
 def files(place: Path, count: int) -> Iterator[str]:
-    """The plain command and Ray."""
+    """Measure the plain command and Ray."""
     make_photos(place / "photos", count)
     took = {}
     for name, options in (("plain", ()), ("ray", ("--ray", "auto"))):
@@ -99,7 +99,7 @@ def files(place: Path, count: int) -> Iterator[str]:
 
 
 def s3(place: Path, count: int) -> Iterator[str]:
-    """From and to a bucket."""
+    """Measure photos and results in a bucket."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from stores import empty_bucket, s3_server
 
@@ -114,7 +114,7 @@ def s3(place: Path, count: int) -> Iterator[str]:
 
 
 def memory(place: Path, count: int) -> Iterator[str]:
-    """A tenth of the photos, and all of them."""
+    """Measure the memory for a tenth of the photos, and for all."""
     peaks = {}
     for number in (count // 10, count):
         make_photos(place / f"{number}", number)
@@ -125,7 +125,7 @@ def memory(place: Path, count: int) -> Iterator[str]:
 
 
 def names(count: int) -> Iterator[str]:
-    """Skipping a tenth of the names, and all of them; what the store in memory takes is not the command's."""
+    """Measure the skipping of a tenth of the names, and of all, without the memory of the in-memory store itself."""
     for number in (count // 10, count):
         command = [sys.executable, "-c", _NAMES, str(number)]
         held = float(subprocess.run([*command, "write"], capture_output=True, text=True, check=True).stdout)
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("part", choices=["files", "s3", "memory", "names"])
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--names", type=int, default=1_000_000)
-    parser.add_argument("--render-size", help="as of the command")
+    parser.add_argument("--render-size", help="the command's option")
     given = parser.parse_args()
     MORE.extend(["--render-size", given.render_size] if given.render_size else [])
     with tempfile.TemporaryDirectory() as place:

@@ -1,11 +1,10 @@
-"""Color photos one at a time and print, as JSON, how long each took from file to file, by the clock and of
-the CPU, and the process's peak memory.
+"""Color photos one at a time and print, as JSON, the wall and CPU time of each from file to file, and the peak memory.
 
     python benchmarks/one_photo.py reference eccv16.safetensors OUT PHOTO...
     python benchmarks/one_photo.py colorgan eccv16.safetensors OUT PHOTO... --fit square --render-size 256
 
-`reference` is a plain rendering of the published demo's pipeline: bytes squeezed to 256 x 256, scikit-image's Lab at
-full resolution, ab brought up bilinearly. `torch` only imports torch. Loading a model is not timed.
+`reference` is a plain version of the published demo's pipeline: 8-bit RGB resized to 256 x 256, scikit-image's Lab at
+full resolution, ab upsampled bilinearly. `torch` only imports torch. Loading a model is not timed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import torch
 
 
 def reference(weights: str) -> Callable[[Path, Path], None]:
-    """Load the reference pipeline."""
+    """Return a function that colors a file with the reference pipeline."""
     import numpy as np
     from PIL import Image
     from skimage.color import lab2rgb, rgb2lab
@@ -47,7 +46,7 @@ def reference(weights: str) -> Callable[[Path, Path], None]:
 
 
 def colorgan(weights: str, fit: str, render_size: int | None, precision: str) -> Callable[[Path, Path], None]:
-    """Load colorgan's own."""
+    """Return a function that colors a file with colorgan."""
     from colorgan.colorize.colorizer import Colorizer
     from colorgan.colorize.options import ColorizeOptions
     from colorgan.images.decode import read
@@ -67,7 +66,7 @@ def colorgan(weights: str, fit: str, render_size: int | None, precision: str) ->
 
 
 def peak_mb() -> float:
-    """The most memory that this process ever held."""
+    """Return the peak memory of this process, MB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
@@ -86,7 +85,7 @@ def main() -> None:
     args = parser.parse_args()
     seconds, cpu_seconds = [], []
     if args.who != "torch":
-        warnings.simplefilter("ignore")  # scikit-image counts the colors that it clips
+        warnings.simplefilter("ignore")  # scikit-image warns about clipped colors
         own = args.who == "colorgan"
         color = colorgan(args.weights, args.fit, args.render_size, args.precision) if own else reference(args.weights)
         for photo in args.photos:

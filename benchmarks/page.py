@@ -1,9 +1,9 @@
-"""How soon the page of many results is there in a headless Chromium.
+"""Measure how fast the page of many results loads in a headless Chromium.
 
     python benchmarks/page.py                # 1,000 photos
 
-The photos are made up, with small pictures of the usual size. Of each page: its bytes, and the seconds until its load
-event, and until the pictures that are to be seen first are decoded; a browser that has nothing cached.
+The photos are generated, with small pictures of the usual size. Printed for each page: its size, and the seconds until
+its load event and until the pictures in view are decoded, with an empty browser cache.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ return Promise.all(seen.map((image) => image.decode())).then(() => seen.length);
 
 
 def make_results(folder: Path, count: int) -> Gallery:
-    """Put so many made-up photos on a page."""
+    """Return a page with `count` generated photos."""
     gallery = Gallery(folder, ColorizeOptions(), "compact", b"")
     rng = np.random.default_rng(0)
     coarse = [Image.fromarray(rng.integers(0, 256, (40, 53, 3), dtype=np.uint8)) for _ in range(10)]
@@ -49,7 +49,7 @@ def make_results(folder: Path, count: int) -> Gallery:
 
 
 def main() -> None:
-    """Print a line for each page that is opened."""
+    """Print a line for each page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=1000)
     arguments = parser.parse_args()

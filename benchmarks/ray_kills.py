@@ -1,8 +1,7 @@
-"""Whether photos survive the death of a node and of an actor of a Ray cluster, at random moments.
+"""Check that no photo is lost when a node and an actor of a Ray cluster are killed at random moments.
 
 Three nodes on this machine color small photos; one of them and one actor of another are killed. Afterwards every photo
-has to have one whole result, none may be missing, and the sources must be as they were. Then the same command finds
-nothing left to do.
+must have one complete result, and the sources must be unchanged. Run again, the same command must find nothing to do.
 
     python benchmarks/ray_kills.py --runs 10 --photos 200
 """
@@ -39,12 +38,12 @@ def make_photos(folder: Path, count: int) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """What the photos of a folder hold, by name."""
+    """Return the SHA-256 of a folder's photos by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.png"))}
 
 
 def actors(cluster: Cluster) -> list[int]:
-    """The processes of the cluster's actors that color photos."""
+    """Return the process IDs of the cluster's actors that color photos."""
     own = {info.process.pid for node in cluster.list_all_nodes() for info in node.all_processes["raylet"]}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -52,13 +51,13 @@ def actors(cluster: Cluster) -> list[int]:
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
             if parent in own and (process / "cmdline").read_bytes().startswith(b"ray::ColorizeActor"):
                 found.append(int(process.name))
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
     return found
 
 
 def one_run(seed: int, count: int, model: str) -> None:
-    """Color photos on three nodes with two deaths, and check what is there."""
+    """Color photos on three nodes, kill a node and an actor, and check the results."""
     from ray.cluster_utils import Cluster
 
     moments = random.Random(seed)
@@ -100,7 +99,7 @@ def one_run(seed: int, count: int, model: str) -> None:
 
 
 def main() -> None:
-    """Run it."""
+    """Make as many runs as the options say."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--photos", type=int, default=200)

@@ -1,10 +1,10 @@
-"""How fast photos that were done before are skipped, and what memory that takes.
+"""Measure how fast already colored photos are skipped, and the memory that takes.
 
-    python benchmarks/skipping.py                  # 10,000 and 100,000 tiny photos, 1,000 a folder
+    python benchmarks/skipping.py                  # 10,000 and 100,000 tiny photos, 1,000 per folder
     python benchmarks/skipping.py --flat           # all in one folder
 
-Photos and results are copies of one tiny file, and the journal is told that the ones were made of the others: coloring
-them all would take ten minutes and show nothing more. What is timed is the command itself, in a process of its own.
+Photos and results are copies of one tiny file, recorded in the journal as photos and their results, since coloring
+them would take ten minutes. The command is timed in its own process.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ PER_FOLDER = 1000
 
 
 def tiny_photo() -> bytes:
-    """A JPEG of 8 x 8 pixels."""
+    """Return a JPEG of 8 x 8 pixels."""
     buffer = io.BytesIO()
     Image.new("L", (8, 8), 128).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
 def make_photos(folder: Path, count: int, per_folder: int) -> None:
-    """Write as many photos as are wanted."""
+    """Write `count` tiny photos."""
     data = tiny_photo()
     for number in range(count):
         place = folder / f"{number // per_folder:04}"
@@ -51,7 +51,7 @@ def make_photos(folder: Path, count: int, per_folder: int) -> None:
 
 
 def pretend_done(photos: Path, output: Path) -> None:
-    """Write a result for each photo, and note it as made with the command's defaults."""
+    """Write a result for each photo, and record it as made with the command's defaults."""
     data, settings = tiny_photo(), settings_digest(ColorizeOptions(), f"{model_digest(DEFAULT_MODEL)} auto")
     with Journals([output], print, search_parents=False) as journals:
         for number, job in enumerate(plan_outputs([photos], OutputRules(output))):
@@ -61,11 +61,11 @@ def pretend_done(photos: Path, output: Path) -> None:
             state = file_state(job.source)
             journal.made(Stamp(name, os.fsencode(job.identity), job.source, state, settings), job.target)
             if number % PER_FOLDER == 0:
-                journals.flush()  # the command's peak memory, as the system counts it, is at least this process's
+                journals.flush()  # the command's peak memory is counted as no less than this process's
 
 
 def timed(*arguments: object) -> tuple[float, float, str]:
-    """Run the command, and give its time and its processor's time in seconds, and what it printed."""
+    """Run the command; return its wall and CPU seconds, and its output."""
     begun, used = time.perf_counter(), processor_s()
     command = [sys.executable, "-m", "colorgan", "colorize", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -73,13 +73,13 @@ def timed(*arguments: object) -> tuple[float, float, str]:
 
 
 def processor_s() -> float:
-    """Seconds that finished child processes have computed."""
+    """Return the CPU seconds of finished child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def peak_mb() -> float:
-    """Peak memory of the largest process so far that was waited for."""
+    """Return the peak memory of the largest finished child process, MB."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 

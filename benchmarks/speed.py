@@ -1,11 +1,11 @@
-"""How fast the networks run and train here, against what the machine can do at most.
+"""Measure how fast the networks run and train, compared with the machine's own matrix product.
 
     python benchmarks/speed.py
     python benchmarks/speed.py --data data        # also a training run over a set that `colorgan prepare` wrote
 
-The first table is the time of one photo through each network, and its share of the machine's own matrix product in
-the same number format. The second is training: photos per second, and the share of the time that was spent outside
-forward, backward and optimizer (reading, decoding, augmenting, averaging, logging).
+The first table has the time of each network for one photo, and its rate as a share of a matrix product's in the same
+number format. The second is on training: photos per second, and the share of time outside forward pass, backward pass
+and optimizer (reading, decoding, augmenting, averaging, logging).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ WARM_UPS = 3
 
 
 def finish(device: torch.device) -> None:
-    """Wait for what was started on the device."""
+    """Wait for pending work on the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def median_s(run: Callable[[], object], device: torch.device, budget_s: float) -> float:
-    """The median time of a call, over as many as the budget allows, at least three."""
+    """Return the median time of a call, of as many as the budget allows, at least three."""
     for _ in range(WARM_UPS):
         run()
     finish(device)
@@ -56,7 +56,7 @@ def median_s(run: Callable[[], object], device: torch.device, budget_s: float) -
 
 
 def matrix_product_gflops(dtype: torch.dtype, device: torch.device, budget_s: float) -> float:
-    """GFLOP/s of a square matrix product, the most that a network can hope for."""
+    """Return the GFLOP/s of a square matrix product, an upper bound for networks."""
     side = 8192 if device.type == "cuda" else 2048
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2e-9 * side**3 / median_s(lambda: left @ right, device, budget_s)
@@ -64,7 +64,7 @@ def matrix_product_gflops(dtype: torch.dtype, device: torch.device, budget_s: fl
 
 @torch.inference_mode()
 def time_forward(name: str, dtype: torch.dtype, device: torch.device, args: argparse.Namespace) -> tuple[float, float]:
-    """One network on one photo: GFLOP and seconds."""
+    """Return the GFLOP and seconds of a network for one photo."""
     generator: Generator = build_network(name, {}).eval().to(device)
     bf16 = dtype is torch.bfloat16
     if bf16:
@@ -97,11 +97,11 @@ def print_forward(device: torch.device, args: argparse.Namespace) -> None:
 
 
 class TimedStage:
-    """A stage that notes when each of its steps began and ended, and how much of it was averaging.
+    """A stage that records when each step began and ended, and its time for averaging weights.
 
     Args:
-        stage: what is really trained.
-        device: where; waited for at both ends of a step.
+        stage: the stage that is trained.
+        device: its device, which is synchronized before and after each step.
     """
 
     name = FinetuneStage.name
@@ -127,7 +127,7 @@ class TimedStage:
         self.averaging_s[-1] += self._now() - begun_s
 
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """The stage's own step, timed."""
+        """Make the stage's step, and time it."""
         self.averaging_s.append(0.0)
         self.begun_s.append(self._now())
         terms = self.stage.step(L, ab)
@@ -135,12 +135,12 @@ class TimedStage:
         return terms
 
     def eval_network(self) -> Generator:
-        """The stage's own generator; asked for where an epoch ends, whose validation is no part of a step."""
+        """Return the stage's generator; it is requested at the end of an epoch, for validation, which is not timed."""
         self.epoch_ends.add(len(self.begun_s) - 1)
         return self.stage.eval_network()
 
     def shares(self) -> tuple[float, float]:
-        """Steps per second within epochs, and the share of the time outside forward, backward and optimizer."""
+        """Return steps per second within epochs, and the share of time outside forward, backward and optimizer."""
         steps = [i for i in range(WARM_UPS, len(self.begun_s) - 1) if i not in self.epoch_ends]
         if not steps:
             raise SystemExit("Too few steps to measure: give a larger set, a smaller --batch-size or more time.")
@@ -150,7 +150,7 @@ class TimedStage:
 
 
 def train(photos: PhotoSet, device: torch.device, args: argparse.Namespace) -> TimedStage:
-    """Train `liteunet` for a while with the project's own loop, into a folder that is thrown away."""
+    """Train `liteunet` for a while with the project's own loop, into a temporary folder."""
     bf16 = has_fast_bf16(device)
     generator = build_network("liteunet", {}).to(device)
     if bf16:
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's own choice)")
     parser.add_argument("--size", type=int, default=256, help="side of the photo, pixels (default: 256)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each figure (default: 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="time for each measurement (default: 3)")
     parser.add_argument("--data", type=Path, help="a set to train on; without it nothing is trained")
     parser.add_argument("--train-size", type=int, default=128, help="side of a training photo, pixels (default: 128)")
     parser.add_argument("--train-seconds", type=float, default=30.0, help="time spent on training (default: 30)")

@@ -1,10 +1,10 @@
-"""How well gray, toned and color photos are told apart.
+"""Measure how well gray, toned and color photos are distinguished.
 
-    python benchmarks/toning.py coco-validation.tar --slides old-colour-validation.tar
+    python benchmarks/toning.py coco-validation.tar --slides old-color-validation.tar
 
-Photos of an archive (those with a mean chroma above 4, drawn by a seed) are judged as they are, in gray, and toned in
-the ways of old prints, each saved as a JPEG: what the judgment is for. Then those with noise, stains and colored
-borders; and, apart, sunsets and snow, which may be of one hue, and slides, whose colors have faded.
+Random photos of an archive with a mean chroma above 4 are classified unchanged, in gray, and toned like old prints,
+each saved as a JPEG; then gray and toned with noise, stains and colored borders; and, separately, sunsets and snow,
+which may have a single hue, and slides, whose colors have faded.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ Array = NDArray[np.float64]
 
 
 def picture(rgb: Array) -> Image.Image:
-    """A picture of values from 0 to 255, cut off there."""
+    """Return an image of RGB values, clipped to 0..255."""
     return Image.fromarray(rgb.clip(0, 255).round().astype(np.uint8))
 
 
 def gray(photo: Image.Image) -> Array:
-    """Gray values, (H, W), 0..255."""
+    """Return the gray values of a photo, (H, W), 0..255."""
     return np.asarray(photo.convert("L"), np.float64)
 
 
 def ramp(*stops: tuple[int, int, int]) -> Make:
-    """A tone from dark to light over those colors."""
+    """Return a function that tones a photo by these colors, from dark to light."""
     places, colors = np.linspace(0, 255, len(stops)), np.array(stops, np.float64)
 
     def toned(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -53,12 +53,12 @@ def ramp(*stops: tuple[int, int, int]) -> Make:
 
 
 def classic_sepia(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The matrix of a thousand tutorials."""
+    """Tone by the sepia matrix of many tutorials."""
     return picture(np.asarray(photo, np.float64) @ SEPIA.T)
 
 
 def yellowed(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Faded on paper that is yellow, more so at its edges, with grain."""
+    """Fade a photo on yellow paper, more so at its edges, and add grain."""
     rows, columns = np.mgrid[-0.5 : 0.5 : photo.height * 1j, -0.5 : 0.5 : photo.width * 1j]
     edge = (1 - 0.2 * (rows**2 + columns**2))[..., None] ** np.array([0.6, 1.0, 1.8])
     faded = (0.06 + gray(photo) / 255 * 0.86)[..., None] * np.array([1.0, 0.93, 0.76]) * edge
@@ -66,12 +66,12 @@ def yellowed(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def noisy(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """With the noise of a scanner, in each channel its own."""
+    """Add the noise of a scanner, independent in each channel."""
     return picture(np.asarray(photo) + rng.normal(0, 6, (photo.height, photo.width, 3)))
 
 
 def stained(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """With three brown stains, some five percent of the picture."""
+    """Add three brown stains on about five percent of the picture."""
     pixels, side = np.asarray(photo, np.float64), min(photo.size)
     rows, columns = np.mgrid[0 : photo.height, 0 : photo.width]
     for _ in range(3):
@@ -82,7 +82,7 @@ def stained(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def bordered(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """In a frame of a strong color."""
+    """Add a frame of a strong color."""
     pixels, width = np.array(photo), round(0.06 * min(photo.size))
     frame = np.ones(pixels.shape[:2], bool)
     frame[width:-width, width:-width] = False
@@ -91,12 +91,12 @@ def bordered(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def as_gray(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """In gray."""
+    """Convert to gray."""
     return photo.convert("L").convert("RGB")
 
 
 def as_it_is(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """In its colors."""
+    """Return the photo unchanged."""
     return photo
 
 
@@ -112,7 +112,7 @@ SPOILS: dict[str, Make] = {"noise": noisy, "stains": stained, "colored border": 
 
 
 def judged(photos: Iterable[Image.Image], makes: Sequence[Make], seed: int) -> Counter[Toning]:
-    """What photos are judged to be after those changes, each saved as a JPEG and read as `colorize` reads it."""
+    """Classify photos after these changes, each saved as a JPEG and read as by `colorize`; return the counts."""
     found = Counter[Toning]()
     rng = np.random.default_rng(seed)
     for photo in photos:
@@ -132,14 +132,14 @@ def show(name: str, found: Counter[Toning], wanted: Toning) -> None:
 
 
 def photos_of(path: Path) -> list[Image.Image]:
-    """All photos of an archive or a folder, in the order of their names."""
+    """Return all photos of an archive or a folder, sorted by name."""
     with closing(open_source(path)) as source:
         entries = sorted(source.entries, key=lambda entry: entry.name)
         return [read_rgb(io.BytesIO(entry.read())) for entry in entries]
 
 
 def mean_lab(photo: Image.Image) -> tuple[float, float, float, float]:
-    """Mean L, a, b and chroma of a photo."""
+    """Return mean L, a, b and chroma of a photo."""
     lab = lab_of_rgb(np.asarray(photo.resize((32, 32), Image.Resampling.BOX)))
     return (*lab.mean((0, 1)).tolist(), float(np.hypot(lab[..., 1], lab[..., 2]).mean()))
 
@@ -151,7 +151,7 @@ def is_sunset(photo: Image.Image) -> bool:
 
 
 def is_snow(photo: Image.Image) -> bool:
-    """Whether a photo is bright and nearly without color."""
+    """Whether a photo is bright and has little color."""
     L, _, _, chroma = mean_lab(photo)
     return L > 65 and chroma < 9
 

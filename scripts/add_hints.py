@@ -1,4 +1,4 @@
-"""Put the branch of hints that a run trained into a bundled model, beside its weights, which stay as they are.
+"""Add a trained hint branch to a bundled model, whose other weights stay unchanged.
 
 python scripts/add_hints.py runs/hints/weights/last.safetensors --to compact
 python scripts/add_hints.py runs/hints/weights/last.safetensors --to compact-gan --anyway
@@ -20,12 +20,17 @@ BRANCH = "hints."
 
 
 def main() -> None:
-    """Write assets/NAME.safetensors anew."""
+    """Rewrite assets/NAME.safetensors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="of a run of `colorgan finetune --hint-branch`")
     parser.add_argument("--to", default="compact", help="the model's name (default: compact)")
-    parser.add_argument("--anyway", action="store_true", help="also to a model that was trained on from that one")
-    parser.add_argument("--further", type=float, default=0.0, help="spread by so much less doubt that a hint applies")
+    parser.add_argument("--anyway", action="store_true", help="even if the model's other weights differ from the run's")
+    parser.add_argument(
+        "--further",
+        type=float,
+        default=0.0,
+        help="less weight of no hint: hints spread further",
+    )
     arguments = parser.parse_args()
     target = ASSETS / f"{arguments.to}.safetensors"
     (_, trained), (metadata, bundled) = read_tensors(arguments.weights), read_tensors(target)

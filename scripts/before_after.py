@@ -1,7 +1,7 @@
 """Make docs/before-after.jpg out of docs/examples with the bundled model.
 
-Above the photos as they are, below what `colorgan colorize` makes of them. tests/docs/test_pictures.py sees that the
-picture is still what the program makes.
+The photos are at the top, and their results by `colorgan colorize` below. tests/docs/test_pictures.py checks that the
+picture is up to date.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEIGHT_PX, GAP_PX, QUALITY = 240, 6, 85
 
 
 def before_and_after() -> Image.Image:
-    """Set the photos side by side, each above its colored self."""
+    """Return the photos side by side, each above its result."""
     colorizer = Colorizer.load(device="cpu")
     columns = []
     for name in PHOTOS:

@@ -1,7 +1,7 @@
-"""Which of two models looks better, judged blind: pairs under random names, judgments first, the key last.
+"""Compare two models in a blind test: random pairs of results are judged before the key is opened.
 
 python scripts/blind_pairs.py deal PAIRS compact compact-gan photos.tar more.tar --count 40 --seed 3
-... look at PAIRS/01.png, 02.png, ...; write left, right or tie beside each number in PAIRS/judgments.csv; commit it
+... look at PAIRS/01.png, 02.png, ...; write left, right or tie for each number into PAIRS/judgments.csv; commit it
 python scripts/blind_pairs.py open PAIRS
 """
 
@@ -24,11 +24,11 @@ from colorgan.data.sources import Entry
 from colorgan.images.decode import read_rgb
 
 CHOICES = ("left", "right", "tie")
-_HEIGHT = 384  # pixels of each picture
+_HEIGHT = 384  # of each picture, pixels
 
 
 def deal(folder: Path, models: tuple[str, str], inputs: list[Path], count: int, seed: int) -> None:
-    """Write the pairs, the key, and a table of judgments to fill in; photos are drawn evenly from the inputs."""
+    """Write the pairs, the key, and a table of judgments to fill in; equally many photos are drawn from each input."""
     folder.mkdir(parents=True)
     draw = random.Random(seed)
     share = -(-count // len(inputs))
@@ -53,7 +53,7 @@ def deal(folder: Path, models: tuple[str, str], inputs: list[Path], count: int, 
 
 
 def open_key(folder: Path) -> None:
-    """Print each judgment with the model that it chose, and the sums."""
+    """Print each judgment with the chosen model, and the totals."""
     with (folder / "judgments.csv").open(encoding="utf-8", newline="") as lines:
         judgments = list(csv.DictReader(lines))
     if missing := [row["pair"] for row in judgments if row["choice"] not in CHOICES]:

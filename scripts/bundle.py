@@ -1,4 +1,4 @@
-"""Put a run's weights into the package as a bundled model, in half precision, with what it was measured to do.
+"""Add a run's weights to the package as a bundled model, in half precision, with its measured metrics.
 
 python scripts/bundle.py runs/NAME/weights/last.safetensors imagenet-validation.tar --temperature 0.4 --edges
 """
@@ -30,13 +30,13 @@ ASSETS = Path(__file__).parents[1] / "src" / "colorgan" / "assets"
 
 
 def tilt(generator: Generator, by: float) -> None:
-    """Make each bin prior^-by as likely as the network says, in the biases of its last layer."""
+    """Multiply the probability of each bin by prior^-by, in the biases of the last layer."""
     with torch.no_grad():
         generator.get_parameter("head.bins.bias").sub_(by * prior().clamp(min=PRIOR_FLOOR).log())
 
 
 def mix(generator: Generator, other: Path, share: float) -> None:
-    """Take `share` of every weight from the file that training started from (Wortsman et al. 2022, WiSE-FT)."""
+    """Move each weight by `share` towards those that training started from (Wortsman et al. 2022, WiSE-FT)."""
     start = load_model(str(other), torch.device("cpu")).generator.state_dict()
     for name, weight in generator.state_dict().items():
         if weight.is_floating_point():
@@ -44,7 +44,7 @@ def mix(generator: Generator, other: Path, share: float) -> None:
 
 
 def moved_by_half(exact: Generator, target: Path, photos: Path, side: int) -> float:
-    """How far half precision moves ab, Lab units, on average over the first photos."""
+    """Return the mean change of ab by half precision over the first photos, Lab units."""
     rounded = load_model(str(target), torch.device("cpu")).generator
     entries = [entry for source in open_inputs([photos]) for entry in source.entries][:64]
     seen = [from_image(read_rgb(io.BytesIO(entry.read()))).lightness.reduced(side, side) for entry in entries]
@@ -54,7 +54,7 @@ def moved_by_half(exact: Generator, target: Path, photos: Path, side: int) -> fl
 
 
 def measured(weights: Path, photos: Path) -> dict[str, float]:
-    """The figures of a weights file, as `colorgan compare` prints them."""
+    """Return the metrics of a weights file, as measured by `colorgan compare`."""
     with tempfile.TemporaryDirectory() as folder:
         compare = [sys.executable, "-m", "colorgan", "compare", photos, "--models", weights, "--photos", "0"]
         subprocess.run([*map(str, compare), "--quiet", "-o", f"{folder}/results"], check=True)
@@ -67,16 +67,16 @@ def main() -> None:
     """Write assets/NAME.safetensors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("photos", type=Path, help="in color, that it was not trained on; to measure it")
+    parser.add_argument("photos", type=Path, help="color photos to measure it on, which it was not trained on")
     parser.add_argument("--name", default="compact", help="the model's name")
     parser.add_argument("--temperature", type=float, default=1.0, help="what its logits are divided by")
-    parser.add_argument("--render-size", type=int, default=64, help="pixels: the short side of what it sees")
+    parser.add_argument("--render-size", type=int, default=64, help="short side at which it sees photos, pixels")
     parser.add_argument("--tilt", type=float, default=0.0, help="makes rare colors likelier by prior^-TILT")
-    parser.add_argument("--mix-with", type=Path, help="weights that these were trained on from")
-    parser.add_argument("--mix-share", type=float, default=0.5, help="how much of those is taken (default: 0.5)")
+    parser.add_argument("--mix-with", type=Path, help="weights that the run started from")
+    parser.add_argument("--mix-share", type=float, default=0.5, help="their share (default: 0.5)")
     parser.add_argument("--license", required=True, help="the terms under which it may be used")
-    parser.add_argument("--trained-on", required=True, help="the photos, in words")
-    parser.add_argument("--edges", action="store_true", help="its colors end at the photo's edges")
+    parser.add_argument("--trained-on", required=True, help="a description of the photos")
+    parser.add_argument("--edges", action="store_true", help="align its colors with the photo's edges")
     arguments = parser.parse_args()
     model = load_model(str(arguments.weights), torch.device("cpu"))
     if arguments.mix_with:

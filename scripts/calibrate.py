@@ -1,9 +1,9 @@
-"""Fit the temperature at which a model says how sure it is, and write it into the model's file.
+"""Calibrate a model's confidence: fit its temperature, and write it into the model's file.
 
 python scripts/calibrate.py data src/colorgan/assets/compact.safetensors
 
-Of validation photos of a set that `prepare` wrote: the temperature under which the probability of being within 10 ab
-units of the true color is likeliest (the least cross-entropy of what came true). Nothing else in the file changes.
+Fitted on validation photos of a set by `prepare`: the temperature with the least cross-entropy between the confidence
+and whether the color is within 10 ab units of the true one. Nothing else in the file changes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from colorgan.metrics.calibration import WITHIN
 from colorgan.models.file_format import file_bytes, info_from, read_tensors
 
 _COARSE, _FINE = torch.arange(0.2, 3.01, 0.2), torch.arange(-0.18, 0.19, 0.02)
-_CELLS = 100  # of each photo: neighbors say little new
+_CELLS = 100  # of each photo, since neighbors are correlated
 
 
 def observed(colorizer: Colorizer, image: Image.Image) -> tuple[Tensor, Tensor, Tensor]:
-    """Cells of a photo: logits (N, 313), shown ab (N, 2), and the share of their pixels that came true (N,)."""
+    """Return cells of a photo: logits (N, 313), shown ab (N, 2), and the share of pixels near the true color (N,)."""
     side = min(image.size)
     rgb = torch.from_numpy(np.array(ImageOps.fit(image, (side, side)))).movedim(-1, 0).float() / 255
     lab = rgb_to_lab(rgb[None])[0]
@@ -54,7 +54,7 @@ def observed(colorizer: Colorizer, image: Image.Image) -> tuple[Tensor, Tensor, 
 
 
 def fit(logits: Tensor, shown: Tensor, hits: Tensor) -> float:
-    """The temperature with the least cross-entropy, of (N, 313), (N, 2) and (N,)."""
+    """Return the temperature with the least cross-entropy on cells as `observed` returns them."""
     columns = logits.T[None, :, :, None], shown.T[None, :, :, None]  # as one photo, N cells high
 
     def loss(temperature: float) -> float:
@@ -66,10 +66,10 @@ def fit(logits: Tensor, shown: Tensor, hits: Tensor) -> float:
 
 
 def main() -> None:
-    """Fit, say it, and write it."""
+    """Fit the temperature of each file, write it and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", type=Path, help="a folder that `colorgan prepare` wrote")
-    parser.add_argument("weights", type=Path, nargs="+", help="files of ours, which are changed")
+    parser.add_argument("weights", type=Path, nargs="+", help="files of colorgan's models, which are changed")
     parser.add_argument("--photos", type=int, default=300, help="of the validation split, at most")
     arguments = parser.parse_args()
     split = PhotoSet.open(arguments.set).val
@@ -81,8 +81,8 @@ def main() -> None:
         metadata, tensors = read_tensors(path)
         info = info_from(path, metadata)
         if info is None:
-            raise SystemExit(f"{path} says nothing of itself: it is no file of ours")
-        tensors = {name: tensor.clone() for name, tensor in tensors.items()}  # the file is mapped, and replaced
+            raise SystemExit(f"{path} has no metadata of colorgan: it is not a model's file")
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}  # the mapped file is replaced
         with atomic_write(path) as file:
             file.writelines(file_bytes(replace(info, confidence_temperature=temperature), tensors))
         print(f"{path}: a confidence temperature of {temperature:g}, on {len(places)} photos")

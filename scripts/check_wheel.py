@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Build the wheel and try it as a stranger would: in a fresh environment, outside the checkout, without a network.
+"""Build the wheel and test it in a fresh environment, outside the checkout, without a network.
 
 Run by .ci/run with the environment that colorgan's dependencies are installed in: python scripts/check_wheel.py
 
-The fresh environment borrows these dependencies, so that PyTorch is not fetched a second time; colorgan itself comes
-from the wheel alone, which is checked.
+The fresh environment uses these dependencies too, so that PyTorch is not downloaded again; colorgan itself must come
+from the wheel, which is checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WANTED = (
     ".dist-info/RECORD",
     ".dist-info/entry_points.txt",
 )
-# Beside Python, these kinds of files only, and those only where the table says.
+# The only data files that may be in the wheel, by folder.
 _PAGES = (".j2", ".css", ".js", ".html")
 DATA_SUFFIXES = {
     "assets": (".safetensors", ".csv"),
@@ -44,7 +44,7 @@ DATA_SUFFIXES = {
     "html": _PAGES,
     "training": _PAGES,
 }
-# Imported by the fresh environment's Python before anything else.
+# The fresh environment's Python imports this first.
 FORBID_NETWORK = """
 import sys
 def _refuse(event, arguments):
@@ -64,7 +64,7 @@ assert saturation > 5, "the result is gray"
 
 
 def main() -> None:
-    """Build, look into the wheel, install it, color a photo."""
+    """Build the wheel, check its contents, install it, and color a photo."""
     with tempfile.TemporaryDirectory(prefix="colorgan-wheel-") as scratch:
         folder = Path(scratch)
         wheel = build(folder / "dist")
@@ -75,14 +75,14 @@ def main() -> None:
 
 
 def build(folder: Path) -> Path:
-    """Build the sdist, and the wheel out of the sdist."""
+    """Build the sdist, then the wheel from the sdist."""
     run(sys.executable, "-m", "build", *sys.argv[1:], "--outdir", folder, CHECKOUT)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
 def check_contents(wheel: Path) -> None:
-    """Hold the wheel's files against what belongs into it."""
+    """Check the wheel for missing and unexpected files."""
     size = wheel.stat().st_size
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -97,7 +97,7 @@ def check_contents(wheel: Path) -> None:
 
 
 def foreign_names(names: Iterable[str]) -> Iterable[str]:
-    """What is neither a module, nor data of a kind known to its place, nor metadata."""
+    """Yield the files that are neither modules, nor data of a kind allowed in their folder, nor metadata."""
     for name in names:
         top, *rest = name.split("/")
         suffixes = DATA_SUFFIXES.get(rest[0], ()) if len(rest) > 1 else ()
@@ -107,7 +107,7 @@ def foreign_names(names: Iterable[str]) -> Iterable[str]:
 
 
 def install(wheel: Path, folder: Path) -> Path:
-    """Make an environment of the wheel alone over the dependencies of this Python's own; no network from here on."""
+    """Install only the wheel into a new environment that uses this Python's dependencies and forbids the network."""
     venv.create(folder, symlinks=os.name != "nt")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
@@ -119,7 +119,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def try_offline(python: Path, folder: Path) -> None:
-    """Color an example with the installed command, where neither the checkout nor a network is at hand."""
+    """Color an example with the installed command, without the checkout or a network."""
     where = Path(output(python, "-c", "import colorgan; print(colorgan.__file__)", cwd=folder))
     if folder.resolve() not in where.resolve().parents:
         sys.exit(f"colorgan was imported from {where}, not from the wheel")
@@ -132,7 +132,7 @@ def try_offline(python: Path, folder: Path) -> None:
 
 
 def cut_off() -> list[str]:
-    """The command that takes the network away from another one, where this system has it and lets us."""
+    """Return a command that runs another one without a network; empty if the system does not have or permit it."""
     unshare = shutil.which("unshare")
     if unshare and subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode == 0:
         return [unshare, "-rn"]
@@ -141,14 +141,14 @@ def cut_off() -> list[str]:
 
 
 def run(*command: str | Path, **options: object) -> None:
-    """Run a command and end with it when it fails."""
+    """Run a command, and exit if it fails."""
     print("+", *command, flush=True)
     if code := subprocess.run([*map(str, command)], check=False, **options).returncode:
         sys.exit(f"{command[0]} ended with {code}")
 
 
 def output(*command: str | Path, **options: object) -> str:
-    """What a command prints."""
+    """Return what a command prints."""
     return subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, **options).stdout.strip()
 
 

@@ -1,7 +1,7 @@
-"""Hold the words of the code: no private language, American spelling. `python scripts/check_words.py [FOLDER]`.
+"""Check the code's vocabulary: the field's terms, American spelling. `python scripts/check_words.py [FOLDER]`.
 
-Reads the syntax tree of each module for the names that it defines, and its text for the spelling. Keys of files that
-older versions wrote, and options that scripts may hold, keep theirs: such a line says `old spelling` in its comment.
+Names are checked in the syntax tree of each module, spelling in its text. Keys in files of older versions, and options
+that scripts may use, are exempt: such a line has `old spelling` in its comment.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Each with the term of the field that is meant.
+# Each with the field's term to use instead.
 REPLACED = {
     "Way": "TrainingTask",
     "Start": "StageContext",
@@ -101,7 +101,7 @@ _BRITISH = re.compile(
 
 
 def defined(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Each class, function, parameter, attribute and name of a module or class that it defines, with its line."""
+    """Yield the classes, functions, parameters, attributes, and names in modules and classes, with their lines."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.lineno, node.name
@@ -116,7 +116,7 @@ def defined(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def faults(path: Path) -> Iterator[str]:
-    """What is wrong in a module, a line each: its names, and the spelling of its text."""
+    """Yield a message for each wrong name and spelling in a module."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     for line, name in sorted(set(defined(ast.parse(text)))):
@@ -132,7 +132,7 @@ def faults(path: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print what is wrong, and exit with 1 where something is."""
+    """Print all faults, and exit with 1 if there are any."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "src")
     found = [fault for path in sorted(folder.rglob("*.py")) for fault in faults(path)]
     sys.exit("\n".join(found) or 0)

@@ -1,7 +1,7 @@
-"""MkDocs hooks: the pages of the site that the program itself writes, and those that lie beside `docs/`.
+"""Generated reference pages, and MkDocs hooks for these and for pages outside `docs/`.
 
-`python scripts/docs_site.py` writes the references of commands and options from these themselves; the pages are
-committed, for who reads them without the site, and a test says when they are stale. mkdocs.yml uses the rest.
+`python scripts/docs_site.py` writes the references of commands and options; the pages are committed, for readers
+without the site, and a test fails if they are stale. mkdocs.yml uses the rest.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from colorgan.cli.app import app
 from colorgan.options import options_of
 
 CHECKOUT = Path(__file__).parents[1]
-# Pages that must lie at the top of the repository, and where they stand in the site.
+# Pages that must be at the top of the repository, and their paths in the site.
 BESIDE_DOCS = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "THIRD_PARTY_NOTICES.md": "notices.md",
 }
-# Of mkdocstrings and snippets: in a comment, so that who reads the page without the site does not see them.
+# Macros of mkdocstrings and snippets, in comments that are invisible to readers without the site.
 _HIDDEN_MACRO = re.compile(r"^<!-- ((?::::|--8<-- \").*) -->$", re.M)
 # Around the list of modules in docs/architecture.md.
 _MODULES = re.compile(r"(<!-- modules -->).*(<!-- /modules -->)", re.S)
 _NOT_RUN = "<!-- not run in the tests: a test of its own runs the example that ends the help -->"
-# What would make a reader's browser fetch something from elsewhere.
+# Elements that a reader's browser would load from another server.
 _LOADS = re.compile(
     r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?(?:https?:)?//"""
 )
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages from beside `docs/`."""
+    """Add the pages outside `docs/`."""
     from mkdocs.structure.files import File
 
     for source, name in BESIDE_DOCS.items():
@@ -50,12 +50,12 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links between `docs/` and what lies beside it into links of the site, and its hidden macros into macros."""
+    """Rewrite links to pages outside `docs/` for the site, and uncomment macros."""
     return site_links(_HIDDEN_MACRO.sub(r"\1", markdown), page.file.src_uri)
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Refuse a page that would load something from a network."""
+    """Raise PluginError for a page that would load something from a network."""
     from mkdocs.exceptions import PluginError
 
     if found := _LOADS.search(output):
@@ -64,7 +64,7 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
 
 
 def reference_pages() -> Iterator[tuple[Path, str]]:
-    """The references that the program writes: where each lies, and its text."""
+    """Yield the path and text of each generated reference page."""
     for name in _group().commands:
         yield CHECKOUT / "docs" / "reference" / f"{name}.md", command_page(name)
     yield CHECKOUT / "docs" / "reference" / "options.md", options_page()
@@ -78,7 +78,7 @@ def _group() -> Any:
 
 
 def command_page(name: str) -> str:
-    """Write the reference of a command: what it does, an example, its arguments, its options panel by panel."""
+    """Return the reference of a command: its help, an example, its arguments, and its options by panel."""
     group = _group()
     command = group.commands[name]
     context = type(group.make_context("colorgan", [], resilient_parsing=True))(command, info_name=name)
@@ -95,17 +95,17 @@ def command_page(name: str) -> str:
 
 
 def options_page() -> str:
-    """Write the reference of the options that functions take, class by class."""
+    """Return the reference of the options classes."""
     parts = [
         "# Options in Python",
-        "Each is a frozen dataclass; a value that an option does not have is a `ValueError`.",
+        "Each class is a frozen dataclass; an invalid value raises `ValueError`.",
     ]
     for kind in (getattr(colorgan, name) for name in colorgan.__all__ if name.endswith("Options")):
         what = kind.__doc__.partition("\n")[0]
         rows = [
             (
                 f"{name}={each.default!r}",
-                f"{each.help} Left out: {each.option.unset}." if each.option.unset else each.help,
+                f"{each.help} Default: {each.option.unset}." if each.option.unset else each.help,
             )
             for name, each in options_of(kind).items()
         ]

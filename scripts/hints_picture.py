@@ -1,4 +1,4 @@
-"""Make docs/hints.jpg: an example as the bundled model colors it, and with hints where the circles are."""
+"""Make docs/hints.jpg: an example in gray, as the bundled model colors it, and with the hints that circles mark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEIGHT_PX, GAP_PX, RADIUS_PX, QUALITY = 320, 6, 9, 85
 
 
 def main() -> None:
-    """Write it."""
+    """Write the picture."""
     colorizer = Colorizer.load(device="cpu")
     with Image.open(PHOTO) as photo:
         shown = [photo.convert("RGB"), colorizer.colorize(photo), colorizer.colorize(photo, hints=HINTS)]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Mutation tests: are the tests worth their name? bash scripts/mutate.sh WHAT TESTS...
+# Run mutation tests: bash scripts/mutate.sh WHAT TESTS...
 #   bash scripts/mutate.sh src/colorgan/color tests/color
 #   bash scripts/mutate.sh src/colorgan/metrics tests/metrics
 #   bash scripts/mutate.sh src/colorgan/files.py tests/test_files.py
-# Works in a copy of the checkout. Prints what was changed without a test noticing; most of these should turn out to
-# change nothing. Needs mutmut: pip install mutmut
+# Works in a copy of the checkout. Prints the mutants that no test detects; most should be equivalent to the original.
+# Needs mutmut: pip install mutmut
 set -euo pipefail
 python=$(command -v "${PYTHON:-.venv/bin/python}")
 python=$(realpath -s "$python")
@@ -23,7 +23,7 @@ source_paths = ["$what"]
 pytest_add_cli_args_test_selection = [${tests%, }]
 also_copy = ["src", "tests", "docs", "scripts", "mkdocs.yml"]
 CONFIG
-# One process, each with one thread: several beside each other wait for one another inside PyTorch.
+# One process with one thread, since parallel ones wait for each other inside PyTorch.
 OMP_NUM_THREADS=1 nice -n 10 "$python" -m mutmut run --max-children 1
 "$python" -m mutmut results | sed -n 's/^ *\(.*\): \(survived\|no tests\|timeout\|suspicious\)$/\1 \2/p' | while read -r name how; do
     echo "== $name: $how"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Train the bundled models from nothing: bash scripts/train_bundled.sh PHOTOS WORK
-# PHOTOS holds the archives that docs/model-card.md names; WORK takes the encoder, the set and the runs. Stopped, the same command goes
-# on where it was. FIRST, SECOND, HINTS and FURTHER are the minutes of the stages: the first's on an H200 with CACHE=device, the others' on one core
-# of a CPU; how many photos are seen in them is the machine's, and docs/model-card.md says how many they were. BATCH is the first stage's;
-# fewer photos need less memory. Prints the figures at its end.
+# Train the bundled models from scratch: bash scripts/train_bundled.sh PHOTOS WORK
+# PHOTOS is a folder with the archives that docs/model-card.md lists; the encoder, the set and the runs are written to WORK. Run it again to
+# continue where it was stopped. FIRST, SECOND, HINTS and FURTHER are the minutes of the stages: the first on an H200 with CACHE=device, the others
+# on one core of a CPU; how many photos they process depends on the machine, and docs/model-card.md has the original numbers. BATCH is the first
+# stage's batch size; smaller ones need less memory. Prints the metrics at its end.
 set -euo pipefail
 photos=$1 work=$2 here=$(dirname "$0")
 assets=$here/../src/colorgan/assets unseen=$photos/imagenet-validation.tar
@@ -27,7 +27,7 @@ about=(--license "research, non-commercial: the terms of the photos it was train
     --trained-on "photos of COCO, Caltech-101, Clothing Co-Parsing, FSA/OWI color slides, Imagenette and others (docs/model-card.md); its encoder on ImageNet")
 python "$here/bundle.py" "$first" "$unseen" --name compact "${about[@]}" --render-size 192 --temperature 0.6 --edges
 
-# The cross-entropy is rebalanced by more than in the supervised stage, so that it does not ask for paler colors than it is to keep.
+# The cross-entropy is rebalanced more than in the supervised stage, so that it does not make the colors paler.
 colorgan train "${stage[@]}" --run "$work/second" --from "$first" --recipe balanced --downsample-real --lambda-perceptual 0 --lambda-l1 0 \
     --lambda-bins 20 --rebalance 0.4 --lambda-adversarial 12 --lambda-saturation 1.5 --d-augment --d-warmup-steps 60 --freeze-encoder 16 \
     --g-norm frozen --size 128 --size-min 112 --batch-size 16 --lr 1e-4 --weight-decay 0.01 --warmup 0.02 --ema 0.995 \
@@ -35,8 +35,8 @@ colorgan train "${stage[@]}" --run "$work/second" --from "$first" --recipe balan
 python "$here/bundle.py" "$work/second/weights/last.safetensors" "$unseen" --name compact-gan "${about[@]}" --render-size 192 \
     --temperature 0.4 --edges
 
-# The branch that takes hints, beside weights that stay as they are; it serves the second model too, which is near the first.
-# It was trained twice, the second time from where the first had come.
+# The hint branch is trained with all other weights frozen; it is added to the second model too, whose weights are close to the first's.
+# It is trained in two runs, of which the second continues from the first.
 branch=("${varied[@]}" --hint-branch --rebalance 0.25 --size 128 --size-min 112 --crop-min 0.6 --aged 0.1 --batch-size 16)
 colorgan finetune "${branch[@]}" --run "$work/hints" --from "$assets/compact.safetensors" --lr 3e-3 --warmup 0.02 --ema 0.99 \
     --max-minutes "${HINTS:-84}"

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests of pages. Where there is none they are skipped, with the reason."""
+"""A headless Chromium for tests of pages, which are skipped with the reason if it is not installed."""
 
 import importlib.util
 import json
@@ -15,7 +15,7 @@ _ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-
 
 
 class Browser:
-    """What the tests want of a browser beside Selenium's own driver.
+    """Helpers around Selenium's driver.
 
     Attributes:
         driver: Selenium's.
@@ -25,7 +25,7 @@ class Browser:
         self.driver = driver
 
     def open(self, address: str, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        """Open a page in a window of that size, in pixels, light or dark."""
+        """Open a page in a window of this size, in pixels, with a light or dark color scheme."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
@@ -37,16 +37,16 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def requests(self) -> list[str]:
-        """The addresses that were asked for since the last call."""
+        """Return the addresses that were requested since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
 
     def complaints(self) -> list[str]:
-        """What the browser's console said since the last call."""
+        """Return the messages of the browser's console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def barriers(self) -> list[tuple[str, str]]:
-        """What axe-core calls serious or critical on the page: the rule, and the first element that breaks it."""
+        """Return the page's serious and critical axe-core violations: the rule, and the first element breaking it."""
         found = self.driver.execute_async_script(f"{_axe()}\naxe.run().then(arguments[arguments.length - 1]);")
         return [
             (violation["id"], violation["nodes"][0]["html"])
@@ -56,7 +56,7 @@ class Browser:
 
 
 def _axe() -> str:
-    """The source of axe-core, from the package that carries it."""
+    """Return the source of axe-core from its Python package."""
     spec = importlib.util.find_spec("axe_core_python")
     if spec is None or spec.origin is None:
         pytest.skip("axe-core-python is not installed")
@@ -65,7 +65,7 @@ def _axe() -> str:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start a browser, and end it."""
+    """Start a browser, and quit it at the end."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     binary = next(filter(None, map(shutil.which, _BROWSERS)), None)
     service = shutil.which("chromedriver")

@@ -1,4 +1,4 @@
-"""What tests of the colorize command share: photos, the command as a process, what it left."""
+"""Helpers for tests of the colorize command: photos, the command as a process, and checks of its results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[st
 
 
 def tree(folder: Path) -> list[str]:
-    """All files but the journals and manifests."""
+    """Return the relative paths of all files except journals and manifests."""
     own = {JOURNAL_NAME, MANIFEST_NAME}
     paths = (path for path in folder.rglob("*") if path.is_file() and own.isdisjoint(path.parts))
     return sorted(path.relative_to(folder).as_posix() for path in paths)

@@ -1,4 +1,4 @@
-"""What several test files need: stand-ins for the published weights, small networks, and a web server."""
+"""Fixtures for several test files: stand-ins for the published weights, small networks, and a web server."""
 
 import itertools
 import os
@@ -8,11 +8,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-# Small pictures are not worth a second thread, and threads of several processes that spin side by side cost a lot.
-# Set before torch reads it, and inherited by the processes that tests start.
+# Small pictures need no second thread, and the spinning threads of parallel processes slow each other down.
+# It is set before torch reads it, and inherited by the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# Under nohup it is ignored, also by the processes that tests start, some of which are to hear it.
+# Under nohup, SIGHUP is ignored, also by the processes that tests start, some of which have to receive it.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -31,14 +31,14 @@ from colorgan.networks.lite_encoder import LITE_SHAPES, LiteEncoder, _published_
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtestloop(session):
-    """Drop the coverage of processes that were killed while they wrote it, before pytest-cov reads it all."""
+    """Drop the coverage files of processes that were killed while writing them, before pytest-cov reads all."""
     result = yield
     if not hasattr(session.config, "workerinput"):  # with xdist, once all workers are done
         drop_torn_coverage(session.config.rootpath)
     return result
 
 
-# Channels in, then out of each 3 x 3 convolution of the published network's model1 to model7.
+# Input channels, then output channels of each 3 x 3 convolution, of the published network's model1 to model7.
 _PUBLISHED_WIDTHS = [
     (1, 64, 64),
     (64, 128, 128),
@@ -58,14 +58,14 @@ def _standin_convolution(name, shape, gain=1.4, transposed=False):
 
 @pytest.fixture(scope="session")
 def browser():
-    """A browser for all tests of pages: it takes seconds to start."""
+    """A browser shared by all tests of pages, since it takes seconds to start."""
     with chromium() as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def standin_eccv16():
-    """Every tensor of the published ECCV16 file under its published name, with made-up values."""
+    """The tensors of the published ECCV16 file by their published names, with made-up values."""
     tensors = {}
     for stage, widths in enumerate(_PUBLISHED_WIDTHS, start=1):
         for index, (into, out) in enumerate(itertools.pairwise(widths)):
@@ -81,7 +81,7 @@ def standin_eccv16():
 
 @pytest.fixture(scope="session")
 def standin_siggraph17(standin_eccv16):
-    """Every tensor of the published SIGGRAPH17 file under its published name, with made-up values."""
+    """The tensors of the published SIGGRAPH17 file by their published names, with made-up values."""
     shared = {name: t for name, t in standin_eccv16.items() if re.match(r"model[2-7]\.", name)}
     tensors = {
         **_standin_convolution("model1.0", (64, 4, 3, 3)),
@@ -123,7 +123,7 @@ def published_lite0(tmp_path_factory):
 
 @pytest.fixture
 def small_network():
-    """A network of some thousand random weights."""
+    """A network with 15,000 random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
         return small_liteunet().eval()
@@ -131,7 +131,7 @@ def small_network():
 
 @pytest.fixture
 def model_info():
-    """A description that names every field."""
+    """A description of a model with all fields."""
     return ModelInfo(
         name="small",
         network="liteunet",
@@ -149,7 +149,7 @@ def model_info():
 
 @pytest.fixture
 def place(tmp_path, small_network, model_info, monkeypatch):
-    """The working folder of a test, with a small model to start from and a cache of its own."""
+    """The working folder of a test, with a small model and its own cache."""
     save_model(tmp_path / "small.safetensors", small_network, model_info)
     monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -158,7 +158,7 @@ def place(tmp_path, small_network, model_info, monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a network with random weights that paints strong colors."""
+    """The file of a network whose random weights give strong colors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = small_liteunet()
@@ -184,12 +184,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Web(ThreadingHTTPServer):
-    """A web server on this machine that serves files well, except where a test has it behave otherwise.
+    """A local web server that serves files correctly, unless a test makes it misbehave.
 
     Attributes:
         files: content by path.
-        requests: each path asked for, with the first byte.
-        behaviors: by path, what to do in place of the next answers, in order; well again after that.
+        requests: each requested path, with the first byte of its range.
+        behaviors: by path, an iterator of functions that replace `serve` for the next requests.
     """
 
     daemon_threads = True
@@ -203,7 +203,7 @@ class Web(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}{path}"
 
     def handle_error(self, request, client_address):
-        """Clients that a test stops are no errors."""
+        """Ignore errors of connections that a test ends."""
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -228,7 +228,7 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 def serve(answer, content, start):
-    """Serve what was asked for, as a good server does."""
+    """Serve a file from `start`, as a correct server does."""
     if start >= len(content):
         answer.head(416, Content_Range=f"bytes */{len(content)}", Content_Length=0)
         return
@@ -239,7 +239,7 @@ def serve(answer, content, start):
 
 @pytest.fixture
 def web(monkeypatch):
-    """A web server on this machine."""
+    """A running local web server."""
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("COLORGAN_OFFLINE", raising=False)
     with Web() as server:

@@ -1,14 +1,14 @@
-"""What processes that tests kill leave of their coverage."""
+"""Coverage files of processes that tests kill."""
 
 import contextlib
 import sqlite3
 
 
 def drop_torn_coverage(folder):
-    """Remove the data files that coverage would trip over.
+    """Remove damaged data files, which would make coverage fail.
 
-    coverage writes without a journal. It passes over a file whose first pages are missing, with a warning, but where
-    later ones are, what it raises ends the whole run of the tests.
+    coverage writes without a journal. It skips a file whose first pages are missing, with a warning, but if later
+    pages are missing, its exception ends the whole test run.
     """
     for path in folder.glob(".coverage.*"):
         state = None

@@ -1,4 +1,4 @@
-"""Disks that lack something, for commands as processes: what fails is said in Python, and the command runs after it."""
+"""Simulated disks without some features, for commands as processes: patches in Python that run before the command."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ BARE = NO_CHMOD + NO_FLUSH + NO_LOCKS + NO_LINKS
 
 
 def on_disk(lacking: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run `colorgan` with those arguments where every disk lacks something.
+    """Run `colorgan` as if all disks lacked a feature.
 
     Args:
-        lacking: one of the texts above, or several added.
+        lacking: one of the patches above, or several concatenated.
         arguments: of the command.
         options: of `subprocess.run`.
     """

@@ -1,4 +1,4 @@
-"""What tests on a GPU share."""
+"""A helper for tests on a GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 @contextlib.contextmanager
 def waiting_forbidden() -> Iterator[None]:
-    """Work in which the processor may not wait for the GPU; torch raises RuntimeError where it would."""
+    """Forbid synchronization with the GPU: torch raises RuntimeError if the CPU would wait for it."""
     try:
         _set_sync_debug_mode("error")
         yield
@@ -21,6 +21,6 @@ def waiting_forbidden() -> Iterator[None]:
 
 def _set_sync_debug_mode(mode: str) -> None:
     with warnings.catch_warnings():
-        # Torch warns when it has set the mode: as an error, that would leave the mode on for all tests that follow.
+        # Torch warns after it has set the mode; as an error, the warning would leave the mode on for all later tests.
         warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype", UserWarning)
         torch.cuda.set_sync_debug_mode(mode)

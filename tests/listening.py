@@ -1,4 +1,4 @@
-"""What listens to a training in the tests."""
+"""Callbacks for tests of training."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from colorgan.callbacks import Callbacks, TrainingStep
 
 
 class Listener(Callbacks):
-    """Remembers what is told, and says when to stop.
+    """Records calls, and stops the run on request.
 
     Args:
-        is_to_stop: asked, where given, whether a signal of Ctrl-C came.
+        is_to_stop: called to decide whether to stop, as if by Ctrl-C.
     """
 
     def __init__(self, is_to_stop: Callable[[], bool] = lambda: False) -> None:

@@ -1,4 +1,4 @@
-"""Commands as processes that are forked, so that only the first start takes the seconds of torch; for many kills."""
+"""Commands as forks of one process, so that torch is only imported once; for tests that kill many of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from processes import DEADLINE_S, Process, running
 
-# A command that does not end in time is killed, so that a test fails where it would wait for ever. A signal may be sent
-# at any call or return in the main thread once the command watches signals: that meets moments that no sleep would.
+# A command that does not end in time is killed, so that a test fails instead of waiting forever. A signal can be sent
+# at any call or return in the main thread once the command handles signals, which is more exact than sleeping.
 _CODE = """
 import contextlib, gc, io, json, os, signal, sys, time
 from importlib import import_module
@@ -81,20 +81,20 @@ class Nursery:
     """Runs commands one after the other.
 
     Args:
-        process: runs the code above.
+        process: the process that runs `_CODE`.
     """
 
     def __init__(self, process: Process) -> None:
         self._process = process
 
     def start(self, log: Path, *arguments: object, signal: tuple[int, int, str] | None = None) -> int:
-        """Start a command, and give the process's number.
+        """Start a command, and return its process ID.
 
         Args:
-            log: gets what it prints.
+            log: the file for its output.
             arguments: of `colorgan`.
-            signal: one that it is to get, and when: its number, at which call or return, in which file (any whose
-                path has these letters). The log says "sent" then.
+            signal: a signal to send: its number, and the number of the call or return at which it is sent, counted
+                in files whose path contains this string. The log then has a line "sent".
         """
         told = {
             "log": str(log),
@@ -106,7 +106,7 @@ class Nursery:
         return int(self._answer())
 
     def wait(self) -> int | str:
-        """The exit code of the command, negative where a signal killed it; words where it did not end."""
+        """Return the exit code of the command, negative if a signal killed it; a message if it did not end in time."""
         return self._answer()
 
     def _answer(self) -> int | str:
@@ -115,7 +115,7 @@ class Nursery:
 
 @contextmanager
 def nursery() -> Iterator[Nursery]:
-    """Start one, and see that it is gone at the end."""
+    """Start a nursery, and stop it at the end."""
     with running([sys.executable, "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield Nursery(process)
         process.communicate(timeout=DEADLINE_S)

@@ -1,6 +1,6 @@
 """The pages of the documentation, and the code that they show.
 
-A block of ```sh or ```python is run by the tests, the blocks of a page in their order in one folder. What cannot be run
+The tests run each block of ```sh or ```python, those of a page in order in one folder. A block that cannot be run
 is marked in the line above it: <!-- not run in the tests: REASON -->
 """
 
@@ -27,19 +27,19 @@ _BLOCK = re.compile(
     r"(?:<!-- not run in the tests: (?P<reason>.*?) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```$", re.M | re.S
 )
 
-# What a reader trains for an hour, the tests train for a second: these go behind what the page says.
+# Options that the tests append to a page's commands, so that training takes a second instead of an hour.
 TINY_TRAINING = "--epochs 1 --size 32 --batch-size 4 --val-photos 2 --log-every 1 --workers 0"
 TINY = {"finetune": TINY_TRAINING, "train": TINY_TRAINING, "prepare": "--val-fraction 0.25 --min-side 16"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """Code that a page shows.
+    """A block of code in a page.
 
     Attributes:
         language: sh or python.
         text: the code.
-        reason: why it cannot be run by the tests, or None.
+        reason: why the tests cannot run it, or None.
     """
 
     language: str
@@ -48,13 +48,13 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The code of a page, in its order."""
+    """Return the code blocks of a page, in order."""
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [Block(match["language"], match["text"], match["reason"]) for match in found]
 
 
 def furnish(folder: Path) -> None:
-    """Put there what the pages' commands name: photos in color, and one to color."""
+    """Write the files that the pages' commands name: color photos, and one to color."""
     for name in ("photos", "my-photos", "other-photos"):
         (folder / name).mkdir()
         for number in range(12):
@@ -71,7 +71,7 @@ def _picture(number: int) -> Image.Image:
 
 
 def run_line(line: str) -> None:
-    """Run a line of a shell block, which must succeed: colorgan in this process, anything else in a shell."""
+    """Run a line of a shell block, which must succeed: colorgan in this process, other commands in a shell."""
     words = shlex.split(line, comments=True)
     if words[:1] == ["colorgan"] and not re.search(r"[|<>&;$`]", line):
         run_colorgan(words[1:])
@@ -81,7 +81,7 @@ def run_line(line: str) -> None:
 
 
 def run_colorgan(arguments: list[str]) -> None:
-    """Run a command as the executable does, made small."""
+    """Run a command like the executable, with the options of `TINY`."""
     before = sys.argv
     sys.argv = ["colorgan", *arguments, *TINY.get(arguments[0], "").split()]
     try:
@@ -93,5 +93,5 @@ def run_colorgan(arguments: list[str]) -> None:
 
 
 def lines_of(block: Block) -> list[str]:
-    """The lines of a shell block, continued ones joined."""
+    """Return the lines of a shell block, with continued lines joined."""
     return [line for line in block.text.replace("\\\n", " ").splitlines() if line.strip()]

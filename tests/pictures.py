@@ -1,4 +1,4 @@
-"""Small pictures that several test files make, and what they should be read as."""
+"""Small pictures for several test files, and their expected lightness."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORIENTATION, ARTIST, MIN_IS_WHITE = 0x0112, 0x013B, {262: 0}
 
 
 def lab_lightness(rgb: NDArray[np.number]) -> NDArray[np.float32]:
-    """L by color/lab.py of (H, W) or (H, W, 3) in 0..1."""
+    """Return L by color/lab.py of sRGB, (H, W) or (H, W, 3), 0..1."""
     colors = np.repeat(rgb[..., None], 3, axis=2) if rgb.ndim == 2 else rgb
     return rgb_to_lab(torch.tensor(colors, dtype=torch.float32).movedim(-1, 0))[0].numpy()
 
@@ -36,7 +36,7 @@ def saved(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 def heic_bytes(image: Image.Image, **options: object) -> bytes:
-    """A HEIC photo; a test that asks for it is skipped without the extra."""
+    """Return a HEIC photo; without the extra, the test is skipped."""
     pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heif is not installed")
     stream = io.BytesIO()
     pillow_heif.from_pillow(image).save(stream, **options)
@@ -44,24 +44,24 @@ def heic_bytes(image: Image.Image, **options: object) -> bytes:
 
 
 def write(target: Path | BinaryIO, format_name: str, rgb: NDArray[Any], **options: Any) -> tuple[str, ...]:
-    """Encode and write a picture; gives what was said of it."""
+    """Encode and write a picture; return the warnings."""
     data, warnings = encode(format_name, rgb, **options)
     write_bytes(data, target)
     return warnings
 
 
 def srgb_of(light: np.ndarray) -> np.ndarray:
-    """sRGB, 0..1, of linear light."""
+    """Return sRGB, 0..1, of linear light."""
     return np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, light * 12.92)
 
 
 def photo_of(data: bytes) -> Photo:
-    """What a file of these bytes is read as."""
+    """Return the photo read from these bytes."""
     return read(io.BytesIO(data))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """The bytes of its file."""
+    """Return the bytes of an image file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -97,7 +97,7 @@ def png_bytes(width: int, height: int, depth: int, color_type: int, rows: bytes,
 
 
 def saved_adobe_cmyk(path: Path, transform: int) -> Path:
-    """A JPEG of paper, ink and red as Adobe's programs write it: inverted CMYK, or YCCK where transform is 2."""
+    """Return a JPEG of paper, ink and red as Adobe's programs write it: inverted CMYK, or YCCK if transform is 2."""
     image = Image.new("CMYK", (24, 8), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (8, 0, 16, 8))
     image.paste((0, 255, 255, 0), (16, 0, 24, 8))
@@ -113,7 +113,7 @@ def saved_adobe_cmyk(path: Path, transform: int) -> Path:
 
 
 def twelve_bit_tiff(first: int, second: int) -> bytes:
-    """A TIFF of two pixels, 12 bits each."""
+    """Return a TIFF of two pixels with 12 bits each."""
     strip = bytes([first >> 4, (first & 15) << 4 | second >> 8, second & 255])
     tags = [(256, 3, 2), (257, 3, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, 1)]
     tags.append((279, 4, 3))
@@ -126,12 +126,12 @@ def noise(size: int = 64) -> Image.Image:
 
 
 def lightness_of(photo: Photo) -> NDArray[np.float32]:
-    """L of all of a photo."""
+    """Return L of a whole photo."""
     return photo.lightness.rows(slice(None))
 
 
 def tiff_bytes(*pages: tuple[NDArray[np.generic], dict[int, int | list[int]]], below: int = 0) -> bytes:
-    """A TIFF of uncompressed pages, (H, W) or (H, W, C), with further tags; the last ones hang below the first."""
+    """Return a TIFF of uncompressed pages, (H, W) or (H, W, C), with further tags; the last `below` are sub-IFDs."""
     out, link = b"II*\0" + bytes(4), 4
     directories = []
     for index, (samples, more) in enumerate(reversed(pages)):

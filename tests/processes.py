@@ -1,4 +1,4 @@
-"""Processes that are gone at the end of a test, however that ends: one failure must not make a second."""
+"""Processes that are always stopped at the end of a test, so that one failure does not cause another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 120.0  # of whatever a test waits for; only a test that fails waits so long
+DEADLINE_S = 120.0  # limit of every wait in the tests; only a failing test waits so long
 _PATIENCE_S = 10.0  # torchrun needs a moment to end its own processes
 
 Process = subprocess.Popen[str]
@@ -21,7 +21,7 @@ def running(command: Sequence[str | Path], **options: Any) -> Iterator[Process]:
     """Start a process; at the end it is stopped, reaped, and its pipes are closed.
 
     Args:
-        command: and its arguments.
+        command: the program and its arguments.
         options: of `Popen`.
     """
     with subprocess.Popen(command, encoding="utf-8", **options) as process:
@@ -37,12 +37,12 @@ def running(command: Sequence[str | Path], **options: Any) -> Iterator[Process]:
 
 
 def wait_until(happened: Callable[[], object], process: Process | None = None, pause_s: float = 0.005) -> None:
-    """Wait until something has happened, and fail where it cannot any more.
+    """Wait until a condition holds, and fail after `DEADLINE_S`.
 
     Args:
-        happened: asked again and again.
-        process: what should make it happen, and must not end before.
-        pause_s: between two questions.
+        happened: the condition, called repeatedly.
+        process: a process that must not end before.
+        pause_s: pause between two calls.
     """
     end = time.monotonic() + DEADLINE_S
     while not happened():

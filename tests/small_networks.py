@@ -1,4 +1,4 @@
-"""The networks that tests train and color with where a network's size is not what they are about."""
+"""Small networks for tests in which the size of the network does not matter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALL = {
 
 
 def small_liteunet(**changes: Any) -> LiteUNet:
-    """A network of 15,000 random weights.
+    """Return a network with 15,000 random weights.
 
     Args:
         changes: options of `LiteUNet` in place of `SMALL`'s.
@@ -30,10 +30,10 @@ def small_liteunet(**changes: Any) -> LiteUNet:
 
 
 class Plain(Generator):
-    """Three convolutions, with bins and two batch norms that learn: no encoder, no levels, no hints.
+    """Three convolutions with bins and two trainable batch norms: no encoder, no levels, no hints.
 
-    For tests that know of nothing but `Generator`, and for those that go along with a step number by number: behind
-    each norm stands a ReLU, so that no gradient is zero but for rounding, of which Adam would make a whole step.
+    For tests that use only the interface of `Generator`, and for those that compute a step independently: a ReLU
+    follows each norm, so that no gradient is zero up to rounding errors, which Adam would turn into a full step.
     """
 
     network = "plain"

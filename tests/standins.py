@@ -1,4 +1,4 @@
-"""Made-up weights under published names: the values depend on a tensor's name alone, so that no file is needed."""
+"""Made-up weights under published names: the values depend only on a tensor's name, so that no file is needed."""
 
 import zlib
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import torch
 
-# Channels and blocks of each stage of the published EfficientNet-Lite classifiers, as their files have them.
+# Channels and blocks of each stage in the files of the published EfficientNet-Lite classifiers.
 LITE_STAGES = {
     "lite0": ((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
     "lite1": ((16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1)),
@@ -16,13 +16,13 @@ _LITE_KERNELS = (3, 3, 5, 3, 5, 5, 3)
 
 
 def drawn(name, shape, scale, shift=0.0):
-    """Normally distributed values; eccv16_golden.safetensors was computed with these."""
+    """Return normally distributed values; eccv16_golden.safetensors was computed with these."""
     rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
     return (shift + scale * rng.standard_normal(shape)).astype(np.float32)
 
 
 def standin_norm(name, channels):
-    """The tensors of a batch norm."""
+    """Return the tensors of a batch norm."""
     values = {"weight": (0.1, 1.0), "bias": (0.1, 0.0), "running_mean": (0.1, 0.4), "running_var": (0.02, 0.5)}
     tensors = {f"{name}.{key}": drawn(f"{name}.{key}", (channels,), *given) for key, given in values.items()}
     return {**tensors, f"{name}.num_batches_tracked": np.array(1, np.int64)}
@@ -55,5 +55,5 @@ def _lite(name):
 
 
 def standin_lite(name="lite0"):
-    """Every tensor of a published EfficientNet-Lite classifier under its published name."""
+    """Return the tensors of a published EfficientNet-Lite classifier by their published names."""
     return {key: torch.from_numpy(values.copy()) for key, values in _lite(name).items()}

@@ -1,4 +1,4 @@
-"""A real S3 server on this machine, with a proxy before it that answers as tests want it to."""
+"""A local S3 server, behind a proxy whose answers tests can change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from processes import DEADLINE_S, running
 
-# Nobody checks it, but without any the server keeps what is private.
+# The server does not check the signature, but refuses private objects without one.
 _SIGNED = "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=a"
 REFUSAL = "<?xml version='1.0'?><Error><Code>{}</Code><Message>secret words</Message></Error>"
 _READ_PORT = """
@@ -35,7 +35,7 @@ sys.stdin.read()
 
 @dataclass
 class Request:
-    """What a client asked for."""
+    """A client's request."""
 
     method: str
     path: str
@@ -43,18 +43,18 @@ class Request:
     body: bytes
 
 
-Behavior = Callable[[Request], tuple[int, bytes] | None]  # None: as the server behind answers
+Behavior = Callable[[Request], tuple[int, bytes] | None]  # None: the answer of the server behind the proxy
 
 
 @dataclass(eq=False)
 class Store:
-    """A bucket named `bucket` on a server of its own.
+    """A bucket named `bucket` behind a proxy.
 
     Attributes:
-        address: of the proxy before it.
-        requests: method and path of each that came.
-        stored: keys that were put and taken, as often as they were.
-        behavior: what to answer in place of the server; asked anew for each request.
+        address: of the proxy.
+        requests: method and path of each request.
+        stored: the key of each successful PUT.
+        behavior: called for each request; may return an answer in place of the server's.
     """
 
     address: str
@@ -64,7 +64,7 @@ class Store:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to find it, and to give up soon."""
+        """The environment variables with which a process uses the store, with short timeouts."""
         return {
             "AWS_ENDPOINT_URL": self.address,
             "AWS_ACCESS_KEY_ID": "key-that-is-secret",
@@ -96,7 +96,7 @@ class Store:
     behind: str = ""
 
     def puts(self, prefix: str) -> list[str]:
-        """Keys below a prefix that were put, as often as they were."""
+        """Return the key of each PUT below a prefix, successful or not."""
         start = f"/bucket/{prefix}"
         return [path[len("/bucket/") :] for method, path in self.requests if method == "PUT" and path.startswith(start)]
 
@@ -152,19 +152,19 @@ class _ProxyServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that a test kills are no errors."""
+        """Ignore errors of connections to clients that a test kills."""
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """Start a server without buckets; gives its address."""
+    """Start a server without buckets; yield its address."""
     with running([sys.executable, "-c", _READ_PORT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
 @contextmanager
 def empty_bucket(behind: str) -> Iterator[Store]:
-    """Make all anew on a server, and a proxy before it."""
+    """Reset a server, create a bucket, and start a proxy before the server."""
     urllib.request.urlopen(
         urllib.request.Request(f"{behind}/moto-api/reset", method="POST"), timeout=DEADLINE_S
     ).close()
@@ -182,7 +182,7 @@ def empty_bucket(behind: str) -> Iterator[Store]:
 
 
 def find_from_here(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    """Let this process find a store, and give up soon."""
+    """Make this process use a store, with short timeouts."""
     import fsspec
     import s3fs
 

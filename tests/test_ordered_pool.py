@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from colorgan.ordered_pool import OrderedPool, Pending, Workers
+from colorgan.ordered_pool import OrderedPool, Pending, Workers, map_in_order
 
 
 def nothing() -> None:
@@ -165,3 +166,22 @@ def test_a_keyboard_interrupt_does_not_wait_for_the_workers() -> None:
         list(ran(steps_to(3), work, check=stop))
     assert not ended
     release.set()
+
+
+def test_few_results_wait_for_a_slow_one_and_none_is_begun_once_the_reader_has_left() -> None:
+    release, begun = threading.Event(), []
+
+    def work(task: int) -> int:
+        begun.append(task)
+        if task == 0:
+            release.wait()
+        return -task
+
+    with contextlib.closing(map_in_order(work, range(10000), 2)) as results:
+        threading.Timer(0.5, release.set).start()
+        assert next(results) == 0
+        assert len(begun) < 100, "as long as the first was worked on, few others were"
+        assert [next(results) for _ in range(500)] == [-task for task in range(1, 501)]
+    so_far = len(begun)
+    time.sleep(0.05)
+    assert len(begun) == so_far < 1000

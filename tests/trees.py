@@ -1,4 +1,4 @@
-"""Folders of empty files, as tests of names need them."""
+"""Folders of empty files, for tests of names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights ther
 
 
 def touch(root: Path, *names: str) -> None:
-    """Make empty files, and the folders that they are in."""
+    """Create empty files and their folders."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

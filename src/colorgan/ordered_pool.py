@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -15,7 +15,6 @@ Result = TypeVar("Result")
 
 _FULL, _LOW = 6, 3  # groups of tasks per worker: `_FULL` more are submitted when no more than `_LOW` are left
 _STEPS_AT_ONCE = 256  # taken between two checks for finished workers
-_MAX_WAITING = 4096  # results that wait for an earlier one
 _POLL_S = 0.1  # how often a wait checks for a signal
 
 
@@ -112,6 +111,7 @@ class OrderedPool(Generic[Task, Result]):
         group: returns how many tasks to submit together; called anew each time.
         before: called before tasks are submitted.
         check: called regularly; raises to stop.
+        max_waiting: results that may wait for an earlier one before no further tasks are submitted.
     """
 
     def __init__(
@@ -120,9 +120,11 @@ class OrderedPool(Generic[Task, Result]):
         *,
         group: Callable[[], int] = lambda: 1,
         before: Callable[[], None] = lambda: None,
-        check: Callable[[], None],
+        check: Callable[[], None] = lambda: None,
+        max_waiting: int = 4096,
     ) -> None:
         self._workers, self._group, self._before, self._check = workers, group, before, check
+        self._max_waiting = max_waiting
         self._waiting: deque[Result | _Slot[Task, Result]] = deque()
         self._running: list[_Ticket[Task, Result]] = []
         self._failure: BaseException | None = None
@@ -155,7 +157,7 @@ class OrderedPool(Generic[Task, Result]):
             raise self._failure
 
     def _has_room(self) -> bool:
-        return len(self._running) <= _LOW * self._workers.count and len(self._waiting) < _MAX_WAITING
+        return len(self._running) <= _LOW * self._workers.count and len(self._waiting) < self._max_waiting
 
     def _take_steps(self, steps: Iterator[Result | Pending[Task]]) -> bool:
         """Take some steps and submit the pending tasks among them; return whether there may be more."""
@@ -203,3 +205,22 @@ class OrderedPool(Generic[Task, Result]):
             self._failure = error
             return False
         return True
+
+
+def map_in_order(
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int
+) -> Generator[Result, None, None]:
+    """Yield a function's results for some tasks in their order, computed by threads a few tasks ahead.
+
+    Args:
+        function: called in the threads.
+        tasks: its arguments.
+        workers: number of threads.
+    """
+
+    def work(group: Sequence[Task], put: Callable[[int, Result], None]) -> None:
+        for position, task in enumerate(group):
+            put(position, function(task))
+
+    with Workers(workers, work) as threads:
+        yield from OrderedPool(threads, max_waiting=4 * workers).results(map(Pending, tasks))

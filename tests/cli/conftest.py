@@ -1,4 +1,4 @@
-"""What the tests of the training commands share: a prepared set, a small model, a cache of their own."""
+"""Fixtures for the commands: a prepared set, a working folder, and functions that run commands."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from colorgan.data.prepare import prepare
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """A folder with photos, and a set of them."""
+    """A folder with photos and a set made of them."""
     folder = tmp_path_factory.mktemp("prepared")
     noise = np.random.default_rng(0)
     for index in range(20):
@@ -33,14 +33,14 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def place(place, prepared) -> Path:
-    """The working folder of a test, also with photos and a set of them."""
+    """The working folder of a test, also with photos and a set made of them."""
     shutil.copytree(prepared, place, dirs_exist_ok=True)
     return place
 
 
 @pytest.fixture
 def colorgan():
-    """Run the command to its end."""
+    """A function that runs a command to its end."""
 
     def run(*arguments, **options):
         command = [sys.executable, "-m", "colorgan", *arguments]
@@ -51,7 +51,7 @@ def colorgan():
 
 @pytest.fixture
 def start():
-    """Start the command, and see at the end that it is gone."""
+    """A function that starts a command, which is stopped at the end of the test."""
     with ExitStack() as started:
 
         def run(*arguments, **options):
@@ -64,7 +64,7 @@ def start():
 
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No models, variables or terminal of whoever runs the tests."""
+    """Isolate a test from the models, variables and terminal of the user."""
     for name in ("COLORGAN_MODEL", "COLORGAN_DEVICE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLORGAN_CACHE", str(tmp_path / "no cache"))
@@ -73,7 +73,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def call(monkeypatch, capsys, alone):
-    """Run colorize without a new process; gives exit code, standard output, standard error."""
+    """A function that runs colorize in this process; it returns exit code, standard output and standard error."""
 
     def call_main(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["colorgan", "colorize", *map(str, arguments)])

@@ -147,7 +147,7 @@ def test_a_second_ctrl_c_waits_for_no_photo_and_the_next_run_cleans_up(photos: P
 @posix
 @pytest.mark.parametrize(
     ("where", "last", "moments"),
-    [("", 18_000, 16), ("threading.py", 1000, 24)],
+    [("", 18_000, 16), ("threading.py", 300, 24)],
     ids=["anywhere", "while it takes and gives back locks"],
 )
 def test_a_signal_at_any_moment_is_answered_and_leaves_nothing(

@@ -15,7 +15,7 @@ from colorgan.models.loading import save_model
 
 
 class Watching(Callbacks):
-    """Notes what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -38,7 +38,7 @@ def watching() -> Watching:
 
 
 def draw_blocks(seed: int, height: int = 40, width: int = 56) -> Image.Image:
-    """Blocks of color under some texture."""
+    """Return an image of color blocks with some texture."""
     random = np.random.default_rng(seed)
     blocks = random.integers(0, 256, (4, 4, 3)).repeat(16, 0).repeat(16, 1)[:height, :width]
     return Image.fromarray(np.clip(blocks + random.normal(0, 8, blocks.shape), 0, 255).astype(np.uint8))
@@ -46,13 +46,13 @@ def draw_blocks(seed: int, height: int = 40, width: int = 56) -> Image.Image:
 
 @pytest.fixture(scope="session")
 def colored() -> Callable[..., Image.Image]:
-    """Draws a photo with colors by its seed."""
+    """A function that draws a color photo by its seed."""
     return draw_blocks
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Six photos with colors, as PNG."""
+    """A folder of six color photos, as PNG."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for seed in range(6):
@@ -62,7 +62,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Two files of small networks that paint different colors, as runs leave them."""
+    """Two weights files of small networks that predict different colors, in folders as of training runs."""
     paths = []
     for seed, name in enumerate(("first", "second")):
         with torch.random.fork_rng():

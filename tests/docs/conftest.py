@@ -1,4 +1,4 @@
-"""A folder such as a reader of the documentation has."""
+"""A working folder with the photos that the documentation's commands use."""
 
 import pytest
 from pages import furnish

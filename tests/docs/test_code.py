@@ -17,9 +17,8 @@ GROUP = typer.main.get_command(app)
 COMMANDS = GROUP.commands
 SHOWING = [name for name in NAMES if any(not block.reason for block in blocks_of(CHECKOUT / name))]
 NEEDED = {"docs/reference/onnx.md": ("onnxscript", "onnxruntime")}
-# Options of other programs that the documentation names, and one that docs/decisions.md says there is not.
+# Options of other programs that the documentation names.
 FOREIGN = {
-    "--weights",
     "--upgrade-deps",
     "--torch-backend",
     "--index-url",

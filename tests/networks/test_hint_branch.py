@@ -120,7 +120,7 @@ def test_photos_with_few_and_with_many_hints_come_out_in_a_batch_as_alone(
     many = hint((30.0, -10.0), 0, 0) + hint((-20.0, 40.0), 30, 50) + hint((5.0, 5.0), 40, 2)
     hints = torch.stack([many, hint((10.0, 20.0)), many.flip(-1), hint((-30.0, 0.0), 4, 60)])
     alone = [drawn(L[None], hints=of[None]).logits for L, of in zip(photos(4), hints, strict=True)]
-    for most in (hint_branch._MOST_SCORES, 1):  # with about as many cells together, and each by itself
-        monkeypatch.setattr(hint_branch, "_MOST_SCORES", most)
+    for most in (hint_branch._MAX_SCORES, 1):  # with about as many cells together, and each by itself
+        monkeypatch.setattr(hint_branch, "_MAX_SCORES", most)
         together = drawn(photos(4), hints=hints).logits
         torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-3)

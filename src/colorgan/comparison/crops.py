@@ -19,7 +19,7 @@ from colorgan.errors import PhotoError, UsageError, reason_of
 from colorgan.images.decode import is_colorized, read_rgb
 from colorgan.images.discovery import has_photo_suffix
 from colorgan.images.toning import Toning, toning_of
-from colorgan.ordered_pool import OrderedPool, Pending, Workers
+from colorgan.ordered_pool import map_in_order
 
 _READERS = 2  # threads
 COLORIZED = "colored by colorgan"
@@ -123,16 +123,8 @@ def read_crops(
         check: called before each; raises to stop.
         on_progress: called with the number of photos read, and of all.
     """
-
-    def read(group: Sequence[Entry], put: Callable[[int, Crop | Failure], None]) -> None:
-        for position, entry in enumerate(group):
-            put(position, read_crop(entry, size_px))
-
-    workers: Workers[Entry, Crop | Failure] = Workers(_READERS, read)
-    with workers:
-        pool = OrderedPool(workers, check=check)
-        for done, found in enumerate(pool.results(Pending(entry) for entry in entries)):
-            check()
-            on_progress(done, len(entries))
-            yield found
+    for done, found in enumerate(map_in_order(lambda entry: read_crop(entry, size_px), entries, _READERS)):
+        check()
+        on_progress(done, len(entries))
+        yield found
     on_progress(len(entries), len(entries))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from random import Random
-from typing import IO, TypeVar
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +28,9 @@ from colorgan.data.filters import (
 from colorgan.data.options import PrepareOptions
 from colorgan.data.shards import ENCODINGS
 from colorgan.data.sources import Entry
+from colorgan.ordered_pool import map_in_order
 
 _ROWS_AT_ONCE = 4096
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +92,11 @@ class Selection:
         if self._options.per_class is not None:  # unshuffled, the first few of each class would be the kept ones
             Random(f"{self._options.seed}/photos").shuffle(order)
         outcomes: dict[int, Kept | Rejected] = {}
-        with warnings.catch_warnings(), ThreadPoolExecutor(workers, "prepare") as pool:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's warnings about odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Closed before the pool is, so that an interruption does not wait for what was only queued.
-            with contextlib.closing(_in_order(pool, self._read, order, ahead=4 * workers)) as results:
+            # Closed by an interruption too, so that the threads end.
+            with contextlib.closing(map_in_order(self._read, order, workers)) as results:
                 for done, (number, result) in enumerate(results, start=1):
                     outcomes[number] = self._judge(self._entries[number], result)
                     check.callbacks.on_progress(done, len(order))
@@ -158,20 +155,3 @@ def count_bins(bins: IO[bytes], wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np
         rows = np.frombuffer(data, BINS_DTYPE).reshape(-1, BINS_PER_PHOTO)
         counts += np.bincount(rows[wanted[start : start + len(rows)]].ravel(), minlength=BINS)
     return np.asarray(counts / counts.sum(), np.float64)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
-) -> Generator[_Result, None, None]:
-    """Yield results like `pool.map`, but start at most `ahead` items in advance of the consumer."""
-    waiting: deque[Future[_Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

@@ -14,7 +14,7 @@ ADDRESS = "memory://bucket/data"
 
 @pytest.fixture(scope="session")
 def many_shards(tmp_path_factory: pytest.TempPathFactory, paint) -> Path:
-    """A set of 60 photos in shards of three or four."""
+    """A set of 60 photos in shards of three or four photos."""
     folder = tmp_path_factory.mktemp("many")
     for index in range(60):
         path = folder / "photos" / f"{index:02d}.png"

@@ -1,8 +1,8 @@
-"""Training the branch that takes hints, as SIGGRAPH17 was trained: true colors are given away at random places.
+"""The stage that trains the hint branch, as SIGGRAPH17 was trained: with true colors revealed at random places.
 
-Everything but the branch stays as it is, to the bit. The simulated hints are those of Zhang, Zhu et al. 2017,
-"Real-Time User-Guided Image Colorization", section 3.2. A person also asks for colors that are not the true ones,
-which a hint of another photo's color stands for: it is to recolor what has the true color of its place, and no more.
+All other weights stay unchanged, to the bit. The simulated hints are those of Zhang, Zhu et al. 2017, "Real-Time
+User-Guided Image Colorization", section 3.2. Users also ask for colors that are not the true ones; hints with a color
+of another photo simulate this: they have to recolor the object at their place, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from colorgan.training.stages.supervised import FinetuneStage, Loss
 HINT_HEADS = 8
 VALIDATION_HINTS = 5
 
-_MOST_HINTS = 40
-_MOST_PATCH_PX = 9  # section 3.2: uniformly from 1 x 1 to 9 x 9
-_SETS = 2  # of hints for each photo of a batch; the frozen part is computed once for all of them
-_RECOLORED = 0.125  # share of the photos with a hint of another's color
-_RECOLORING_WEIGHT = 0.25  # more makes hints more local, and true ones tell less of the rest
-_SAME, _OTHER = 5.0, 10.0  # Lab units between true colors that are one thing, and that are two
-_NEARBY = 0.25  # of the short side, within which one thing is surely one
-_STAYED, _TAKEN = 5.0, 10.0  # Lab units, by which a color may move that is to stay, and miss what it is to be
+_MAX_HINTS = 40
+_MAX_PATCH_PX = 9  # section 3.2: uniformly from 1 x 1 to 9 x 9
+_SETS = 2  # of hints per photo of a batch; the frozen part of the network is computed once for all of them
+_RECOLORED = 0.125  # share of the photos whose hint has a color of another photo
+_RECOLORING_WEIGHT = 0.25  # more makes hints more local, so that true ones improve the rest of the photo less
+_SAME, _OTHER = 5.0, 10.0  # Lab units: true colors closer than the first are one object, farther than the second two
+_NEARBY = 0.25  # of the short side: the distance from the hint within which `_SAME` is trusted
+_STAYED, _TAKEN = 5.0, 10.0  # Lab units: tolerated change of what has to stay, and tolerated error of what is recolored
 _BINS_WEIGHT = 0.3
-_CALM = 4.0  # Lab units squared: errors below it are as good as none
+_NEGLIGIBLE = 4.0  # Lab units squared: smaller errors hardly count
 
 
 def draw_hints(ab: Tensor, counts: Tensor, random: torch.Generator | None = None) -> Tensor:
-    """Give away true colors: patches of random size at random places, each with its mean color.
+    """Reveal true colors as hints: patches of random size at random places, each with its mean color.
 
     Args:
-        ab: true, (B, 2, H, W), Lab units.
-        counts: (B,), how many in each photo.
-        random: where from; torch's own where None.
+        ab: the true colors, (B, 2, H, W), Lab units.
+        counts: (B,), the number of hints in each photo.
+        random: the source of randomness; None is torch's global one.
 
     Returns:
         (B, 3, H, W), as `Generator.forward` takes them.
     """
     height, width = ab.shape[-2:]
     drawn = torch.rand(int(counts.sum()), 3, generator=random, dtype=torch.float64)
-    side = (1 + drawn[:, 0] * _MOST_PATCH_PX).long().clamp(max=min(height, width))
+    side = (1 + drawn[:, 0] * _MAX_PATCH_PX).long().clamp(max=min(height, width))
     top, left = ((at * (n - side + 1)).long() for at, n in zip(drawn[:, 1:].T, (height, width), strict=True))
     photo = torch.repeat_interleave(torch.arange(len(ab)), counts)
     patches = torch.stack([photo, top, left, side])
-    # Which patch each pixel belongs to is drawn on the CPU, where thousands of small patches cost next to nothing.
+    # The map from pixels to patches is made on the CPU, where thousands of small patches cost next to nothing.
     owner = np.full((len(ab), height, width), -1)
     for number, (index, y, x, n) in enumerate(patches.T.tolist()):
         owner[index, y : y + n, x : x + n] = number
@@ -64,7 +64,7 @@ def draw_hints(ab: Tensor, counts: Tensor, random: torch.Generator | None = None
 
 
 def _patch_means(ab: Tensor, patches: Tensor) -> Tensor:
-    """The mean of each patch, (N, 2), of (B, 2, H, W); patches: (4, N), photo, top, left and side in pixels."""
+    """Return the mean of ab, (B, 2, H, W), in each patch, (N, 2); patches: (4, N), photo, top, left, side in pixels."""
     photo, top, left, side = patches
     sums = F.pad(ab.double().cumsum(2).cumsum(3), (1, 0, 1, 0)).movedim(1, -1)
     bottom, right = top + side, left + side
@@ -74,21 +74,21 @@ def _patch_means(ab: Tensor, patches: Tensor) -> Tensor:
 
 
 def draw_counts(photos: int, random: torch.Generator | None = None) -> Tensor:
-    """How many hints photos get, (B,): few and many are as likely, on a logarithmic scale."""
-    drawn = torch.rand(photos, generator=random) * math.log(_MOST_HINTS + 1)
-    return drawn.exp().long().clamp(1, _MOST_HINTS)
+    """Draw the number of hints of each photo, (B,), uniformly on a logarithmic scale."""
+    drawn = torch.rand(photos, generator=random) * math.log(_MAX_HINTS + 1)
+    return drawn.exp().long().clamp(1, _MAX_HINTS)
 
 
 def recoloring_loss(ab: Tensor, before: Tensor, truth: Tensor, hints: Tensor) -> Tensor:
-    """How far a hint of a foreign color falls short: what is to take its color, and what is to stay.
+    """Return the soft share of wrong pixels after a hint of a foreign color: not recolored, or wrongly changed.
 
-    Each share of pixels is counted softly: 0 for one that is as it should be, up to 1 for one that is far from it.
+    A pixel counts from 0, if it is as it should be, up to 1, if it is far off.
 
     Args:
-        ab: with the hint, (B, 2, h, w), Lab units.
-        before: without it.
-        truth: the same of the photo.
-        hints: (B, 3, H, W), a patch in each.
+        ab: predicted with the hint, (B, 2, h, w), Lab units.
+        before: predicted without it, likewise.
+        truth: the true colors, likewise.
+        hints: (B, 3, H, W), a patch in each photo.
     """
     where = _pooled(hints[:, 2:], ab)  # (B, 1, h, w)
     total = where.sum((2, 3), keepdim=True)
@@ -104,25 +104,25 @@ def recoloring_loss(ab: Tensor, before: Tensor, truth: Tensor, hints: Tensor) ->
 
 
 def _pooled(x: Tensor, like: Tensor) -> Tensor:
-    """The means of (B, C, H, W) in the cells of (..., h, w)."""
+    """Average (B, C, H, W) to the height and width of `like`, (..., h, w)."""
     height, width = like.shape[-2:]
     return F.adaptive_avg_pool2d(x, (height, width))
 
 
 def _soft_share(squared: Tensor, scale: float, of: Tensor) -> Tensor:
-    """The share of pixels that are off by more than about `scale`; squared: (B, 2, h, w), of: (B, 1, h, w)."""
+    """Return the share of the pixels `of`, (B, 1, h, w), whose error is above about `scale`; squared: (B, 2, h, w)."""
     distance = squared.sum(1, keepdim=True)
     off = distance / (distance + scale**2) * of
     return (off.sum((1, 2, 3)) / of.sum((1, 2, 3)).clamp(min=1)).mean()
 
 
 class HintStage(FinetuneStage):
-    """Stage 1 for the branch alone.
+    """Stage 1 for the hint branch alone.
 
     Args:
         generator: a network with the branch, on its device.
         bins_loss: the cross-entropy over the bins.
-        optimizer: how the weights move.
+        optimizer: the options of the optimizer.
         temperature: divides the generator's logits.
         group: the processes that train together.
     """
@@ -144,9 +144,9 @@ class HintStage(FinetuneStage):
     def step(self, L: Tensor, ab: Tensor) -> dict[str, Tensor]:
         """Learn from one batch, L (B, 1, H, W) and ab (B, 2, H, W); return the loss's terms, detached.
 
-        No photo is without a hint, since that teaches nothing: the branch is not asked then.
+        Every photo has a hint: without one the branch is skipped, and would learn nothing.
         """
-        network = self._network.eval()  # batch norms too stay as they are
+        network = self._network.eval()  # batch norms are frozen too
         with self.autocast(L):
             decoded = network.run_decoder(network.padded(L))
         terms: dict[str, Tensor] = {}
@@ -171,14 +171,14 @@ class HintStage(FinetuneStage):
         return terms
 
     def _true_loss(self, logits: Tensor, ab: Tensor) -> dict[str, Tensor]:
-        """A photo's PSNR is the logarithm of its mean squared error, so that each counts as in that metric."""
+        """Return the terms for true hints; the logarithm of the squared error weighs photos as PSNR does."""
         colors = decode(logits, self.temperature)
         squared = (colors - _pooled(ab, colors)).square().mean((1, 2, 3))
-        return {"bins": self.loss(Prediction(colors, logits), ab), "log_error": (squared + _CALM).log().mean()}
+        return {"bins": self.loss(Prediction(colors, logits), ab), "log_error": (squared + _NEGLIGIBLE).log().mean()}
 
 
 def _recolored(ab: Tensor, photos: int) -> Tensor:
-    """For each of the first photos one patch with the color of a place in another: (photos, 3, H, W)."""
+    """Draw for each of the first photos one patch with a color of another photo: (photos, 3, H, W)."""
     own = draw_hints(ab[:photos], torch.ones(photos, dtype=torch.int64))
     others = draw_hints(ab.roll(1, 0)[:photos], torch.ones(photos, dtype=torch.int64))
     color = others[:, :2].sum((2, 3), keepdim=True) / others[:, 2:].sum((2, 3), keepdim=True)
