@@ -124,8 +124,8 @@ def _check_output_folder(inputs: Sequence[Path], output: Path) -> None:
     for path in inputs:
         if os.path.realpath(path if os.path.isdir(path) else path.parent) == place:
             advice = "Name another folder, or leave `output` out to write NAME-color beside each photo."
-            found = "it is an input itself" if os.path.isdir(path) else f"{path.name} is in it"
-            raise UsageError(f"an output folder that is not an input, not {output}", found, advice)
+            found = f"{output} is an input itself" if os.path.isdir(path) else f"{path.name} is in {output}"
+            raise UsageError("an output folder that is not an input", found, advice)
 
 
 def _unknown_suffix(output: Path) -> UsageError:
