@@ -93,7 +93,7 @@ def test_figures_stand_with_their_intervals_and_pairs_in_words(page: Browser, wr
     assert "broken " in text
     assert [group for group in ("Best photos", "Photos between", "Worst photos") if group in text] != []
     assert page.run("return document.querySelectorAll('#chroma ~ .panels svg[role=img]').length") == 2
-    assert page.run("return document.querySelectorAll('#confidence ~ .panels svg[role=img]').length") == 2
+    assert page.run("return document.querySelectorAll('#calibration ~ .panels svg[role=img]').length") == 2
 
 
 def test_every_number_of_a_histogram_stands_inside_its_drawing(page: Browser) -> None:
