@@ -16,8 +16,6 @@ from torch.nn import functional as F
 
 from colorgan.color.bins import centers_on, decode
 
-HINT_CHANNELS = 3  # a and b in Lab units, and where: 0 or 1
-
 _AB_UNIT = 100.0  # Lab units; scales ab to about 1 inside the branch
 _WIDTH = 8  # dimensions of the embedding, per head
 _HIDDEN = 96
