@@ -21,7 +21,7 @@ from colorgan import __version__
 from colorgan.addresses import Paths, path_list, refuse_addresses
 from colorgan.callbacks import Callbacks, StopCheck
 from colorgan.comparison.answer import answer, notes_on_gray
-from colorgan.comparison.crops import COLORIZED, failure, open_inputs, read_crops
+from colorgan.comparison.crops import failure, open_inputs, read_crops
 from colorgan.comparison.evaluate import Accumulator, PhotoLog, batches_of, measure_all, photo_name
 from colorgan.comparison.examples import PICTURES, SHEETS, choose, write_example
 from colorgan.comparison.models import ComparedModel, device_of, load_models
@@ -32,6 +32,7 @@ from colorgan.comparison.report.report import HTML_NAME, write_report
 from colorgan.comparison.results import GRAY, ORIGINAL, Comparison, Example, PhotoName, Protocol, Row, photo_set
 from colorgan.comparison.results_io import CSV_NAME, JSON_NAME, PreviousResults, read_previous, write_results
 from colorgan.comparison.summary import differences_of, notes_on_copies, notes_on_photos, notes_on_weights, rows_of
+from colorgan.data.filters import Reason
 from colorgan.data.sources import Entry
 from colorgan.devices import describe_device
 from colorgan.errors import OutputError, PhotoError, UsageError
@@ -228,7 +229,7 @@ def _write_examples(
 ) -> list[Example]:
     measured = [row for row in rows if row.kind == "model"]
     chosen = choose(log.entries, measured, options.examples, options.seed)
-    chosen += [each for each in log.colorless if each.why != COLORIZED][: options.examples]
+    chosen += [each for each in log.colorless if each.why != Reason.COLORIZED.value][: options.examples]
     examples = []
     for position, one in enumerate(chosen, start=1):
         check()

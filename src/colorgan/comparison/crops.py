@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorgan.comparison.results import Failure
+from colorgan.data.filters import Reason
 from colorgan.data.sources import Check, Entry, FileSource, Source, open_source
 from colorgan.errors import PhotoError, UsageError, reason_of
 from colorgan.images.decode import is_colorized, read_rgb
@@ -22,7 +23,6 @@ from colorgan.images.toning import Toning, toning_of
 from colorgan.ordered_pool import map_in_order
 
 _READERS = 2  # threads
-COLORIZED = "colored by colorgan"
 _LONGEST = 8  # times the short side: longer photos are cropped before resizing
 
 Pixels = NDArray[np.uint8]
@@ -90,7 +90,7 @@ def crop(image: Image.Image, size_px: int) -> Pixels:
 def colorless_reason(rgb: Pixels, data: bytes) -> str:
     """Return why a photo has no true colors to compare with, by its crop and its file's bytes; empty if it has."""
     if is_colorized(io.BytesIO(data)):
-        return COLORIZED
+        return Reason.COLORIZED.value
     toning = toning_of(Image.fromarray(rgb))
     return "" if toning is Toning.color else toning.value
 
