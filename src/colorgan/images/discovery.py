@@ -122,10 +122,8 @@ def is_housekeeping(name: str) -> bool:
 def is_left_out(folder: str) -> bool:
     """Whether a search skips a folder: a housekeeping one, or one of pictures written by a comparison or training."""
     parent, name = os.path.split(folder)
-    reports = _REPORTS.get(name, ())
-    return is_housekeeping(name) or (
-        bool(reports) and all(os.path.isfile(os.path.join(parent, each)) for each in reports)
-    )
+    holds_report = name in _REPORTS and all(os.path.isfile(os.path.join(parent, each)) for each in _REPORTS[name])
+    return holds_report or is_housekeeping(name)
 
 
 def find_photos(
