@@ -19,7 +19,9 @@ from standins import standin_lite
 
 from colorgan import files
 from colorgan.data.plan import EpochPlan, PhotoOrder, Sides
+from colorgan.data.sources import open_source
 from colorgan.errors import ColorganError, Interrupted, OutputError, UsageError, WeightsError
+from colorgan.images.discovery import find_photos
 from colorgan.models.info import ModelInfo
 from colorgan.models.loading import NETWORKS, load_model, save_model
 from colorgan.networks.lite_encoder import encoder_from_published
@@ -92,6 +94,13 @@ def test_a_discriminator_of_another_norm_is_refused_with_the_option_to_give(plac
     with pytest.raises(ColorganError, match="Give `d_norm=spectral`"):
         run(TRAIN, set_folder, TrainOptions.from_recipe(again), folder="again")
     run(TRAIN, set_folder, TrainOptions.from_recipe(again | {"d_norm": "spectral"}), folder="again")
+
+
+def test_no_search_for_photos_takes_the_sample_sheets_of_a_run(place: Path, set_folder: Path) -> None:
+    run(FINETUNE, set_folder, FinetuneOptions.from_recipe({"start": "small.safetensors"} | SMALL))
+    assert list((place / "run" / "samples").glob("*.jpg"))
+    assert list(find_photos(str(place))) == []
+    assert open_source(place).entries == []
 
 
 @pytest.mark.parametrize("task", [TRAIN, FINETUNE])
